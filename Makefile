@@ -1,0 +1,106 @@
+# Every verb does its own set-up: from a fresh clone, `make demo` or `make test` is all there is to
+# type. Needed beforehand: python3 (3.11 or later, with venv), make, git, terraform.
+
+PYTHON ?= python3
+SCENARIO ?= scale-in
+ARCHITECTURE ?= arm64
+PYTHON_VERSION ?= 3.13
+WORKERS ?= 3
+
+VENV := .venv/bin/python
+PROGRAMS := $(CURDIR)/build/programs
+PYTEST = $(VENV) -m pytest -q --junitxml=build/test/$@.xml
+# Tests that need no server have no sockets; the others reach this machine only.
+NO_SOCKETS := --disable-socket --allow-unix-socket
+LOOPBACK_ONLY := --allow-hosts=127.0.0.1,::1,localhost
+
+# Programs that the set-up had to bring along come last: the ones on the PATH are preferred.
+export PATH := $(PATH):$(PROGRAMS)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+# No file is named after a verb.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
+
+help: ## list the verbs
+	@echo "Usage: make VERB [NAME=value ...]"
+	@echo
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@echo
+	@echo "PYTHON=$(PYTHON) chooses the interpreter that everything is set up with."
+
+## See it work
+
+demo: venv venv-ministack programs package-local ## scale a simulated fleet in, live; SCENARIO=scale-in|destination-down|exporter-dies
+	@$(VENV) -m sandbox demo --scenario $(SCENARIO)
+
+sandbox: venv venv-ministack programs package-local ## the local cloud on its own, until Ctrl-C
+	@$(VENV) -m sandbox up
+
+## Build
+
+package: venv ## the zip for AWS Lambda; ARCHITECTURE=arm64|x86_64 PYTHON_VERSION=3.13
+	@$(VENV) tools/package.py --architecture $(ARCHITECTURE) --python-version $(PYTHON_VERSION)
+
+package-local: venv ## the same for this machine's architecture and Python, as the sandbox runs it
+	@$(VENV) tools/package.py --local
+
+## Test
+
+test: venv venv-ministack programs ## everything below; what CI runs
+	@$(VENV) tools/run_checks.py lint types unit integration sandbox-tests package-tests terraform-test end-to-end
+
+lint: venv ## style, imports between the floors, shell scripts
+	@.venv/bin/ruff check --quiet
+	@.venv/bin/ruff format --check --quiet
+	@.venv/bin/lint-imports --no-timing --cache-dir build/import-linter
+	@git ls-files .ci/run '*.sh' | xargs .venv/bin/shellcheck
+
+types: venv ## mypy, strict
+	@.venv/bin/mypy --cache-dir build/mypy $(wildcard lifecycle handlers waiters sandbox tools tests bench)
+
+unit: venv ## decisions, without a socket
+	@$(PYTEST) $(NO_SOCKETS) tests/unit
+
+integration: venv ## the AWS calls, against moto
+	@$(PYTEST) $(LOOPBACK_ONLY) tests/integration
+
+sandbox-tests: venv venv-ministack programs package-local ## the local cloud's own tests
+	@$(PYTEST) $(LOOPBACK_ONLY) tests/sandbox
+
+package-tests: venv ## the zip: reproducible, complete, small
+	@$(PYTEST) tests/package
+
+terraform-test: venv programs ## the module: formatted, valid, its preconditions fire
+	@$(VENV) -m sandbox.terraform fmt-check terraform
+	@$(VENV) -m sandbox.terraform validate terraform
+	@$(VENV) -m sandbox.terraform test terraform
+
+end-to-end: venv venv-ministack programs package-local ## the real module, applied to the local cloud, in every scenario
+	@$(PYTEST) -n $(WORKERS) tests/end_to_end
+
+## Keep house
+
+venv: ## the development environment (.venv), made anew when its requirements change
+	@$(PYTHON) tools/environment.py .venv requirements-dev.txt
+
+venv-ministack: ## the Lambda emulator's own environment (.venv-ministack)
+	@$(PYTHON) tools/environment.py .venv-ministack sandbox/requirements-ministack.txt
+
+programs: ## check for terraform and prometheus; fetch prometheus from Debian's packages if missing
+	@tools/programs.sh $(PROGRAMS)
+
+format: venv ## let ruff and terraform rewrite what they can
+	@.venv/bin/ruff check --quiet --fix
+	@.venv/bin/ruff format --quiet
+	@terraform fmt -recursive terraform
+
+lock: ## resolve all requirements again: pinned and hashed, for every Python and platform
+	@PYTHON="$(PYTHON)" tools/lock.sh
+
+clean: ## remove what was built
+	@rm -rf build
+
+distclean: clean ## remove the environments, too
+	@rm -rf .venv .venv-ministack
