@@ -26,7 +26,7 @@ MAKEFLAGS += --no-print-directory
 help: ## list the verbs
 	@echo "Usage: make VERB [NAME=value ...]"
 	@echo
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  %-16s %s\n", $$1, $$2}'
 	@echo
 	@echo "PYTHON=$(PYTHON) chooses the interpreter that everything is set up with."
 
