@@ -1,0 +1,1 @@
+"""The demo: scenarios on the local cloud, shown live, recorded, and judged at the end."""

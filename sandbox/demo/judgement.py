@@ -1,0 +1,67 @@
+"""Was the promise kept? A pure function from the run to what was wrong with it, in plain words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.demo.stories import InstanceStory, Outcome, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.demo.model import Run
+
+# These may end a run; anything else means an instance left, or died, without a proof.
+_ACCEPTABLE = {Outcome.IN_SERVICE, Outcome.RELEASED, Outcome.WAITING}
+
+
+def problems(run: Run) -> tuple[str, ...]:
+    """Everything that makes the run a failure; empty: no line lost, nobody released early."""
+    return (
+        *run.failures,
+        *_lines(run),
+        *(problem for story in tell(run) for problem in _instance(story)),
+    )
+
+
+def _lines(run: Run) -> Iterator[str]:
+    lines = run.lines
+    if lines.lost:
+        yield f"{lines.lost:,} of {lines.sent:,} log lines were lost."
+    if not lines.sent and not run.failures:
+        yield "No log line was sent, so nothing was proven."
+    if lines.delivered > lines.sent:
+        yield (
+            f"{lines.delivered:,} different lines were found in S3, but only {lines.sent:,} "
+            "were sent: the count is not to be trusted."
+        )
+
+
+def _instance(story: InstanceStory) -> Iterator[str]:
+    name = story.instance_id
+    if story.outcome not in _ACCEPTABLE:
+        yield f"{name} ended as {story.outcome}: it left its group without a proof."
+    if story.released_at is None:
+        return
+    yield from _buffer(name, story.buffer_bytes_at_release, story.released_at, story.drained_at)
+    last = story.last_received_at
+    if last is not None and last > story.released_at:
+        yield f"{name} took a log line at {last:.1f} s, after its release."
+    if story.deregistered_at is None or story.deregistered_at > story.released_at:
+        yield f"{name} was released before it was out of discovery."
+
+
+def _buffer(
+    name: str, held: int | None, released_at: float, drained_at: float | None
+) -> Iterator[str]:
+    if held is None:
+        yield f"{name} was released, but its buffer at that moment is not known."
+    elif held:
+        yield f"{name} was released early: its buffer still held {held:,} bytes."
+    if drained_at is None:
+        yield f"{name} was released, but the simulator never saw its buffer empty for good."
+    elif released_at < drained_at:
+        yield (
+            f"{name} was released early: at {released_at:.1f} s, but it was empty for good "
+            f"only at {drained_at:.1f} s."
+        )

@@ -1,0 +1,128 @@
+"""What a run of the demo leaves behind: plain, frozen data.
+
+Every time in here is a number of seconds since the demo started. Nothing in here knows the local
+cloud, so that summary, figure and report can be made, and tested, from a hand-written run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSample:
+    """One instance as it was seen at one moment."""
+
+    instance_id: str
+    lifecycle_state: str
+    registered: bool
+    # None: there is no aggregator process (not started yet, or its instance is gone).
+    buffer_bytes: int | None
+    verdict: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The group, the queues and the alarms as they were seen at one moment."""
+
+    at: float
+    phase: str
+    desired_capacity: int
+    instances: tuple[InstanceSample, ...]
+    lines_sent: int
+    lines_delivered: int
+    # Messages lying in each dead-letter queue, by the queue's name.
+    dead_letters: Mapping[str, int]
+    # Names of the alarms that were in state ALARM.
+    alarms: tuple[str, ...]
+    notifications: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """Something that the emulated services know to have happened, with its exact time."""
+
+    at: float
+    instance_id: str
+    event: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BufferPoint:
+    """The bytes an aggregator held from `at` on, told by the aggregator itself."""
+
+    at: float
+    buffered_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatorHistory:
+    """What the simulator knows about one aggregator, whatever its exporter said."""
+
+    points: tuple[BufferPoint, ...] = ()
+    # When the last log line came in; None: none ever did.
+    last_received_at: float | None = None
+    # The end of the process, which takes the place of the instance; None: still running.
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """An alarm's message as the subscriber of the SNS topic got it."""
+
+    at: float
+    alarm: str
+    state: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A named part of the scenario, from `at` until the next one begins."""
+
+    at: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disruption:
+    """Something the scenario broke on purpose; `until` is None while it is broken."""
+
+    name: str
+    at: float
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineCount:
+    """Numbered log lines: sent by the forwarders, and found in S3."""
+
+    sent: int
+    # Distinct lines found, and further copies of lines already found.
+    delivered: int
+    lost: int
+    duplicated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All the evidence of one scenario."""
+
+    scenario: str
+    seconds: float
+    lines: LineCount
+    samples: tuple[Sample, ...] = ()
+    journal: tuple[JournalEntry, ...] = ()
+    histories: Mapping[str, AggregatorHistory] = field(default_factory=dict)
+    phases: tuple[Phase, ...] = ()
+    disruptions: tuple[Disruption, ...] = ()
+    notifications: tuple[Notification, ...] = ()
+    # What the scenario showed, and what it waited for in vain, in plain words.
+    proven: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
