@@ -1,0 +1,1 @@
+"""The simulated fleet: aggregators, forwarders, their DNS and their Prometheus, on loopback."""
