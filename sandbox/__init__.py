@@ -1,0 +1,1 @@
+"""The local cloud: real Terraform, real Prometheus and the real zip on emulators, on loopback."""

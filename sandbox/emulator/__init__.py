@@ -1,0 +1,31 @@
+"""The emulated part of AWS that no other emulator is strict enough about.
+
+moto plays EC2, Route 53, Auto Scaling and Cloud Map; this package adds to it what an aggregator's
+life and death depend on: wait states and lifecycle actions, and Cloud Map operations that take
+time. `extended_aws` runs it inside a test, `python -m sandbox.emulator` as a server.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from moto import mock_aws
+
+from sandbox.emulator.faults import Faults
+from sandbox.emulator.install import installed
+from sandbox.emulator.world import Clock, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Faults", "World", "extended_aws"]
+
+
+@contextmanager
+def extended_aws(clock: Clock = time.time) -> Iterator[World]:
+    """`mock_aws` of moto with the extension; `clock` tells the time in epoch seconds."""
+    world = World(clock)
+    with installed(world), mock_aws():
+        yield world

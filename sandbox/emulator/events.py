@@ -1,0 +1,88 @@
+"""The EventBridge events that EC2 Auto Scaling sends when an instance enters a wait state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from moto.moto_api._internal import mock_random
+
+
+class Transition(StrEnum):
+    """The two moments at which a lifecycle hook can hold an instance."""
+
+    LAUNCHING = "autoscaling:EC2_INSTANCE_LAUNCHING"
+    TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
+
+    @property
+    def detail_type(self) -> str:
+        """The event's `detail-type`."""
+        word = "launch" if self is Transition.LAUNCHING else "terminate"
+        return f"EC2 Instance-{word} Lifecycle Action"
+
+
+class Place(StrEnum):
+    """Where an instance comes from or goes to."""
+
+    EC2 = "EC2"
+    GROUP = "AutoScalingGroup"
+    WARM_POOL = "WarmPool"
+
+
+@dataclass(frozen=True)
+class Journey:
+    """What an instance is on its way to when a hook holds it."""
+
+    transition: Transition
+    origin: Place
+    destination: Place
+
+
+LAUNCH = Journey(Transition.LAUNCHING, Place.EC2, Place.GROUP)
+TERMINATE = Journey(Transition.TERMINATING, Place.GROUP, Place.EC2)
+
+
+@dataclass(frozen=True)
+class GroupIdentity:
+    """What an event says about the group it comes from."""
+
+    name: str
+    arn: str
+    region: str
+    account_id: str
+
+
+def lifecycle_event(  # noqa: PLR0913 - the members of one document
+    group: GroupIdentity,
+    journey: Journey,
+    *,
+    hook_name: str,
+    token: str,
+    instance_id: str,
+    metadata: str | None,
+    at: float,
+) -> dict[str, Any]:
+    """The whole envelope, as a rule's target receives it."""
+    detail = {
+        "LifecycleActionToken": token,
+        "AutoScalingGroupName": group.name,
+        "LifecycleHookName": hook_name,
+        "EC2InstanceId": instance_id,
+        "LifecycleTransition": journey.transition.value,
+    }
+    if metadata is not None:
+        detail["NotificationMetadata"] = metadata
+    detail |= {"Origin": journey.origin.value, "Destination": journey.destination.value}
+    return {
+        "version": "0",
+        "id": str(mock_random.uuid4()),
+        "detail-type": journey.transition.detail_type,
+        "source": "aws.autoscaling",
+        "account": group.account_id,
+        "time": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": group.region,
+        "resources": [group.arn],
+        "detail": detail,
+    }

@@ -1,0 +1,133 @@
+"""What goes wrong in the emulated cloud, set by tests and by the control API.
+
+The defaults are those of a healthy day. Every fault is consumed in the order in which it was set,
+so a test can say exactly which of its calls suffers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeVar
+
+OPERATION_ERROR_CODES = frozenset(
+    {
+        "ACCESS_DENIED",
+        "CANNOT_CREATE_HOSTED_ZONE",
+        "EXPIRED_TOKEN",
+        "HOSTED_ZONE_NOT_FOUND",
+        "INTERNAL_FAILURE",
+        "INVALID_CHANGE_BATCH",
+        "THROTTLED_REQUEST",
+    }
+)
+
+
+@dataclass
+class OperationFailure:
+    """The next `times` Cloud Map operations end in FAIL with this code."""
+
+    code: str
+    message: str
+    times: int
+
+
+@dataclass
+class CallFailure:
+    """The next `times` calls of `action` answer with an error.
+
+    `moment` says whether the call did its work first: after a failure "after" it, the caller
+    knows nothing and the cloud has changed, as with a reply that was lost on its way.
+    """
+
+    action: str
+    code: str
+    message: str
+    times: int
+    moment: Literal["before", "after"]
+
+
+Failure = TypeVar("Failure", OperationFailure, CallFailure)
+
+
+@dataclass
+class Faults:
+    """Settable misbehaviour, and how long the slow parts of the cloud take."""
+
+    operation_seconds: float = 1.0
+    """How long a Cloud Map operation takes: SUBMITTED for the first half, then PENDING."""
+
+    proceed_seconds: float = 0.0
+    """How long an instance stays in Pending:Proceed or Terminating:Proceed."""
+
+    operation_failures: list[OperationFailure] = field(default_factory=list)
+    call_failures: list[CallFailure] = field(default_factory=list)
+
+    def fail_operations(
+        self, times: int = 1, code: str = "INTERNAL_FAILURE", message: str = "injected"
+    ) -> None:
+        """Let the next Cloud Map operations that are submitted end in FAIL."""
+        if code not in OPERATION_ERROR_CODES:
+            raise ValueError(f"{code!r} is no error code of a Cloud Map operation")
+        self.operation_failures.append(OperationFailure(code, message, times))
+
+    def throttle(self, action: str, times: int = 1) -> None:
+        """Let the next calls of `action` be refused as too many."""
+        self.fail_calls(action, code="Throttling", message="Rate exceeded", times=times)
+
+    def fail_calls(
+        self,
+        action: str,
+        code: str,
+        message: str = "injected",
+        times: int = 1,
+        moment: Literal["before", "after"] = "before",
+    ) -> None:
+        """Let the next calls of `action` ("CompleteLifecycleAction", ...) end in an error."""
+        self.call_failures.append(CallFailure(action, code, message, times, moment))
+
+    def clear(self) -> None:
+        """Back to a healthy day."""
+        healthy = Faults()
+        for name, value in vars(healthy).items():
+            setattr(self, name, value)
+
+    def update(self, settings: dict[str, Any]) -> None:
+        """Set what a JSON document says, as the control API receives it."""
+        unknown = set(settings) - {
+            "operation_seconds",
+            "proceed_seconds",
+            "operation_failures",
+            "call_failures",
+        }
+        if unknown:
+            raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
+        for name in ("operation_seconds", "proceed_seconds"):
+            if name in settings:
+                setattr(self, name, float(settings[name]))
+        for failure in settings.get("operation_failures", []):
+            self.fail_operations(**failure)
+        for failure in settings.get("call_failures", []):
+            self.fail_calls(**failure)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The present settings, as JSON can carry them."""
+        return asdict(self)
+
+    def take_operation_failure(self) -> OperationFailure | None:
+        """The failure for the operation that is being submitted, if one is set."""
+        return _use_up(self.operation_failures, self.operation_failures[:1])
+
+    def take_call_failure(self, action: str) -> CallFailure | None:
+        """The failure for the call that is being answered, if one is set."""
+        meant = [failure for failure in self.call_failures if failure.action == action]
+        return _use_up(self.call_failures, meant)
+
+
+def _use_up(failures: list[Failure], candidates: list[Failure]) -> Failure | None:
+    if not candidates:
+        return None
+    failure = candidates[0]
+    failure.times -= 1
+    if failure.times <= 0:
+        failures.remove(failure)
+    return failure

@@ -1,0 +1,66 @@
+"""Put the extension in place of moto's own Auto Scaling and Cloud Map, and take it out again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import moto.autoscaling.models as autoscaling_models
+from moto.autoscaling.models import autoscaling_backends
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult, BaseResponse
+from moto.servicediscovery.models import servicediscovery_backends
+
+from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
+from sandbox.emulator.cloud_map import SlowCloudMapBackend
+from sandbox.emulator.groups import WaitingGroup
+
+if TYPE_CHECKING:
+    from moto.core.common_types import TYPE_RESPONSE
+
+    from sandbox.emulator.world import World
+
+Gate = Callable[[BaseResponse, str], None]
+"""Looks at a call before it is answered; raises a ServiceException to refuse it."""
+
+
+def let_in(response: BaseResponse, action: str) -> None:
+    """The gate that is always open."""
+
+
+@contextmanager
+def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
+    """While inside, every call that moto answers is a turn of `world`."""
+    groups_backend = type("BoundAutoScaling", (WaitingAutoScalingBackend,), {"world": world})
+    map_backend = type("BoundCloudMap", (SlowCloudMapBackend,), {"world": world})
+    with ExitStack() as stack:
+        for owner, name, replacement in (
+            (autoscaling_backends, "backend", groups_backend),
+            (servicediscovery_backends, "backend", map_backend),
+            (autoscaling_models, "FakeAutoScalingGroup", WaitingGroup),
+            (BaseResponse, "call_action", _in_turn(world, gate)),
+        ):
+            stack.enter_context(patch.object(owner, name, replacement))
+        yield
+
+
+def _in_turn(world: World, gate: Gate) -> Callable[[BaseResponse], TYPE_RESPONSE]:
+    answer = BaseResponse.call_action
+
+    def call_action(self: BaseResponse) -> TYPE_RESPONSE:
+        action = self._get_action()
+        with world.turn():
+            try:
+                gate(self, action)
+            except ServiceException as refusal:
+                return self.serialized(ActionResult(refusal))
+            failure = world.faults.take_call_failure(action)
+            if failure is None:
+                return answer(self)
+            if failure.moment == "after":
+                answer(self)
+            return self.serialized(ActionResult(ServiceException(failure.code, failure.message)))
+
+    return call_action
