@@ -1,0 +1,120 @@
+"""EC2 Auto Scaling: lifecycle states, heartbeats and the completion of lifecycle actions."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lifecycle.errors import Permanent, Surprise
+from lifecycle.events import LifecycleAction, Transition
+
+if TYPE_CHECKING:
+    from mypy_boto3_autoscaling import AutoScalingClient
+
+# docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
+IN_SERVICE = "InService"
+RETAINED = "Terminating:Retained"
+_GONE = {"Terminating:Proceed", "Terminated"}
+
+
+class Heartbeat(StrEnum):
+    """Outcome of a heartbeat."""
+
+    RECORDED = "recorded"
+    NO_ACTIVE_ACTION = "no_active_action"
+    FAILED = "failed"
+
+
+class Completion(StrEnum):
+    """Outcome of a completion: both mean that the instance no longer waits for us."""
+
+    COMPLETED = "completed"
+    ALREADY_ENDED_GONE = "already_ended_gone"
+    ALREADY_ENDED_IN_SERVICE = "already_ended_in_service"
+
+
+class AutoScaling:
+    """The lifecycle actions of one group."""
+
+    def __init__(self, client: "AutoScalingClient") -> None:
+        self._client = client
+
+    def lifecycle_state(self, instance_id: str) -> str | None:
+        """Return the lifecycle state, None if Auto Scaling does not know the instance (any more).
+
+        Values: docs.aws.amazon.com/autoscaling/ec2/APIReference, AutoScalingInstanceDetails.
+        """
+        answer = self._client.describe_auto_scaling_instances(InstanceIds=[instance_id])
+        for instance in answer["AutoScalingInstances"]:
+            if instance["InstanceId"] == instance_id:
+                return instance["LifecycleState"]
+        return None
+
+    def record_heartbeat(self, action: LifecycleAction) -> tuple[Heartbeat, str]:
+        """Restart the hook's timer; never raises, since a missed heartbeat loses nothing yet.
+
+        Returns the outcome and, where it is not RECORDED, what AWS said.
+        """
+        try:
+            self._client.record_lifecycle_action_heartbeat(
+                AutoScalingGroupName=action.autoscaling_group_name,
+                LifecycleHookName=action.lifecycle_hook_name,
+                LifecycleActionToken=action.lifecycle_action_token,
+                InstanceId=action.instance_id,
+            )
+        except ClientError as error:
+            no_action = _is_no_active_action(error)
+            return (Heartbeat.NO_ACTIVE_ACTION if no_action else Heartbeat.FAILED), str(error)
+        except BotoCoreError as error:
+            return Heartbeat.FAILED, str(error)
+        return Heartbeat.RECORDED, ""
+
+    def complete(
+        self, action: LifecycleAction, result: Literal["CONTINUE", "ABANDON"]
+    ) -> Completion:
+        """Let the instance go on. Idempotent: an action that has ended already is no error.
+
+        Raises Permanent for an instance that Auto Scaling retains, and Surprise for one that
+        still waits although AWS knows no such action.
+        """
+        try:
+            self._client.complete_lifecycle_action(
+                AutoScalingGroupName=action.autoscaling_group_name,
+                LifecycleHookName=action.lifecycle_hook_name,
+                LifecycleActionToken=action.lifecycle_action_token,
+                InstanceId=action.instance_id,
+                LifecycleActionResult=result,
+            )
+        except ClientError as error:
+            if not _is_no_active_action(error):
+                raise
+            return self._how_it_ended(action)
+        return Completion.COMPLETED
+
+    def has_ended(self, instance_id: str) -> bool:
+        """Tell whether an instance waits no more: it is gone, about to go, or in service."""
+        state = self.lifecycle_state(instance_id)
+        return state is None or state in _GONE or state == IN_SERVICE
+
+    def _how_it_ended(self, action: LifecycleAction) -> Completion:
+        state = self.lifecycle_state(action.instance_id)
+        if state is None or state in _GONE:
+            return Completion.ALREADY_ENDED_GONE
+        if action.transition is Transition.LAUNCHING and state.startswith("Terminating"):
+            # The launch is over; the terminating hook has its own action and its own event.
+            return Completion.ALREADY_ENDED_GONE
+        if state == IN_SERVICE:
+            return Completion.ALREADY_ENDED_IN_SERVICE
+        if state == RETAINED:
+            raise Permanent(
+                f"{action.instance_id} is {RETAINED}: its lifecycle action ended before the proof; "
+                "terminate it with TerminateInstanceInAutoScalingGroup"
+            )
+        raise Surprise(f"no active lifecycle action, yet {action.instance_id} is {state}")
+
+
+def _is_no_active_action(error: ClientError) -> bool:
+    details = error.response["Error"]
+    return details["Code"] == "ValidationError" and details.get("Message", "").startswith(
+        "No active Lifecycle Action found"
+    )

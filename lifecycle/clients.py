@@ -1,0 +1,50 @@
+"""The only place that builds boto3 clients."""
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_servicediscovery import ServiceDiscoveryClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+
+# A call that hangs must not eat the function's timeout: 3 attempts of at most 2 + 5 seconds.
+# The queue retries the rest.
+_CONFIG = Config(
+    connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
+)
+
+
+def autoscaling() -> "AutoScalingClient":
+    """Build a client for EC2 Auto Scaling in the function's own region."""
+    return boto3.client("autoscaling", config=_CONFIG)
+
+
+def ec2() -> "EC2Client":
+    """Build a client for EC2 in the function's own region."""
+    return boto3.client("ec2", config=_CONFIG)
+
+
+def servicediscovery() -> "ServiceDiscoveryClient":
+    """Build a client for AWS Cloud Map in the function's own region."""
+    return boto3.client("servicediscovery", config=_CONFIG)
+
+
+def sqs() -> "SQSClient":
+    """Build a client for SQS in the function's own region."""
+    return boto3.client("sqs", config=_CONFIG)
+
+
+def secretsmanager() -> "SecretsManagerClient":
+    """Build a client for Secrets Manager in the function's own region."""
+    return boto3.client("secretsmanager", config=_CONFIG)
+
+
+def ssm() -> "SSMClient":
+    """Build a client for Systems Manager in the function's own region."""
+    return boto3.client("ssm", config=_CONFIG)

@@ -1,0 +1,50 @@
+"""SQS: check messages out, visibility, dead letters."""
+
+from typing import TYPE_CHECKING
+
+from lifecycle.events import CheckMessage
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_LONGEST_REASON = 1024
+
+
+class Queue:
+    """One queue that check messages are sent to."""
+
+    def __init__(self, client: "SQSClient", url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, message: CheckMessage, *, delay_seconds: float = 0) -> None:
+        """Enqueue a check message; it becomes visible after ``delay_seconds`` (0-900)."""
+        self._client.send_message(
+            QueueUrl=self._url,
+            MessageBody=message.model_dump_json(),
+            DelaySeconds=min(900, max(0, round(delay_seconds))),
+        )
+
+    def send_dead_letter(self, body: str, reason: str) -> None:
+        """Put a message, unchanged, on this dead-letter queue; the attribute Reason says why."""
+        self._client.send_message(
+            QueueUrl=self._url,
+            MessageBody=body,
+            MessageAttributes={
+                "Reason": {"DataType": "String", "StringValue": _attribute_text(reason)}
+            },
+        )
+
+    def change_visibility(self, receipt_handle: str, seconds: float) -> None:
+        """Bring the message back after ``seconds``, for this receive only (0-43200)."""
+        self._client.change_message_visibility(
+            QueueUrl=self._url,
+            ReceiptHandle=receipt_handle,
+            VisibilityTimeout=min(43200, max(0, round(seconds))),
+        )
+
+
+def _attribute_text(reason: str) -> str:
+    """Keep what SQS allows in an attribute: docs of SendMessage list the characters."""
+    kept = "".join(c if c in "\t\n\r" or c >= " " else "?" for c in reason)
+    return kept.encode("utf-8", "replace")[:_LONGEST_REASON].decode("utf-8", "ignore") or "unknown"

@@ -1,0 +1,1 @@
+"""Functions that consume a stage's queue and wait."""

@@ -1,0 +1,209 @@
+"""Waits until Cloud Map has done what the handler asked for, then passes the instance on."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+
+from lifecycle import batch, clients
+from lifecycle.autoscaling import AutoScaling, Completion
+from lifecycle.cloud_map import CloudMap
+from lifecycle.errors import ConfigurationError, NotReady, Permanent
+from lifecycle.events import BufferCheck, OperationCheck, Transition
+from lifecycle.instances import Instances
+from lifecycle.operations import NextStep, Operation, OperationStatus, next_step
+from lifecycle.queues import Queue
+from lifecycle.settings import OperationWaiterSettings, load_settings
+from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class OperationWaiter:
+    """Everything the operation waiter touches."""
+
+    settings: OperationWaiterSettings
+    autoscaling: AutoScaling
+    instances: Instances
+    cloud_map: CloudMap
+    operation_queue: Queue
+    operation_dead_letters: Queue
+    buffer_queue: Queue
+    telemetry: Telemetry
+    clock: Callable[[], float]
+
+    def handle(self, event: Mapping[str, Any]) -> PartialItemFailureResponse:
+        """Check every message of the SQS event; return those that must come back."""
+        settings = self.settings
+        stage = batch.Stage(
+            autoscaling_group_name=settings.autoscaling_group_name,
+            model=OperationCheck,
+            begin=self._begin,
+            still_waited_for=_until_cloud_map_is_done,
+            queue=self.operation_queue,
+            dead_letters=self.operation_dead_letters,
+            autoscaling=self.autoscaling,
+            patience=batch.Patience(
+                settings.poll_interval_seconds,
+                settings.poll_interval_max_seconds,
+                settings.timeout_seconds,
+            ),
+            telemetry=self.telemetry,
+            clock=self.clock,
+        )
+        return batch.process(event, stage)
+
+    def _begin(self, messages: Sequence[OperationCheck]) -> Callable[[OperationCheck], None]:
+        del messages  # every operation is looked up on its own
+        return self._check
+
+    def _check(self, message: OperationCheck) -> None:
+        """Pass the instance on if Cloud Map is done; raise NotReady while it is not."""
+        action = message.action
+        operation = (
+            self.cloud_map.operation(message.operation_id)
+            if message.operation_id is not None
+            else None
+        )
+        step = next_step(
+            action.transition,
+            operation,
+            registered=self.cloud_map.is_registered(action.instance_id),
+            requested_again=message.requested_again,
+        )
+        self._log_failure(message, operation)
+        if step is NextStep.WAIT:
+            self.telemetry.info(
+                LogEvent.OPERATION_PENDING,
+                **action.log_fields(),
+                operation_id=message.operation_id,
+            )
+            raise NotReady(f"operation {message.operation_id} is still under way")
+        if step is NextStep.GIVE_UP:
+            raise Permanent(
+                f"Cloud Map did not do it in {message.requested_again + 1} requests; "
+                f"last operation {message.operation_id}: "
+                f"{operation.error_code if operation else 'unknown to Cloud Map'}"
+            )
+        if step is NextStep.REQUEST_AGAIN:
+            self._request_again(message)
+        else:
+            self._go_on(message)
+
+    def _log_failure(self, message: OperationCheck, operation: Operation | None) -> None:
+        if operation is not None and operation.status is OperationStatus.FAIL:
+            self.telemetry.warning(
+                LogEvent.OPERATION_FAILED,
+                **message.action.log_fields(),
+                operation_id=operation.id,
+                error_code=operation.error_code,
+                error_message=operation.error_message,
+            )
+
+    def _request_again(self, message: OperationCheck) -> None:
+        action = message.action
+        count = message.requested_again + 1
+        if action.transition is Transition.LAUNCHING:
+            address = self.instances.address(action.instance_id)
+            if address is None:
+                self._withdraw(message, "EC2 knows no live instance of this id")
+                return
+            operation_id: str | None = self.cloud_map.register(
+                action.instance_id,
+                address,
+                self.settings.cloud_map_port,
+                # With the old id Cloud Map would answer with the failed request.
+                creator_request_id=f"{action.lifecycle_action_token}-{count}",
+            )
+        else:
+            operation_id = self.cloud_map.deregister(action.instance_id)
+        self.operation_queue.send(
+            OperationCheck(action=action, operation_id=operation_id, requested_again=count),
+            delay_seconds=self.settings.poll_interval_seconds,
+        )
+        self.telemetry.warning(
+            LogEvent.OPERATION_REQUESTED_AGAIN,
+            **action.log_fields(),
+            operation_id=operation_id,
+            requested_again=count,
+        )
+
+    def _go_on(self, message: OperationCheck) -> None:
+        action = message.action
+        self.telemetry.info(
+            LogEvent.OPERATION_SUCCEEDED, **action.log_fields(), operation_id=message.operation_id
+        )
+        if action.transition is Transition.LAUNCHING:
+            self._put_in_service(message)
+            return
+        self.buffer_queue.send(
+            BufferCheck(
+                action=action,
+                deregistered_at=self.clock(),
+                requested_again=message.requested_again,
+            )
+        )
+        self.telemetry.info(LogEvent.CHECK_MESSAGE_ENQUEUED, **action.log_fields(), stage="buffer")
+
+    def _put_in_service(self, message: OperationCheck) -> None:
+        action = message.action
+        completion = self.autoscaling.complete(action, "CONTINUE")
+        if completion is Completion.COMPLETED:
+            self.telemetry.info(LogEvent.LIFECYCLE_ACTION_COMPLETED, **action.log_fields())
+            self.telemetry.measure(Metric.LIFECYCLE_ACTION_COMPLETED)
+        elif completion is Completion.ALREADY_ENDED_GONE:
+            self._withdraw(message, "the instance ended while it was being registered")
+        else:
+            self.telemetry.info(
+                LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended=completion
+            )
+
+    def _withdraw(self, message: OperationCheck, reason: str) -> None:
+        """Take a dead instance out: one dead SRV target makes forwarders skip every refresh."""
+        action = message.action
+        self.telemetry.warning(LogEvent.INSTANCE_GONE, **action.log_fields(), reason=reason)
+        operation_id = self.cloud_map.deregister(action.instance_id)
+        self.telemetry.info(
+            LogEvent.REGISTRATION_WITHDRAWN, **action.log_fields(), operation_id=operation_id
+        )
+
+
+def _until_cloud_map_is_done(message: OperationCheck) -> bool:
+    """Say yes even without an active hook: the registration has to become true all the same."""
+    del message
+    return True
+
+
+def wire(environment: Mapping[str, str]) -> OperationWaiter:
+    """Build the waiter from environment variables; raises ConfigurationError."""
+    telemetry = PowertoolsTelemetry()
+    try:
+        settings = load_settings(OperationWaiterSettings, environment)
+    except ConfigurationError as error:
+        telemetry.error(LogEvent.CONFIGURATION_INVALID, reason=str(error))
+        raise
+    sqs = clients.sqs()
+    return OperationWaiter(
+        settings=settings,
+        autoscaling=AutoScaling(clients.autoscaling()),
+        instances=Instances(clients.ec2()),
+        cloud_map=CloudMap(clients.servicediscovery(), settings.cloud_map_service_id),
+        operation_queue=Queue(sqs, settings.operation_queue_url),
+        operation_dead_letters=Queue(sqs, settings.operation_dlq_url),
+        buffer_queue=Queue(sqs, settings.buffer_queue_url),
+        telemetry=telemetry,
+        clock=time.time,
+    )
+
+
+@cache
+def _wired() -> OperationWaiter:
+    return wire(os.environ)
+
+
+def handler(event: dict[str, Any], context: object) -> PartialItemFailureResponse:  # noqa: ARG001 (Lambda's signature)
+    """Entry point of the function ``operation-waiter``."""
+    return _wired().handle(event)
