@@ -1,0 +1,31 @@
+"""What the runbook tells the operator to type: move the dead letters back to their queue."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+_TASK_SECONDS = 30.0
+
+
+class RedriveFailed(Exception):
+    """The message move task did not end as it should."""
+
+
+def redrive(sqs: Any, source_arn: str, destination_arn: str) -> int:  # noqa: ANN401 - boto3 client
+    """Move all messages of a dead-letter queue to a queue; return how many were moved.
+
+    The same two calls as in docs/runbooks/buffer-dlq.md: start-message-move-task with the
+    destination named, since the waiter itself (not SQS's redrive policy) sent the messages there,
+    and list-message-move-tasks until the task is done.
+    """
+    sqs.start_message_move_task(SourceArn=source_arn, DestinationArn=destination_arn)
+    deadline = time.monotonic() + _TASK_SECONDS
+    while time.monotonic() < deadline:
+        task = sqs.list_message_move_tasks(SourceArn=source_arn)["Results"][0]
+        if task["Status"] == "COMPLETED":
+            return int(task["ApproximateNumberOfMessagesMoved"])
+        if task["Status"] != "RUNNING":
+            raise RedriveFailed(f"The message move task of {source_arn} is {task['Status']}.")
+        time.sleep(0.2)
+    raise RedriveFailed(f"The message move task of {source_arn} did not end.")
