@@ -1,0 +1,137 @@
+# The last stage: Prometheus must prove that the aggregator has held and received nothing for a
+# while. The only function that talks to something outside AWS's own interfaces, hence the only one
+# with credentials and, if `network` says so, with network interfaces in a VPC.
+
+locals {
+  prometheus_credentials_arn = try(coalesce(var.prometheus.auth.secret_arn, var.prometheus.auth.ssm_parameter_arn), null)
+  prometheus_uses_sigv4      = var.prometheus.auth.type == "sigv4"
+
+  # https://aps-workspaces.REGION.amazonaws.com/workspaces/ws-... names its own region and workspace.
+  prometheus_workspace_id = try(regex("/workspaces/(ws-[A-Za-z0-9-]+)", var.prometheus.url)[0], "")
+  prometheus_region = !local.prometheus_uses_sigv4 ? null : coalesce(
+    var.prometheus.auth.region,
+    try(regex("^https://aps-workspaces(?:-fips)?\\.([a-z0-9-]+)\\.", var.prometheus.url)[0], local.region),
+  )
+
+  buffer_waiter = {
+    description     = "Waits until a deregistered instance of ${var.autoscaling_group_name} is proven to be empty and quiet"
+    handler         = "waiters.buffer.handler"
+    timeout_seconds = var.lambda.buffer_waiter_timeout_seconds
+    network         = var.network
+
+    environment = {
+      CLOUD_MAP_SERVICE_ID      = local.cloud_map_service_id
+      OPERATION_QUEUE_URL       = aws_sqs_queue.stage["operation"].url
+      BUFFER_QUEUE_URL          = aws_sqs_queue.stage["buffer"].url
+      BUFFER_DLQ_URL            = aws_sqs_queue.dead_letter["buffer"].url
+      POLL_INTERVAL_SECONDS     = tostring(var.timing.poll_interval_seconds)
+      POLL_INTERVAL_MAX_SECONDS = tostring(var.timing.poll_interval_max_seconds)
+      TIMEOUT_SECONDS           = tostring(var.timing.drain_timeout_seconds)
+      EMPTY_FOR_SECONDS         = tostring(var.timing.empty_for_seconds)
+      SETTLE_SECONDS            = tostring(local.budget.settle_seconds)
+
+      PROMETHEUS_URL                     = var.prometheus.url
+      PROMETHEUS_REQUEST_TIMEOUT_SECONDS = tostring(var.prometheus.request_timeout_seconds)
+      PROMETHEUS_SCRAPE_INTERVAL_SECONDS = tostring(var.prometheus.scrape_interval_seconds)
+      PROMETHEUS_AUTH                    = var.prometheus.auth.type
+      PROMETHEUS_INSTANCE_LABEL          = var.prometheus.instance_label
+      PROMETHEUS_IDENTIFY_BY             = var.prometheus.identify_by
+      PROMETHEUS_METRIC_PREFIX           = var.prometheus.metric_prefix
+    }
+    optional_environment = {
+      PROMETHEUS_CREDENTIALS_ARN           = local.prometheus_credentials_arn
+      PROMETHEUS_REGION                    = local.prometheus_region
+      PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS = try(tostring(var.prometheus.expected_buffered_outputs), null)
+      PROMETHEUS_HEARTBEAT_PLUGIN_ID       = var.prometheus.heartbeat_plugin_id
+    }
+
+    statements = concat(
+      [
+        local.describe_lifecycle_state,
+        local.keep_lifecycle_action_alive,
+      ],
+      local.deregister_statements,
+      [
+        local.consume_queue.buffer,
+        {
+          Sid      = "HandOver"
+          Effect   = "Allow"
+          Action   = ["sqs:SendMessage"]
+          Resource = [local.dead_letter_queue_arns.buffer, local.queue_arns.operation]
+        },
+      ],
+      var.prometheus.identify_by == "private_ip_address" ? [local.describe_instances] : [],
+      local.prometheus_statements,
+      local.network_statements,
+    )
+  }
+
+  prometheus_statements = concat(
+    var.prometheus.auth.secret_arn == null ? [] : [{
+      Sid      = "ReadPrometheusCredentials"
+      Effect   = "Allow"
+      Action   = ["secretsmanager:GetSecretValue"]
+      Resource = var.prometheus.auth.secret_arn
+    }],
+    var.prometheus.auth.ssm_parameter_arn == null ? [] : [{
+      Sid      = "ReadPrometheusCredentials"
+      Effect   = "Allow"
+      Action   = ["ssm:GetParameter"]
+      Resource = var.prometheus.auth.ssm_parameter_arn
+    }],
+    # Only through the service that keeps the credentials.
+    var.prometheus.auth.kms_key_arn == null ? [] : [{
+      Sid      = "DecryptPrometheusCredentials"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt"]
+      Resource = var.prometheus.auth.kms_key_arn
+      Condition = {
+        StringEquals = {
+          "kms:ViaService" = "${var.prometheus.auth.secret_arn != null ? "secretsmanager" : "ssm"}.${local.region}.${data.aws_partition.current.dns_suffix}"
+        }
+      }
+    }],
+    !local.prometheus_uses_sigv4 ? [] : [{
+      Sid      = "QueryManagedPrometheus"
+      Effect   = "Allow"
+      Action   = ["aps:QueryMetrics"]
+      Resource = "arn:${local.partition}:aps:${local.prometheus_region}:${local.account_id}:workspace/${local.prometheus_workspace_id}"
+    }],
+  )
+
+  # Lambda makes and removes the network interfaces with the function's role. The Describe actions
+  # work on all resources only; the others need every interface and subnet of the account, since the
+  # interfaces' ids cannot be foreseen ("Giving Lambda functions access to resources in an Amazon
+  # VPC"). The refusal keeps all of it from the function's own code.
+  network_interface_actions = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
+  network_describe_actions = [
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+  ]
+  network_statements = concat(
+    var.network == null ? [] : [{
+      Sid      = "DescribeNetworkForLambda"
+      Effect   = "Allow"
+      Action   = local.network_describe_actions
+      Resource = "*"
+    }],
+    var.network == null ? [] : [{
+      Sid      = "ManageNetworkInterfacesForLambda"
+      Effect   = "Allow"
+      Action   = local.network_interface_actions
+      Resource = "arn:${local.partition}:ec2:${local.region}:${local.account_id}:*/*"
+    }],
+    var.network == null ? [] : [{
+      Sid       = "RefuseNetworkInterfacesToCode"
+      Effect    = "Deny"
+      Action    = concat(local.network_interface_actions, local.network_describe_actions)
+      Resource  = "*"
+      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arns.buffer } }
+    }],
+  )
+}

@@ -1,0 +1,124 @@
+# One zip, three functions, one role each. What a function may do and what it is told stand beside
+# each other in its own file (lifecycle_handler.tf, operation_stage.tf, buffer_stage.tf); here is
+# what they share. Log groups come first, with a retention, so that no function can make one that
+# keeps its lines for ever; roles may write to their own group and cannot create any.
+
+locals {
+  functions = {
+    lifecycle = local.lifecycle_handler
+    operation = local.operation_waiter
+    buffer    = local.buffer_waiter
+  }
+
+  common_environment = {
+    POWERTOOLS_SERVICE_NAME      = var.name
+    POWERTOOLS_METRICS_NAMESPACE = local.metrics_namespace
+    POWERTOOLS_LOG_LEVEL         = var.lambda.log_level
+    AUTOSCALING_GROUP_NAME       = var.autoscaling_group_name
+    LAUNCH_HOOK_NAME             = local.hook_names.launch
+    TERMINATE_HOOK_NAME          = local.hook_names.terminate
+  }
+
+  package_from_s3 = var.lambda.package.s3 != null
+  default_package = "${path.module}/../build/package/fluentd-lifecycle-${var.lambda.architecture}-${var.lambda.runtime}.zip"
+  package_path    = local.package_from_s3 ? null : coalesce(var.lambda.package.local_path, local.default_package)
+  package_exists  = local.package_from_s3 ? true : fileexists(local.package_path)
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  for_each = local.functions
+
+  name              = "/aws/lambda/${local.function_names[each.key]}"
+  retention_in_days = var.lambda.log_retention_days
+  tags              = var.tags
+}
+
+resource "aws_iam_role" "function" {
+  for_each = local.functions
+
+  name        = local.function_names[each.key]
+  description = each.value.description
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+
+  tags = var.tags
+}
+
+resource "aws_iam_role_policy" "function" {
+  for_each = local.functions
+
+  name = local.function_names[each.key]
+  role = aws_iam_role.function[each.key].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid      = "WriteOwnLogs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${local.log_group_arns[each.key]}:*"
+      }],
+      each.value.statements,
+    )
+  })
+}
+
+resource "aws_lambda_function" "this" {
+  for_each = local.functions
+
+  function_name = local.function_names[each.key]
+  description   = each.value.description
+  role          = aws_iam_role.function[each.key].arn
+
+  filename          = local.package_path
+  source_code_hash  = !local.package_from_s3 && local.package_exists ? filebase64sha256(local.package_path) : null
+  s3_bucket         = try(var.lambda.package.s3.bucket, null)
+  s3_key            = try(var.lambda.package.s3.key, null)
+  s3_object_version = try(var.lambda.package.s3.object_version, null)
+
+  handler                        = each.value.handler
+  runtime                        = var.lambda.runtime
+  architectures                  = [var.lambda.architecture]
+  memory_size                    = var.lambda.memory_mb
+  timeout                        = each.value.timeout_seconds
+  reserved_concurrent_executions = coalesce(var.lambda.reserved_concurrency, -1)
+
+  environment {
+    variables = merge(
+      local.common_environment,
+      each.value.environment,
+      # Left out when null: the functions know their own defaults.
+      { for key, value in each.value.optional_environment : key => value if value != null },
+    )
+  }
+
+  dynamic "vpc_config" {
+    for_each = each.value.network[*]
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
+  }
+
+  tags = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = local.package_exists
+      error_message = "There is no Lambda package at ${coalesce(local.package_path, "(S3)")}. Run `make package` in the root of the repository, or point lambda.package at a zip file or an S3 object."
+    }
+  }
+
+  depends_on = [
+    aws_cloudwatch_log_group.function,
+    aws_iam_role_policy.function,
+  ]
+}

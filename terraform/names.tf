@@ -1,0 +1,44 @@
+# Every name and every ARN that others refer to, worked out here once. ARNs are computed rather than
+# read from the resources, so that policies are known (and can be reviewed) at plan time, no two
+# resources need each other, and the group and its hooks need not exist yet.
+
+locals {
+  partition  = data.aws_partition.current.partition
+  account_id = data.aws_caller_identity.current.account_id
+  # `id` is the region's name in every provider version; `name` is deprecated since 6.0.
+  region = data.aws_region.current.id
+
+  hook_names = {
+    launch    = "${var.name}-launch"
+    terminate = "${var.name}-terminate"
+  }
+  rule_name = "${var.name}-lifecycle"
+
+  function_names = {
+    lifecycle = "${var.name}-lifecycle"
+    operation = "${var.name}-operation-waiter"
+    buffer    = "${var.name}-buffer-waiter"
+  }
+
+  # The stages' queues, and two more for what fails before a stage is reached.
+  queue_names = {
+    operation = "${var.name}-operation"
+    buffer    = "${var.name}-buffer"
+  }
+  dead_letter_queue_names = {
+    operation = "${var.name}-operation-dlq"
+    buffer    = "${var.name}-buffer-dlq"
+    lifecycle = "${var.name}-lifecycle-dlq"
+    event     = "${var.name}-event-dlq"
+  }
+
+  sqs_arn_prefix         = "arn:${local.partition}:sqs:${local.region}:${local.account_id}"
+  queue_arns             = { for key, name in local.queue_names : key => "${local.sqs_arn_prefix}:${name}" }
+  dead_letter_queue_arns = { for key, name in local.dead_letter_queue_names : key => "${local.sqs_arn_prefix}:${name}" }
+
+  # The group's ARN holds an id that only EC2 Auto Scaling knows; its name alone identifies it.
+  autoscaling_group_arn = "arn:${local.partition}:autoscaling:${local.region}:${local.account_id}:autoScalingGroup:*:autoScalingGroupName/${var.autoscaling_group_name}"
+  rule_arn              = "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.rule_name}"
+  function_arns         = { for key, name in local.function_names : key => "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${name}" }
+  log_group_arns        = { for key, name in local.function_names : key => "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/lambda/${name}" }
+}

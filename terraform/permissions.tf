@@ -1,0 +1,114 @@
+# Permissions that several functions need, one statement a purpose. A `Resource` of "*" stands only
+# where AWS offers no resource-level permission, and says so.
+
+locals {
+  # Neither DescribeInstances nor DescribeAutoScalingInstances can be limited to resources.
+  describe_instances = {
+    Sid      = "DescribeInstances"
+    Effect   = "Allow"
+    Action   = ["ec2:DescribeInstances"]
+    Resource = "*"
+  }
+  describe_lifecycle_state = {
+    Sid      = "DescribeLifecycleState"
+    Effect   = "Allow"
+    Action   = ["autoscaling:DescribeAutoScalingInstances"]
+    Resource = "*"
+  }
+
+  complete_lifecycle_action = {
+    Sid      = "EndTheWait"
+    Effect   = "Allow"
+    Action   = ["autoscaling:CompleteLifecycleAction"]
+    Resource = local.autoscaling_group_arn
+  }
+  keep_lifecycle_action_alive = {
+    Sid      = "ProlongOrEndTheWait"
+    Effect   = "Allow"
+    Action   = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"]
+    Resource = local.autoscaling_group_arn
+  }
+
+  consume_queue = {
+    for stage in keys(local.stages) : stage => {
+      Sid    = "ConsumeOwnQueue"
+      Effect = "Allow"
+      Action = [
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:ChangeMessageVisibility",
+        "sqs:GetQueueAttributes",
+      ]
+      Resource = local.queue_arns[stage]
+    }
+  }
+
+  # GetInstance knows no resource type, but a condition key for the service.
+  look_up_registration = {
+    Sid       = "LookUpRegistration"
+    Effect    = "Allow"
+    Action    = ["servicediscovery:GetInstance"]
+    Resource  = "*"
+    Condition = { StringEquals = { "servicediscovery:ServiceArn" = local.cloud_map_service_arn } }
+  }
+  # GetOperation knows neither.
+  look_up_operation = {
+    Sid      = "LookUpOperation"
+    Effect   = "Allow"
+    Action   = ["servicediscovery:GetOperation"]
+    Resource = "*"
+  }
+
+  register_and_deregister = {
+    Sid      = "RegisterAndDeregister"
+    Effect   = "Allow"
+    Action   = ["servicediscovery:RegisterInstance", "servicediscovery:DeregisterInstance"]
+    Resource = local.cloud_map_service_arn
+  }
+  deregister = {
+    Sid      = "Deregister"
+    Effect   = "Allow"
+    Action   = ["servicediscovery:DeregisterInstance"]
+    Resource = local.cloud_map_service_arn
+  }
+
+  # Cloud Map works on Route 53 with its caller's permissions (AWS Cloud Map API permissions
+  # reference). An aggregator is an SRV record and an address record, nothing else.
+  change_dns_records = {
+    Sid      = "ChangeDnsRecordsThroughCloudMap"
+    Effect   = "Allow"
+    Action   = ["route53:ChangeResourceRecordSets"]
+    Resource = "arn:${local.partition}:route53:::hostedzone/${coalesce(var.cloud_map.hosted_zone_id, "*")}"
+    Condition = {
+      "ForAllValues:StringEquals" = { "route53:ChangeResourceRecordSetsRecordTypes" = ["A", "AAAA", "SRV"] }
+    }
+  }
+  # The same reference asks for these, health check or not; a health check's id cannot be foreseen.
+  manage_health_checks = {
+    Sid      = "HealthChecksThroughCloudMap"
+    Effect   = "Allow"
+    Action   = ["route53:GetHealthCheck", "route53:UpdateHealthCheck", "route53:DeleteHealthCheck"]
+    Resource = "arn:${local.partition}:route53:::healthcheck/*"
+  }
+  # CreateHealthCheck knows no resource type.
+  create_health_checks = {
+    Sid      = "CreateHealthChecksThroughCloudMap"
+    Effect   = "Allow"
+    Action   = ["route53:CreateHealthCheck"]
+    Resource = "*"
+  }
+
+  register_statements = [
+    local.register_and_deregister,
+    local.look_up_registration,
+    local.change_dns_records,
+    local.manage_health_checks,
+    local.create_health_checks,
+  ]
+  deregister_statements = [
+    local.deregister,
+    local.look_up_registration,
+    local.change_dns_records,
+    local.manage_health_checks,
+  ]
+}

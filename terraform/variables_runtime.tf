@@ -1,0 +1,169 @@
+# How the functions run, from where, and who is told when they give up.
+
+variable "lambda" {
+  type = object({
+    package = optional(object({
+      local_path = optional(string)
+      s3 = optional(object({
+        bucket         = string
+        key            = string
+        object_version = optional(string)
+      }))
+    }), {})
+    architecture                     = optional(string, "arm64")
+    runtime                          = optional(string, "python3.13")
+    memory_mb                        = optional(number, 256)
+    handler_timeout_seconds          = optional(number, 30)
+    operation_waiter_timeout_seconds = optional(number, 60)
+    buffer_waiter_timeout_seconds    = optional(number, 60)
+    maximum_concurrency              = optional(number, 5)
+    reserved_concurrency             = optional(number)
+    log_level                        = optional(string, "INFO")
+    log_retention_days               = optional(number, 90)
+  })
+  default     = {}
+  nullable    = false
+  description = <<-EOT
+    How the three functions run.
+
+    - `package.local_path`: the zip to upload. By default the one that `make package` builds for the
+      architecture and runtime, `build/package/fluentd-lifecycle-ARCHITECTURE-RUNTIME.zip` beside
+      this module's folder.
+    - `package.s3`: `bucket`, `key` and `object_version` of a zip in S3 instead. Without
+      `object_version`, Terraform does not notice a new object under the same key.
+    - `architecture`: `arm64` or `x86_64`; the package must be built for it.
+    - `runtime`: `python3.11` to `python3.14`; the package must be built for it.
+    - `memory_mb`: 128 to 10240.
+    - `handler_timeout_seconds`, `operation_waiter_timeout_seconds`, `buffer_waiter_timeout_seconds`:
+      the longest run of each function, 1 to 900.
+    - `maximum_concurrency`: how many batches (of up to 10 instances) a stage may work on at once, 2
+      to 1000.
+    - `reserved_concurrency`: concurrency set aside for, and the limit of, each function. Unset:
+      shared with the rest of the account.
+    - `log_level`: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
+    - `log_retention_days`: how long logs are kept, one of the values that CloudWatch Logs offers.
+  EOT
+
+  validation {
+    condition     = var.lambda.package.local_path == null || var.lambda.package.s3 == null
+    error_message = "lambda.package takes local_path or s3, not both; leave both out for the zip that `make package` builds."
+  }
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.lambda.architecture)
+    error_message = "lambda.architecture must be arm64 or x86_64, and the package built for it: make package ARCHITECTURE=..."
+  }
+
+  validation {
+    condition     = contains(["python3.11", "python3.12", "python3.13", "python3.14"], var.lambda.runtime)
+    error_message = "lambda.runtime must be python3.11, python3.12, python3.13 or python3.14, and the package built for it: make package PYTHON_VERSION=..."
+  }
+
+  validation {
+    condition     = var.lambda.memory_mb >= 128 && var.lambda.memory_mb <= 10240 && floor(var.lambda.memory_mb) == var.lambda.memory_mb
+    error_message = "lambda.memory_mb must be a whole number from 128 to 10240."
+  }
+
+  validation {
+    condition = alltrue([
+      for seconds in [var.lambda.handler_timeout_seconds, var.lambda.operation_waiter_timeout_seconds, var.lambda.buffer_waiter_timeout_seconds] :
+      seconds >= 1 && seconds <= 900 && floor(seconds) == seconds
+    ])
+    error_message = "lambda.handler_timeout_seconds, operation_waiter_timeout_seconds and buffer_waiter_timeout_seconds must be whole numbers from 1 to 900, the limits of Lambda."
+  }
+
+  validation {
+    condition     = var.lambda.maximum_concurrency >= 2 && var.lambda.maximum_concurrency <= 1000 && floor(var.lambda.maximum_concurrency) == var.lambda.maximum_concurrency
+    error_message = "lambda.maximum_concurrency must be a whole number from 2 to 1000, the limits of an SQS event source."
+  }
+
+  validation {
+    condition     = var.lambda.reserved_concurrency == null ? true : var.lambda.reserved_concurrency >= var.lambda.maximum_concurrency
+    error_message = "lambda.reserved_concurrency must not be smaller than lambda.maximum_concurrency: throttled batches would use up their messages' deliveries. Raise it, or leave it out."
+  }
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.lambda.log_level)
+    error_message = "lambda.log_level must be DEBUG, INFO, WARNING or ERROR."
+  }
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.lambda.log_retention_days)
+    error_message = "lambda.log_retention_days must be a value that CloudWatch Logs offers: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "network" {
+  type = object({
+    subnet_ids         = list(string)
+    security_group_ids = list(string)
+  })
+  default     = null
+  description = <<-EOT
+    Where the function that asks Prometheus runs, if Prometheus can only be reached from inside a
+    VPC. The subnets need a way to the AWS interfaces (NAT or VPC endpoints for SQS, Auto Scaling,
+    Cloud Map and, where used, Secrets Manager, SSM, EC2 and Managed Prometheus). Unset: outside any VPC.
+
+    - `subnet_ids`: at least one, preferably in several availability zones.
+    - `security_group_ids`: at least one; it must let out to Prometheus and to port 443.
+  EOT
+
+  validation {
+    condition     = var.network == null ? true : length(var.network.subnet_ids) > 0 && alltrue([for id in var.network.subnet_ids : can(regex("^subnet-[0-9a-z]+$", id))])
+    error_message = "network.subnet_ids must hold at least one subnet id (subnet-...); leave network out to run outside any VPC."
+  }
+
+  validation {
+    condition     = var.network == null ? true : length(var.network.security_group_ids) > 0 && alltrue([for id in var.network.security_group_ids : can(regex("^sg-[0-9a-z]+$", id))])
+    error_message = "network.security_group_ids must hold at least one security group id (sg-...); leave network out to run outside any VPC."
+  }
+}
+
+variable "alarms" {
+  type = object({
+    actions          = list(string)
+    ok_actions       = optional(list(string), [])
+    runbook_base_url = optional(string, "docs/runbooks")
+  })
+  nullable    = false
+  description = <<-EOT
+    Who is told when automation gives up. An instance then waits for a person, so somebody must be.
+
+    - `actions`: ARNs to notify when an alarm fires, usually one SNS topic; 1 to 5.
+    - `ok_actions`: ARNs to notify when it is over; up to 5.
+    - `runbook_base_url`: where `docs/runbooks` of this repository can be read; every alarm's
+      description ends with `RUNBOOK_BASE_URL/NAME.md`. By default the path in the repository.
+  EOT
+
+  validation {
+    condition     = length(var.alarms.actions) >= 1 && length(var.alarms.actions) <= 5
+    error_message = "alarms.actions must name 1 to 5 ARNs, such as an SNS topic: an instance that nobody is told of is lost when its hook times out."
+  }
+
+  validation {
+    condition     = length(var.alarms.ok_actions) <= 5
+    error_message = "alarms.ok_actions must name at most 5 ARNs, the limit of CloudWatch."
+  }
+
+  validation {
+    condition     = alltrue([for arn in concat(var.alarms.actions, var.alarms.ok_actions) : can(regex("^arn:[^:]+:[^:]+:", arn))])
+    error_message = "alarms.actions and alarms.ok_actions must hold ARNs (arn:aws:sns:REGION:ACCOUNT:TOPIC)."
+  }
+
+  validation {
+    condition     = can(regex("^[^\\s]{1,200}[^\\s/]$", var.alarms.runbook_base_url))
+    error_message = "alarms.runbook_base_url must be an address (or a path) of at most 201 characters, without spaces and without a slash at its end."
+  }
+}
+
+variable "tags" {
+  type        = map(string)
+  default     = {}
+  nullable    = false
+  description = "Tags for everything that the module creates and AWS can tag, beside the provider's default tags."
+
+  validation {
+    condition     = alltrue([for key, value in var.tags : length(key) <= 128 && length(value) <= 256 && !startswith(lower(key), "aws:")])
+    error_message = "tags: keys have at most 128 characters and do not start with aws:, values have at most 256."
+  }
+}

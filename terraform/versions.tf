@@ -1,0 +1,20 @@
+# What the module needs. 1.9 is the first Terraform whose validations may look at other inputs; 5.60
+# is the oldest provider this was checked to parse with every argument used here. The module
+# configures no provider: region, account and default tags are the caller's.
+
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.60"
+    }
+  }
+}
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
+data "aws_caller_identity" "current" {}
