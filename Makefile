@@ -9,7 +9,7 @@ WORKERS ?= 3
 
 VENV := .venv/bin/python
 PROGRAMS := $(CURDIR)/build/programs
-PYTEST = $(VENV) -m pytest -q --junitxml=build/test/$@.xml
+PYTEST = $(VENV) -m pytest -q
 # Tests that need no server have no sockets; the others reach this machine only.
 NO_SOCKETS := --disable-socket --allow-unix-socket
 LOOPBACK_ONLY := --allow-hosts=127.0.0.1,::1,localhost
@@ -54,7 +54,7 @@ test: venv venv-ministack programs ## everything below; what CI runs
 lint: venv ## style, imports between the floors, shell scripts
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
-	@.venv/bin/lint-imports --no-timing --cache-dir build/import-linter
+	@.venv/bin/lint-imports --no-logo --cache-dir build/import-linter
 	@git ls-files .ci/run '*.sh' | xargs .venv/bin/shellcheck
 
 types: venv ## mypy, strict

@@ -1,0 +1,131 @@
+"""Run checks one after the other and close with a summary that a person can take in at a glance.
+
+    python tools/run_checks.py lint types unit
+
+Each check is a verb of the Makefile. Its output goes to build/test/<check>.log and is shown if it
+fails; the others run all the same, since each protects something else. A skipped test counts as
+a failure: whatever it needed, `make test` should have set up or asked for.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+LOGS = Path("build/test")
+LIMIT_SECONDS = 15 * 60
+# The closing lines: pytest's "12 passed, 1 skipped in 3.21s", Terraform's "Success! 9 passed, ...".
+CLOSING = re.compile(r"(=+ )?\d+ \w+.* in \d+\.\d\ds\b|(Success|Failure)! \d+ passed")
+COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check."""
+
+    check: str
+    status: int
+    seconds: float
+    counts: dict[str, int]
+    log: Path
+
+    @property
+    def problem(self) -> str:
+        """Say in a few words why the check failed; nothing if it passed."""
+        if self.status == -signal.SIGKILL:
+            return f"ended after {LIMIT_SECONDS} s"
+        if self.status:
+            return "failed"
+        idle = {name: n for name, n in self.counts.items() if name != "passed" and n}
+        return ", ".join(f"{n} {name}" for name, n in idle.items())
+
+
+def main(checks: list[str]) -> int:
+    """Run all checks; fail if any did."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    outcomes = [show(run(check)) for check in checks]
+    failed = [outcome for outcome in outcomes if outcome.problem]
+    print()
+    for outcome in failed:
+        print(f"{outcome.check}: {outcome.problem}; see {outcome.log} or: make {outcome.check}")
+    minutes, seconds = divmod(round(time.monotonic() - started), 60)
+    print(
+        f"{len(checks) - len(failed)} of {len(checks)} checks passed in {minutes}:{seconds:02} min"
+    )
+    passed, lost = total(outcomes, "passed"), total(outcomes, "failed", "error", "errors")
+    skipped = total(outcomes, "skipped", "xfailed")
+    print(f"{passed} passed, {lost} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed else 0
+
+
+def run(check: str) -> Outcome:
+    """Run one verb of the Makefile to its end, or to ours."""
+    print(f"{check:<16}", end="", flush=True)
+    log = LOGS / f"{check}.log"
+    started = time.monotonic()
+    with log.open("wb") as output:
+        # A group of its own, so that nothing the check started outlives it.
+        process = subprocess.Popen(
+            ["make", "--no-print-directory", check],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"NO_COLOR": "1"},
+            start_new_session=True,
+        )
+        try:
+            status = wait(process)
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait()
+            raise
+    return Outcome(check, status, time.monotonic() - started, counts(log), log)
+
+
+def wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a check; past the limit, ask it to stop and then make it."""
+    try:
+        return process.wait(LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(30)  # fixtures tear down what they started
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return -signal.SIGKILL
+
+
+def counts(log: Path) -> dict[str, int]:
+    """Read the numbers of tests in the last closing line, if the check has one."""
+    lines = log.read_text(errors="replace").splitlines()
+    closing = next(filter(CLOSING.match, reversed(lines)), "")
+    return {name: int(number) for number, name in COUNT.findall(closing)}
+
+
+def show(outcome: Outcome) -> Outcome:
+    """Print the result, and the whole log of a failure."""
+    shown = ", ".join(f"{n} {name}" for name, n in outcome.counts.items() if n)
+    verdict = "FAILED" if outcome.problem else "ok"
+    print(f"{verdict:<8}{outcome.seconds:6.1f} s  {shown}", flush=True)
+    if outcome.problem:
+        text = outcome.log.read_text(errors="replace")
+        print("\n".join(f"    {line}" for line in text.splitlines()), flush=True)
+    return outcome
+
+
+def total(outcomes: list[Outcome], *names: str) -> int:
+    """Add up some of the counts of all checks."""
+    return sum(outcome.counts.get(name, 0) for outcome in outcomes for name in names)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted.")
