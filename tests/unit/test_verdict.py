@@ -261,7 +261,7 @@ def test_rising_output_errors_are_reported_with_the_verdict() -> None:
 
 def test_known_limit_metrics_cannot_tell_a_chunk_set_aside_from_one_delivered() -> None:
     # Not even num_errors moves; docs say so, and only a look at the instance's disk can tell.
-    verdict = History().shows("05-drained", WINDOW).shows("10-unrecoverable-backup", 300).verdict()
+    verdict = History().shows("10-unrecoverable-backup", WINDOW).verdict()
     assert (verdict.state, verdict.errors_rose) == (State.DRAINED, 0)
 
 
