@@ -26,6 +26,7 @@ from lifecycle.evidence import BUFFER_METRICS, EMIT_RECORDS, NUM_ERRORS, UP, Ser
 # One retry, for a connection that was cut; the queue does the rest. Terraform counts both
 # attempts into the function's timeout.
 ATTEMPTS = 2
+CONNECT_SECONDS = 3.0
 _LONGEST_ERROR = 400
 _RETRY = Retry(
     total=ATTEMPTS - 1,
@@ -65,13 +66,17 @@ class SigV4(AuthBase):
 def connect(
     url: str, timeout_seconds: float, auth: AuthBase | None, headers: Mapping[str, str]
 ) -> Querier:
-    """Build a client; no request is made. ``timeout_seconds`` bounds connecting and each read."""
+    """Build a client; no request is made.
+
+    One attempt takes at most CONNECT_SECONDS and ``timeout_seconds`` (the longest silence while
+    the answer is read); there are ATTEMPTS of them.
+    """
     client: Querier = PrometheusConnect(
         url=url,
         auth=auth,
         headers=dict(headers),
         retry=_RETRY,
-        timeout=timeout_seconds,
+        timeout=(CONNECT_SECONDS, timeout_seconds),
         method="POST",
     )
     return client
