@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import moto.autoscaling.models as autoscaling_models
+import moto.core.errors as moto_errors
 from moto.autoscaling.models import autoscaling_backends
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
@@ -26,6 +28,14 @@ Gate = Callable[[BaseResponse, str], None]
 """Looks at a call before it is answered; raises a ServiceException to refuse it."""
 
 
+WITHOUT_CATALOGUE = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
+"""Nobody here looks an image up, and building moto's catalogue of them takes most of a second."""
+
+
+class InjectedError(ServiceException):
+    """An error that the faults ask for."""
+
+
 def let_in(response: BaseResponse, action: str) -> None:
     """The gate that is always open."""
 
@@ -36,11 +46,14 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
     groups_backend = type("BoundAutoScaling", (WaitingAutoScalingBackend,), {"world": world})
     map_backend = type("BoundCloudMap", (SlowCloudMapBackend,), {"world": world})
     with ExitStack() as stack:
+        stack.enter_context(patch.dict(os.environ, WITHOUT_CATALOGUE))
         for owner, name, replacement in (
             (autoscaling_backends, "backend", groups_backend),
             (servicediscovery_backends, "backend", map_backend),
             (autoscaling_models, "FakeAutoScalingGroup", WaitingGroup),
             (BaseResponse, "call_action", _in_turn(world, gate)),
+            # moto warns of errors that are in no service's model, such as Throttling.
+            (moto_errors, "warn", lambda *_, **__: None),
         ):
             stack.enter_context(patch.object(owner, name, replacement))
         yield
@@ -61,6 +74,6 @@ def _in_turn(world: World, gate: Gate) -> Callable[[BaseResponse], TYPE_RESPONSE
                 return answer(self)
             if failure.moment == "after":
                 answer(self)
-            return self.serialized(ActionResult(ServiceException(failure.code, failure.message)))
+            return self.serialized(ActionResult(InjectedError(failure.code, failure.message)))
 
     return call_action

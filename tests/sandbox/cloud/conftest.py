@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from sandbox.emulator import World, extended_aws
 
@@ -118,18 +119,25 @@ class Cloud:
         return {one["Id"]: one["Attributes"] for one in instances}
 
 
+@pytest.fixture(scope="session")
+def clients() -> tuple[AutoScalingClient, EC2Client, ServiceDiscoveryClient]:
+    """Made once: making a client takes longer than most of these tests."""
+    session = boto3.Session("AKIATESTTESTTESTTEST", "secret", region_name=REGION)
+    config = Config(retries={"total_max_attempts": 1}, inject_host_prefix=False)
+    return (
+        session.client("autoscaling", config=config),
+        session.client("ec2", config=config),
+        session.client("servicediscovery", config=config),
+    )
+
+
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+def cloud(
+    clients: tuple[AutoScalingClient, EC2Client, ServiceDiscoveryClient],
+) -> Iterator[Cloud]:
     clock = Clock()
     with extended_aws(clock=clock) as world:
-        made = Cloud(
-            world,
-            clock,
-            boto3.client("autoscaling"),
-            boto3.client("ec2"),
-            boto3.client("servicediscovery"),
-        )
+        made = Cloud(world, clock, *clients)
         made.vpc_id = made.ec2.create_vpc(CidrBlock="127.9.0.0/24")["Vpc"]["VpcId"]
         subnet = made.ec2.create_subnet(VpcId=made.vpc_id, CidrBlock="127.9.0.0/24")
         made.subnet_id = subnet["Subnet"]["SubnetId"]
