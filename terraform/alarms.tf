@@ -1,31 +1,41 @@
 # Automation that gives up calls a person, in time. Every dead-letter queue has an alarm; each
-# alarm's description says what happens next and by when, worked out from the hooks' heartbeat
-# timeouts, and where its runbook is: docs/runbooks/, one file an alarm, named by the alarm's suffix.
+# alarm's description says by when to act and what happens otherwise, worked out from the hooks'
+# heartbeat timeouts, and where its runbook is: docs/runbooks/, one file an alarm, named by the
+# alarm's suffix.
 
 locals {
   metrics_namespace = "FluentdLifecycle"
 
-  minutes = {
-    # From the last heartbeat, which a waiter sends when it gives up.
-    launch    = floor(var.timing.launch_heartbeat_timeout_seconds / 60)
-    terminate = floor(var.timing.terminate_heartbeat_timeout_seconds / 60)
-    # No waiter took over, so the clock has run since the event; its retries have used some of it.
-    after_undelivered_event = floor((var.timing.terminate_heartbeat_timeout_seconds - local.event_age_seconds) / 60)
-    after_failed_handler    = floor((var.timing.terminate_heartbeat_timeout_seconds - 2 * local.event_age_seconds) / 60)
+  # SQS reports once a minute and CloudWatch looks once a minute.
+  alarm_delay_seconds = 120
+
+  # What is left of a terminating instance's life when the alarm fires. A waiter that gives up sends
+  # one last heartbeat; if none took over, the clock has run since the event, and the event's own
+  # retries have used some of it.
+  seconds_to_act = {
+    operation = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
+    buffer    = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
+    functions = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
+    event     = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds - local.event_age_seconds
+    lifecycle = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds - local.event_age_seconds * 2
+  }
+  act = {
+    for key, seconds in local.seconds_to_act :
+    key => seconds >= 120 ? "Act within ${floor(seconds / 60)} minutes." : "Act at once."
   }
 
-  then_lost = "Then EC2 Auto Scaling applies the hook's default result, ABANDON, and the instance ends with every log it still buffers, unless the group's instance lifecycle policy retains it."
+  then_lost = "Then EC2 Auto Scaling applies the hook's default result, ABANDON: the instance ends with every log it still buffers, unless the group's instance lifecycle policy retains it."
 
   dead_letter_alarms = {
-    operation = "Cloud Map did not confirm in time that an instance of ${var.autoscaling_group_name} was registered or deregistered; the waiter has given up. A terminating instance is kept for ${local.minutes.terminate} minutes from now. ${local.then_lost} A launching one is ended and replaced after ${local.minutes.launch} minutes."
-    buffer    = "An instance of ${var.autoscaling_group_name} that is to be terminated could not be proven empty; the waiter has given up. It is kept for ${local.minutes.terminate} minutes from now. ${local.then_lost}"
-    lifecycle = "The lifecycle handler failed on an event of ${var.autoscaling_group_name}: nothing was started for that instance, and nothing keeps it alive. A terminating instance may have only ${max(0, local.minutes.after_failed_handler)} minutes left from now. ${local.then_lost} A launching one is ended and replaced within ${local.minutes.launch} minutes."
-    event     = "EventBridge could not hand a lifecycle event of ${var.autoscaling_group_name} to the handler: nothing was started for that instance, and nothing keeps it alive. A terminating instance may have only ${max(0, local.minutes.after_undelivered_event)} minutes left from now. ${local.then_lost} A launching one is ended and replaced within ${local.minutes.launch} minutes."
+    operation = "${local.act.operation} Cloud Map did not confirm in time that an instance of ${var.autoscaling_group_name} was registered or deregistered, and the waiter has given up. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost} A launching one is ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s."
+    buffer    = "${local.act.buffer} An instance of ${var.autoscaling_group_name} that is to be terminated could not be proven empty, and the waiter has given up. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}"
+    lifecycle = "${local.act.lifecycle} The lifecycle handler failed on an event of ${var.autoscaling_group_name}: nothing was started for that instance, and nothing keeps it alive. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost} A launching one is ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s."
+    event     = "${local.act.event} EventBridge could not hand an event of ${var.autoscaling_group_name} to the lifecycle handler: nothing was started for that instance, and nothing keeps it alive. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost} A launching one is ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s."
   }
 
   other_alarms = {
-    lifecycle-action-expired = "A lifecycle action of ${var.autoscaling_group_name} ended before the functions ended it: its heartbeat timed out or somebody completed it. The instance may have been terminated with logs in its buffer; whatever is to be saved must be saved now. No further deadline: it has passed, unless the group retains instances, which then wait until a person ends them."
-    function-errors          = "A function of ${var.name} raised an error: a bug, a wrong setting or a missing permission, not a slow drain. Instances that wait meanwhile get no heartbeat and may be lost in ${local.minutes.terminate} minutes from now (launching ones are replaced after ${local.minutes.launch}). ${local.then_lost}"
+    lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions ended it: its heartbeat timed out, or somebody completed it. There is no deadline left: the instance may be gone with logs in its buffer. If the group retains instances on abandon, it waits, alive and billed, until a person ends it."
+    function-errors          = "${local.act.functions} A function of ${var.name} raised an error: a bug, a wrong setting or a missing permission, not a slow drain. Instances that wait meanwhile get no heartbeat and are kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after their last one. ${local.then_lost} Launching ones are ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s."
   }
 
   # Alarm suffix = runbook file name.

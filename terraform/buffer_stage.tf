@@ -14,7 +14,7 @@ locals {
   )
 
   buffer_waiter = {
-    description     = "Waits until a deregistered instance of ${var.autoscaling_group_name} is proven to be empty and quiet"
+    description     = "${var.name}: waits until a deregistered instance is proven to be empty and quiet"
     handler         = "waiters.buffer.handler"
     timeout_seconds = var.lambda.buffer_waiter_timeout_seconds
     network         = var.network

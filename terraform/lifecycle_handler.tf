@@ -5,7 +5,7 @@
 
 locals {
   lifecycle_handler = {
-    description     = "Starts the registration of a launching, the draining of a terminating instance of ${var.autoscaling_group_name}"
+    description     = "${var.name}: starts to register a launching, to drain a terminating instance"
     handler         = "handlers.lifecycle.handler"
     timeout_seconds = var.lambda.handler_timeout_seconds
     network         = null

@@ -4,7 +4,7 @@
 
 locals {
   operation_waiter = {
-    description     = "Waits until Cloud Map has registered or deregistered an instance of ${var.autoscaling_group_name}"
+    description     = "${var.name}: waits until Cloud Map has registered or deregistered an instance"
     handler         = "waiters.operation.handler"
     timeout_seconds = var.lambda.operation_waiter_timeout_seconds
     network         = null

@@ -3,8 +3,12 @@
 # happens to take long; so it is refused here, at plan time, with the number to change.
 
 locals {
-  # lifecycle/prometheus.py asks at most this often within one invocation.
-  prometheus_attempts = 3
+  # How often lifecycle/prometheus.py asks within one invocation, and how long each attempt may take
+  # to connect before it waits for the answer.
+  prometheus_attempts        = 2
+  prometheus_connect_seconds = 3
+  longest_query_seconds      = local.prometheus_attempts * (local.prometheus_connect_seconds + var.prometheus.request_timeout_seconds)
+
   # EC2 Auto Scaling ends any lifecycle action after 48 hours or 100 heartbeat timeouts.
   longest_lifecycle_action_seconds = 172800
   longest_wait_in_heartbeats       = 100
@@ -121,8 +125,8 @@ resource "terraform_data" "timing_budget" {
     }
 
     precondition {
-      condition     = var.prometheus.request_timeout_seconds * local.prometheus_attempts < var.lambda.buffer_waiter_timeout_seconds
-      error_message = "A slow Prometheus would run the buffer waiter into its own timeout: ${local.prometheus_attempts} attempts take up to ${var.prometheus.request_timeout_seconds * local.prometheus_attempts} s. Raise lambda.buffer_waiter_timeout_seconds above that, or lower prometheus.request_timeout_seconds."
+      condition     = local.longest_query_seconds < var.lambda.buffer_waiter_timeout_seconds
+      error_message = "A slow Prometheus would run the buffer waiter into its own timeout: ${local.prometheus_attempts} attempts take up to ${local.longest_query_seconds} s. Raise lambda.buffer_waiter_timeout_seconds above that, or lower prometheus.request_timeout_seconds."
     }
   }
 }
