@@ -39,7 +39,7 @@ class AggregatorSettings:
     root_directory: Path
     bucket: str
     prefix: str
-    s3_endpoint: str
+    destination_mode: DestinationMode = DestinationMode.OK
     forward_port: int = 24224
     exporter_port: int = 24231
     monitor_port: int = 24220
@@ -59,7 +59,7 @@ class AggregatorSettings:
 
     @property
     def history_path(self) -> Path:
-        """The true states of the buffer: outside of what dies with the instance."""
+        """The true states of the buffer, beside the folders of Fluentd."""
         return self.root_directory / "history.jsonl"
 
 
@@ -163,7 +163,7 @@ def parse(arguments: Sequence[str] | None = None) -> AggregatorSettings:
     parser.add_argument("--root-directory", required=True, type=Path)
     parser.add_argument("--bucket", required=True)
     parser.add_argument("--prefix", required=True, help="of the keys of its objects")
-    parser.add_argument("--s3-endpoint", required=True)
+    parser.add_argument("--destination-mode", type=DestinationMode, default=DestinationMode.OK)
     parser.add_argument("--forward-port", type=int, default=24224)
     parser.add_argument("--exporter-port", type=int, default=24231)
     parser.add_argument("--monitor-port", type=int, default=24220)
@@ -194,7 +194,8 @@ def main() -> None:
     """Run until SIGTERM."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
     settings = parse()
-    destination = S3Destination.connect(settings.s3_endpoint, settings.bucket, settings.prefix)
+    destination = S3Destination.connect(settings.bucket, settings.prefix)
+    destination.behave(settings.destination_mode)
     aggregator = Aggregator(settings, destination)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgpack
 
-from sandbox.fleet.protocol import count_entries
+from sandbox.fleet.protocol import measure_entries
 
 STAGED = "buffer.b"
 QUEUED = "buffer.q"
@@ -42,15 +42,23 @@ class Chunk:
     def resume(cls, path: Path) -> "Chunk":
         """The chunk in a file that an earlier process left behind."""
         chunk_id = path.name.removeprefix(STAGED).removeprefix(QUEUED).removesuffix(".log")
-        metadata = msgpack.unpackb(_metadata_path(path).read_bytes())
+        try:
+            metadata = msgpack.unpackb(_metadata_path(path).read_bytes())
+        except FileNotFoundError:
+            # Killed between two renames; what counts is the entries.
+            metadata = {"ctime": path.stat().st_mtime, "timekey": None}
         chunk = cls(path, chunk_id, metadata["ctime"], metadata["timekey"])
         chunk.measure()
         return chunk
 
     def measure(self) -> None:
-        """Take size and number of entries from the file itself."""
-        entries = self.read()
-        self.size, self.records = len(entries), count_entries(entries)
+        """Take size and number of entries from the file itself.
+
+        An entry that is cut off was never acknowledged (its process was killed while writing), so
+        its forwarder sends it again: here it is dropped.
+        """
+        self.records, self.size = measure_entries(self.read())
+        os.truncate(self.path, self.size)
 
     def append(self, entries: bytes, records: int) -> None:
         """Write entries to the file, whole or not at all: they are in it when this returns."""
@@ -80,12 +88,12 @@ class Chunk:
     def purge(self) -> None:
         """Delete the files: the destination has the entries."""
         self.path.unlink()
-        _metadata_path(self.path).unlink()
+        _metadata_path(self.path).unlink(missing_ok=True)
 
     def set_aside(self, backup: Path) -> None:
         """Move the entries to the backup folder, from which nothing will send them."""
         backup.mkdir(parents=True, exist_ok=True)
-        _metadata_path(self.path).unlink()
+        _metadata_path(self.path).unlink(missing_ok=True)
         self.path = self.path.rename(backup / f"{self.chunk_id}.log")
 
     def write_metadata(self) -> None:
@@ -99,8 +107,9 @@ class Chunk:
         _metadata_path(self.path).write_bytes(msgpack.packb(metadata))
 
     def _move(self, path: Path) -> None:
+        self.path.rename(path)
         _metadata_path(self.path).rename(_metadata_path(path))
-        self.path = self.path.rename(path)
+        self.path = path
 
 
 def leftover_chunks(directory: Path, prefix: str) -> list[Chunk]:

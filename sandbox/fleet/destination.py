@@ -75,8 +75,11 @@ class S3Destination:
         client.meta.events.register("before-send.s3.PutObject", self._intercept)
 
     @classmethod
-    def connect(cls, endpoint: str, bucket: str, prefix: str) -> "S3Destination":
-        """A destination with a client that makes one attempt a write: the output retries."""
+    def connect(cls, bucket: str, prefix: str) -> "S3Destination":
+        """A destination with a client that makes one attempt a write: the output retries.
+
+        Where S3 is and who asks is in the environment, as for any AWS client.
+        """
         config = Config(
             connect_timeout=3,
             read_timeout=20,
@@ -84,7 +87,7 @@ class S3Destination:
             s3={"addressing_style": "path"},
             request_checksum_calculation="when_required",
         )
-        return cls(boto3.client("s3", endpoint_url=endpoint, config=config), bucket, prefix)
+        return cls(boto3.client("s3", config=config), bucket, prefix)
 
     def behave(self, mode: DestinationMode, delay_seconds: float = 0.0) -> None:
         """From now on, treat writes so."""

@@ -166,11 +166,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="dns", description="The DNS of the simulated fleet.")
     parser.add_argument("--service", required=True, help="_fluentd._tcp.NAMESPACE")
     parser.add_argument("--service-id", required=True, help="of the service in Cloud Map")
-    parser.add_argument("--service-discovery-endpoint", required=True)
     parser.add_argument("--ttl-seconds", type=int, default=10)
     parser.add_argument("--ready-file", required=True, type=Path)
     given = parser.parse_args(arguments)
-    client = boto3.client("servicediscovery", endpoint_url=given.service_discovery_endpoint)
+    client = boto3.client("servicediscovery")
     zone = ServiceZone(
         given.service, given.ttl_seconds, lambda: registered_instances(client, given.service_id)
     )

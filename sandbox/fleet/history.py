@@ -68,33 +68,42 @@ class HistoryWriter:
 
 
 class History:
-    """The moments of one aggregator, oldest first."""
+    """The moments of one aggregator, read from its file as it grows."""
 
-    def __init__(self, moments: Sequence[Moment]) -> None:
-        self.moments = tuple(moments)
-        self._times = [moment.at for moment in self.moments]
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._moments: list[Moment] = []
 
-    @classmethod
-    def read(cls, path: Path) -> "History":
-        """The history in a file. A last line without its line break is being written: left out."""
-        if not path.exists():
-            return cls(())
-        complete = path.read_bytes().rpartition(b"\n")[0]
-        return cls([_moment(line) for line in complete.splitlines()])
+    @property
+    def moments(self) -> Sequence[Moment]:
+        """Every moment so far, oldest first."""
+        if self._path.exists():
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                # What follows the last line break is still being written.
+                complete, line_break, _rest = file.read().rpartition(b"\n")
+            self._offset += len(complete + line_break)
+            self._moments += [_moment(line) for line in complete.splitlines()]
+        return self._moments
 
     def state_at(self, at: float) -> BufferState | None:
         """The state at a time, None before the aggregator had one."""
-        index = bisect.bisect_right(self._times, at)
-        return self.moments[index - 1].state if index else None
+        moments = self.moments
+        index = bisect.bisect_right(moments, at, key=lambda moment: moment.at)
+        return moments[index - 1].state if index else None
+
+    def latest(self) -> BufferState | None:
+        """The last state so far, None before the aggregator had one."""
+        return self.state_at(float("inf"))
 
     def empty_for_good_at(self) -> float | None:
         """Since when nothing was held, up to the end of the record; None if something still is."""
         since: float | None = None
-        for moment in self.moments:
+        for moment in reversed(self.moments):
             if moment.state.held_bytes:
-                since = None
-            elif since is None:
-                since = moment.at
+                break
+            since = moment.at
         return since
 
 

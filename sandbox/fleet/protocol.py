@@ -8,6 +8,7 @@ are unpacked once, when they are formatted for the destination.
 
 import base64
 import json
+import logging
 import struct
 import uuid
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ import msgpack
 
 EVENT_TIME_EXTENSION = 0
 MESSAGE_LIMIT_BYTES = 64 * 1024 * 1024
+
+logger = logging.getLogger(__name__)
 
 
 class ProtocolError(Exception):
@@ -69,17 +72,25 @@ def unpack_acknowledgement(answer: bytes) -> str:
         raise ProtocolError(f"not an acknowledgement: {answer[:80]!r}") from error
 
 
-def count_entries(entries: bytes) -> int:
-    """The number of entries, counted: the `size` option is only the sender's claim."""
+def measure_entries(entries: bytes) -> tuple[int, int]:
+    """The number of whole entries, and how many bytes they take."""
     unpacker = msgpack.Unpacker(max_buffer_size=MESSAGE_LIMIT_BYTES)
     unpacker.feed(entries)
-    counted = 0
-    while unpacker.tell() < len(entries):
-        try:
+    counted = size = 0
+    try:
+        while size < len(entries):
             unpacker.skip()
-        except (ValueError, msgpack.UnpackException) as error:
-            raise ProtocolError(f"entry {counted + 1} is damaged or cut off") from error
-        counted += 1
+            counted, size = counted + 1, unpacker.tell()
+    except (ValueError, msgpack.UnpackException):
+        logger.warning("entry %d is damaged or cut off", counted + 1)
+    return counted, size
+
+
+def count_entries(entries: bytes) -> int:
+    """The number of entries, counted: the `size` option is only the sender's claim."""
+    counted, size = measure_entries(entries)
+    if size != len(entries):
+        raise ProtocolError(f"entry {counted + 1} is damaged or cut off")
     return counted
 
 

@@ -1,0 +1,247 @@
+"""The whole simulated fleet of one run, behind one face.
+
+Start a `Prometheus` first (the module needs its address), apply the module, then enter a `Fleet`.
+"""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from sandbox.fleet.accounting import DeliveredLines, Delivery
+from sandbox.fleet.aggregator import AggregatorSettings
+from sandbox.fleet.backoff import BackoffPolicy
+from sandbox.fleet.buffer import StagingPolicy
+from sandbox.fleet.destination import DestinationMode
+from sandbox.fleet.exporter import ExporterMode
+from sandbox.fleet.history import BufferState, History
+from sandbox.fleet.host import AggregatorCommand, AggregatorHost, simulated_aggregator
+from sandbox.fleet.instances import Instance, group_instances
+from sandbox.fleet.load import DnsProcess, ForwardersProcess, ForwardersProcessSettings
+from sandbox.fleet.supervisor import Supervisor
+
+PROJECT = Path(__file__).parents[2]
+POLL_SECONDS = 0.25
+
+
+class NotFinishedError(Exception):
+    """Lines are still on their way: forwarders wait for targets, or aggregators hold chunks."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSettings:
+    """The group, its discovery, its destination, and how fast everything goes."""
+
+    autoscaling_group_name: str
+    namespace: str
+    service_id: str
+    bucket: str
+    forwarders: int = 10
+    lines_per_second: float = 1000.0
+    dns_ttl_seconds: int = 1
+    forwarder_interval_seconds: float = 2.0
+    forwarder_tick_seconds: float = 3.0
+    monitor_interval_seconds: float = 1.0
+    boot_seconds: float = 1.0
+    staging: StagingPolicy = field(default_factory=StagingPolicy)
+    backoff: BackoffPolicy = field(
+        default_factory=lambda: BackoffPolicy(first_wait_seconds=1.0, longest_wait_seconds=4.0)
+    )
+
+    @property
+    def service(self) -> str:
+        """The name that forwarders look up."""
+        return f"_fluentd._tcp.{self.namespace}"
+
+
+class Fleet:
+    """Aggregators on the group's instances, forwarders, and the DNS between them."""
+
+    def __init__(
+        self,
+        settings: FleetSettings,
+        directory: Path,
+        *,
+        client: Callable[[str], Any],
+        environment: Mapping[str, str],
+        command: AggregatorCommand = simulated_aggregator,
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._environment = {**os.environ, "PYTHONPATH": str(PROJECT), **environment}
+        self._command = command
+        ec2 = client("ec2")
+        self._supervisor = Supervisor(
+            lambda: group_instances(ec2, settings.autoscaling_group_name),
+            self._new_host,
+            settings.boot_seconds,
+        )
+        self._delivered = DeliveredLines(client("s3"), settings.bucket)
+        self._stack = ExitStack()
+        self._forwarders: ForwardersProcess | None = None
+
+    def __enter__(self) -> Self:
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._directory.mkdir(parents=True)
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stack.close()
+
+    # The load
+
+    def set_rate(self, lines_per_second: float) -> None:
+        """Let all forwarders together make so many lines a second."""
+        self._running_forwarders.set_rate(lines_per_second)
+
+    def reports(self) -> dict[str, dict[str, Any]]:
+        """Each forwarder's report: sent, acknowledged, repeated_chunks, targets, finished."""
+        return self._running_forwarders.report()
+
+    def sent(self) -> dict[str, int]:
+        """The highest line number of each forwarder."""
+        return {name: int(report["sent"]) for name, report in self.reports().items()}
+
+    def drain_forwarders(self, timeout_seconds: float = 60.0) -> None:
+        """End the load, and wait until every line made is acknowledged by an aggregator."""
+        self._running_forwarders.drain()
+        self._wait(
+            lambda: all(report["finished"] for report in self.reports().values()),
+            "forwarders still hold lines that no aggregator acknowledged",
+            timeout_seconds,
+        )
+
+    # The result
+
+    def delivered(self) -> Delivery:
+        """Lines sent compared with the lines that are in S3 now; `lost` includes those on the way.
+
+        Objects are read once, so it can be asked again and again.
+        """
+        sent = self.sent()
+        return self._delivered.refresh().compare(sent)
+
+    def finish(self, timeout_seconds: float = 120.0) -> Delivery:
+        """End the load, flush the aggregators that are left, and account for every line."""
+        self.drain_forwarders(timeout_seconds)
+        self.flush()
+        self._wait(
+            lambda: not any(self.held_bytes(name) for name in self.alive()),
+            "aggregators still hold chunks",
+            timeout_seconds,
+        )
+        return self.delivered()
+
+    # The aggregators
+
+    def alive(self) -> list[str]:
+        """The instances whose aggregators run."""
+        return list(self._supervisor.alive())
+
+    def known(self) -> list[str]:
+        """Every instance that ever had an aggregator."""
+        return list(self._supervisor.hosts())
+
+    def history(self, instance_id: str) -> History:
+        """What the aggregator of an instance truly held, moment by moment."""
+        return self._supervisor.host(instance_id).history
+
+    def buffer_bytes(self, instance_id: str, at: float | None = None) -> int:
+        """The bytes in the buffer of an instance at a time (now by default)."""
+        state = self._state(instance_id, at)
+        return state.buffer_bytes if state else 0
+
+    def held_bytes(self, instance_id: str, at: float | None = None) -> int:
+        """The bytes that only this instance has: its buffer, and chunks that were set aside."""
+        state = self._state(instance_id, at)
+        return state.held_bytes if state else 0
+
+    def empty_for_good_at(self, instance_id: str) -> float | None:
+        """Since when an instance holds nothing; None while it does, or if it died holding some."""
+        return self.history(instance_id).empty_for_good_at()
+
+    def flush(self, instance_id: str | None = None) -> None:
+        """SIGUSR1 to one aggregator, or to all."""
+        names = self.alive() if instance_id is None else [instance_id]
+        for name in names:
+            self._supervisor.host(name).signal(signal.SIGUSR1)
+
+    # Faults
+
+    def destination(
+        self,
+        mode: DestinationMode,
+        instance_id: str | None = None,
+        delay_seconds: float = 0.0,
+    ) -> None:
+        """Let S3 take, refuse, reject or delay the writes of one instance, or of all to come."""
+        self._supervisor.destination(mode, instance_id, delay_seconds)
+
+    def exporter(self, mode: ExporterMode, instance_id: str) -> None:
+        """Let the exporter of an instance answer, die, hang or freeze."""
+        self._supervisor.exporter(mode, instance_id)
+
+    # Inside
+
+    @property
+    def _running_forwarders(self) -> ForwardersProcess:
+        if self._forwarders is None:
+            raise RuntimeError("the fleet is not running")
+        return self._forwarders
+
+    def _start(self, stack: ExitStack) -> None:
+        settings = self._settings
+        dns = DnsProcess(
+            settings.service,
+            settings.service_id,
+            settings.dns_ttl_seconds,
+            self._directory,
+            self._environment,
+        )
+        stack.callback(dns.stop)
+        self._supervisor.start()
+        stack.callback(self._supervisor.stop)
+        self._forwarders = ForwardersProcess(
+            ForwardersProcessSettings(
+                service=settings.service,
+                count=settings.forwarders,
+                lines_per_second=settings.lines_per_second,
+                interval_seconds=settings.forwarder_interval_seconds,
+                tick_seconds=settings.forwarder_tick_seconds,
+            ),
+            dns,
+            self._directory,
+            self._environment,
+        )
+        stack.callback(self._forwarders.stop)
+
+    def _new_host(self, instance: Instance, mode: DestinationMode) -> AggregatorHost:
+        settings = AggregatorSettings(
+            address=instance.address,
+            root_directory=self._directory / instance.instance_id,
+            bucket=self._settings.bucket,
+            prefix=f"logs/{instance.instance_id}/",
+            destination_mode=mode,
+            monitor_interval_seconds=self._settings.monitor_interval_seconds,
+            staging=self._settings.staging,
+            backoff=self._settings.backoff,
+        )
+        return AggregatorHost(settings, self._environment, self._command)
+
+    def _state(self, instance_id: str, at: float | None) -> BufferState | None:
+        return self.history(instance_id).state_at(float("inf") if at is None else at)
+
+    def _wait(self, done: Callable[[], bool], otherwise: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > deadline:
+                raise NotFinishedError(f"{otherwise}, after {seconds:.0f} s")
+            time.sleep(POLL_SECONDS)

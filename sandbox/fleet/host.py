@@ -1,0 +1,126 @@
+"""What runs on one simulated instance: the aggregator's process and its disk."""
+
+import logging
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from sandbox.fleet.aggregator import AggregatorSettings
+from sandbox.fleet.buffer import Buffer
+from sandbox.fleet.destination import DestinationMode
+from sandbox.fleet.exporter import ExporterMode
+from sandbox.fleet.history import History, HistoryWriter
+from sandbox.fleet.http_service import request
+from sandbox.fleet.process import Process, ProcessFailedError
+
+CONTROL_SECONDS = 15.0
+POLL_SECONDS = 0.1
+
+AggregatorCommand = Callable[[AggregatorSettings], Sequence[str]]
+"""Settings to the command that runs an aggregator: where a real Fluentd can take over."""
+
+logger = logging.getLogger(__name__)
+
+
+def simulated_aggregator(settings: AggregatorSettings) -> list[str]:
+    """The command that runs this package's aggregator."""
+    options: dict[str, object] = {
+        "address": settings.address,
+        "root-directory": settings.root_directory,
+        "bucket": settings.bucket,
+        "prefix": settings.prefix,
+        "destination-mode": settings.destination_mode.value,
+        "forward-port": settings.forward_port,
+        "exporter-port": settings.exporter_port,
+        "monitor-port": settings.monitor_port,
+        "monitor-interval-seconds": settings.monitor_interval_seconds,
+        "flush-interval-seconds": settings.staging.flush_interval_seconds,
+        "timekey-seconds": settings.staging.timekey_seconds,
+        "timekey-wait-seconds": settings.staging.timekey_wait_seconds,
+        "chunk-limit-bytes": settings.staging.chunk_limit_bytes,
+        "retry-wait-seconds": settings.backoff.first_wait_seconds,
+        "retry-max-interval-seconds": settings.backoff.longest_wait_seconds,
+    }
+    given = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    return [sys.executable, "-m", "sandbox.fleet.aggregator", *given]
+
+
+class AggregatorHost:
+    """One aggregator, from its instance's boot to its instance's end."""
+
+    def __init__(
+        self,
+        settings: AggregatorSettings,
+        environment: Mapping[str, str],
+        command: AggregatorCommand = simulated_aggregator,
+    ) -> None:
+        self.history = History(settings.history_path)
+        self._settings = settings
+        self._environment = environment
+        self._command = command
+        self._process: Process | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.is_running
+
+    def start(self) -> None:
+        """Start the process, on whatever buffer it finds."""
+        self._process = Process.start(
+            self._command(self._settings),
+            log=self._settings.root_directory / "aggregator.log",
+            environment=self._environment,
+        )
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the process a signal: SIGUSR1 flushes."""
+        if self._process is not None:
+            self._process.signal(number)
+
+    def destination(self, mode: DestinationMode, delay_seconds: float = 0.0) -> None:
+        """Let its writes succeed or fail from now on."""
+        self._control("destination", {"mode": mode.value, "delay_seconds": delay_seconds})
+
+    def exporter(self, mode: ExporterMode) -> None:
+        """Let its exporter answer or fail from now on."""
+        self._control("exporter", {"mode": mode.value})
+
+    def stop(self) -> None:
+        """End the process; the disk stays."""
+        if self._process is not None:
+            self._process.stop()
+
+    def terminate(self) -> None:
+        """The instance is gone: the process at once, then its disk. What was on it is recorded."""
+        if self._process is not None:
+            self._process.kill()
+        buffer = Buffer(
+            self._settings.buffer_directory,
+            self._settings.backup_directory,
+            self._settings.staging,
+        )
+        died = buffer.state()
+        writer = HistoryWriter(self._settings.history_path)
+        writer.record(time.time(), "terminated", died)
+        writer.close()
+        if died.lines:
+            logger.error("%d lines died with %s", died.lines, self._settings.address)
+        for folder in ("worker0", "backup"):
+            shutil.rmtree(self._settings.root_directory / folder, ignore_errors=True)
+
+    def _control(self, path: str, body: Mapping[str, object]) -> None:
+        """Tell the process; one that is still starting is waited for."""
+        url = f"http://{self._settings.address}:{self._settings.monitor_port}/_sandbox/{path}"
+        deadline = time.monotonic() + CONTROL_SECONDS
+        while True:
+            try:
+                request("PUT", url, body)
+            except OSError as error:
+                if not self.is_running or time.monotonic() > deadline:
+                    raise ProcessFailedError(f"{url} does not listen: {error}") from error
+                time.sleep(POLL_SECONDS)
+            else:
+                return
