@@ -106,7 +106,7 @@ class LifecycleHandler:
 
     def _terminate(self, action: LifecycleAction) -> None:
         state = self.autoscaling.lifecycle_state(action.instance_id)
-        if state is not None and not state.startswith("Terminating") and state != "Terminated":
+        if state is not None and "Terminat" not in state:
             # A duplicate of an earlier life in a warm pool, or a state that has not propagated
             # yet. Never deregister a working instance, never drop a drain: ask again.
             raise Surprise(f"{action.instance_id} is {state}, not terminating")

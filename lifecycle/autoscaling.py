@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
 IN_SERVICE = "InService"
 RETAINED = "Terminating:Retained"
-_GONE = {"Terminating:Proceed", "Terminated"}
+_GONE = {"Terminating:Proceed", "Terminated", "Warmed:Terminating:Proceed", "Warmed:Terminated"}
 
 
 class Heartbeat(StrEnum):
