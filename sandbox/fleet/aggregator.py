@@ -171,7 +171,7 @@ def parse(arguments: Sequence[str] | None = None) -> AggregatorSettings:
     parser.add_argument("--flush-interval-seconds", type=float, default=5.0)
     parser.add_argument("--timekey-seconds", type=int, help="flush by slices of time instead")
     parser.add_argument("--timekey-wait-seconds", type=float, default=0.0)
-    parser.add_argument("--chunk-limit-bytes", type=int, default=256 * 1024)
+    parser.add_argument("--chunk-limit-bytes", type=int, default=8 * 1024 * 1024)
     parser.add_argument("--retry-wait-seconds", type=float, default=1.0)
     parser.add_argument("--retry-max-interval-seconds", type=float)
     given = vars(parser.parse_args(arguments))

@@ -33,7 +33,7 @@ class StagingPolicy:
     flush_interval_seconds: float = 5.0
     timekey_seconds: int | None = None
     timekey_wait_seconds: float = 0.0
-    chunk_limit_bytes: int = 256 * 1024
+    chunk_limit_bytes: int = 8 * 1024 * 1024
 
     def timekey(self, now: float) -> int | None:
         """The slice of time that entries arriving now belong to."""
@@ -72,7 +72,8 @@ class Buffer:
         self._queue: deque[Chunk] = deque()
         self._in_flight: dict[str, Chunk] = {}
         self._set_aside: list[Chunk] = []
-        self._resume()
+        with self._lock:
+            self._resume()
 
     def append(self, entries: bytes, records: int) -> None:
         """Stage entries. They are in a chunk file when this returns."""
