@@ -108,6 +108,8 @@ class LineCount:
     delivered: int
     lost: int
     duplicated: int
+    # Lines found that are not whole, or that nobody sent.
+    damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,7 +187,7 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 - a busy emulator must not end the record
                 self._last_error = f"{type(error).__name__}: {error}"
                 self._write("error", {"at": began, "error": self._last_error})
-            self._stop.wait(max(0.05, _INTERVAL_SECONDS - (self._clock.now() - began)))
+            self._stop.wait(max(0.01, _INTERVAL_SECONDS - (self._clock.now() - began)))
 
     def _keep(self, seen: Observation) -> None:
         self._last_look = self._clock.now()

@@ -25,6 +25,12 @@ def test_a_lost_line_is_a_problem(good_run: Run) -> None:
     assert problems(run) == ("12 of 10,000 log lines were lost.",)
 
 
+def test_a_damaged_line_is_a_problem(good_run: Run) -> None:
+    run = replace(good_run, lines=LineCount(10_000, 10_000, 0, 0, damaged=2))
+
+    assert problems(run) == ("2 lines in S3 are not whole, or were never sent.",)
+
+
 def test_a_run_without_a_single_line_proves_nothing(good_run: Run) -> None:
     (problem,) = problems(replace(good_run, lines=LineCount(0, 0, 0, 0)))
 

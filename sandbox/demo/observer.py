@@ -1,0 +1,200 @@
+"""Looks at the local cloud through the same AWS API that a person would use.
+
+What the group, the queues and the alarms say comes from boto3; what the aggregators really hold,
+and what the services did and when, comes from the simulator's own records.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
+from sandbox.demo.recording import Observation
+from sandbox.demo.verdicts import LatestVerdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandbox.demo.recording import Clock
+    from sandbox.fleet.accounting import Delivery
+
+# Slow questions are asked less often than twice a second: the emulators have two cores to share.
+_SLOW_INTERVAL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the module and the group beside it are called."""
+
+    group: str
+    service_id: str
+    buffer_queue_arn: str
+    buffer_dead_letter_queue_arn: str
+    buffer_alarm: str
+    # URL of each dead-letter queue by its name.
+    dead_letter_queues: dict[str, str]
+    notification_queue_url: str
+    buffer_function: str
+
+    @property
+    def buffer_dead_letter_queue(self) -> str:
+        """The name of the buffer stage's dead-letter queue."""
+        return self.buffer_dead_letter_queue_arn.rsplit(":", 1)[-1]
+
+
+class CloudRecords(Protocol):
+    """What the observer needs of the local cloud."""
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        """A boto3 client."""
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Everything that happened so far."""
+
+    def logs(self, function_name: str) -> list[dict[str, Any]]:
+        """The JSON log lines of a function so far."""
+
+
+class FleetRecords(Protocol):
+    """What the observer needs of the fleet."""
+
+    def alive(self) -> list[str]:
+        """The instances whose aggregators run."""
+
+    def held_bytes(self, instance_id: str) -> int:
+        """What only this instance has: its buffer, and chunks that were set aside."""
+
+    def delivered(self) -> Delivery:
+        """Lines sent compared with the lines in S3."""
+
+
+class CloudObserver:
+    """One look at everything, as often as it is asked."""
+
+    def __init__(
+        self, cloud: CloudRecords, fleet: FleetRecords, names: Names, clock: Clock
+    ) -> None:
+        self._cloud = cloud
+        self._fleet = fleet
+        self._names = names
+        self._clock = clock
+        self._autoscaling = cloud.client("autoscaling")
+        self._cloud_map = cloud.client("servicediscovery")
+        self._sqs = cloud.client("sqs")
+        self._cloudwatch = cloud.client("cloudwatch")
+        self._verdicts = LatestVerdicts()
+        self._journal_length = 0
+        self._notified = 0
+        self._slow_at = float("-inf")
+        self._alarms: tuple[str, ...] = ()
+        self._lines = (0, 0)
+
+    def observe(self, at: float, phase: str) -> Observation:
+        """Look once."""
+        notifications = self._look_slowly()
+        journal = self._new_journal()
+        group = self._group()
+        registered, alive = self._registered(), set(self._fleet.alive())
+        sample = Sample(
+            at=at,
+            phase=phase,
+            desired_capacity=int(group["DesiredCapacity"]),
+            instances=tuple(
+                self._instance(instance, registered, alive) for instance in group["Instances"]
+            ),
+            lines_sent=self._lines[0],
+            lines_delivered=self._lines[1],
+            dead_letters=self._dead_letters(),
+            alarms=self._alarms,
+            notifications=self._notified,
+        )
+        return Observation(sample, journal, notifications)
+
+    def _look_slowly(self) -> tuple[Notification, ...]:
+        now = time.monotonic()
+        if now - self._slow_at < _SLOW_INTERVAL_SECONDS:
+            return ()
+        self._slow_at = now
+        self._verdicts.update(self._cloud.logs(self._names.buffer_function))
+        answer = self._cloudwatch.describe_alarms(StateValue="ALARM")
+        self._alarms = tuple(sorted(alarm["AlarmName"] for alarm in answer["MetricAlarms"]))
+        delivery = self._fleet.delivered()
+        self._lines = (delivery.sent, delivery.delivered)
+        notifications = self._new_notifications()
+        self._notified += len(notifications)
+        return notifications
+
+    def _instance(
+        self, instance: dict[str, Any], registered: set[str], alive: set[str]
+    ) -> InstanceSample:
+        instance_id = instance["InstanceId"]
+        verdict = self._verdicts.of(instance_id)
+        return InstanceSample(
+            instance_id=instance_id,
+            lifecycle_state=instance["LifecycleState"],
+            registered=instance_id in registered,
+            buffer_bytes=self._fleet.held_bytes(instance_id) if instance_id in alive else None,
+            verdict=verdict.verdict if verdict else None,
+            reason=verdict.reason if verdict else None,
+        )
+
+    def _group(self) -> dict[str, Any]:
+        answer = self._autoscaling.describe_auto_scaling_groups(
+            AutoScalingGroupNames=[self._names.group]
+        )
+        group: dict[str, Any] = answer["AutoScalingGroups"][0]
+        return group
+
+    def _registered(self) -> set[str]:
+        answer = self._cloud_map.list_instances(ServiceId=self._names.service_id)
+        return {instance["Id"] for instance in answer["Instances"]}
+
+    def _dead_letters(self) -> dict[str, int]:
+        return {
+            name: _depth(self._sqs, url) for name, url in self._names.dead_letter_queues.items()
+        }
+
+    def _new_journal(self) -> tuple[JournalEntry, ...]:
+        new = self._cloud.journal()[self._journal_length :]
+        self._journal_length += len(new)
+        return tuple(self._entry(raw) for raw in new)
+
+    def _entry(self, raw: dict[str, Any]) -> JournalEntry:
+        details = {key: value for key, value in raw.items() if key not in _COMMON_KEYS}
+        at = self._clock.since_start(raw["at"])
+        return JournalEntry(at, raw["instance_id"], raw["event"], details)
+
+    def _new_notifications(self) -> tuple[Notification, ...]:
+        url = self._names.notification_queue_url
+        answer = self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        messages = answer.get("Messages", [])
+        for message in messages:
+            self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return notifications(messages, self._clock.now())
+
+
+_COMMON_KEYS = {"at", "instance_id", "event"}
+
+
+def notifications(messages: Sequence[dict[str, Any]], at: float) -> tuple[Notification, ...]:
+    """What SQS messages from an SNS subscription say about alarms."""
+    alarms = [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+    return tuple(
+        Notification(
+            at=at,
+            alarm=alarm["AlarmName"],
+            state=alarm["NewStateValue"],
+            description=alarm.get("AlarmDescription") or "",
+        )
+        for alarm in alarms
+    )
+
+
+def _depth(sqs: Any, url: str) -> int:  # noqa: ANN401 - boto3 makes its clients at run time
+    """Messages in a queue, those in somebody's hands included."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    return sum(int(answer["Attributes"][name]) for name in names)

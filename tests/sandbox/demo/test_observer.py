@@ -1,0 +1,43 @@
+"""What the observer makes of log lines and of messages from SNS."""
+
+from __future__ import annotations
+
+import json
+
+from sandbox.demo.observer import notifications
+from sandbox.demo.verdicts import LatestVerdicts, LoggedVerdict
+
+
+def verdict(instance_id: str, state: str, reason: str) -> dict[str, object]:
+    return {
+        "message": "buffer_verdict",
+        "instance_id": instance_id,
+        "verdict": state,
+        "reason": reason,
+    }
+
+
+def test_the_newest_verdict_of_each_instance_counts() -> None:
+    verdicts = LatestVerdicts()
+    verdicts.update([verdict("i-1", "DRAINING", "staged"), verdict("i-2", "UNKNOWN", "gap")])
+    verdicts.update([verdict("i-1", "DRAINED", "proven_empty")])
+
+    assert verdicts.of("i-1") == LoggedVerdict("DRAINED", "proven_empty")
+    assert verdicts.of("i-2") == LoggedVerdict("UNKNOWN", "gap")
+
+
+def test_other_log_lines_are_no_verdicts() -> None:
+    verdicts = LatestVerdicts()
+    verdicts.update([{"message": "check_message_enqueued", "instance_id": "i-1"}, {}])
+
+    assert verdicts.of("i-1") is None
+
+
+def test_a_notification_is_read_out_of_the_envelopes_of_sqs_and_sns() -> None:
+    alarm = {"AlarmName": "demo-buffer-dlq", "NewStateValue": "ALARM", "AlarmDescription": None}
+    message = {"Body": json.dumps({"Type": "Notification", "Message": json.dumps(alarm)})}
+
+    (notification,) = notifications([message], 12.5)
+
+    assert (notification.alarm, notification.state) == ("demo-buffer-dlq", "ALARM")
+    assert (notification.at, notification.description) == (12.5, "")
