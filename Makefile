@@ -7,6 +7,8 @@ ARCHITECTURE ?= arm64
 PYTHON_VERSION ?= 3.13
 WORKERS ?= 3
 
+# An environment made with another Python stays as it is, unless PYTHON is given.
+ENVIRONMENT = $(PYTHON) tools/environment.py $(1) $(2) $(if $(filter file,$(origin PYTHON)),,--this-python)
 VENV := .venv/bin/python
 PROGRAMS := $(CURDIR)/build/programs
 PYTEST = $(VENV) -m pytest -q
@@ -78,15 +80,15 @@ terraform-test: venv programs ## the module: formatted, valid, its preconditions
 	@$(VENV) -m sandbox.terraform test terraform
 
 end-to-end: venv venv-ministack programs package-local ## the real module, applied to the local cloud, in every scenario
-	@$(PYTEST) -n $(WORKERS) tests/end_to_end
+	@$(PYTEST) -n $(WORKERS) --timeout=600 tests/end_to_end
 
 ## Keep house
 
 venv: ## the development environment (.venv), made anew when its requirements change
-	@$(PYTHON) tools/environment.py .venv requirements-dev.txt
+	@$(call ENVIRONMENT,.venv,requirements-dev.txt)
 
 venv-ministack: ## the Lambda emulator's own environment (.venv-ministack)
-	@$(PYTHON) tools/environment.py .venv-ministack sandbox/requirements-ministack.txt
+	@$(call ENVIRONMENT,.venv-ministack,sandbox/requirements-ministack.txt)
 
 programs: ## check for terraform and prometheus; fetch prometheus from Debian's packages if missing
 	@tools/programs.sh $(PROGRAMS)

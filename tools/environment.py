@@ -1,18 +1,36 @@
 """Make a virtual environment hold exactly what a hashed requirements file says, and no sooner.
 
-    python3 tools/environment.py .venv requirements-dev.txt
+    python3 tools/environment.py .venv requirements-dev.txt [--this-python]
 
 Runs before anything is installed, so it uses the standard library only. A stamp inside the
 environment names the requirements and the Python it was made for: nothing to do costs nothing.
+An environment made with another Python stays, unless this one is asked for.
 """
 
 import hashlib
+import platform
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
+STAMP = ".requirements.sha256"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What an environment is made of."""
+
+    requirements: str
+    python: str
+
+    @classmethod
+    def of(cls, requirements: Path) -> "Stamp":
+        """Describe what would be made now."""
+        digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+        return cls(digest, f"{sys.base_prefix} {platform.python_version()}")
 
 
 def main(arguments: list[str]) -> int:
@@ -21,26 +39,27 @@ def main(arguments: list[str]) -> int:
         wanted, found = (".".join(map(str, v[:2])) for v in (OLDEST_PYTHON, sys.version_info))
         print(f"Python {wanted} or later is needed, this is {found}: make PYTHON=/path/to/python3")
         return 1
-    environment, requirements = map(Path, arguments)
-    stamp = environment / ".requirements.sha256"
-    wanted_stamp = fingerprint(requirements)
-    if stamp.exists() and stamp.read_text() == wanted_stamp:
+    environment, requirements = map(Path, arguments[:2])
+    stamp = Stamp.of(requirements)
+    if is_ready(environment, stamp, any_python="--this-python" not in arguments):
         return 0
     print(f"Installing {requirements} into {environment} ...", flush=True)
     started = time.monotonic()
     if not install(environment, requirements):
         print(f"Could not install {requirements}; pip's own words are above.", file=sys.stderr)
         return 1
-    stamp.write_text(wanted_stamp)
+    (environment / STAMP).write_text(f"{stamp.requirements}\n{stamp.python}\n")
     print(f"Installed in {time.monotonic() - started:.0f} s.")
     return 0
 
 
-def fingerprint(requirements: Path) -> str:
-    """Name what the environment is made of: another file or another Python makes it anew."""
-    digest = hashlib.sha256(requirements.read_bytes())
-    digest.update(f"{sys.version} {sys.prefix}".encode())
-    return digest.hexdigest()
+def is_ready(environment: Path, wanted: Stamp, *, any_python: bool) -> bool:
+    """Tell whether the environment is what it should be, and its Python still there."""
+    stamp = environment / STAMP
+    if not stamp.exists() or not (environment / "bin" / "python").exists():
+        return False
+    requirements, _, python = stamp.read_text().strip().partition("\n")
+    return requirements == wanted.requirements and (any_python or python == wanted.python)
 
 
 def install(environment: Path, requirements: Path) -> bool:
