@@ -14,7 +14,7 @@ PROGRAMS := $(CURDIR)/build/programs
 PYTEST = $(VENV) -m pytest -q
 # Tests that need no server have no sockets; the others reach this machine only.
 NO_SOCKETS := --disable-socket --allow-unix-socket
-LOOPBACK_ONLY := --allow-hosts=127.0.0.1,::1,localhost
+LOOPBACK_ONLY := --allow-hosts=127.0.0.0/8,::1,localhost
 
 # Programs that the set-up had to bring along come last: the ones on the PATH are preferred.
 export PATH := $(PATH):$(PROGRAMS)
@@ -71,8 +71,8 @@ integration: venv ## the AWS calls, against moto
 sandbox-tests: venv venv-ministack programs package-local ## the local cloud's own tests
 	@$(PYTEST) $(LOOPBACK_ONLY) tests/sandbox
 
-package-tests: venv ## the zip: reproducible, complete, small
-	@$(PYTEST) tests/package
+package-tests: venv ## the zip: reproducible, complete, small; and the set-up itself
+	@$(PYTEST) tests/package tests/tools
 
 terraform-test: venv programs ## the module: formatted, valid, its preconditions fire
 	@$(VENV) -m sandbox.terraform fmt-check terraform
