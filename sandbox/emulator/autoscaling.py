@@ -18,6 +18,7 @@ from moto.autoscaling.models import (
     DetachInstanceActivity,
     InstanceState,
     TerminateInstanceActivity,
+    autoscaling_backends,
 )
 
 from sandbox.emulator import hooks
@@ -43,6 +44,12 @@ class WaitingAutoScalingBackend(AutoScalingBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self._hooks: dict[str, dict[str, Hook]] = {}
+
+    @classmethod
+    def all_of(cls, world: World) -> list[WaitingAutoScalingBackend]:
+        """The backends of every account and region of one world."""
+        backends = (backend for _, _, backend in autoscaling_backends.iter_backends())
+        return [one for one in backends if isinstance(one, cls) and one.world is world]
 
     @property
     def _url_module(self) -> ModuleType:

@@ -171,7 +171,7 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         operation = SlowOperation(
             errors.new_operation_id(), operation_type, service_id, instance_id, now, ends_at
         )
-        operation.failure = self.world.faults.take_operation_failure()
+        operation.failure = self.world.doom or self.world.faults.take_operation_failure()
         self.slow_operations[operation.id] = operation
         self._under_way[service_id, instance_id] = operation
         self.world.call_at(ends_at, lambda: self._end(operation))

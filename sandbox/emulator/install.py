@@ -17,6 +17,7 @@ from moto.servicediscovery.models import servicediscovery_backends
 
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
 from sandbox.emulator.cloud_map import SlowCloudMapBackend
+from sandbox.emulator.faults import OperationFailure
 from sandbox.emulator.groups import WaitingGroup
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
     from sandbox.emulator.world import World
 
-Gate = Callable[[BaseResponse, str], None]
-"""Looks at a call before it is answered; raises a ServiceException to refuse it."""
+Gate = Callable[[BaseResponse, str], OperationFailure | None]
+"""Looks at a call before it is answered; raises a ServiceException to refuse it. What it returns is
+how the operation that the call may start will end."""
 
 
 WITHOUT_CATALOGUE = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
@@ -36,7 +38,7 @@ class InjectedError(ServiceException):
     """An error that the faults ask for."""
 
 
-def let_in(response: BaseResponse, action: str) -> None:
+def let_in(_response: BaseResponse, _action: str) -> None:
     """The gate that is always open."""
 
 
@@ -66,7 +68,7 @@ def _in_turn(world: World, gate: Gate) -> Callable[[BaseResponse], TYPE_RESPONSE
         action = self._get_action()
         with world.turn():
             try:
-                gate(self, action)
+                world.doom = gate(self, action)
             except ServiceException as refusal:
                 return self.serialized(ActionResult(refusal))
             failure = world.faults.take_call_failure(action)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.emulator.faults import Faults
+from sandbox.emulator.faults import Faults, OperationFailure
 
 Clock = Callable[[], float]
 Event = dict[str, Any]
@@ -44,6 +44,8 @@ class World:
         self.faults = Faults()
         self.journal: list[dict[str, Any]] = []
         self.lifecycle_events: list[Event] = []
+        self.doom: OperationFailure | None = None
+        """How an operation that the present call starts is bound to end."""
         self._clock = clock
         self._now = clock()
         self._timers: list[Timer] = []

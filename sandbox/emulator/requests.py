@@ -1,0 +1,86 @@
+"""What a call needs permission for: actions, resources and condition keys.
+
+Taken from AWS's Service Authorization Reference, for the services that the emulator plays.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sandbox.emulator.autoscaling_api import WaitingAutoScalingResponse
+from sandbox.emulator.cloud_map_api import SlowCloudMapResponse
+from sandbox.emulator.policies import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from moto.core.responses import BaseResponse
+    from moto.servicediscovery.models import Service
+
+# They take a service as their resource.
+SERVICE_ACTIONS = frozenset(
+    {"RegisterInstance", "DeregisterInstance", "DeleteService", "GetService", "UpdateService"}
+)
+CHANGING_ACTIONS = frozenset({"RegisterInstance", "DeregisterInstance"})
+
+
+def permissions_needed(response: BaseResponse, action: str) -> list[Request]:
+    """Without all of these the call is refused."""
+    name = f"{response.service_name}:{action}"
+    common = {"aws:RequestedRegion": [response.region]}
+    if isinstance(response, WaitingAutoScalingResponse):
+        return [Request(name, _group_arn(response, action), common)]
+    if isinstance(response, SlowCloudMapResponse):
+        return [_cloud_map_request(response, action, common)]
+    return [Request(name, "*", common)]
+
+
+def permissions_behind(response: BaseResponse, action: str) -> list[Request]:
+    """Without these the call is let in and the operation that it starts ends in ACCESS_DENIED.
+
+    Cloud Map works on Route 53 with its caller's permissions.
+    """
+    if not isinstance(response, SlowCloudMapResponse) or action not in CHANGING_ACTIONS:
+        return []
+    service = _service(response)
+    if service is None:
+        return []
+    namespace = response.slow_backend.namespaces[service.namespace_id]
+    zone = namespace.dns_properties.get("HostedZoneId")
+    if zone is None:
+        return []
+    records = (service.dns_config or {}).get("DnsRecords") or []
+    types = {record["Type"] for record in records}
+    # The target of an SRV record is a name of the instance's own, with an address record.
+    context = {"route53:ChangeResourceRecordSetsRecordTypes": sorted(types | {"A"})}
+    zone_arn = f"arn:{response.partition}:route53:::hostedzone/{zone}"
+    return [Request("route53:ChangeResourceRecordSets", zone_arn, context)]
+
+
+def _group_arn(response: WaitingAutoScalingResponse, action: str) -> str:
+    name = response.querystring.get("AutoScalingGroupName", [""])[0]
+    if action.startswith("Describe") or not name:
+        return "*"
+    group = response.waiting_backend.autoscaling_groups.get(name)
+    if group is not None:
+        return group.arn
+    group_of = f"arn:{response.partition}:autoscaling:{response.region}:{response.current_account}"
+    return f"{group_of}:autoScalingGroup:*:autoScalingGroupName/{name}"
+
+
+def _cloud_map_request(
+    response: SlowCloudMapResponse, action: str, common: Mapping[str, list[str]]
+) -> Request:
+    service = _service(response)
+    if service is None:
+        return Request(f"servicediscovery:{action}", "*", common)
+    context = {**common, "servicediscovery:ServiceArn": [service.arn]}
+    resource = service.arn if action in SERVICE_ACTIONS else "*"
+    return Request(f"servicediscovery:{action}", resource, context)
+
+
+def _service(response: SlowCloudMapResponse) -> Service | None:
+    parameters = json.loads(response.body or "{}")
+    service_id = parameters.get("ServiceId") or parameters.get("Id") or ""
+    return response.slow_backend.services.get(service_id.rsplit("/", 1)[-1])
