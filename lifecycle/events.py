@@ -1,10 +1,17 @@
 """EventBridge events and check messages: what comes in, checked before anything uses it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from lifecycle.errors import Malformed
 
@@ -17,6 +24,7 @@ InstanceId = Annotated[str, StringConstraints(pattern=r"^i-(?:[0-9a-f]{8}|[0-9a-
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _Token = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{36}$")]
 _EpochSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Moment = Annotated[AwareDatetime, Field(gt=datetime(1970, 1, 1, tzinfo=UTC))]
 
 _LONGEST_VALUE_SHOWN = 120
 _MOST_PROBLEMS_SHOWN = 10
@@ -90,7 +98,7 @@ class _Detail(BaseModel):
 
 class _EventBridgeEvent(BaseModel):
     source: Literal["aws.autoscaling"]
-    time: datetime
+    time: _Moment
     detail: _Detail
 
 

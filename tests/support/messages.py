@@ -1,0 +1,143 @@
+"""Lifecycle events, actions, check messages and SQS events in the form that AWS gives them."""
+
+import copy
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from lifecycle.events import (
+    BufferCheck,
+    CheckMessage,
+    LifecycleAction,
+    OperationCheck,
+    Transition,
+)
+
+GROUP = "fluentd-aggregators"
+LAUNCH_HOOK = "pipeline-launch"
+TERMINATE_HOOK = "pipeline-terminate"
+INSTANCE_ID = "i-0123456789abcdef0"
+OTHER_INSTANCE_ID = "i-0fedcba9876543210"
+TOKEN = "87654321-4321-4321-4321-210987654321"
+NOW = 1_700_000_000.0
+
+# docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html
+_EVENT: dict[str, Any] = {
+    "version": "0",
+    "id": "12345678-1234-1234-1234-123456789012",
+    "detail-type": "EC2 Instance-terminate Lifecycle Action",
+    "source": "aws.autoscaling",
+    "account": "123456789012",
+    "time": "2023-11-14T22:13:20Z",
+    "region": "ap-northeast-1",
+    "resources": [
+        "arn:aws:autoscaling:ap-northeast-1:123456789012:autoScalingGroup:"
+        "83f0c4ba-8e5c-4a6e-8f3c-1b4b4f4e3c2d:autoScalingGroupName/" + GROUP
+    ],
+    "detail": {
+        "LifecycleActionToken": TOKEN,
+        "AutoScalingGroupName": GROUP,
+        "LifecycleHookName": TERMINATE_HOOK,
+        "EC2InstanceId": INSTANCE_ID,
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+        "Origin": "AutoScalingGroup",
+        "Destination": "EC2",
+    },
+}
+_LAUNCH = {
+    "LifecycleHookName": LAUNCH_HOOK,
+    "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+    "Origin": "EC2",
+    "Destination": "AutoScalingGroup",
+}
+
+
+def terminate_event(**detail: Any) -> dict[str, Any]:
+    """A terminating event; ``detail`` replaces members of it, None takes one out."""
+    event = copy.deepcopy(_EVENT)
+    changed = {**event["detail"], **detail}
+    event["detail"] = {name: value for name, value in changed.items() if value is not None}
+    return event
+
+
+def launch_event(**detail: Any) -> dict[str, Any]:
+    """A launching event; ``detail`` replaces members of it, None takes one out."""
+    event = terminate_event(**{**_LAUNCH, **detail})
+    event["detail-type"] = "EC2 Instance-launch Lifecycle Action"
+    return event
+
+
+def action(transition: Transition = Transition.TERMINATING, **changes: Any) -> LifecycleAction:
+    """A lifecycle action of the pipeline's own group and hook."""
+    launching = transition is Transition.LAUNCHING
+    members: dict[str, Any] = {
+        "autoscaling_group_name": GROUP,
+        "lifecycle_hook_name": LAUNCH_HOOK if launching else TERMINATE_HOOK,
+        "lifecycle_action_token": TOKEN,
+        "instance_id": INSTANCE_ID,
+        "transition": transition,
+        "started_at": NOW,
+    }
+    return LifecycleAction.model_validate({**members, **changes})
+
+
+def operation_check(
+    transition: Transition = Transition.TERMINATING,
+    *,
+    operation_id: str | None = "operation-1",
+    requested_again: int = 0,
+    **changes: Any,
+) -> OperationCheck:
+    """A message of the operation stage; ``changes`` are those of its action."""
+    return OperationCheck(
+        action=action(transition, **changes),
+        operation_id=operation_id,
+        requested_again=requested_again,
+    )
+
+
+def buffer_check(
+    *, deregistered_at: float = NOW, requested_again: int = 0, **changes: Any
+) -> BufferCheck:
+    """A message of the buffer stage; ``changes`` are those of its action."""
+    return BufferCheck(
+        action=action(Transition.TERMINATING, **changes),
+        deregistered_at=deregistered_at,
+        requested_again=requested_again,
+    )
+
+
+def record(
+    message: CheckMessage | str,
+    *,
+    message_id: str | None = None,
+    sent_at: float = NOW,
+    receive_count: int = 1,
+) -> dict[str, Any]:
+    """One record of an SQS event, as docs.aws.amazon.com/lambda/latest/dg/with-sqs.html shows."""
+    body = message if isinstance(message, str) else message.model_dump_json()
+    message_id = message_id or str(uuid.uuid4())
+    return {
+        "messageId": message_id,
+        "receiptHandle": f"receipt-handle-of-{message_id}",
+        "body": body,
+        "attributes": {
+            "ApproximateReceiveCount": str(receive_count),
+            "SentTimestamp": str(round(sent_at * 1000)),
+            "SenderId": "AROAEXAMPLE:pipeline-lifecycle",
+            "ApproximateFirstReceiveTimestamp": str(round(sent_at * 1000) + 1),
+        },
+        "messageAttributes": {},
+        "md5OfBody": hashlib.md5(body.encode("utf-8", "replace")).hexdigest(),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:ap-northeast-1:123456789012:pipeline-buffer",
+        "awsRegion": "ap-northeast-1",
+    }
+
+
+def sqs_event(*records: Mapping[str, Any]) -> dict[str, Any]:
+    """What Lambda hands to a function; it has been through JSON."""
+    event: dict[str, Any] = json.loads(json.dumps({"Records": list(records)}))
+    return event

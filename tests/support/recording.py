@@ -1,0 +1,62 @@
+"""Stand-ins that remember what they were told."""
+
+from dataclasses import dataclass, field
+
+from lifecycle.telemetry import LogEvent, Metric
+
+
+@dataclass
+class Line:
+    """One log line."""
+
+    level: str
+    event: LogEvent
+    fields: dict[str, object]
+    exception: BaseException | None = None
+
+    def __getitem__(self, name: str) -> object:
+        return self.fields[name]
+
+
+@dataclass
+class RecordingTelemetry:
+    """Keeps every event and every metric; see ``lifecycle.telemetry.Telemetry``."""
+
+    lines: list[Line] = field(default_factory=list)
+    values: list[tuple[Metric, float]] = field(default_factory=list)
+    flushed: int = 0
+
+    def info(self, event: LogEvent, **fields: object) -> None:
+        self.lines.append(Line("INFO", event, fields))
+
+    def warning(self, event: LogEvent, **fields: object) -> None:
+        self.lines.append(Line("WARNING", event, fields))
+
+    def error(
+        self, event: LogEvent, exception: BaseException | None = None, /, **fields: object
+    ) -> None:
+        self.lines.append(Line("ERROR", event, fields, exception))
+
+    def measure(self, metric: Metric, value: float = 1) -> None:
+        self.values.append((metric, value))
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+    @property
+    def events(self) -> list[LogEvent]:
+        """All events, in order."""
+        return [line.event for line in self.lines]
+
+    def of(self, event: LogEvent) -> list[Line]:
+        """All lines of one event."""
+        return [line for line in self.lines if line.event is event]
+
+    def the(self, event: LogEvent) -> Line:
+        """The only line of this event."""
+        [line] = self.of(event)
+        return line
+
+    def total(self, metric: Metric) -> float:
+        """The sum of a metric's values."""
+        return sum(value for name, value in self.values if name is metric)
