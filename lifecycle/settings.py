@@ -3,9 +3,10 @@
 The names are those of the environment variables that the Terraform module sets.
 """
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -15,10 +16,14 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
 
 from lifecycle.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _Text = Annotated[str, StringConstraints(min_length=1)]
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -30,10 +35,13 @@ _QueueUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 
 def _url_without_credentials(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    port_is_wrong = parts.port == 0  # any other wrong one raises
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port_is_wrong:
         raise ValueError("must be an http:// or https:// address")
-    if parts.username or parts.password:
+    if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold credentials: set PROMETHEUS_AUTH and its secret instead")
+    if set(url) & set("?#") or any(c <= " " for c in url):
+        raise ValueError("must not hold a query, a fragment or blanks")
     return url.rstrip("/")
 
 
@@ -57,9 +65,18 @@ class PrometheusAuth(StrEnum):
 
 
 class _Settings(BaseModel):
+    """What all functions need.
+
+    What two settings must be to each other is checked with the later one, never by a validator of
+    the whole model: that would wait until every field is right, and hide its problem until then.
+    """
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     autoscaling_group_name: _Text
+    # Powertools reads these itself; without them it would fail when it prints the first metric.
+    powertools_service_name: _Text
+    powertools_metrics_namespace: _Text
 
 
 class LifecycleHandlerSettings(_Settings):
@@ -79,13 +96,12 @@ class _WaiterSettings(_Settings):
     poll_interval_max_seconds: _VisibilitySeconds
     timeout_seconds: _Seconds
 
-    @model_validator(mode="after")
-    def _intervals_in_order(self) -> Self:
-        if self.poll_interval_max_seconds < self.poll_interval_seconds:
-            raise ValueError(
-                "POLL_INTERVAL_MAX_SECONDS must not be smaller than POLL_INTERVAL_SECONDS"
-            )
-        return self
+    @field_validator("poll_interval_max_seconds")
+    @classmethod
+    def _intervals_in_order(cls, longest: float, info: ValidationInfo) -> float:
+        if longest < info.data.get("poll_interval_seconds", longest):
+            raise ValueError("must not be smaller than POLL_INTERVAL_SECONDS")
+        return longest
 
 
 class OperationWaiterSettings(_WaiterSettings):
@@ -113,34 +129,39 @@ class BufferWaiterSettings(_WaiterSettings):
     prometheus_request_timeout_seconds: _Seconds
     prometheus_scrape_interval_seconds: _Seconds
     prometheus_auth: PrometheusAuth = PrometheusAuth.NONE
-    prometheus_credentials_arn: _Text | None = None
-    prometheus_region: _Text | None = None
+    prometheus_credentials_arn: Annotated[_Text | None, Field(validate_default=True)] = None
+    prometheus_region: Annotated[_Text | None, Field(validate_default=True)] = None
     prometheus_instance_label: _LabelName = "instance_id"
     prometheus_identify_by: IdentifyBy = IdentifyBy.INSTANCE_ID
     prometheus_metric_prefix: _MetricPrefix = "fluentd_output_status_"
     prometheus_expected_buffered_outputs: Annotated[int, Field(ge=1)] | None = None
     prometheus_heartbeat_plugin_id: _Text | None = None
 
-    @model_validator(mode="after")
-    def _credentials_fit_auth(self) -> Self:
-        needs_credentials = self.prometheus_auth in {PrometheusAuth.BASIC, PrometheusAuth.BEARER}
-        if needs_credentials and self.prometheus_credentials_arn is None:
+    @field_validator("prometheus_scrape_interval_seconds")
+    @classmethod
+    def _window_holds_samples(cls, interval: float, info: ValidationInfo) -> float:
+        if info.data.get("empty_for_seconds", math.inf) < 3 * interval:
             raise ValueError(
-                f"PROMETHEUS_CREDENTIALS_ARN is missing; PROMETHEUS_AUTH={self.prometheus_auth} "
-                "needs the ARN of a secret or a parameter"
+                "EMPTY_FOR_SECONDS must be at least 3 times as long: fewer samples prove nothing"
             )
-        if self.prometheus_auth is PrometheusAuth.SIGV4 and self.prometheus_region is None:
-            raise ValueError("PROMETHEUS_REGION is missing; PROMETHEUS_AUTH=sigv4 needs it")
-        return self
+        return interval
 
-    @model_validator(mode="after")
-    def _window_holds_samples(self) -> Self:
-        if self.empty_for_seconds < 3 * self.prometheus_scrape_interval_seconds:
+    @field_validator("prometheus_credentials_arn")
+    @classmethod
+    def _credentials_fit_auth(cls, arn: str | None, info: ValidationInfo) -> str | None:
+        auth = info.data.get("prometheus_auth")
+        if arn is None and auth in {PrometheusAuth.BASIC, PrometheusAuth.BEARER}:
             raise ValueError(
-                "EMPTY_FOR_SECONDS must be at least 3 x PROMETHEUS_SCRAPE_INTERVAL_SECONDS: "
-                "fewer samples prove nothing"
+                f"is missing; PROMETHEUS_AUTH={auth} needs the ARN of a secret or a parameter"
             )
-        return self
+        return arn
+
+    @field_validator("prometheus_region")
+    @classmethod
+    def _region_fits_auth(cls, region: str | None, info: ValidationInfo) -> str | None:
+        if region is None and info.data.get("prometheus_auth") is PrometheusAuth.SIGV4:
+            raise ValueError("is missing; PROMETHEUS_AUTH=sigv4 needs it")
+        return region
 
 
 AnySettings = TypeVar("AnySettings", bound=_Settings)
@@ -160,14 +181,14 @@ def load_settings(model: type[AnySettings], environment: Mapping[str, str]) -> A
         ) from None
 
 
-def _describe(problem: Mapping[str, object]) -> str:
-    location = problem["loc"]
-    names = [str(part).upper() for part in location] if isinstance(location, tuple) else []
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if not names:
-        return message
+def _describe(problem: "ErrorDetails") -> str:
+    name = str(problem["loc"][0]).upper()
     if problem["type"] == "missing":
-        return f"{names[0]} is missing"
-    # A URL that was refused for its credentials must not be printed with them.
-    shown = "" if "credentials" in message else f" (got {problem['input']!r})"
-    return f"{names[0]}: {message}{shown}"
+        return f"{name} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}{_shown(problem['input'])}"
+
+
+def _shown(value: object) -> str:
+    """Show a wrong value, unless it can be a URL with a password or a token in it."""
+    return "" if value is None or set(str(value)) & set("@?#") else f" (got {value!r})"

@@ -1,0 +1,295 @@
+"""Settings: a wrong function says everything that is wrong with it, at once and without secrets."""
+
+import itertools
+from collections.abc import Callable, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers import lifecycle as handler_module
+from lifecycle.errors import ConfigurationError
+from lifecycle.settings import (
+    AnySettings,
+    BufferWaiterSettings,
+    IdentifyBy,
+    LifecycleHandlerSettings,
+    OperationWaiterSettings,
+    PrometheusAuth,
+    load_settings,
+)
+from lifecycle.telemetry import LogEvent
+from tests.support import environments
+from waiters import buffer as buffer_module
+from waiters import operation as operation_module
+
+SECRET = "hunter2"
+SECRET_ARN = "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:prometheus-AbCdEf"
+
+
+def problem_of(model: type[AnySettings], environment: Mapping[str, str]) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(model, environment)
+    return str(caught.value)
+
+
+def buffer_problem(**changes: str) -> str:
+    return problem_of(BufferWaiterSettings, environments.buffer_waiter(**changes))
+
+
+def test_the_environment_that_terraform_sets_is_right_for_every_function() -> None:
+    handler = load_settings(LifecycleHandlerSettings, environments.lifecycle_handler())
+    operation = load_settings(OperationWaiterSettings, environments.operation_waiter())
+    buffer = load_settings(BufferWaiterSettings, environments.buffer_waiter())
+    assert (handler.cloud_map_port, handler.launch_hook_name) == (24224, "pipeline-launch")
+    assert (operation.poll_interval_seconds, operation.timeout_seconds) == (5.0, 600.0)
+    assert (buffer.empty_for_seconds, buffer.settle_seconds) == (300.0, 75.0)
+
+
+def test_the_optional_settings_of_prometheus_have_the_documented_defaults() -> None:
+    settings = load_settings(BufferWaiterSettings, environments.buffer_waiter())
+    assert settings.prometheus_auth is PrometheusAuth.NONE
+    assert settings.prometheus_instance_label == "instance_id"
+    assert settings.prometheus_identify_by is IdentifyBy.INSTANCE_ID
+    assert settings.prometheus_metric_prefix == "fluentd_output_status_"
+    assert settings.prometheus_expected_buffered_outputs is None
+    assert settings.prometheus_heartbeat_plugin_id is None
+
+
+@pytest.mark.parametrize(
+    ("model", "environment"),
+    [
+        (LifecycleHandlerSettings, environments.lifecycle_handler()),
+        (OperationWaiterSettings, environments.operation_waiter()),
+        (BufferWaiterSettings, environments.buffer_waiter()),
+    ],
+)
+def test_every_setting_that_is_missing_is_named_in_one_message(
+    model: type[AnySettings], environment: dict[str, str]
+) -> None:
+    required = {name.upper() for name, field in model.model_fields.items() if field.is_required()}
+    assert len(required) >= 7
+    problem = problem_of(model, {})
+    assert {name for name in required if f"{name} is missing" in problem} == required
+    assert problem.count("is missing") == len(required)
+    for name in required:
+        alone = problem_of(model, {k: v for k, v in environment.items() if k != name})
+        assert alone == f"wrong settings: {name} is missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTOSCALING_GROUP_NAME", ""),
+        ("POWERTOOLS_METRICS_NAMESPACE", ""),
+        ("CLOUD_MAP_SERVICE_ID", ""),
+        ("OPERATION_QUEUE_URL", "operation"),
+        ("BUFFER_QUEUE_URL", "https://"),
+        ("BUFFER_DLQ_URL", "https://sqs/a b"),
+        ("POLL_INTERVAL_SECONDS", "0"),
+        ("POLL_INTERVAL_SECONDS", "43201"),
+        ("POLL_INTERVAL_SECONDS", "nan"),
+        ("POLL_INTERVAL_SECONDS", "15s"),
+        ("POLL_INTERVAL_MAX_SECONDS", "14"),
+        ("POLL_INTERVAL_MAX_SECONDS", "inf"),
+        ("TIMEOUT_SECONDS", "0"),
+        ("TIMEOUT_SECONDS", "inf"),
+        ("TIMEOUT_SECONDS", "-5"),
+        ("EMPTY_FOR_SECONDS", "five minutes"),
+        ("EMPTY_FOR_SECONDS", "nan"),
+        ("SETTLE_SECONDS", "-1"),
+        ("SETTLE_SECONDS", "inf"),
+        ("PROMETHEUS_URL", "prometheus:9090"),
+        ("PROMETHEUS_URL", "ftp://prometheus"),
+        ("PROMETHEUS_URL", "http://"),
+        ("PROMETHEUS_URL", "http://prometheus:port"),
+        ("PROMETHEUS_URL", "http://prometheus:0"),
+        ("PROMETHEUS_URL", "http://prometheus:65536"),
+        ("PROMETHEUS_URL", "http://prometheus\n"),
+        ("PROMETHEUS_URL", " http://prometheus"),
+        ("PROMETHEUS_URL", "http://prome theus"),
+        ("PROMETHEUS_REQUEST_TIMEOUT_SECONDS", "0"),
+        ("PROMETHEUS_SCRAPE_INTERVAL_SECONDS", "0"),
+        ("PROMETHEUS_SCRAPE_INTERVAL_SECONDS", "101"),
+        ("PROMETHEUS_AUTH", "kerberos"),
+        ("PROMETHEUS_CREDENTIALS_ARN", ""),
+        ("PROMETHEUS_INSTANCE_LABEL", "instance-id"),
+        ("PROMETHEUS_INSTANCE_LABEL", 'a="b",c'),
+        ("PROMETHEUS_INSTANCE_LABEL", "instance_id\n"),
+        ("PROMETHEUS_IDENTIFY_BY", "hostname"),
+        ("PROMETHEUS_METRIC_PREFIX", "fluentd-"),
+        ("PROMETHEUS_METRIC_PREFIX", 'x"}'),
+        ("PROMETHEUS_METRIC_PREFIX", ""),
+        ("PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS", "0"),
+        ("PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS", "2.5"),
+        ("PROMETHEUS_HEARTBEAT_PLUGIN_ID", ""),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:
+    problem = buffer_problem(**{name: value})
+    assert problem.startswith(f"wrong settings: {name}: ")
+    assert problem.endswith(f" (got {value!r})")
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "", "24224.5"])
+@pytest.mark.parametrize(
+    ("model", "environment"),
+    [
+        (LifecycleHandlerSettings, environments.lifecycle_handler),
+        (OperationWaiterSettings, environments.operation_waiter),
+    ],
+)
+def test_a_port_that_is_none_is_refused_by_both_functions_that_register(
+    model: type[AnySettings], environment: Callable[..., dict[str, str]], port: str
+) -> None:
+    assert "CLOUD_MAP_PORT: " in problem_of(model, environment(CLOUD_MAP_PORT=port))
+
+
+def test_what_two_settings_are_to_each_other_is_reported_beside_everything_else() -> None:
+    problem = buffer_problem(
+        TIMEOUT_SECONDS="soon",
+        POLL_INTERVAL_MAX_SECONDS="10",
+        EMPTY_FOR_SECONDS="44",
+        PROMETHEUS_AUTH="basic",
+        PROMETHEUS_IDENTIFY_BY="luck",
+    )
+    for part in (
+        "TIMEOUT_SECONDS: Input should be a valid number",
+        "POLL_INTERVAL_MAX_SECONDS: must not be smaller than POLL_INTERVAL_SECONDS",
+        "EMPTY_FOR_SECONDS must be at least 3 times as long",
+        "PROMETHEUS_CREDENTIALS_ARN: is missing; PROMETHEUS_AUTH=basic needs the ARN",
+        "PROMETHEUS_IDENTIFY_BY: Input should be 'instance_id' or 'private_ip_address'",
+    ):
+        assert part in problem
+    assert problem.count(";") == 4 + 1
+
+
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+def test_authentication_with_a_secret_needs_its_arn(auth: str) -> None:
+    assert buffer_problem(PROMETHEUS_AUTH=auth) == (
+        f"wrong settings: PROMETHEUS_CREDENTIALS_ARN: is missing; PROMETHEUS_AUTH={auth} "
+        "needs the ARN of a secret or a parameter"
+    )
+    settings = load_settings(
+        BufferWaiterSettings,
+        environments.buffer_waiter(PROMETHEUS_AUTH=auth, PROMETHEUS_CREDENTIALS_ARN=SECRET_ARN),
+    )
+    assert settings.prometheus_credentials_arn == SECRET_ARN
+
+
+def test_signing_requests_needs_a_region() -> None:
+    assert buffer_problem(PROMETHEUS_AUTH="sigv4") == (
+        "wrong settings: PROMETHEUS_REGION: is missing; PROMETHEUS_AUTH=sigv4 needs it"
+    )
+
+
+def test_three_scrapes_are_the_shortest_window() -> None:
+    shortest = environments.buffer_waiter(EMPTY_FOR_SECONDS="45")
+    assert load_settings(BufferWaiterSettings, shortest).empty_for_seconds == 45
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://grafana:{SECRET}@prometheus:9090",
+        f"ftp://grafana:{SECRET}@prometheus:9090",
+        f"http://grafana:{SECRET}@[::1",
+        f"http://grafana:{SECRET}@",
+        f"http://grafana:{SECRET}@prometheus:nine",
+        f"http://{SECRET}@prometheus",
+        f"http://:{SECRET}@prometheus",
+        f"grafana:{SECRET}@prometheus",
+        f"http://prometheus/?token={SECRET}",
+        f"http://prometheus/#{SECRET}",
+        f"http://prometheus:nine/?token={SECRET}",
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_printed(url: str) -> None:
+    problem = buffer_problem(PROMETHEUS_URL=url, BUFFER_QUEUE_URL=url.replace("http", "x"))
+    assert "PROMETHEUS_URL: " in problem
+    assert SECRET not in problem
+
+
+@pytest.mark.parametrize("user", ["http://@prometheus", "http://:@prometheus"])
+def test_even_an_empty_user_in_a_url_is_refused(user: str) -> None:
+    assert "must not hold credentials" in buffer_problem(PROMETHEUS_URL=user)
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://prometheus:9090/", "http://prometheus:9090"),
+        ("https://prometheus.example/team/", "https://prometheus.example/team"),
+        ("http://[fd00::1]:9090", "http://[fd00::1]:9090"),
+        (
+            "https://aps-workspaces.ap-northeast-1.amazonaws.com/workspaces/ws-0a1b",
+            "https://aps-workspaces.ap-northeast-1.amazonaws.com/workspaces/ws-0a1b",
+        ),
+    ],
+)
+def test_the_address_of_prometheus_may_have_a_port_and_a_path(url: str, kept: str) -> None:
+    environment = environments.buffer_waiter(PROMETHEUS_URL=url)
+    assert load_settings(BufferWaiterSettings, environment).prometheus_url == kept
+
+
+def test_variables_of_others_are_nobodys_problem() -> None:
+    environment = environments.buffer_waiter(PATH="/usr/bin", LANG="C.UTF-8", _HANDLER="x")
+    load_settings(BufferWaiterSettings, environment)
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(environments.buffer_waiter())), st.text(), max_size=4)
+)
+def test_no_environment_raises_anything_but_a_configuration_error(changes: dict[str, str]) -> None:
+    environment = environments.buffer_waiter(**changes)
+    try:
+        settings = load_settings(BufferWaiterSettings, environment)
+    except ConfigurationError:
+        return
+    assert settings.poll_interval_seconds <= settings.poll_interval_max_seconds
+    assert settings.empty_for_seconds >= 3 * settings.prometheus_scrape_interval_seconds
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize(
+    ("wire", "broken"),
+    [
+        (
+            handler_module.wire,
+            environments.lifecycle_handler(CLOUD_MAP_PORT="x", OPERATION_QUEUE_URL="y"),
+        ),
+        (
+            operation_module.wire,
+            environments.operation_waiter(CLOUD_MAP_PORT="x", TIMEOUT_SECONDS="y"),
+        ),
+        (
+            buffer_module.wire,
+            environments.buffer_waiter(PROMETHEUS_URL="x", TIMEOUT_SECONDS="y"),
+        ),
+    ],
+)
+def test_a_misconfigured_function_fails_at_once_with_all_problems_in_one_log_line(
+    wire: Callable[[Mapping[str, str]], object],
+    broken: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        wire(broken)
+    wrong = [name for name, value in broken.items() if value in {"x", "y"}]
+    [line] = capsys.readouterr().out.splitlines()
+    for name, text in itertools.product(wrong, (line, str(caught.value))):
+        assert f"{name}: " in text
+    assert f'"message":"{LogEvent.CONFIGURATION_INVALID}"' in line
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize("module", [handler_module, operation_module, buffer_module])
+def test_every_invocation_of_a_misconfigured_function_fails_alike(
+    module: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AUTOSCALING_GROUP_NAME", raising=False)
+    entry_point: Callable[[dict[str, object], object], object] = vars(module)["handler"]
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="AUTOSCALING_GROUP_NAME is missing"):
+            entry_point({"Records": []}, None)
+    assert capsys.readouterr().out.count(LogEvent.CONFIGURATION_INVALID) == 2
