@@ -5,7 +5,8 @@ sent is one number for each forwarder, and what is missing can be named.
 """
 
 import gzip
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,16 +89,21 @@ class DeliveredLines:
         self._client = client
         self._bucket = bucket
         self._seen: set[str] = set()
-        self.tally = Tally()
+        self._tally = Tally()
+        self._lock = threading.Lock()
 
-    def refresh(self) -> Tally:
-        """Read the objects that are new."""
-        for key in self._keys():
-            if key not in self._seen:
-                body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-                self.tally.add(gzip.decompress(body))
-                self._seen.add(key)
-        return self.tally
+    def compare(self, ask_sent: Callable[[], Mapping[str, int]]) -> Delivery:
+        """Read the objects that are new, and compare all lines with those that were sent.
+
+        What was sent is asked afterwards: a line that arrives meanwhile is not one nobody sent.
+        """
+        with self._lock:
+            for key in self._keys():
+                if key not in self._seen:
+                    body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+                    self._tally.add(gzip.decompress(body))
+                    self._seen.add(key)
+            return self._tally.compare(ask_sent())
 
     def _keys(self) -> Iterable[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket)

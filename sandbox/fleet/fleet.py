@@ -126,8 +126,7 @@ class Fleet:
 
         Objects are read once, so it can be asked again and again.
         """
-        sent = self.sent()
-        return self._delivered.refresh().compare(sent)
+        return self._delivered.compare(self.sent)
 
     def finish(self, timeout_seconds: float = 120.0) -> Delivery:
         """End the load, flush the aggregators that are left, and account for every line."""

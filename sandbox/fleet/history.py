@@ -7,6 +7,7 @@ JSON line at every change, appended before the change is visible to anybody else
 import bisect
 import json
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,18 +75,15 @@ class History:
         self._path = path
         self._offset = 0
         self._moments: list[Moment] = []
+        self._lock = threading.Lock()
 
     @property
     def moments(self) -> Sequence[Moment]:
         """Every moment so far, oldest first."""
-        if self._path.exists():
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                # What follows the last line break is still being written.
-                complete, line_break, _rest = file.read().rpartition(b"\n")
-            self._offset += len(complete + line_break)
-            self._moments += [_moment(line) for line in complete.splitlines()]
-        return self._moments
+        with self._lock:
+            if self._path.exists():
+                self._read_on()
+            return self._moments
 
     def state_at(self, at: float) -> BufferState | None:
         """The state at a time, None before the aggregator had one."""
@@ -105,6 +103,14 @@ class History:
                 break
             since = moment.at
         return since
+
+    def _read_on(self) -> None:
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            # What follows the last line break is still being written.
+            complete, line_break, _rest = file.read().rpartition(b"\n")
+        self._offset += len(complete + line_break)
+        self._moments += [_moment(line) for line in complete.splitlines()]
 
 
 def _moment(line: bytes) -> Moment:

@@ -4,7 +4,6 @@
 a line that has been damaged on the way is not counted as delivered.
 """
 
-import random
 import re
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ _NUMBERED = re.compile(rb'\{.*"forwarder":"([^"]+)","sequence":(\d+)[,}].*')
 def log_record(forwarder: str, sequence: int, now: float) -> dict[str, Any]:
     """A container's access log line as a DaemonSet's Fluentd sends it, about 200 bytes."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-    path, status = random.choice(PATHS), random.choice(STATUSES)
+    path, status = PATHS[sequence % len(PATHS)], STATUSES[sequence % len(STATUSES)]
     return {
         "log": f'10.0.{sequence % 250}.7 "GET {path} HTTP/1.1" {status} {sequence * 37 % 9973}',
         "time": f"{moment}.{int(now % 1 * 1000):03d}Z",
