@@ -1,0 +1,151 @@
+# Who is told, of what, by when, and where to read on.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name                   = "fluentd"
+  autoscaling_group_name = "aggregators"
+  cloud_map              = { service_id = "srv-existing" }
+  prometheus             = { url = "http://prometheus:9090" }
+  alarms = {
+    actions          = ["arn:aws:sns:eu-west-1:123456789012:on-call"]
+    ok_actions       = ["arn:aws:sns:eu-west-1:123456789012:quiet"]
+    runbook_base_url = "https://wiki.internal/runbooks"
+  }
+  lambda = { package = { s3 = { bucket = "artefacts", key = "package.zip" } } }
+}
+
+run "every_dead_letter_queue_is_watched" {
+  command = plan
+
+  assert {
+    condition     = keys(aws_cloudwatch_metric_alarm.dead_letter) == keys(aws_sqs_queue.dead_letter)
+    error_message = "A dead-letter queue that nobody watches loses logs in silence."
+  }
+  assert {
+    condition = alltrue([
+      for key, alarm in aws_cloudwatch_metric_alarm.dead_letter :
+      alarm.namespace == "AWS/SQS" && alarm.metric_name == "ApproximateNumberOfMessagesVisible" &&
+      alarm.dimensions == tomap({ QueueName = "fluentd-${key}-dlq" }) && alarm.threshold == 0 &&
+      alarm.comparison_operator == "GreaterThanThreshold" && alarm.statistic == "Maximum" && alarm.period == 60 && alarm.evaluation_periods == 1
+    ])
+    error_message = "One message is one too many."
+  }
+}
+
+run "every_alarm_is_heard_and_quiet_without_data" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.function_errors]) :
+      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"]) && alarm.ok_actions == toset(["arn:aws:sns:eu-west-1:123456789012:quiet"]) && alarm.treat_missing_data == "notBreaching"
+    ])
+    error_message = "Every alarm tells the same people, and no data is no alarm."
+  }
+}
+
+run "every_alarm_links_its_runbook" {
+  command = plan
+
+  assert {
+    condition = output.alarm_names == {
+      operation-dlq            = "fluentd-operation-dlq"
+      buffer-dlq               = "fluentd-buffer-dlq"
+      lifecycle-dlq            = "fluentd-lifecycle-dlq"
+      event-dlq                = "fluentd-event-dlq"
+      lifecycle-action-expired = "fluentd-lifecycle-action-expired"
+      function-errors          = "fluentd-function-errors"
+    }
+    error_message = "The alarms' names are agreed: ${jsonencode(output.alarm_names)}"
+  }
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.function_errors]) :
+      endswith(alarm.alarm_description, " Runbook: https://wiki.internal/runbooks/${trimprefix(alarm.alarm_name, "fluentd-")}.md")
+    ])
+    error_message = "A description must end with the runbook named like the alarm."
+  }
+}
+
+run "every_alarm_says_by_when_to_act" {
+  command = plan
+
+  assert {
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.dead_letter : key => split(".", alarm.alarm_description)[0] } == {
+      operation = "Act within 58 minutes" # 3600 s, and two minutes until the alarm
+      buffer    = "Act within 58 minutes"
+      event     = "Act within 53 minutes" # 300 s of delivery attempts before
+      lifecycle = "Act within 48 minutes" # and 300 s of the handler's attempts
+    }
+    error_message = "The deadline must follow from the heartbeat timeout."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.function_errors.alarm_description, "Act within 58 minutes.") && startswith(aws_cloudwatch_metric_alarm.lifecycle_action_expired.alarm_description, "Act at once.")
+    error_message = "The deadline must come first."
+  }
+}
+
+run "short_heartbeats_leave_no_time" {
+  command = plan
+  variables {
+    timing = {
+      drain_timeout_seconds               = 1000
+      operation_timeout_seconds           = 100
+      poll_interval_max_seconds           = 20
+      launch_heartbeat_timeout_seconds    = 121
+      terminate_heartbeat_timeout_seconds = 121
+    }
+    lambda     = merge(var.lambda, { operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 20 })
+    prometheus = merge(var.prometheus, { request_timeout_seconds = 5 })
+  }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.dead_letter : startswith(alarm.alarm_description, "Act at once.")])
+    error_message = "A deadline of less than two minutes is none."
+  }
+}
+
+run "descriptions_fit_with_the_longest_names" {
+  command = plan
+  variables {
+    name                   = "fluentd-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+    autoscaling_group_name = join("", [for number in range(255) : "g"])
+    alarms                 = merge(var.alarms, { runbook_base_url = join("", [for number in range(201) : "u"]) })
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.function_errors]) :
+      length(alarm.alarm_description) <= 1024
+    ])
+    error_message = "CloudWatch allows 1,024 characters: ${max([for alarm in aws_cloudwatch_metric_alarm.dead_letter : length(alarm.alarm_description)]...)}"
+  }
+  assert {
+    condition     = alltrue([for role in aws_iam_role.function : length(role.name) <= 64]) && alltrue([for function in aws_lambda_function.this : length(function.function_name) <= 64 && length(function.description) <= 256])
+    error_message = "Names of functions and roles have at most 64, descriptions of functions at most 256 characters."
+  }
+  assert {
+    condition     = length(aws_cloudwatch_event_rule.lifecycle.name) <= 64 && length(aws_cloudwatch_event_rule.lifecycle.description) <= 512
+    error_message = "A rule's name has at most 64, its description at most 512 characters."
+  }
+}
+
+run "expired_actions_and_function_errors_are_watched" {
+  command = plan
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.lifecycle_action_expired.namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.lifecycle_action_expired.metric_name == "LifecycleActionExpired" && aws_cloudwatch_metric_alarm.lifecycle_action_expired.dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.lifecycle_action_expired.statistic == "Sum"
+    error_message = "The functions emit LifecycleActionExpired in FluentdLifecycle with the dimension service."
+  }
+  assert {
+    condition     = toset(flatten([for query in aws_cloudwatch_metric_alarm.function_errors.metric_query : [for metric in query.metric : metric.dimensions.FunctionName]])) == toset([for function in aws_lambda_function.this : function.function_name])
+    error_message = "Errors of every function must count."
+  }
+  assert {
+    condition     = [for query in aws_cloudwatch_metric_alarm.function_errors.metric_query : query.expression if query.return_data == true] == ["SUM(METRICS())"]
+    error_message = "The alarm must look at the sum of all errors."
+  }
+}

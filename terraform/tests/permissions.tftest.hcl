@@ -1,0 +1,372 @@
+# What each function may do: exactly the calls it makes, on exactly what it works on.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name                   = "fluentd"
+  autoscaling_group_name = "aggregators"
+  cloud_map              = { service_id = "srv-existing", hosted_zone_id = "Z0123456789" }
+  prometheus             = { url = "http://prometheus:9090" }
+  alarms                 = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"] }
+  lambda                 = { package = { s3 = { bucket = "artefacts", key = "package.zip" } } }
+}
+
+run "each_function_may_make_exactly_its_own_calls" {
+  command = plan
+
+  assert {
+    condition = sort(flatten([for statement in jsondecode(aws_iam_role_policy.function["lifecycle"].policy).Statement : statement.Action])) == tolist([
+      "autoscaling:CompleteLifecycleAction",
+      "autoscaling:DescribeAutoScalingInstances",
+      "ec2:DescribeInstances",
+      "logs:CreateLogStream",
+      "logs:PutLogEvents",
+      "route53:ChangeResourceRecordSets",
+      "route53:CreateHealthCheck",
+      "route53:DeleteHealthCheck",
+      "route53:GetHealthCheck",
+      "route53:UpdateHealthCheck",
+      "servicediscovery:DeregisterInstance",
+      "servicediscovery:GetInstance",
+      "servicediscovery:RegisterInstance",
+      "sqs:SendMessage",
+    ])
+    error_message = "The lifecycle handler's permissions changed: ${aws_iam_role_policy.function["lifecycle"].policy}"
+  }
+  assert {
+    condition = sort(flatten([for statement in jsondecode(aws_iam_role_policy.function["operation"].policy).Statement : statement.Action])) == tolist([
+      "autoscaling:CompleteLifecycleAction",
+      "autoscaling:DescribeAutoScalingInstances",
+      "autoscaling:RecordLifecycleActionHeartbeat",
+      "ec2:DescribeInstances",
+      "logs:CreateLogStream",
+      "logs:PutLogEvents",
+      "route53:ChangeResourceRecordSets",
+      "route53:CreateHealthCheck",
+      "route53:DeleteHealthCheck",
+      "route53:GetHealthCheck",
+      "route53:UpdateHealthCheck",
+      "servicediscovery:DeregisterInstance",
+      "servicediscovery:GetInstance",
+      "servicediscovery:GetOperation",
+      "servicediscovery:RegisterInstance",
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+      "sqs:SendMessage",
+    ])
+    error_message = "The operation waiter's permissions changed: ${aws_iam_role_policy.function["operation"].policy}"
+  }
+  assert {
+    condition = sort(flatten([for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : statement.Action])) == tolist([
+      "autoscaling:CompleteLifecycleAction",
+      "autoscaling:DescribeAutoScalingInstances",
+      "autoscaling:RecordLifecycleActionHeartbeat",
+      "logs:CreateLogStream",
+      "logs:PutLogEvents",
+      "route53:ChangeResourceRecordSets",
+      "route53:DeleteHealthCheck",
+      "route53:GetHealthCheck",
+      "route53:UpdateHealthCheck",
+      "servicediscovery:DeregisterInstance",
+      "servicediscovery:GetInstance",
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ReceiveMessage",
+      "sqs:SendMessage",
+    ])
+    error_message = "The buffer waiter's permissions changed: ${aws_iam_role_policy.function["buffer"].policy}"
+  }
+}
+
+run "each_function_may_work_on_its_own_resources_only" {
+  command = plan
+
+  assert {
+    condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.function["lifecycle"].policy).Statement : statement.Sid => statement.Resource }) == jsonencode({
+      WriteOwnLogs                      = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-lifecycle:*"
+      DescribeInstances                 = "*"
+      DescribeLifecycleState            = "*"
+      EndTheWait                        = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
+      RegisterAndDeregister             = "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"
+      LookUpRegistration                = "*"
+      ChangeDnsRecordsThroughCloudMap   = "arn:aws:route53:::hostedzone/Z0123456789"
+      HealthChecksThroughCloudMap       = "arn:aws:route53:::healthcheck/*"
+      CreateHealthChecksThroughCloudMap = "*"
+      HandOver = [
+        "arn:aws:sqs:eu-west-1:123456789012:fluentd-operation",
+        "arn:aws:sqs:eu-west-1:123456789012:fluentd-lifecycle-dlq",
+      ]
+    })
+    error_message = "The lifecycle handler's resources changed: ${aws_iam_role_policy.function["lifecycle"].policy}"
+  }
+  assert {
+    condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.function["operation"].policy).Statement : statement.Sid => statement.Resource }) == jsonencode({
+      WriteOwnLogs                      = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-operation-waiter:*"
+      DescribeInstances                 = "*"
+      DescribeLifecycleState            = "*"
+      ProlongOrEndTheWait               = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
+      LookUpOperation                   = "*"
+      RegisterAndDeregister             = "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"
+      LookUpRegistration                = "*"
+      ChangeDnsRecordsThroughCloudMap   = "arn:aws:route53:::hostedzone/Z0123456789"
+      HealthChecksThroughCloudMap       = "arn:aws:route53:::healthcheck/*"
+      CreateHealthChecksThroughCloudMap = "*"
+      ConsumeOwnQueue                   = "arn:aws:sqs:eu-west-1:123456789012:fluentd-operation"
+      HandOver = [
+        "arn:aws:sqs:eu-west-1:123456789012:fluentd-operation",
+        "arn:aws:sqs:eu-west-1:123456789012:fluentd-operation-dlq",
+        "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer",
+      ]
+    })
+    error_message = "The operation waiter's resources changed: ${aws_iam_role_policy.function["operation"].policy}"
+  }
+  assert {
+    condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : statement.Sid => statement.Resource }) == jsonencode({
+      WriteOwnLogs                    = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-buffer-waiter:*"
+      DescribeLifecycleState          = "*"
+      ProlongOrEndTheWait             = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
+      Deregister                      = "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"
+      LookUpRegistration              = "*"
+      ChangeDnsRecordsThroughCloudMap = "arn:aws:route53:::hostedzone/Z0123456789"
+      HealthChecksThroughCloudMap     = "arn:aws:route53:::healthcheck/*"
+      ConsumeOwnQueue                 = "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer"
+      HandOver = [
+        "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer-dlq",
+        "arn:aws:sqs:eu-west-1:123456789012:fluentd-operation",
+      ]
+    })
+    error_message = "The buffer waiter's resources changed: ${aws_iam_role_policy.function["buffer"].policy}"
+  }
+  assert {
+    condition = alltrue([
+      for policy in aws_iam_role_policy.function : alltrue([
+        for statement in jsondecode(policy.policy).Statement :
+        statement.Condition.StringEquals["servicediscovery:ServiceArn"] == "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"
+        if statement.Sid == "LookUpRegistration"
+      ])
+    ])
+    error_message = "GetInstance has no resource, so its condition must name the service."
+  }
+  assert {
+    condition = alltrue([
+      for policy in aws_iam_role_policy.function : alltrue([
+        for statement in jsondecode(policy.policy).Statement :
+        statement.Condition["ForAllValues:StringEquals"]["route53:ChangeResourceRecordSetsRecordTypes"] == ["A", "AAAA", "SRV"]
+        if statement.Sid == "ChangeDnsRecordsThroughCloudMap"
+      ])
+    ])
+    error_message = "Only address and SRV records may be changed."
+  }
+}
+
+run "with_every_option_no_action_is_a_wildcard" {
+  command = plan
+  variables {
+    cloud_map = { service_id = "srv-existing" }
+    prometheus = {
+      url         = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0a1b2c"
+      identify_by = "private_ip_address"
+      auth        = { type = "sigv4" }
+    }
+    network = { subnet_ids = ["subnet-0a"], security_group_ids = ["sg-0a"] }
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : [for action in flatten([statement.Action]) : !strcontains(action, "*")]
+      ]
+    ]))
+    error_message = "An action with a wildcard allows more than anyone has read."
+  }
+  assert {
+    # The Sids of the statements whose every action has no resource-level permission.
+    condition = alltrue(flatten([
+      for policy in aws_iam_role_policy.function : [
+        for statement in jsondecode(policy.policy).Statement : contains([
+          "DescribeInstances",
+          "DescribeLifecycleState",
+          "LookUpRegistration",
+          "LookUpOperation",
+          "CreateHealthChecksThroughCloudMap",
+          "DescribeNetworkForLambda",
+        ], statement.Sid) if statement.Resource == "*" && statement.Effect == "Allow"
+      ]
+    ]))
+    error_message = "A statement allows its actions on everything."
+  }
+  assert {
+    condition = alltrue([
+      for policy in aws_iam_role_policy.function : length(jsonencode(jsondecode(policy.policy))) < 10240
+    ])
+    error_message = "The policies of a role must not exceed 10,240 characters."
+  }
+}
+
+run "managed_prometheus_is_queried_in_one_workspace" {
+  command = plan
+  variables {
+    prometheus = { url = "https://aps-workspaces.us-east-1.amazonaws.com/workspaces/ws-0a1b2c", auth = { type = "sigv4" } }
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : "${statement.Action[0]} ${statement.Resource}"
+      if statement.Sid == "QueryManagedPrometheus"
+    ] == ["aps:QueryMetrics arn:aws:aps:us-east-1:123456789012:workspace/ws-0a1b2c"]
+    error_message = "The workspace is the one in the URL, in the region of the URL."
+  }
+}
+
+run "secret_is_read_and_decrypted_through_secrets_manager" {
+  command = plan
+  variables {
+    prometheus = {
+      url = "http://prometheus:9090"
+      auth = {
+        type        = "basic"
+        secret_arn  = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:reader-AbCdEf"
+        kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/0123"
+      }
+    }
+  }
+
+  assert {
+    condition = jsonencode([
+      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : statement
+      if strcontains(statement.Sid, "Credentials")
+      ]) == jsonencode([
+      {
+        Sid      = "ReadPrometheusCredentials"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:GetSecretValue"]
+        Resource = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:reader-AbCdEf"
+      },
+      {
+        Sid       = "DecryptPrometheusCredentials"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = "arn:aws:kms:eu-west-1:123456789012:key/0123"
+        Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.eu-west-1.amazonaws.com" } }
+      },
+    ])
+    error_message = "The secret, and its key by way of Secrets Manager, and nothing else: ${aws_iam_role_policy.function["buffer"].policy}"
+  }
+}
+
+run "parameter_is_read_and_decrypted_through_ssm" {
+  command = plan
+  variables {
+    prometheus = {
+      url = "http://prometheus:9090"
+      auth = {
+        type              = "bearer"
+        ssm_parameter_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/prometheus/token"
+        kms_key_arn       = "arn:aws:kms:eu-west-1:123456789012:key/0123"
+      }
+    }
+  }
+
+  assert {
+    condition = jsonencode([
+      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : [statement.Action, statement.Resource, try(statement.Condition, null)]
+      if strcontains(statement.Sid, "Credentials")
+      ]) == jsonencode([
+      [["ssm:GetParameter"], "arn:aws:ssm:eu-west-1:123456789012:parameter/prometheus/token", null],
+      [["kms:Decrypt"], "arn:aws:kms:eu-west-1:123456789012:key/0123", { StringEquals = { "kms:ViaService" = "ssm.eu-west-1.amazonaws.com" } }],
+    ])
+    error_message = "The parameter, and its key by way of SSM, and nothing else: ${aws_iam_role_policy.function["buffer"].policy}"
+  }
+}
+
+run "identifying_by_address_lets_the_buffer_waiter_ask_ec2" {
+  command = plan
+  variables {
+    prometheus = { url = "http://prometheus:9090", identify_by = "private_ip_address" }
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.function["buffer"].policy, "ec2:DescribeInstances")
+    error_message = "Without ec2:DescribeInstances the waiter cannot know the address."
+  }
+}
+
+run "network_interfaces_are_for_lambda_not_for_the_code" {
+  command = plan
+  variables {
+    network = { subnet_ids = ["subnet-0a", "subnet-0b"], security_group_ids = ["sg-0a"] }
+  }
+
+  assert {
+    condition = alltrue([
+      for key, function in aws_lambda_function.this : length(function.vpc_config) == (key == "buffer" ? 1 : 0)
+    ])
+    error_message = "Only the function that asks Prometheus belongs into the VPC."
+  }
+  assert {
+    condition     = aws_lambda_function.this["buffer"].vpc_config[0].subnet_ids == toset(["subnet-0a", "subnet-0b"]) && aws_lambda_function.this["buffer"].vpc_config[0].security_group_ids == toset(["sg-0a"])
+    error_message = "The function must run in the given subnets with the given security groups."
+  }
+  assert {
+    condition = jsonencode([
+      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : statement if statement.Effect == "Deny"
+      ]) == jsonencode([{
+        Sid    = "RefuseNetworkInterfacesToCode"
+        Effect = "Deny"
+        Action = [
+          "ec2:CreateNetworkInterface",
+          "ec2:DeleteNetworkInterface",
+          "ec2:AssignPrivateIpAddresses",
+          "ec2:UnassignPrivateIpAddresses",
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSubnets",
+        ]
+        Resource  = "*"
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-buffer-waiter" } }
+    }])
+    error_message = "What Lambda needs to place the function must be refused to the function."
+  }
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.function["lifecycle"].policy, "NetworkInterface") && !strcontains(aws_iam_role_policy.function["operation"].policy, "NetworkInterface")
+    error_message = "Functions outside the VPC need no network interfaces."
+  }
+}
+
+run "other_partitions_get_their_own_arns" {
+  command = plan
+
+  override_data {
+    target = data.aws_partition.current
+    values = {
+      partition  = "aws-cn"
+      dns_suffix = "amazonaws.com.cn"
+    }
+  }
+
+  assert {
+    condition = alltrue(concat(
+      [for policy in aws_iam_role_policy.function : !strcontains(policy.policy, "arn:aws:")],
+      [for queue in aws_sqs_queue.dead_letter : !strcontains(queue.policy, "arn:aws:")],
+    ))
+    error_message = "An ARN of the partition `aws` was left in a policy."
+  }
+}
+
+run "roles_can_be_taken_by_lambda_only" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for role in aws_iam_role.function : role.assume_role_policy == jsonencode({
+        Version   = "2012-10-17"
+        Statement = [{ Effect = "Allow", Principal = { Service = "lambda.amazonaws.com" }, Action = "sts:AssumeRole" }]
+      })
+    ])
+    error_message = "Nobody but Lambda takes the functions' roles."
+  }
+}

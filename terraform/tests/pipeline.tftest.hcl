@@ -1,0 +1,246 @@
+# What is wired to what: hooks, rule, queues, dead-letter queues, mappings, the Cloud Map service.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name                   = "fluentd"
+  autoscaling_group_name = "aggregators"
+  cloud_map              = { service_id = "srv-existing" }
+  prometheus             = { url = "http://prometheus:9090" }
+  alarms                 = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"] }
+  lambda                 = { package = { s3 = { bucket = "artefacts", key = "package.zip" } } }
+}
+
+run "hooks_hold_both_transitions_and_abandon_by_default" {
+  command = plan
+
+  assert {
+    condition = { for key, hook in aws_autoscaling_lifecycle_hook.this : key => join(" ", [hook.autoscaling_group_name, hook.name, hook.lifecycle_transition, hook.default_result, hook.heartbeat_timeout]) } == {
+      launch    = "aggregators fluentd-launch autoscaling:EC2_INSTANCE_LAUNCHING ABANDON 900"
+      terminate = "aggregators fluentd-terminate autoscaling:EC2_INSTANCE_TERMINATING ABANDON 3600"
+    }
+    error_message = "CONTINUE as a default result would end undrained aggregators even in a group that retains."
+  }
+  assert {
+    condition = jsonencode(output.initial_lifecycle_hooks) == jsonencode([
+      { default_result = "ABANDON", heartbeat_timeout = 900, lifecycle_transition = "autoscaling:EC2_INSTANCE_LAUNCHING", name = "fluentd-launch" },
+      { default_result = "ABANDON", heartbeat_timeout = 3600, lifecycle_transition = "autoscaling:EC2_INSTANCE_TERMINATING", name = "fluentd-terminate" },
+    ])
+    error_message = "A group created in the same run must get the very same hooks."
+  }
+}
+
+run "rule_sees_our_group_and_our_hooks_only" {
+  command = plan
+
+  assert {
+    condition = aws_cloudwatch_event_rule.lifecycle.name == "fluentd-lifecycle" && jsonencode(jsondecode(aws_cloudwatch_event_rule.lifecycle.event_pattern)) == jsonencode({
+      source      = ["aws.autoscaling"]
+      detail-type = ["EC2 Instance-launch Lifecycle Action", "EC2 Instance-terminate Lifecycle Action"]
+      detail = {
+        AutoScalingGroupName = ["aggregators"]
+        LifecycleHookName    = ["fluentd-launch", "fluentd-terminate"]
+      }
+    })
+    error_message = "The rule's pattern changed: ${aws_cloudwatch_event_rule.lifecycle.event_pattern}"
+  }
+  assert {
+    condition     = aws_lambda_permission.lifecycle_from_rule.principal == "events.amazonaws.com" && aws_lambda_permission.lifecycle_from_rule.function_name == "fluentd-lifecycle"
+    error_message = "EventBridge must be allowed to invoke the handler."
+  }
+}
+
+run "undelivered_events_are_kept" {
+  command = apply
+
+  assert {
+    condition     = aws_cloudwatch_event_target.lifecycle.dead_letter_config[0].arn == aws_sqs_queue.dead_letter["event"].arn
+    error_message = "Without a dead-letter queue on the target, EventBridge drops what it cannot deliver."
+  }
+  assert {
+    condition     = aws_cloudwatch_event_target.lifecycle.retry_policy[0].maximum_event_age_in_seconds == 300
+    error_message = "Delivery may use a third of the shorter heartbeat timeout, so that a person can still act."
+  }
+  assert {
+    condition     = aws_lambda_permission.lifecycle_from_rule.source_arn == aws_cloudwatch_event_rule.lifecycle.arn
+    error_message = "Only our rule may invoke the handler."
+  }
+  assert {
+    condition = jsonencode([for statement in jsondecode(aws_sqs_queue.dead_letter["event"].policy).Statement : statement if statement.Effect == "Allow"]) == jsonencode([{
+      Sid       = "UndeliveredLifecycleEvents"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = "arn:aws:sqs:eu-west-1:123456789012:fluentd-event-dlq"
+      Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:events:eu-west-1:123456789012:rule/fluentd-lifecycle" } }
+    }])
+    error_message = "EventBridge may send to the event queue for our rule only: ${aws_sqs_queue.dead_letter["event"].policy}"
+  }
+  assert {
+    condition     = aws_lambda_function_event_invoke_config.lifecycle.destination_config[0].on_failure[0].destination == aws_sqs_queue.dead_letter["lifecycle"].arn
+    error_message = "What the handler cannot process must be kept."
+  }
+}
+
+run "queues_are_encrypted_and_refuse_plain_http" {
+  command = plan
+
+  assert {
+    condition = { for key, queue in merge(
+      { for key, queue in aws_sqs_queue.stage : key => queue },
+      { for key, queue in aws_sqs_queue.dead_letter : "${key}-dlq" => queue },
+      ) : key => queue.name } == {
+      operation       = "fluentd-operation"
+      buffer          = "fluentd-buffer"
+      "operation-dlq" = "fluentd-operation-dlq"
+      "buffer-dlq"    = "fluentd-buffer-dlq"
+      "lifecycle-dlq" = "fluentd-lifecycle-dlq"
+      "event-dlq"     = "fluentd-event-dlq"
+    }
+    error_message = "The queues' names are agreed."
+  }
+  assert {
+    condition     = alltrue([for queue in concat(values(aws_sqs_queue.stage), values(aws_sqs_queue.dead_letter)) : queue.sqs_managed_sse_enabled])
+    error_message = "Every queue is encrypted."
+  }
+  assert {
+    condition = alltrue([
+      for queue in concat(values(aws_sqs_queue.stage), values(aws_sqs_queue.dead_letter)) : contains([
+        for statement in jsondecode(queue.policy).Statement : jsonencode(statement)
+        ], jsonencode({
+          Sid       = "RefusePlainHttp"
+          Effect    = "Deny"
+          Principal = "*"
+          Action    = "sqs:*"
+          Resource  = "arn:aws:sqs:eu-west-1:123456789012:${queue.name}"
+          Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }))
+    ])
+    error_message = "Every queue refuses plain HTTP."
+  }
+  assert {
+    condition = alltrue([
+      for key, queue in merge(aws_sqs_queue.stage, { for key, queue in aws_sqs_queue.dead_letter : "${key}-dlq" => queue }) :
+      key == "event-dlq" || alltrue([for statement in jsondecode(queue.policy).Statement : statement.Effect == "Deny"])
+    ])
+    error_message = "No queue but the event queue lets anybody in by its own policy."
+  }
+}
+
+run "messages_of_crashed_waiters_are_set_aside" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for key, queue in aws_sqs_queue.stage : jsondecode(queue.redrive_policy).deadLetterTargetArn == aws_sqs_queue.dead_letter[key].arn
+    ])
+    error_message = "Each stage has its own dead-letter queue."
+  }
+  assert {
+    condition = { for key, queue in aws_sqs_queue.dead_letter : key => queue.redrive_allow_policy } == {
+      operation = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = ["arn:aws:sqs:eu-west-1:123456789012:fluentd-operation"] })
+      buffer    = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = ["arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer"] })
+      lifecycle = jsonencode({ redrivePermission = "denyAll" })
+      event     = jsonencode({ redrivePermission = "denyAll" })
+    }
+    error_message = "A dead-letter queue serves its own stage only."
+  }
+  assert {
+    condition = alltrue([
+      for key, mapping in aws_lambda_event_source_mapping.stage :
+      mapping.event_source_arn == aws_sqs_queue.stage[key].arn && mapping.function_name == aws_lambda_function.this[key].arn &&
+      mapping.batch_size == 10 && mapping.function_response_types == toset(["ReportBatchItemFailures"])
+    ])
+    error_message = "\"Not yet\" is a failed item: without ReportBatchItemFailures it would delete the message."
+  }
+}
+
+run "existing_cloud_map_service_is_used" {
+  command = plan
+
+  assert {
+    condition     = length(aws_service_discovery_service.this) == 0 && output.cloud_map_service_id == "srv-existing"
+    error_message = "No second service may be made."
+  }
+}
+
+run "cloud_map_service_is_created_in_a_namespace" {
+  command = apply
+  variables {
+    cloud_map = { namespace_id = "ns-existing", dns_ttl_seconds = 5 }
+  }
+
+  assert {
+    condition = jsonencode(aws_service_discovery_service.this[0].dns_config) == jsonencode([{
+      dns_records    = [{ ttl = 5, type = "SRV" }]
+      namespace_id   = "ns-existing"
+      routing_policy = "MULTIVALUE"
+    }])
+    error_message = "SRV records, several in one answer, with the TTL that the budget counts with: ${jsonencode(aws_service_discovery_service.this[0].dns_config)}"
+  }
+  assert {
+    condition     = aws_service_discovery_service.this[0].name == "_fluentd._tcp" && aws_service_discovery_service.this[0].force_destroy == false
+    error_message = "Found by sd_srv, and not destroyed while aggregators are registered."
+  }
+  assert {
+    condition = alltrue([
+      for function in aws_lambda_function.this : function.environment[0].variables.CLOUD_MAP_SERVICE_ID == aws_service_discovery_service.this[0].id
+    ])
+    error_message = "The functions must use the service that was made."
+  }
+}
+
+run "cloud_map_service_of_the_same_run_can_be_used" {
+  command = plan
+  variables {
+    cloud_map = { service_id = "srv-existing", create_service = false }
+  }
+
+  assert {
+    condition     = length(aws_service_discovery_service.this) == 0
+    error_message = "create_service = false must not make a service."
+  }
+}
+
+run "forwarders_are_told_where_to_look" {
+  command = plan
+  variables {
+    cloud_map = { namespace_id = "ns-existing", namespace_name = "logs.internal" }
+    timing    = { forwarder_refresh_seconds = 30 }
+  }
+
+  assert {
+    condition     = output.forwarder_service_discovery == <<-EOT
+      <service_discovery>
+        @type srv
+        service fluentd
+        proto tcp
+        hostname logs.internal
+        interval 30
+      </service_discovery>
+    EOT
+    error_message = "The snippet must match the service and the budget: ${output.forwarder_service_discovery}"
+  }
+  assert {
+    condition     = yamldecode(output.prometheus_scrape_config)[0].relabel_configs[0] == { source_labels = ["__meta_ec2_instance_id"], target_label = "instance_id" }
+    error_message = "The scrape configuration must give the label that the waiter looks for."
+  }
+}
+
+run "budget_is_told_in_plain_numbers" {
+  command = plan
+
+  assert {
+    condition = jsonencode(output.timing) == jsonencode({
+      settle_seconds            = 75
+      minimum_drain_seconds     = 375
+      drain_timeout_seconds     = 3600
+      operator_response_seconds = 3600
+      operation                 = { visibility_timeout_seconds = 360, max_receive_count = 130 }
+      buffer                    = { visibility_timeout_seconds = 360, max_receive_count = 250 }
+    })
+    error_message = "The budget changed: ${jsonencode(output.timing)}"
+  }
+}

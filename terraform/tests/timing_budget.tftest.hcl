@@ -1,0 +1,338 @@
+# The numbers of the budget at their limits, and every one of them one second beyond.
+#
+# Each `*_at_its_limit` run passes with numbers that just fit; the runs after it change one of them
+# by one (or swap one in that does not fit), so that the one condition in question has to fire.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name                   = "fluentd"
+  autoscaling_group_name = "aggregators"
+  cloud_map              = { service_id = "srv-existing" } # TTL 10
+  prometheus             = { url = "http://prometheus:9090", scrape_interval_seconds = 15, request_timeout_seconds = 6 }
+  alarms                 = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"] }
+  lambda = {
+    package                          = { s3 = { bucket = "artefacts", key = "package.zip" } }
+    operation_waiter_timeout_seconds = 20
+    buffer_waiter_timeout_seconds    = 20
+  }
+  timing = {
+    drain_timeout_seconds               = 1000
+    empty_for_seconds                   = 45
+    settle_seconds                      = 73
+    forwarder_refresh_seconds           = 60
+    poll_interval_seconds               = 10
+    poll_interval_max_seconds           = 120
+    operation_poll_interval_seconds     = 5
+    operation_timeout_seconds           = 500
+    launch_heartbeat_timeout_seconds    = 121
+    terminate_heartbeat_timeout_seconds = 121
+    max_receive_count                   = 100
+    visibility_timeout_seconds          = 120
+  }
+}
+
+run "defaults_fit" {
+  command = plan
+  variables {
+    timing     = {}
+    lambda     = { package = { s3 = { bucket = "artefacts", key = "package.zip" } } }
+    prometheus = { url = "http://prometheus:9090" }
+  }
+
+  assert {
+    condition     = local.budget.settle_seconds == 75
+    error_message = "10 s of TTL + 60 s of refresh + 3 s, rounded up to 5, is 75 s, not ${local.budget.settle_seconds}."
+  }
+  assert {
+    condition     = aws_sqs_queue.stage["operation"].visibility_timeout_seconds == 360 && aws_sqs_queue.stage["buffer"].visibility_timeout_seconds == 360
+    error_message = "Six times the functions' 60 s is 360 s."
+  }
+  assert {
+    condition     = jsondecode(aws_lambda_function.this["buffer"].environment[0].variables.SETTLE_SECONDS) == 75
+    error_message = "The waiter must be told the settle time that was worked out."
+  }
+  assert {
+    condition     = local.budget.operation.max_receive_count == 130 && local.budget.buffer.max_receive_count == 250
+    error_message = "600 / 5 + 10 = 130 and 3600 / 15 + 10 = 250 deliveries, not ${local.budget.operation.max_receive_count} and ${local.budget.buffer.max_receive_count}."
+  }
+}
+
+run "messages_outlive_any_lifecycle_action" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for queue in aws_sqs_queue.stage : queue.message_retention_seconds > local.longest_lifecycle_action_seconds])
+    error_message = "A message must not expire before its lifecycle action."
+  }
+  assert {
+    condition     = alltrue([for queue in aws_sqs_queue.dead_letter : queue.message_retention_seconds == 1209600])
+    error_message = "Dead-letter queues keep messages for 14 days."
+  }
+}
+
+run "everything_at_its_limit" {
+  command = plan
+}
+
+run "visibility_must_be_six_times_the_operation_waiters_timeout" {
+  command = plan
+  variables {
+    lambda = {
+      package                          = { s3 = { bucket = "artefacts", key = "package.zip" } }
+      operation_waiter_timeout_seconds = 21
+      buffer_waiter_timeout_seconds    = 20
+    }
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "visibility_must_be_six_times_the_buffer_waiters_timeout" {
+  command = plan
+  variables {
+    lambda = {
+      package                          = { s3 = { bucket = "artefacts", key = "package.zip" } }
+      operation_waiter_timeout_seconds = 20
+      buffer_waiter_timeout_seconds    = 21
+    }
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "deliveries_must_last_for_the_operation_timeout" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { operation_timeout_seconds = 501 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "deliveries_must_last_for_the_drain_timeout" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { drain_timeout_seconds = 1001 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "poll_intervals_equal_to_the_longest_at_its_limit" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { poll_interval_seconds = 120, operation_poll_interval_seconds = 120 })
+  }
+}
+
+run "longest_poll_interval_must_not_be_below_the_shortest" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { poll_interval_seconds = 121, operation_poll_interval_seconds = 120 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "longest_poll_interval_must_not_be_below_the_operations" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { poll_interval_seconds = 120, operation_poll_interval_seconds = 121 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "launch_hook_must_outlast_the_longest_pause" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { launch_heartbeat_timeout_seconds = 120 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "terminate_hook_must_outlast_the_longest_pause" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { terminate_heartbeat_timeout_seconds = 120 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "hooks_must_outlast_a_longer_visibility_timeout" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { visibility_timeout_seconds = 121 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "hooks_must_outlast_a_longer_poll_interval" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { poll_interval_max_seconds = 121 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "settling_must_cover_ttl_and_refresh" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { settle_seconds = 72 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "settling_must_cover_the_ttl_of_an_existing_service" {
+  command = plan
+  variables {
+    cloud_map = { service_id = "srv-existing", dns_ttl_seconds = 11 }
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "empty_window_must_hold_three_scrapes" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { empty_for_seconds = 44 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "slow_prometheus_must_fit_into_the_functions_timeout" {
+  command = plan
+  variables {
+    prometheus = merge(var.prometheus, { request_timeout_seconds = 7 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "shortest_possible_drain_at_its_limit" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { drain_timeout_seconds = 239 }) # 73 + 45 + 120 = 238
+  }
+}
+
+run "drain_timeout_must_leave_time_to_succeed" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { drain_timeout_seconds = 238 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "computed_deliveries_at_their_limit" {
+  command = plan
+  variables {
+    timing = merge(var.timing, {
+      max_receive_count                   = null
+      operation_timeout_seconds           = 4950 # 990 polls of 5 s, and 10
+      drain_timeout_seconds               = 9900 # 990 polls of 10 s, and 10
+      launch_heartbeat_timeout_seconds    = 7200
+      terminate_heartbeat_timeout_seconds = 7200
+    })
+  }
+
+  assert {
+    condition     = local.budget.operation.max_receive_count == 1000 && local.budget.buffer.max_receive_count == 1000
+    error_message = "Both queues were to be at SQS's limit."
+  }
+}
+
+run "computed_operation_deliveries_must_not_exceed_sqs" {
+  command = plan
+  variables {
+    timing = merge(var.timing, {
+      max_receive_count                   = null
+      operation_timeout_seconds           = 4951
+      drain_timeout_seconds               = 9900
+      launch_heartbeat_timeout_seconds    = 7200
+      terminate_heartbeat_timeout_seconds = 7200
+    })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "computed_buffer_deliveries_must_not_exceed_sqs" {
+  command = plan
+  variables {
+    timing = merge(var.timing, {
+      max_receive_count                   = null
+      operation_timeout_seconds           = 4950
+      drain_timeout_seconds               = 9901
+      launch_heartbeat_timeout_seconds    = 7200
+      terminate_heartbeat_timeout_seconds = 7200
+    })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "termination_of_100_heartbeats_at_its_limit" {
+  command = plan
+  variables {
+    # 500 + 11479 + 121 = 100 x 121
+    timing = merge(var.timing, { poll_interval_seconds = 12, max_receive_count = 1000, drain_timeout_seconds = 11479 })
+  }
+}
+
+run "drain_and_response_must_fit_into_100_heartbeats" {
+  command = plan
+  variables {
+    timing = merge(var.timing, { poll_interval_seconds = 12, max_receive_count = 1000, drain_timeout_seconds = 11480 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "termination_of_48_hours_at_its_limit" {
+  command = plan
+  variables {
+    # 500 + 165100 + 7200 = 172800
+    timing = merge(var.timing, {
+      poll_interval_seconds               = 166
+      poll_interval_max_seconds           = 166
+      launch_heartbeat_timeout_seconds    = 7200
+      terminate_heartbeat_timeout_seconds = 7200
+      max_receive_count                   = 1000
+      drain_timeout_seconds               = 165100
+    })
+  }
+}
+
+run "drain_and_response_must_fit_into_48_hours" {
+  command = plan
+  variables {
+    timing = merge(var.timing, {
+      poll_interval_seconds               = 166
+      poll_interval_max_seconds           = 166
+      launch_heartbeat_timeout_seconds    = 7200
+      terminate_heartbeat_timeout_seconds = 7200
+      max_receive_count                   = 1000
+      drain_timeout_seconds               = 165101
+    })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "launch_of_100_heartbeats_at_its_limit" {
+  command = plan
+  variables {
+    # 11979 + 121 = 100 x 121
+    timing = merge(var.timing, {
+      operation_poll_interval_seconds     = 12
+      operation_timeout_seconds           = 11979
+      terminate_heartbeat_timeout_seconds = 7200
+      max_receive_count                   = 1000
+    })
+  }
+}
+
+run "registration_must_fit_into_100_heartbeats" {
+  command = plan
+  variables {
+    timing = merge(var.timing, {
+      operation_poll_interval_seconds     = 12
+      operation_timeout_seconds           = 11980
+      terminate_heartbeat_timeout_seconds = 7200
+      max_receive_count                   = 1000
+    })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
