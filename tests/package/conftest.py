@@ -3,6 +3,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -10,19 +11,16 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Package:
     """A zip as `make package` made it."""
 
     path: Path
 
-    def names(self) -> list[str]:
+    @cached_property
+    def files(self) -> dict[str, bytes]:
         with zipfile.ZipFile(self.path) as archive:
-            return archive.namelist()
-
-    def read(self, name: str) -> bytes:
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.read(name)
+            return {name: archive.read(name) for name in archive.namelist()}
 
 
 def build(folder: Path, *options: str) -> Package:

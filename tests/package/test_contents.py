@@ -22,7 +22,7 @@ def machine(shared_object: bytes) -> int:
 
 
 def shared_objects(package: Package) -> list[str]:
-    return [name for name in package.names() if ".so" in PurePosixPath(name).suffixes]
+    return [name for name in package.files if ".so" in PurePosixPath(name).suffixes]
 
 
 def test_two_builds_from_nothing_give_the_same_bytes(
@@ -57,7 +57,7 @@ def test_no_tests_caches_or_installation_records_ship(package: Package) -> None:
         r"|^(sandbox|tools|moto|pytest|pip)/"
     )
 
-    assert [name for name in package.names() if forbidden.search(name)] == []
+    assert [name for name in package.files if forbidden.search(name)] == []
 
 
 def test_all_of_our_product_code_ships_unchanged(package: Package) -> None:
@@ -69,14 +69,14 @@ def test_all_of_our_product_code_ships_unchanged(package: Package) -> None:
 
     assert len(ours) > 10
     for file in ours:
-        assert package.read(file.relative_to(PROJECT).as_posix()) == file.read_bytes()
+        assert package.files[file.relative_to(PROJECT).as_posix()] == file.read_bytes()
 
 
 def test_every_dependency_ships_its_metadata_and_licence(package: Package) -> None:
     # Those with a marker are for Windows.
     lines = (PROJECT / "requirements.txt").read_text().splitlines()
     pinned = [found.groups() for line in lines if (found := PINNED.fullmatch(line))]
-    names = package.names()
+    names = package.files
 
     assert len(pinned) > 10
     for name, version in pinned:
@@ -91,7 +91,7 @@ def test_the_arm64_package_holds_code_for_arm64_and_python_3_13_only(
     found = shared_objects(arm64_package)
 
     assert any(name.startswith("pydantic_core/") for name in found)
-    assert {machine(arm64_package.read(name)) for name in found} == {AARCH64}
+    assert {machine(arm64_package.files[name]) for name in found} == {AARCH64}
     assert [name for name in found if "cpython-313-aarch64" not in name] == []
 
 
@@ -100,7 +100,7 @@ def test_the_x86_64_package_holds_code_for_x86_64_only(tmp_path: Path) -> None:
     found = shared_objects(package)
 
     assert any(name.startswith("pydantic_core/") for name in found)
-    assert {machine(package.read(name)) for name in found} == {X86_64}
+    assert {machine(package.files[name]) for name in found} == {X86_64}
     assert [name for name in found if "cpython-312-x86_64" not in name] == []
 
 
