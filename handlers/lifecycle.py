@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from lifecycle import clients
-from lifecycle.autoscaling import IN_SERVICE, AutoScaling, Completion
+from lifecycle.autoscaling import AutoScaling, Completion, may_serve
 from lifecycle.cloud_map import CloudMap
 from lifecycle.errors import ConfigurationError, Malformed, Surprise
 from lifecycle.events import (
@@ -83,7 +83,7 @@ class LifecycleHandler:
             self._complete(action)
             return
         state = self.autoscaling.lifecycle_state(action.instance_id)
-        if state is None or not (state.startswith("Pending") or state == IN_SERVICE):
+        if not may_serve(state):
             # A late event: registering now would send logs to an instance that is on its way out.
             self._ignore(action, f"the instance is {state or 'gone'}")
             return

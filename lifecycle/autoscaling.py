@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 IN_SERVICE = "InService"
 RETAINED = "Terminating:Retained"
 _GONE = {"Terminating:Proceed", "Terminated", "Warmed:Terminating:Proceed", "Warmed:Terminated"}
+_IN_WARM_POOL = {
+    "Warmed:Pending:Proceed",
+    "Warmed:Running",
+    "Warmed:Stopped",
+    "Warmed:Hibernated",
+}
 
 
 class Heartbeat(StrEnum):
@@ -26,11 +32,17 @@ class Heartbeat(StrEnum):
 
 
 class Completion(StrEnum):
-    """Outcome of a completion: both mean that the instance no longer waits for us."""
+    """Outcome of a completion: each means that the instance no longer waits for us."""
 
     COMPLETED = "completed"
     ALREADY_ENDED_GONE = "already_ended_gone"
     ALREADY_ENDED_IN_SERVICE = "already_ended_in_service"
+    ALREADY_ENDED_IN_WARM_POOL = "already_ended_in_warm_pool"
+
+
+def may_serve(state: str | None) -> bool:
+    """Tell whether an instance in this lifecycle state is in service or on its way there."""
+    return state is not None and (state.startswith("Pending") or state == IN_SERVICE)
 
 
 class AutoScaling:
@@ -100,11 +112,13 @@ class AutoScaling:
         state = self.lifecycle_state(action.instance_id)
         if state is None or state in _GONE:
             return Completion.ALREADY_ENDED_GONE
-        if action.transition is Transition.LAUNCHING and state.startswith("Terminating"):
+        if action.transition is Transition.LAUNCHING and "Terminating" in state:
             # The launch is over; the terminating hook has its own action and its own event.
             return Completion.ALREADY_ENDED_GONE
         if state == IN_SERVICE:
             return Completion.ALREADY_ENDED_IN_SERVICE
+        if state in _IN_WARM_POOL:
+            return Completion.ALREADY_ENDED_IN_WARM_POOL
         if state == RETAINED:
             raise Permanent(
                 f"{action.instance_id} is {RETAINED}: its lifecycle action ended before the proof; "

@@ -1,5 +1,6 @@
 """SQS: check messages out, visibility, dead letters."""
 
+import re
 from typing import TYPE_CHECKING
 
 from lifecycle.events import CheckMessage
@@ -8,6 +9,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _LONGEST_REASON = 1024
+_ALLOWED = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Queue:
@@ -46,5 +48,5 @@ class Queue:
 
 def _attribute_text(reason: str) -> str:
     """Keep what SQS allows in an attribute: docs of SendMessage list the characters."""
-    kept = "".join(c if c in "\t\n\r" or c >= " " else "?" for c in reason)
-    return kept.encode("utf-8", "replace")[:_LONGEST_REASON].decode("utf-8", "ignore") or "unknown"
+    kept = "".join(c if _ALLOWED.match(c) else "?" for c in reason)
+    return kept.encode()[:_LONGEST_REASON].decode("utf-8", "ignore") or "unknown"

@@ -10,11 +10,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 from lifecycle import batch, clients
-from lifecycle.autoscaling import AutoScaling, Completion
+from lifecycle.autoscaling import AutoScaling, Completion, may_serve
 from lifecycle.cloud_map import CloudMap
 from lifecycle.errors import ConfigurationError, NotReady, Permanent
 from lifecycle.events import BufferCheck, OperationCheck, Transition
-from lifecycle.instances import Instances
+from lifecycle.instances import Address, Instances
 from lifecycle.operations import NextStep, Operation, OperationStatus, next_step
 from lifecycle.queues import Queue
 from lifecycle.settings import OperationWaiterSettings, load_settings
@@ -104,22 +104,30 @@ class OperationWaiter:
             )
 
     def _request_again(self, message: OperationCheck) -> None:
+        if message.action.transition is Transition.TERMINATING:
+            operation_id = self.cloud_map.deregister(message.action.instance_id)
+            self._check_again(message, operation_id)
+            return
+        # The instance may have been sent away since the first request.
+        state = self.autoscaling.lifecycle_state(message.action.instance_id)
+        address = self.instances.address(message.action.instance_id) if may_serve(state) else None
+        if address is None:
+            self._withdraw(message, f"it is {state or 'unknown to Auto Scaling'}, or gone")
+        else:
+            self._check_again(message, self._register_again(message, address))
+
+    def _register_again(self, message: OperationCheck, address: Address) -> str:
+        return self.cloud_map.register(
+            message.action.instance_id,
+            address,
+            self.settings.cloud_map_port,
+            # With the old id Cloud Map would answer with the failed request.
+            f"{message.action.lifecycle_action_token}-{message.requested_again + 1}",
+        )
+
+    def _check_again(self, message: OperationCheck, operation_id: str | None) -> None:
         action = message.action
         count = message.requested_again + 1
-        if action.transition is Transition.LAUNCHING:
-            address = self.instances.address(action.instance_id)
-            if address is None:
-                self._withdraw(message, "EC2 knows no live instance of this id")
-                return
-            operation_id: str | None = self.cloud_map.register(
-                action.instance_id,
-                address,
-                self.settings.cloud_map_port,
-                # With the old id Cloud Map would answer with the failed request.
-                creator_request_id=f"{action.lifecycle_action_token}-{count}",
-            )
-        else:
-            operation_id = self.cloud_map.deregister(action.instance_id)
         self.operation_queue.send(
             OperationCheck(action=action, operation_id=operation_id, requested_again=count),
             delay_seconds=self.settings.poll_interval_seconds,
@@ -154,12 +162,12 @@ class OperationWaiter:
         if completion is Completion.COMPLETED:
             self.telemetry.info(LogEvent.LIFECYCLE_ACTION_COMPLETED, **action.log_fields())
             self.telemetry.measure(Metric.LIFECYCLE_ACTION_COMPLETED)
-        elif completion is Completion.ALREADY_ENDED_GONE:
-            self._withdraw(message, "the instance ended while it was being registered")
-        else:
+        elif completion is Completion.ALREADY_ENDED_IN_SERVICE:
             self.telemetry.info(
                 LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended=completion
             )
+        else:
+            self._withdraw(message, "the instance ended while it was being registered")
 
     def _withdraw(self, message: OperationCheck, reason: str) -> None:
         """Take a dead instance out: one dead SRV target makes forwarders skip every refresh."""

@@ -1,0 +1,213 @@
+"""Lifecycle actions: what AWS answers, and what that means for the instance."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+
+from lifecycle.autoscaling import AutoScaling, Completion, Heartbeat, may_serve
+from lifecycle.errors import Permanent, Surprise
+from lifecycle.events import Transition
+from tests.support.messages import GROUP, INSTANCE_ID, TERMINATE_HOOK, TOKEN, action
+from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scripted
+
+LAUNCHING, TERMINATING = Transition.LAUNCHING, Transition.TERMINATING
+GONE, IN_SERVICE, IN_WARM_POOL = (
+    Completion.ALREADY_ENDED_GONE,
+    Completion.ALREADY_ENDED_IN_SERVICE,
+    Completion.ALREADY_ENDED_IN_WARM_POOL,
+)
+NAMED = {
+    "AutoScalingGroupName": GROUP,
+    "LifecycleHookName": TERMINATE_HOOK,
+    "LifecycleActionToken": TOKEN,
+    "InstanceId": INSTANCE_ID,
+}
+# docs.aws.amazon.com/autoscaling/ec2/userguide: lifecycle states, warm pools, retention
+STATES = {
+    "Pending",
+    "Pending:Wait",
+    "Pending:Proceed",
+    "InService",
+    "EnteringStandby",
+    "Standby",
+    "Detaching",
+    "Detached",
+    "Quarantined",
+    "Terminating",
+    "Terminating:Wait",
+    "Terminating:Proceed",
+    "Terminating:Retained",
+    "Terminated",
+    "Warmed:Pending",
+    "Warmed:Pending:Wait",
+    "Warmed:Pending:Proceed",
+    "Warmed:Running",
+    "Warmed:Stopped",
+    "Warmed:Hibernated",
+    "Warmed:Terminating",
+    "Warmed:Terminating:Wait",
+    "Warmed:Terminating:Proceed",
+    "Warmed:Terminated",
+}
+
+
+def described(state: str | None, instance_id: str = INSTANCE_ID) -> dict[str, Any]:
+    instances = [{"InstanceId": instance_id, "LifecycleState": state}] if state else []
+    return {"AutoScalingInstances": instances}
+
+
+def ended(state: str | None) -> AutoScaling:
+    """A group in which the action is over and the instance is in this state."""
+    return AutoScaling(
+        scripted(
+            complete_lifecycle_action=NO_ACTIVE_ACTION,
+            describe_auto_scaling_instances=described(state),
+        )
+    )
+
+
+def test_a_completion_names_group_hook_token_and_instance() -> None:
+    client = scripted(complete_lifecycle_action={})
+    assert AutoScaling(client).complete(action(), "CONTINUE") is Completion.COMPLETED
+    assert client.calls == [
+        ("complete_lifecycle_action", {**NAMED, "LifecycleActionResult": "CONTINUE"})
+    ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        THROTTLED,
+        aws_error("ResourceContention"),
+        aws_error("AccessDenied", "No active Lifecycle Action found, or so they say"),
+        aws_error("ValidationError", "AutoScalingGroup name not found - no such group"),
+        aws_error("ValidationError", "No Lifecycle Hook found with name x"),
+        ReadTimeoutError(endpoint_url="https://autoscaling"),
+    ],
+)
+def test_an_error_is_never_taken_for_an_action_that_has_ended(error: Exception) -> None:
+    client = scripted(
+        complete_lifecycle_action=error, describe_auto_scaling_instances=described(None)
+    )
+    with pytest.raises(type(error)):
+        AutoScaling(client).complete(action(), "CONTINUE")
+    assert client.arguments_of("describe_auto_scaling_instances") == []
+
+
+ENDINGS = {
+    TERMINATING: {
+        None: GONE,
+        "Terminating:Proceed": GONE,
+        "Terminated": GONE,
+        "Warmed:Terminating:Proceed": GONE,
+        "Warmed:Terminated": GONE,
+        "InService": IN_SERVICE,
+        "Warmed:Pending:Proceed": IN_WARM_POOL,
+        "Warmed:Running": IN_WARM_POOL,
+        "Warmed:Stopped": IN_WARM_POOL,
+        "Warmed:Hibernated": IN_WARM_POOL,
+    },
+    LAUNCHING: {
+        None: GONE,
+        "Terminating": GONE,
+        "Terminating:Wait": GONE,
+        "Terminating:Proceed": GONE,
+        "Terminating:Retained": GONE,
+        "Terminated": GONE,
+        "Warmed:Terminating": GONE,
+        "Warmed:Terminating:Wait": GONE,
+        "Warmed:Terminating:Proceed": GONE,
+        "Warmed:Terminated": GONE,
+        "InService": IN_SERVICE,
+        "Warmed:Pending:Proceed": IN_WARM_POOL,
+        "Warmed:Running": IN_WARM_POOL,
+        "Warmed:Stopped": IN_WARM_POOL,
+        "Warmed:Hibernated": IN_WARM_POOL,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("transition", "state"),
+    [(transition, state) for transition, states in ENDINGS.items() for state in states],
+)
+def test_an_action_that_has_ended_already_is_no_error(
+    transition: Transition, state: str | None
+) -> None:
+    completion = ended(state).complete(action(transition), "CONTINUE")
+    assert completion is ENDINGS[transition][state]
+
+
+@pytest.mark.parametrize(
+    ("transition", "state"),
+    [
+        (transition, state)
+        for transition, states in ENDINGS.items()
+        for state in sorted(STATES - set(states) - {"Terminating:Retained"})
+    ],
+)
+def test_no_active_action_for_an_instance_that_still_waits_is_a_surprise(
+    transition: Transition, state: str
+) -> None:
+    with pytest.raises(Surprise, match=f"{INSTANCE_ID} is {state}"):
+        ended(state).complete(action(transition), "CONTINUE")
+
+
+def test_a_retained_instance_is_handed_to_a_person() -> None:
+    with pytest.raises(Permanent, match="TerminateInstanceInAutoScalingGroup"):
+        ended("Terminating:Retained").complete(action(), "CONTINUE")
+
+
+def test_a_state_is_unknown_while_auto_scaling_cannot_be_asked() -> None:
+    client = scripted(
+        complete_lifecycle_action=NO_ACTIVE_ACTION, describe_auto_scaling_instances=THROTTLED
+    )
+    with pytest.raises(ClientError, match="Rate exceeded"):
+        AutoScaling(client).complete(action(), "CONTINUE")
+
+
+def test_the_answer_for_another_instance_is_not_taken() -> None:
+    client = scripted(describe_auto_scaling_instances=described("InService", "i-0000000000000000f"))
+    assert AutoScaling(client).lifecycle_state(INSTANCE_ID) is None
+    assert client.calls[0][1] == {"InstanceIds": [INSTANCE_ID]}
+
+
+def test_a_heartbeat_names_group_hook_token_and_instance() -> None:
+    client = scripted(record_lifecycle_action_heartbeat={})
+    assert AutoScaling(client).record_heartbeat(action()) == (Heartbeat.RECORDED, "")
+    assert client.calls == [("record_lifecycle_action_heartbeat", NAMED)]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (NO_ACTIVE_ACTION, Heartbeat.NO_ACTIVE_ACTION),
+        (THROTTLED, Heartbeat.FAILED),
+        (aws_error("ValidationError", "AutoScalingGroup name not found"), Heartbeat.FAILED),
+        (ConnectTimeoutError(endpoint_url="https://autoscaling"), Heartbeat.FAILED),
+    ],
+)
+def test_a_heartbeat_that_fails_is_an_outcome_and_no_error(
+    error: Exception, outcome: Heartbeat
+) -> None:
+    client = scripted(record_lifecycle_action_heartbeat=error)
+    assert AutoScaling(client).record_heartbeat(action()) == (outcome, str(error))
+
+
+def test_only_an_instance_in_service_or_on_its_way_there_may_be_registered() -> None:
+    serving = {state for state in STATES if may_serve(state)}
+    assert serving == {"Pending", "Pending:Wait", "Pending:Proceed", "InService"}
+    assert not may_serve(None)
+
+
+def test_only_an_instance_that_is_gone_or_back_in_service_waits_no_more() -> None:
+    waits_no_more = {state for state in STATES if ended(state).has_ended(INSTANCE_ID)}
+    assert waits_no_more == {
+        "InService",
+        "Terminating:Proceed",
+        "Terminated",
+        "Warmed:Terminating:Proceed",
+        "Warmed:Terminated",
+    }
+    assert ended(None).has_ended(INSTANCE_ID)

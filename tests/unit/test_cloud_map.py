@@ -1,0 +1,130 @@
+"""Registrations: what Cloud Map answers, and what that means."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lifecycle.cloud_map import CloudMap
+from lifecycle.errors import Surprise
+from lifecycle.instances import Address
+from lifecycle.operations import OperationStatus
+from tests.support.messages import INSTANCE_ID, TOKEN
+from tests.support.scripted import THROTTLED, aws_error, scripted
+
+ADDRESS = Address("10.0.0.7", "ap-northeast-1a")
+UNDER_WAY = aws_error("DuplicateRequest", DuplicateOperationId="operation-0")
+NOT_FOUND = aws_error("InstanceNotFound")
+
+
+def cloud_map(client: Any) -> CloudMap:
+    return CloudMap(client, "srv-1")
+
+
+def register(client: Any) -> str:
+    return cloud_map(client).register(INSTANCE_ID, ADDRESS, 24224, TOKEN)
+
+
+def test_a_registration_carries_address_port_zone_and_the_token_of_its_event() -> None:
+    client = scripted(register_instance={"OperationId": "operation-1"})
+    assert register(client) == "operation-1"
+    assert client.calls == [
+        (
+            "register_instance",
+            {
+                "ServiceId": "srv-1",
+                "InstanceId": INSTANCE_ID,
+                "CreatorRequestId": TOKEN,
+                "Attributes": {
+                    "AWS_INSTANCE_IPV4": "10.0.0.7",
+                    "AWS_INSTANCE_PORT": "24224",
+                    "AVAILABILITY_ZONE": "ap-northeast-1a",
+                },
+            },
+        )
+    ]
+
+
+def test_a_duplicate_request_stands_for_the_operation_under_way() -> None:
+    client = scripted(register_instance=UNDER_WAY, deregister_instance=UNDER_WAY)
+    assert register(client) == "operation-0"
+    assert cloud_map(client).deregister(INSTANCE_ID) == "operation-0"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        THROTTLED,
+        aws_error("ResourceInUse"),
+        aws_error("InvalidInput"),
+        aws_error("ServiceNotFound"),
+        aws_error("DuplicateRequest"),
+        aws_error("DuplicateRequest", DuplicateOperationId=""),
+        aws_error("ResourceInUse", DuplicateOperationId="operation-0"),
+    ],
+)
+def test_any_other_refusal_is_an_error(error: ClientError) -> None:
+    client = scripted(register_instance=error, deregister_instance=error)
+    with pytest.raises(ClientError):
+        register(client)
+    with pytest.raises(ClientError):
+        cloud_map(client).deregister(INSTANCE_ID)
+
+
+def test_an_instance_that_is_not_registered_needs_no_operation() -> None:
+    assert cloud_map(scripted(deregister_instance=NOT_FOUND)).deregister(INSTANCE_ID) is None
+
+
+def test_a_registration_of_an_unknown_instance_is_an_error() -> None:
+    with pytest.raises(ClientError):
+        register(scripted(register_instance=NOT_FOUND))
+
+
+@pytest.mark.parametrize("status", OperationStatus)
+def test_an_operation_is_read_whole(status: OperationStatus) -> None:
+    answer = {
+        "Operation": {
+            "Id": "operation-1",
+            "Type": "REGISTER_INSTANCE",
+            "Status": str(status),
+            "ErrorCode": "THROTTLED_REQUEST",
+            "ErrorMessage": "too much",
+        }
+    }
+    operation = cloud_map(scripted(get_operation=answer)).operation("operation-1")
+    assert operation is not None
+    assert (operation.id, operation.type, operation.status) == (
+        "operation-1",
+        "REGISTER_INSTANCE",
+        status,
+    )
+    assert (operation.error_code, operation.error_message) == ("THROTTLED_REQUEST", "too much")
+
+
+def test_an_operation_that_cloud_map_forgot_is_none() -> None:
+    client = scripted(get_operation=aws_error("OperationNotFound"))
+    assert cloud_map(client).operation("operation-1") is None
+
+
+@pytest.mark.parametrize("answer", [{}, {"Status": "RESTING"}, {"Status": ""}])
+def test_an_operation_in_an_unknown_state_is_a_surprise(answer: dict[str, str]) -> None:
+    with pytest.raises(Surprise, match="operation-1 has the status"):
+        cloud_map(scripted(get_operation={"Operation": answer})).operation("operation-1")
+
+
+def test_what_cannot_be_asked_is_not_taken_for_an_answer() -> None:
+    client = scripted(get_operation=THROTTLED, get_instance=THROTTLED)
+    with pytest.raises(ClientError):
+        cloud_map(client).operation("operation-1")
+    with pytest.raises(ClientError):
+        cloud_map(client).is_registered(INSTANCE_ID)
+
+
+def test_registered_means_that_cloud_map_shows_the_instance() -> None:
+    assert cloud_map(scripted(get_instance={"Instance": {}})).is_registered(INSTANCE_ID)
+    assert not cloud_map(scripted(get_instance=NOT_FOUND)).is_registered(INSTANCE_ID)
+
+
+def test_a_service_that_is_gone_is_not_an_instance_that_is_not_registered() -> None:
+    with pytest.raises(ClientError):
+        cloud_map(scripted(get_instance=aws_error("ServiceNotFound"))).is_registered(INSTANCE_ID)

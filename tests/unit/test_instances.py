@@ -1,0 +1,70 @@
+"""EC2: the address of a live instance, or none."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lifecycle.errors import Surprise
+from lifecycle.instances import Address, Instances
+from tests.support.messages import INSTANCE_ID, OTHER_INSTANCE_ID
+from tests.support.scripted import THROTTLED, aws_error, scripted
+
+
+def answer(*instances: dict[str, Any]) -> dict[str, Any]:
+    return {"Reservations": [{"Instances": [one]} for one in instances]}
+
+
+def instance(state: str = "running", **changes: Any) -> dict[str, Any]:
+    return {
+        "InstanceId": INSTANCE_ID,
+        "State": {"Name": state},
+        "PrivateIpAddress": "10.0.0.7",
+        "Placement": {"AvailabilityZone": "ap-northeast-1a"},
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("state", ["pending", "running", "stopping", "stopped"])
+def test_a_live_instance_has_an_address_and_a_zone(state: str) -> None:
+    instances = Instances(scripted(describe_instances=answer(instance(state))))
+    assert instances.address(INSTANCE_ID) == Address("10.0.0.7", "ap-northeast-1a")
+
+
+@pytest.mark.parametrize("state", ["shutting-down", "terminated"])
+def test_an_instance_that_ends_has_no_address(state: str) -> None:
+    assert Instances(scripted(describe_instances=answer(instance(state)))).address("i-1") is None
+
+
+@pytest.mark.parametrize("nothing", [aws_error("InvalidInstanceID.NotFound"), answer()])
+def test_an_instance_that_ec2_does_not_know_has_no_address(nothing: object) -> None:
+    assert Instances(scripted(describe_instances=nothing)).address(INSTANCE_ID) is None
+
+
+@pytest.mark.parametrize("address", [None, ""])
+def test_a_live_instance_without_a_private_address_is_a_surprise(address: str | None) -> None:
+    odd = answer(instance(PrivateIpAddress=address))
+    with pytest.raises(Surprise, match=INSTANCE_ID):
+        Instances(scripted(describe_instances=odd)).address(INSTANCE_ID)
+
+
+def test_what_cannot_be_asked_is_not_taken_for_a_dead_instance() -> None:
+    instances = Instances(scripted(describe_instances=THROTTLED))
+    with pytest.raises(ClientError):
+        instances.address(INSTANCE_ID)
+    with pytest.raises(ClientError):
+        instances.private_ip_addresses([INSTANCE_ID])
+
+
+def test_one_unknown_instance_does_not_hide_the_addresses_of_the_others() -> None:
+    client = scripted(
+        describe_instances=answer(
+            instance(),
+            instance("terminated", InstanceId=OTHER_INSTANCE_ID, PrivateIpAddress=None),
+        )
+    )
+    wanted = [INSTANCE_ID, OTHER_INSTANCE_ID, "i-00000000"]
+    assert Instances(client).private_ip_addresses(wanted) == {INSTANCE_ID: "10.0.0.7"}
+    assert client.calls == [
+        ("describe_instances", {"Filters": [{"Name": "instance-id", "Values": wanted}]})
+    ]
