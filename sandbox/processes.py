@@ -1,0 +1,147 @@
+"""Child processes: each in a group of its own, with a log file, stopped in reverse order.
+
+They end with the block that started them, on Ctrl-C, SIGTERM and exceptions, and also if this
+process is killed. Start them from a thread that lives as long as they should: Linux takes the
+thread that started a child for its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import FrameType, TracebackType
+
+CHILD = Path(__file__).with_name("child.py")
+STOP_SECONDS = 10.0
+POLL_SECONDS = 0.05
+LINES_SHOWN = 20
+
+
+class ProcessFailedError(Exception):
+    """A process ended, or did not get ready, though it should have; says what it logged last."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One running child."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.popen.poll() is None
+
+    def wait_until(self, is_ready: Callable[[], bool], *, seconds: float) -> None:
+        """Return as soon as it is ready; raise if it ends first or takes longer."""
+        deadline = time.monotonic() + seconds
+        while not is_ready():
+            if not self.is_running:
+                raise self.failure(f"ended with status {self.popen.returncode}")
+            if time.monotonic() > deadline:
+                raise self.failure(f"was not ready after {seconds:.0f} s")
+            time.sleep(POLL_SECONDS)
+
+    def first_line(self, *, seconds: float) -> str:
+        """The first line it writes, once it has written it."""
+        self.wait_until(lambda: "\n" in self.log.read_text(errors="replace"), seconds=seconds)
+        return self.log.read_text(errors="replace").splitlines()[0]
+
+    def failure(self, what: str) -> ProcessFailedError:
+        """An error that says what happened and where to look."""
+        lines = self.log.read_text(errors="replace").splitlines()[-LINES_SHOWN:]
+        shown = "\n".join(f"    {line}" for line in lines)
+        return ProcessFailedError(f"{self.name} {what}; the end of {self.log}:\n{shown}")
+
+    def stop(self) -> None:
+        """Ask its whole group to end, then make it."""
+        self._signal(signal.SIGTERM)
+        try:
+            self.popen.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            # Also for children of its own that it has left behind.
+            self._signal(signal.SIGKILL)
+            self.popen.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, number)
+
+
+class Processes:
+    """Starts children; leaving the block stops them, the last one first."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        directory: Path | None = None,
+    ) -> Process:
+        """Start a command; what it writes goes to `NAME.log`."""
+        log = self._logs / f"{name}.log"
+        with log.open("wb") as output:
+            popen = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(CHILD), str(os.getpid()), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                cwd=directory,
+                # Ctrl-C in the terminal reaches this process only, which stops them in order.
+                start_new_session=True,
+            )
+        process = Process(name, popen, log)
+        self._stack.callback(process.stop)
+        return process
+
+
+def clean_environment() -> dict[str, str]:
+    """What a child may know of this process's environment: where programs are, and the locale."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM end the main program as Ctrl-C does: by an exception that cleans up."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

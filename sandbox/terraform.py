@@ -1,0 +1,236 @@
+"""Terraform: where it is, where its provider comes from, and the verbs that the Makefile uses.
+
+    python -m sandbox.terraform fmt-check|validate|test FOLDER
+
+The provider is taken from a filesystem mirror on this machine if there is one, else from the
+registry. Terraform works on a copy of the folder in a folder of this run, with plugins, lock file
+and state: nothing is left in the tree, and several runs can go on side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.processes import clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+PROJECT = Path(__file__).parents[1]
+MODULE = PROJECT / "terraform"
+PROVIDER = Path("hashicorp/aws")
+# The Filesystem Hierarchy Standard's place for add-on software.
+ADD_ON_SOFTWARE = Path("/opt")
+SEARCH_DEPTH = 6
+
+
+class TerraformError(Exception):
+    """Terraform is missing, or it failed; says what it wrote."""
+
+
+def find_terraform() -> str:
+    """The program, from the PATH."""
+    found = shutil.which("terraform")
+    if found is None:
+        raise TerraformError("terraform is not on the PATH; see CONTRIBUTING.md for what is needed")
+    return found
+
+
+def find_mirror() -> Path | None:
+    """A folder laid out as HOST/hashicorp/aws/..., or None if this machine has none."""
+    candidates = [*_configured(), *_implied()]
+    for candidate in candidates:
+        if any(candidate.glob(f"*/{PROVIDER}")):
+            return candidate
+    return next(_searched(ADD_ON_SOFTWARE), None)
+
+
+def _configured() -> Iterator[Path]:
+    folder = os.environ.get("TF_PLUGIN_DIR")
+    if folder:
+        yield Path(folder)
+
+
+def _implied() -> Iterator[Path]:
+    """The folders in which Terraform itself looks for a local mirror."""
+    home = Path.home()
+    yield home / ".terraform.d" / "plugins"
+    data_home = os.environ.get("XDG_DATA_HOME")
+    yield (Path(data_home) if data_home else home / ".local/share") / "terraform/plugins"
+    data_folders = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    for folder in data_folders.split(":"):
+        yield Path(folder) / "terraform" / "plugins"
+
+
+def _searched(root: Path) -> Iterator[Path]:
+    """Mirrors below `root`, looked for a few levels deep, without following links."""
+    for folder, names, _ in os.walk(root, onerror=None):
+        here = Path(folder)
+        if len(here.relative_to(root).parts) >= SEARCH_DEPTH:
+            names.clear()
+        names.sort()
+        if here.parts[-2:] == PROVIDER.parts:
+            yield here.parents[2]
+
+
+def _private_copy(configuration: Path, tree: Path) -> Path:
+    """Copy the folder, and the module beside it, so that relative paths between them hold."""
+    shutil.rmtree(tree, ignore_errors=True)
+    if not configuration.is_relative_to(PROJECT):
+        return _copied(configuration, tree / configuration.name)
+    for folder in {MODULE, configuration}:
+        _copied(folder, tree / folder.relative_to(PROJECT))
+    # The module's default package is beside its folder.
+    (tree / "build").symlink_to(PROJECT / "build")
+    return tree / configuration.relative_to(PROJECT)
+
+
+def _copied(folder: Path, place: Path) -> Path:
+    shutil.copytree(
+        folder,
+        place,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*"),
+    )
+    return place
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run of Terraform wrote."""
+
+    status: int
+    output: str
+
+
+class Terraform:
+    """Terraform on one folder of configuration, with everything it writes kept elsewhere."""
+
+    def __init__(
+        self, configuration: Path, work: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._work = work.resolve()
+        self._work.mkdir(parents=True, exist_ok=True)
+        self._configuration = _private_copy(configuration.resolve(), self._work / "tree")
+        self._program = find_terraform()
+        self._environment = {
+            **clean_environment(),
+            **(environment or {}),
+            "TF_DATA_DIR": str(self._work / "data"),
+            "TF_CLI_CONFIG_FILE": str(self._write_settings()),
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "CHECKPOINT_DISABLE": "1",
+        }
+
+    def init(self) -> None:
+        """Install the provider and the modules."""
+        self.run("init", "-no-color")
+
+    def apply(self, variables: Mapping[str, Any]) -> str:
+        """Create or change what the configuration describes."""
+        return self.run("apply", "-auto-approve", *self._with(variables)).output
+
+    def plan(self, variables: Mapping[str, Any]) -> Result:
+        """Compare: status 0 if there is nothing to do, 2 if there is."""
+        return self.run("plan", "-detailed-exitcode", *self._with(variables), allowed=(0, 2))
+
+    def destroy(self, variables: Mapping[str, Any]) -> str:
+        """Remove everything again."""
+        return self.run("destroy", "-auto-approve", *self._with(variables)).output
+
+    def outputs(self) -> dict[str, Any]:
+        """The root module's outputs, sensitive ones too."""
+        written = self.run("output", "-json", *self._state).output
+        return {name: output["value"] for name, output in json.loads(written).items()}
+
+    def run(self, *arguments: str, allowed: Sequence[int] = (0,)) -> Result:
+        """Run any command of Terraform's; raise if its status is not an allowed one."""
+        finished = subprocess.run(
+            [self._program, f"-chdir={self._configuration}", *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if finished.returncode not in allowed:
+            raise TerraformError(f"terraform {arguments[0]} failed:\n{finished.stdout}")
+        return Result(finished.returncode, finished.stdout)
+
+    @property
+    def _state(self) -> tuple[str, ...]:
+        return (f"-state={self._work / 'terraform.tfstate'}",)
+
+    def _with(self, variables: Mapping[str, Any]) -> list[str]:
+        written = self._work / "variables.tfvars.json"
+        written.write_text(json.dumps(variables, indent=2))
+        return ["-no-color", "-lock=false", f"-var-file={written}", *self._state]
+
+    def _write_settings(self) -> Path:
+        """A CLI configuration of our own: a person's own one must not change a run."""
+        mirror = find_mirror()
+        settings = self._work / "terraform.rc"
+        if mirror is None:
+            settings.write_text("# No mirror here: the provider comes from the registry.\n")
+        else:
+            path = json.dumps(str(mirror))
+            method = f"filesystem_mirror {{\n    path = {path}\n  }}"
+            settings.write_text(f"provider_installation {{\n  {method}\n}}\n")
+        return settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check a folder of configuration as the Makefile asks."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.terraform", description=__doc__)
+    parser.add_argument("verb", choices=["fmt-check", "validate", "test"])
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args(arguments)
+    checks = {"fmt-check": _check_format, "validate": _validate, "test": _test}
+    try:
+        checks[options.verb](options.folder)
+    except TerraformError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _check_format(folder: Path) -> None:
+    with _scratch("format") as work:
+        Terraform(folder, Path(work)).run("fmt", "-check", "-recursive", "-diff")
+
+
+def _validate(folder: Path) -> None:
+    """The folder itself, and every example below it."""
+    for root in [folder, *sorted(path.parent for path in folder.glob("examples/*/main.tf"))]:
+        with _scratch("validate") as work:
+            terraform = Terraform(root, Path(work))
+            terraform.init()
+            terraform.run("validate", "-no-color")
+
+
+def _test(folder: Path) -> None:
+    with _scratch("test") as work:
+        terraform = Terraform(folder, Path(work))
+        terraform.init()
+        print(terraform.run("test", "-no-color").output, end="")
+
+
+def _scratch(purpose: str) -> tempfile.TemporaryDirectory[str]:
+    root = PROJECT / "build" / "terraform"
+    root.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix=f"{purpose}-", dir=root)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
