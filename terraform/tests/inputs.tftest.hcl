@@ -1,6 +1,7 @@
 # Every validation of every input: one wrong value each, all else right.
 #
-# `name`, `autoscaling_group_name`, `network`, `alarms` and `tags` first, then the long ones.
+# `name`, `autoscaling_group_name`, `network`, `alarms` and `tags` first, then the long ones. The
+# first run plans the whole module; the others need the inputs alone (see README.md).
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -45,6 +46,9 @@ run "everything_at_its_limits_is_accepted" {
 
 run "name_must_not_be_too_long" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     name = "fluentd-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
   }
@@ -53,6 +57,9 @@ run "name_must_not_be_too_long" {
 
 run "name_must_not_end_with_a_hyphen" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     name = "fluentd-"
   }
@@ -61,6 +68,9 @@ run "name_must_not_end_with_a_hyphen" {
 
 run "group_must_be_a_name_not_an_arn" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     autoscaling_group_name = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:1:autoScalingGroupName/x"
   }
@@ -69,6 +79,9 @@ run "group_must_be_a_name_not_an_arn" {
 
 run "group_must_not_be_a_wildcard" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     autoscaling_group_name = "aggregators-*"
   }
@@ -77,6 +90,9 @@ run "group_must_not_be_a_wildcard" {
 
 run "network_needs_a_subnet" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     network = { subnet_ids = [], security_group_ids = ["sg-0a"] }
   }
@@ -85,6 +101,9 @@ run "network_needs_a_subnet" {
 
 run "network_needs_a_security_group" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     network = { subnet_ids = ["subnet-0a"], security_group_ids = [] }
   }
@@ -93,6 +112,9 @@ run "network_needs_a_security_group" {
 
 run "network_takes_ids_not_names" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     network = { subnet_ids = ["private-a"], security_group_ids = ["sg-0a"] }
   }
@@ -101,6 +123,9 @@ run "network_takes_ids_not_names" {
 
 run "somebody_must_be_told" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     alarms = { actions = [] }
   }
@@ -109,6 +134,9 @@ run "somebody_must_be_told" {
 
 run "alarm_actions_must_be_arns" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     alarms = { actions = ["on-call"] }
   }
@@ -117,6 +145,9 @@ run "alarm_actions_must_be_arns" {
 
 run "alarms_take_five_ok_actions" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     alarms = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"], ok_actions = [for number in range(6) : "arn:aws:sns:eu-west-1:123456789012:topic-${number}"] }
   }
@@ -125,6 +156,9 @@ run "alarms_take_five_ok_actions" {
 
 run "runbook_base_must_not_end_with_a_slash" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     alarms = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"], runbook_base_url = "https://wiki/runbooks/" }
   }
@@ -133,6 +167,9 @@ run "runbook_base_must_not_end_with_a_slash" {
 
 run "tags_must_not_use_the_prefix_of_aws" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     tags = { "aws:team" = "logs" }
   }
@@ -141,6 +178,9 @@ run "tags_must_not_use_the_prefix_of_aws" {
 
 run "cloud_map_needs_a_service_or_a_namespace" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     cloud_map = {}
   }
@@ -149,6 +189,9 @@ run "cloud_map_needs_a_service_or_a_namespace" {
 
 run "cloud_map_takes_a_service_or_a_namespace_not_both" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     cloud_map = { service_id = "srv-existing", namespace_id = "ns-existing" }
   }
@@ -157,6 +200,9 @@ run "cloud_map_takes_a_service_or_a_namespace_not_both" {
 
 run "service_must_be_an_id" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     cloud_map = { service_id = "_fluentd._tcp" }
   }
@@ -165,6 +211,9 @@ run "service_must_be_an_id" {
 
 run "namespace_must_be_an_id" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     cloud_map = { namespace_id = "logs.internal" }
   }
@@ -173,6 +222,9 @@ run "namespace_must_be_an_id" {
 
 run "creating_a_service_needs_a_namespace" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     cloud_map = { service_id = "srv-existing", create_service = true }
   }
@@ -181,6 +233,9 @@ run "creating_a_service_needs_a_namespace" {
 
 run "using_a_service_needs_its_id" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     cloud_map = { namespace_id = "ns-existing", create_service = false }
   }
@@ -189,6 +244,9 @@ run "using_a_service_needs_its_id" {
 
 run "service_name_must_be_found_by_srv" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     cloud_map = { namespace_id = "ns-existing", service_name = "fluentd" }
   }
@@ -197,6 +255,9 @@ run "service_name_must_be_found_by_srv" {
 
 run "ttl_must_be_positive" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     cloud_map = { service_id = "srv-existing", dns_ttl_seconds = 0 }
   }
@@ -205,6 +266,9 @@ run "ttl_must_be_positive" {
 
 run "port_must_exist" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     cloud_map = { service_id = "srv-existing", port = 65536 }
   }
@@ -213,6 +277,9 @@ run "port_must_exist" {
 
 run "hosted_zone_must_be_an_id" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     cloud_map = { service_id = "srv-existing", hosted_zone_id = "/hostedzone/Z0123" }
   }
@@ -221,6 +288,9 @@ run "hosted_zone_must_be_an_id" {
 
 run "prometheus_url_must_have_a_scheme" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { url = "prometheus:9090" })
   }
@@ -229,6 +299,9 @@ run "prometheus_url_must_have_a_scheme" {
 
 run "prometheus_url_must_hold_no_credentials" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { url = "http://reader:secret@prometheus:9090" })
   }
@@ -237,6 +310,9 @@ run "prometheus_url_must_hold_no_credentials" {
 
 run "prometheus_url_must_be_the_base" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { url = "http://prometheus:9090/api/v1/query" })
   }
@@ -245,6 +321,9 @@ run "prometheus_url_must_be_the_base" {
 
 run "instances_are_identified_by_id_or_address" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { identify_by = "hostname" })
   }
@@ -253,6 +332,9 @@ run "instances_are_identified_by_id_or_address" {
 
 run "instance_label_must_be_a_label" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { instance_label = "instance-id" })
   }
@@ -261,6 +343,9 @@ run "instance_label_must_be_a_label" {
 
 run "metric_prefix_must_begin_a_metric" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { metric_prefix = "fluentd-" })
   }
@@ -269,6 +354,9 @@ run "metric_prefix_must_begin_a_metric" {
 
 run "scrape_interval_must_be_at_least_a_second" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { scrape_interval_seconds = 0 })
   }
@@ -277,6 +365,9 @@ run "scrape_interval_must_be_at_least_a_second" {
 
 run "request_timeout_must_not_exceed_a_minute" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { request_timeout_seconds = 61 })
   }
@@ -285,6 +376,9 @@ run "request_timeout_must_not_exceed_a_minute" {
 
 run "expected_outputs_must_be_at_least_one" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { expected_buffered_outputs = 0 })
   }
@@ -293,6 +387,9 @@ run "expected_outputs_must_be_at_least_one" {
 
 run "heartbeat_id_must_not_break_a_query" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { heartbeat_plugin_id = "a\"b" })
   }
@@ -301,6 +398,9 @@ run "heartbeat_id_must_not_break_a_query" {
 
 run "auth_type_must_be_known" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { auth = { type = "digest" } })
   }
@@ -309,6 +409,9 @@ run "auth_type_must_be_known" {
 
 run "basic_needs_credentials" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { auth = { type = "basic" } })
   }
@@ -317,6 +420,9 @@ run "basic_needs_credentials" {
 
 run "bearer_takes_one_source_of_credentials" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { auth = { type = "bearer", secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-AbCdEf", ssm_parameter_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/token" } })
   }
@@ -325,6 +431,9 @@ run "bearer_takes_one_source_of_credentials" {
 
 run "no_auth_takes_no_credentials" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { auth = { secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-AbCdEf" } })
   }
@@ -333,6 +442,9 @@ run "no_auth_takes_no_credentials" {
 
 run "secret_must_be_an_arn" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { auth = { type = "basic", secret_arn = "prometheus/reader" } })
   }
@@ -341,6 +453,9 @@ run "secret_must_be_an_arn" {
 
 run "parameter_must_be_an_arn" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { auth = { type = "bearer", ssm_parameter_arn = "/prometheus/token" } })
   }
@@ -349,6 +464,9 @@ run "parameter_must_be_an_arn" {
 
 run "key_must_not_be_an_alias" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { auth = { type = "bearer", ssm_parameter_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/token", kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:alias/logs" } })
   }
@@ -357,6 +475,9 @@ run "key_must_not_be_an_alias" {
 
 run "region_must_be_a_region" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { url = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0a", auth = { type = "sigv4", region = "Ireland" } })
   }
@@ -365,6 +486,9 @@ run "region_must_be_a_region" {
 
 run "sigv4_needs_the_workspace_in_the_url" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { auth = { type = "sigv4" } })
   }
@@ -373,6 +497,9 @@ run "sigv4_needs_the_workspace_in_the_url" {
 
 run "package_is_a_file_or_an_object_not_both" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     lambda = merge(var.lambda, { package = { local_path = "package.zip", s3 = { bucket = "artefacts", key = "package.zip" } } })
   }
@@ -381,6 +508,9 @@ run "package_is_a_file_or_an_object_not_both" {
 
 run "architecture_must_be_one_of_lambdas" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     lambda = merge(var.lambda, { architecture = "amd64" })
   }
@@ -389,6 +519,9 @@ run "architecture_must_be_one_of_lambdas" {
 
 run "runtime_must_be_a_supported_python" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     lambda = merge(var.lambda, { runtime = "python3.10" })
   }
@@ -397,6 +530,9 @@ run "runtime_must_be_a_supported_python" {
 
 run "memory_must_be_what_lambda_offers" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     lambda = merge(var.lambda, { memory_mb = 127 })
   }
@@ -405,6 +541,9 @@ run "memory_must_be_what_lambda_offers" {
 
 run "function_timeouts_must_be_what_lambda_offers" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     lambda = merge(var.lambda, { handler_timeout_seconds = 901 })
   }
@@ -413,6 +552,9 @@ run "function_timeouts_must_be_what_lambda_offers" {
 
 run "concurrency_must_be_at_least_two" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     lambda = merge(var.lambda, { maximum_concurrency = 1 })
   }
@@ -421,6 +563,9 @@ run "concurrency_must_be_at_least_two" {
 
 run "reserved_concurrency_must_cover_the_stages" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     lambda = merge(var.lambda, { maximum_concurrency = 5, reserved_concurrency = 4 })
   }
@@ -429,6 +574,9 @@ run "reserved_concurrency_must_cover_the_stages" {
 
 run "log_level_must_be_known" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     lambda = merge(var.lambda, { log_level = "TRACE" })
   }
@@ -437,6 +585,9 @@ run "log_level_must_be_known" {
 
 run "log_retention_must_be_on_offer" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     lambda = merge(var.lambda, { log_retention_days = 2 })
   }
@@ -445,6 +596,9 @@ run "log_retention_must_be_on_offer" {
 
 run "seconds_must_be_whole" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { poll_interval_seconds = 1.5 }
   }
@@ -453,6 +607,9 @@ run "seconds_must_be_whole" {
 
 run "drain_timeout_must_not_exceed_two_days" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { drain_timeout_seconds = 172801 }
   }
@@ -461,6 +618,9 @@ run "drain_timeout_must_not_exceed_two_days" {
 
 run "empty_window_must_not_be_zero" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { empty_for_seconds = 0 }
   }
@@ -469,6 +629,9 @@ run "empty_window_must_not_be_zero" {
 
 run "settling_must_not_be_negative" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { settle_seconds = -1 }
   }
@@ -477,6 +640,9 @@ run "settling_must_not_be_negative" {
 
 run "forwarders_must_refresh" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { forwarder_refresh_seconds = 0 }
   }
@@ -485,6 +651,9 @@ run "forwarders_must_refresh" {
 
 run "poll_interval_must_not_exceed_sqs" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { poll_interval_seconds = 43201 }
   }
@@ -493,6 +662,9 @@ run "poll_interval_must_not_exceed_sqs" {
 
 run "longest_poll_interval_must_not_exceed_sqs" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { poll_interval_max_seconds = 43201 }
   }
@@ -501,6 +673,9 @@ run "longest_poll_interval_must_not_exceed_sqs" {
 
 run "operation_poll_interval_must_not_be_zero" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { operation_poll_interval_seconds = 0 }
   }
@@ -509,6 +684,9 @@ run "operation_poll_interval_must_not_be_zero" {
 
 run "operation_timeout_must_not_exceed_two_days" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { operation_timeout_seconds = 172801 }
   }
@@ -517,6 +695,9 @@ run "operation_timeout_must_not_exceed_two_days" {
 
 run "launch_heartbeat_must_be_what_a_hook_offers" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { launch_heartbeat_timeout_seconds = 29 }
   }
@@ -525,6 +706,9 @@ run "launch_heartbeat_must_be_what_a_hook_offers" {
 
 run "terminate_heartbeat_must_be_what_a_hook_offers" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { terminate_heartbeat_timeout_seconds = 7201 }
   }
@@ -533,6 +717,9 @@ run "terminate_heartbeat_must_be_what_a_hook_offers" {
 
 run "deliveries_must_be_what_sqs_offers" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { max_receive_count = 1001 }
   }
@@ -541,6 +728,9 @@ run "deliveries_must_be_what_sqs_offers" {
 
 run "visibility_must_be_what_sqs_offers" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = { visibility_timeout_seconds = 43201 }
   }

@@ -129,14 +129,40 @@ run "queues_are_encrypted_and_refuse_plain_http" {
   }
 }
 
+run "messages_outlive_any_lifecycle_action" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for queue in aws_sqs_queue.stage : queue.message_retention_seconds > local.longest_lifecycle_action_seconds])
+    error_message = "A message must not expire before its lifecycle action."
+  }
+  assert {
+    condition     = alltrue([for queue in aws_sqs_queue.dead_letter : queue.message_retention_seconds == 1209600])
+    error_message = "Dead-letter queues keep messages for 14 days."
+  }
+}
+
+run "queues_keep_to_the_budget" {
+  command = plan
+  variables {
+    lambda = merge(var.lambda, { operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 30 })
+  }
+
+  assert {
+    condition     = { for key, queue in aws_sqs_queue.stage : key => queue.visibility_timeout_seconds } == { operation = 120, buffer = 180 }
+    error_message = "A queue hides a message for six times its own waiter's timeout."
+  }
+}
+
 run "messages_of_crashed_waiters_are_set_aside" {
   command = apply
 
   assert {
-    condition = alltrue([
-      for key, queue in aws_sqs_queue.stage : jsondecode(queue.redrive_policy).deadLetterTargetArn == aws_sqs_queue.dead_letter[key].arn
-    ])
-    error_message = "Each stage has its own dead-letter queue."
+    condition = { for key, queue in aws_sqs_queue.stage : key => jsondecode(queue.redrive_policy) } == {
+      operation = { deadLetterTargetArn = aws_sqs_queue.dead_letter["operation"].arn, maxReceiveCount = 130 }
+      buffer    = { deadLetterTargetArn = aws_sqs_queue.dead_letter["buffer"].arn, maxReceiveCount = 250 }
+    }
+    error_message = "Each stage has its own dead-letter queue, and as many deliveries as the budget says."
   }
   assert {
     condition = { for key, queue in aws_sqs_queue.dead_letter : key => queue.redrive_allow_policy } == {

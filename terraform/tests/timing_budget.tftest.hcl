@@ -2,10 +2,7 @@
 #
 # Each `*_at_its_limit` run passes with numbers that just fit; the runs after it change one of them
 # by one (or swap one in that does not fit), so that the one condition in question has to fire.
-
-mock_provider "aws" {
-  source = "./tests/mocks"
-}
+# All of it needs the inputs and timing.tf alone (see README.md).
 
 variables {
   name                   = "fluentd"
@@ -14,7 +11,6 @@ variables {
   prometheus             = { url = "http://prometheus:9090", scrape_interval_seconds = 15, request_timeout_seconds = 6 }
   alarms                 = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"] }
   lambda = {
-    package                          = { s3 = { bucket = "artefacts", key = "package.zip" } }
     operation_waiter_timeout_seconds = 20
     buffer_waiter_timeout_seconds    = 20
   }
@@ -36,9 +32,12 @@ variables {
 
 run "defaults_fit" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing     = {}
-    lambda     = { package = { s3 = { bucket = "artefacts", key = "package.zip" } } }
+    lambda     = {}
     prometheus = { url = "http://prometheus:9090" }
   }
 
@@ -47,12 +46,8 @@ run "defaults_fit" {
     error_message = "10 s of TTL + 60 s of refresh + 3 s, rounded up to 5, is 75 s, not ${local.budget.settle_seconds}."
   }
   assert {
-    condition     = aws_sqs_queue.stage["operation"].visibility_timeout_seconds == 360 && aws_sqs_queue.stage["buffer"].visibility_timeout_seconds == 360
+    condition     = local.budget.operation.visibility_timeout_seconds == 360 && local.budget.buffer.visibility_timeout_seconds == 360
     error_message = "Six times the functions' 60 s is 360 s."
-  }
-  assert {
-    condition     = jsondecode(aws_lambda_function.this["buffer"].environment[0].variables.SETTLE_SECONDS) == 75
-    error_message = "The waiter must be told the settle time that was worked out."
   }
   assert {
     condition     = local.budget.operation.max_receive_count == 130 && local.budget.buffer.max_receive_count == 250
@@ -60,28 +55,20 @@ run "defaults_fit" {
   }
 }
 
-run "messages_outlive_any_lifecycle_action" {
-  command = plan
-
-  assert {
-    condition     = alltrue([for queue in aws_sqs_queue.stage : queue.message_retention_seconds > local.longest_lifecycle_action_seconds])
-    error_message = "A message must not expire before its lifecycle action."
-  }
-  assert {
-    condition     = alltrue([for queue in aws_sqs_queue.dead_letter : queue.message_retention_seconds == 1209600])
-    error_message = "Dead-letter queues keep messages for 14 days."
-  }
-}
-
 run "everything_at_its_limit" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
 }
 
 run "visibility_must_be_six_times_the_operation_waiters_timeout" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     lambda = {
-      package                          = { s3 = { bucket = "artefacts", key = "package.zip" } }
       operation_waiter_timeout_seconds = 21
       buffer_waiter_timeout_seconds    = 20
     }
@@ -91,9 +78,11 @@ run "visibility_must_be_six_times_the_operation_waiters_timeout" {
 
 run "visibility_must_be_six_times_the_buffer_waiters_timeout" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     lambda = {
-      package                          = { s3 = { bucket = "artefacts", key = "package.zip" } }
       operation_waiter_timeout_seconds = 20
       buffer_waiter_timeout_seconds    = 21
     }
@@ -103,6 +92,9 @@ run "visibility_must_be_six_times_the_buffer_waiters_timeout" {
 
 run "deliveries_must_last_for_the_operation_timeout" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { operation_timeout_seconds = 501 })
   }
@@ -111,6 +103,9 @@ run "deliveries_must_last_for_the_operation_timeout" {
 
 run "deliveries_must_last_for_the_drain_timeout" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { drain_timeout_seconds = 1001 })
   }
@@ -119,6 +114,9 @@ run "deliveries_must_last_for_the_drain_timeout" {
 
 run "poll_intervals_equal_to_the_longest_at_its_limit" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { poll_interval_seconds = 120, operation_poll_interval_seconds = 120 })
   }
@@ -126,6 +124,9 @@ run "poll_intervals_equal_to_the_longest_at_its_limit" {
 
 run "longest_poll_interval_must_not_be_below_the_shortest" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { poll_interval_seconds = 121, operation_poll_interval_seconds = 120 })
   }
@@ -134,6 +135,9 @@ run "longest_poll_interval_must_not_be_below_the_shortest" {
 
 run "longest_poll_interval_must_not_be_below_the_operations" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { poll_interval_seconds = 120, operation_poll_interval_seconds = 121 })
   }
@@ -142,6 +146,9 @@ run "longest_poll_interval_must_not_be_below_the_operations" {
 
 run "launch_hook_must_outlast_the_longest_pause" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { launch_heartbeat_timeout_seconds = 120 })
   }
@@ -150,6 +157,9 @@ run "launch_hook_must_outlast_the_longest_pause" {
 
 run "terminate_hook_must_outlast_the_longest_pause" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { terminate_heartbeat_timeout_seconds = 120 })
   }
@@ -158,6 +168,9 @@ run "terminate_hook_must_outlast_the_longest_pause" {
 
 run "hooks_must_outlast_a_longer_visibility_timeout" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { visibility_timeout_seconds = 121 })
   }
@@ -166,6 +179,9 @@ run "hooks_must_outlast_a_longer_visibility_timeout" {
 
 run "hooks_must_outlast_a_longer_poll_interval" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { poll_interval_max_seconds = 121 })
   }
@@ -174,6 +190,9 @@ run "hooks_must_outlast_a_longer_poll_interval" {
 
 run "settling_must_cover_ttl_and_refresh" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { settle_seconds = 72 })
   }
@@ -182,6 +201,9 @@ run "settling_must_cover_ttl_and_refresh" {
 
 run "settling_must_cover_the_ttl_of_an_existing_service" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     cloud_map = { service_id = "srv-existing", dns_ttl_seconds = 11 }
   }
@@ -190,6 +212,9 @@ run "settling_must_cover_the_ttl_of_an_existing_service" {
 
 run "empty_window_must_hold_three_scrapes" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { empty_for_seconds = 44 })
   }
@@ -198,6 +223,9 @@ run "empty_window_must_hold_three_scrapes" {
 
 run "slow_prometheus_must_fit_into_the_functions_timeout" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     prometheus = merge(var.prometheus, { request_timeout_seconds = 7 })
   }
@@ -206,6 +234,9 @@ run "slow_prometheus_must_fit_into_the_functions_timeout" {
 
 run "shortest_possible_drain_at_its_limit" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { drain_timeout_seconds = 239 }) # 73 + 45 + 120 = 238
   }
@@ -213,6 +244,9 @@ run "shortest_possible_drain_at_its_limit" {
 
 run "drain_timeout_must_leave_time_to_succeed" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { drain_timeout_seconds = 238 })
   }
@@ -221,6 +255,9 @@ run "drain_timeout_must_leave_time_to_succeed" {
 
 run "computed_deliveries_at_their_limit" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, {
       max_receive_count                   = null
@@ -239,6 +276,9 @@ run "computed_deliveries_at_their_limit" {
 
 run "computed_operation_deliveries_must_not_exceed_sqs" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, {
       max_receive_count                   = null
@@ -253,6 +293,9 @@ run "computed_operation_deliveries_must_not_exceed_sqs" {
 
 run "computed_buffer_deliveries_must_not_exceed_sqs" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, {
       max_receive_count                   = null
@@ -267,6 +310,9 @@ run "computed_buffer_deliveries_must_not_exceed_sqs" {
 
 run "termination_of_100_heartbeats_at_its_limit" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     # 500 + 11479 + 121 = 100 x 121
     timing = merge(var.timing, { poll_interval_seconds = 12, max_receive_count = 1000, drain_timeout_seconds = 11479 })
@@ -275,6 +321,9 @@ run "termination_of_100_heartbeats_at_its_limit" {
 
 run "drain_and_response_must_fit_into_100_heartbeats" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, { poll_interval_seconds = 12, max_receive_count = 1000, drain_timeout_seconds = 11480 })
   }
@@ -283,6 +332,9 @@ run "drain_and_response_must_fit_into_100_heartbeats" {
 
 run "termination_of_48_hours_at_its_limit" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     # 500 + 165100 + 7200 = 172800
     timing = merge(var.timing, {
@@ -298,6 +350,9 @@ run "termination_of_48_hours_at_its_limit" {
 
 run "drain_and_response_must_fit_into_48_hours" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, {
       poll_interval_seconds               = 166
@@ -313,6 +368,9 @@ run "drain_and_response_must_fit_into_48_hours" {
 
 run "launch_of_100_heartbeats_at_its_limit" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     # 11979 + 121 = 100 x 121
     timing = merge(var.timing, {
@@ -326,6 +384,9 @@ run "launch_of_100_heartbeats_at_its_limit" {
 
 run "registration_must_fit_into_100_heartbeats" {
   command = plan
+  module {
+    source = "./tests/without_provider"
+  }
   variables {
     timing = merge(var.timing, {
       operation_poll_interval_seconds     = 12
