@@ -98,25 +98,22 @@ class _Attempt(Generic[Message]):
             self._log_error(LogEvent.CHECK_MESSAGE_INVALID, None, reason=str(message))
             self._dead_letter(str(message), None)
             return
+        group = message.action.autoscaling_group_name
+        if group != self._stage.autoscaling_group_name:
+            reason = f"action.autoscaling_group_name: {group!r} is not this pipeline's group"
+            self._dead_letter(reason, message)
+            return
         try:
-            self._refuse_strangers(message)
             check(message)
         except Permanent as error:
-            self._dead_letter(str(error), message)
+            self._keep_alive(message)  # the person who is called now gets all the time there is
+            self._dead_letter(str(error), message, error.redrive_with)
         except NotReady as error:
             self._wait(message, str(error), error.not_before, error)
         except Exception as error:  # noqa: BLE001 (a surprise is unknown: ask again)
             reason = f"{type(error).__name__}: {error}"
             self._log_error(LogEvent.CHECK_FAILED, message, reason=reason, exception=error)
             self._wait(message, reason, None, error)
-
-    def _refuse_strangers(self, message: Message) -> None:
-        group = message.action.autoscaling_group_name
-        if group != self._stage.autoscaling_group_name:
-            raise Permanent(
-                f"action.autoscaling_group_name: {group!r} is not this pipeline's group, "
-                f"{self._stage.autoscaling_group_name!r}"
-            )
 
     def _wait(
         self, message: Message, reason: str, not_before: float | None, error: Exception
@@ -156,9 +153,11 @@ class _Attempt(Generic[Message]):
                 LogEvent.VISIBILITY_CHANGE_FAILED, **self._fields(message), reason=str(error)
             )
 
-    def _dead_letter(self, reason: str, message: Message | None) -> None:
+    def _dead_letter(
+        self, reason: str, message: Message | None, redrive_with: str | None = None
+    ) -> None:
         """Hand the message to a person at once; if that fails, it comes back and tries again."""
-        self._stage.dead_letters.send_dead_letter(self._record.body, reason)
+        self._stage.dead_letters.send_dead_letter(redrive_with or self._record.body, reason)
         self._log_error(LogEvent.CHECK_MESSAGE_DEAD_LETTERED, message, reason=reason)
         self._stage.telemetry.measure(Metric.CHECK_MESSAGE_DEAD_LETTERED)
 

@@ -27,7 +27,15 @@ class NotReady(LifecycleError):
 
 
 class Permanent(LifecycleError):
-    """Trying again cannot help; a person has to look."""
+    """Trying again cannot help; a person has to look.
+
+    ``redrive_with`` is the message to set aside where the one in hand would give up again at once:
+    a redrive has to start afresh.
+    """
+
+    def __init__(self, reason: str, *, redrive_with: str | None = None) -> None:
+        super().__init__(reason)
+        self.redrive_with = redrive_with
 
 
 class Malformed(Permanent):

@@ -133,6 +133,8 @@ def _series(item: Any) -> Series:  # noqa: ANN401 (whatever the JSON holds)
     if not isinstance(labels, dict) or not isinstance(values, list):
         raise PrometheusFailed(f"a series of an unexpected form: {str(item)[:200]}")
     samples = sorted((float(time), float(value)) for time, value in values)
+    if not all(math.isfinite(time) for time, _ in samples):
+        raise PrometheusFailed(f"a series with a time that is none: {str(item)[:200]}")
     return Series(labels={str(k): str(v) for k, v in labels.items()}, samples=samples)
 
 

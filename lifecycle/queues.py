@@ -28,7 +28,7 @@ class Queue:
         )
 
     def send_dead_letter(self, body: str, reason: str) -> None:
-        """Put a message, unchanged, on this dead-letter queue; the attribute Reason says why."""
+        """Put a message's body on this dead-letter queue; the attribute Reason says why."""
         self._client.send_message(
             QueueUrl=self._url,
             MessageBody=body,

@@ -14,7 +14,7 @@ from lifecycle.autoscaling import AutoScaling, Completion
 from lifecycle.buffers import Reason, State, Verdict, judge, unknown
 from lifecycle.cloud_map import CloudMap
 from lifecycle.credentials import CredentialsSource
-from lifecycle.errors import ConfigurationError, NotReady, Permanent
+from lifecycle.errors import ConfigurationError, NotReady
 from lifecycle.events import BufferCheck, OperationCheck
 from lifecycle.evidence import Rules, Series
 from lifecycle.instances import Instances
@@ -134,7 +134,7 @@ class BufferWaiter:
                 not_before=verdict.not_before,
             )
         if self.cloud_map.is_registered(message.action.instance_id):
-            self._deregister_again(message)
+            self._back_to_operation(message)
         else:
             self._release(message)
 
@@ -161,16 +161,20 @@ class BufferWaiter:
             )
             self.telemetry.measure(Metric.OUTPUT_ERRORS, verdict.errors_rose)
 
-    def _deregister_again(self, message: BufferCheck) -> None:
-        """Somebody registered it meanwhile (a late event, a person): its proof is worth nothing."""
+    def _back_to_operation(self, message: BufferCheck) -> None:
+        """Somebody registered it meanwhile (a late event, a person): its proof is worth nothing.
+
+        After too many rounds it goes back without a new request: the operation waiter then gives
+        up, and a redrive from there waits anew for forwarders to let go.
+        """
         action = message.action
         count = message.requested_again + 1
         self.telemetry.warning(
             LogEvent.STILL_REGISTERED, **action.log_fields(), requested_again=count
         )
-        if count > MOST_REQUESTS_AGAIN:
-            raise Permanent("it is drained, but registered in Cloud Map again and again")
-        operation_id = self.cloud_map.deregister(action.instance_id)
+        operation_id = (
+            self.cloud_map.deregister(action.instance_id) if count <= MOST_REQUESTS_AGAIN else None
+        )
         self.operation_queue.send(
             OperationCheck(action=action, operation_id=operation_id, requested_again=count)
         )

@@ -86,7 +86,8 @@ class OperationWaiter:
             raise Permanent(
                 f"Cloud Map did not do it in {message.requested_again + 1} requests; "
                 f"last operation {message.operation_id}: "
-                f"{operation.error_code if operation else 'unknown to Cloud Map'}"
+                f"{operation.error_code if operation else 'unknown to Cloud Map'}",
+                redrive_with=OperationCheck(action=action, operation_id=None).model_dump_json(),
             )
         if step is NextStep.REQUEST_AGAIN:
             self._request_again(message)
@@ -121,8 +122,8 @@ class OperationWaiter:
             message.action.instance_id,
             address,
             self.settings.cloud_map_port,
-            # With the old id Cloud Map would answer with the failed request.
-            f"{message.action.lifecycle_action_token}-{message.requested_again + 1}",
+            # With an id of before, Cloud Map would answer with the failed request.
+            f"{message.action.lifecycle_action_token}-{self.clock():.0f}",
         )
 
     def _check_again(self, message: OperationCheck, operation_id: str | None) -> None:
