@@ -96,7 +96,7 @@ def judge(series: Sequence[Series], *, deregistered_at: float, now: float, rules
         answer,
         buffer_bytes=_newest_bytes(evidence),
         not_before=_not_before(evidence, deregistered_at) if may_become_drained else None,
-        errors_rose=int(sum(series.rise for series in evidence.of(NUM_ERRORS))),
+        errors_rose=_whole(sum(series.rise for series in evidence.of(NUM_ERRORS))) or 0,
     )
 
 
@@ -246,7 +246,11 @@ def _not_before(evidence: Evidence, deregistered_at: float) -> float:
 def _newest_bytes(evidence: Evidence) -> int | None:
     newest = [series.newest for series in evidence.of(BUFFER_METRICS[0])]
     finite = [value for value in newest if math.isfinite(value)]
-    return int(sum(finite)) if finite else None
+    return _whole(sum(finite)) if finite else None
+
+
+def _whole(total: float) -> int | None:
+    return int(total) if math.isfinite(total) else None
 
 
 def _window(evidence: Evidence) -> str:
