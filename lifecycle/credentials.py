@@ -1,6 +1,7 @@
 """Prometheus credentials: fetched when first needed, kept for five minutes, never logged."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -43,7 +44,7 @@ class CredentialsSource:
         if kind is PrometheusAuth.BASIC:
             return Authentication(auth=self._basic())
         if kind is PrometheusAuth.BEARER:
-            return Authentication(headers={"Authorization": f"Bearer {self._secret().strip()}"})
+            return Authentication(headers={"Authorization": f"Bearer {self._token()}"})
         if kind is PrometheusAuth.SIGV4:
             return Authentication(
                 auth=SigV4(_own_credentials, self._settings.prometheus_region or "")
@@ -53,13 +54,24 @@ class CredentialsSource:
     def _basic(self) -> HTTPBasicAuth:
         try:
             secret = json.loads(self._secret())
-            return HTTPBasicAuth(secret["username"], secret["password"])
-        except (ValueError, KeyError, TypeError):
+            # As UTF-8 (RFC 7617), since requests would write text as Latin-1; a value that is no
+            # text has no `encode`.
+            return HTTPBasicAuth(secret["username"].encode(), secret["password"].encode())
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             # The cause would print the secret.
             raise PrometheusFailed(
-                f"{self._settings.prometheus_credentials_arn} must hold JSON with "
+                f"{self._settings.prometheus_credentials_arn} must hold JSON with the texts "
                 '"username" and "password"'
             ) from None
+
+    def _token(self) -> str:
+        token = self._secret().strip()
+        # An HTTP client that refuses a header prints it.
+        if not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise PrometheusFailed(
+                f"{self._settings.prometheus_credentials_arn} must hold one token, in visible ASCII"
+            )
+        return token
 
     def _secret(self) -> str:
         arn = self._settings.prometheus_credentials_arn or ""
@@ -67,9 +79,9 @@ class CredentialsSource:
             value = self._parameter(arn) if ":ssm:" in arn else self._secret_manager_value(arn)
         except GetParameterError as error:
             raise PrometheusFailed(f"cannot read {arn}: {error}") from error
-        if not value:
-            raise PrometheusFailed(f"{arn} is empty")
-        return str(value)
+        if not isinstance(value, str) or not value:
+            raise PrometheusFailed(f"{arn} must hold text")
+        return value
 
     def _parameter(self, arn: str) -> object:
         if self._parameters is None:

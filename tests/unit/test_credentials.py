@@ -1,0 +1,225 @@
+"""Credentials for Prometheus: read where the ARN says, put where HTTP wants them, never printed."""
+
+import json
+from typing import Any
+
+import pytest
+import requests
+from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifecycle import clients, credentials
+from lifecycle.credentials import Authentication, CredentialsSource
+from lifecycle.errors import PrometheusFailed
+from lifecycle.prometheus import SigV4
+from lifecycle.settings import BufferWaiterSettings, load_settings
+from tests.support import environments
+from tests.support.scripted import aws_error, scripted
+
+SECRET = "hunter2-hunter2"
+SECRET_ARN = "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:prometheus-AbCdEf"
+PARAMETER_ARN = "arn:aws:ssm:ap-northeast-1:123456789012:parameter/prometheus"
+
+
+def source(auth: str, arn: str = SECRET_ARN) -> CredentialsSource:
+    environment = environments.buffer_waiter(
+        PROMETHEUS_AUTH=auth, PROMETHEUS_CREDENTIALS_ARN=arn, PROMETHEUS_REGION="ap-northeast-1"
+    )
+    return CredentialsSource(load_settings(BufferWaiterSettings, environment))
+
+
+def authorization(authentication: Authentication) -> str | None:
+    """The header that a request ends up with."""
+    request = requests.Request(
+        "POST",
+        "http://prometheus/api/v1/query",
+        auth=authentication.auth,
+        headers=dict(authentication.headers),
+    ).prepare()
+    value = request.headers.get("Authorization")
+    return value.decode() if isinstance(value, bytes) else value
+
+
+class Stores:
+    """What Secrets Manager and Parameter Store answer, and what they were asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.secrets: Any = None
+        self.parameters: Any = None
+
+    def hold(self, secret: Any = None, parameter: Any = None) -> None:
+        if not isinstance(secret, Exception):
+            kind = "SecretBinary" if isinstance(secret, bytes) else "SecretString"
+            secret = {kind: secret}
+        self.secrets = scripted(get_secret_value=secret)
+        self.parameters = scripted(get_parameter={"Parameter": {"Value": parameter}})
+        self._monkeypatch.setattr(clients, "secretsmanager", lambda: self.secrets)
+        self._monkeypatch.setattr(clients, "ssm", lambda: self.parameters)
+
+
+@pytest.fixture
+def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
+    return Stores(monkeypatch)
+
+
+def failure(auth: str) -> str:
+    with pytest.raises(PrometheusFailed) as caught:
+        source(auth).authentication()
+    # Whatever caused it must not print the secret either.
+    assert caught.value.__cause__ is None or SECRET not in str(caught.value.__cause__)
+    return str(caught.value)
+
+
+def test_no_authentication_reads_no_secret_and_sends_no_header(stores: Stores) -> None:
+    stores.hold(AssertionError("nobody may ask"))
+    assert authorization(source("none").authentication()) is None
+
+
+def test_basic_authentication_sends_user_and_password(stores: Stores) -> None:
+    stores.hold(json.dumps({"username": "Aladdin", "password": "open sesame", "more": 1}))
+    # The example of RFC 7617.
+    assert authorization(source("basic").authentication()) == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+
+
+def test_a_password_of_any_script_is_sent_as_utf_8(stores: Stores) -> None:
+    stores.hold(json.dumps({"username": "test", "password": "123\u00a3"}))
+    # RFC 7617, section 2.1, for a server that asks for UTF-8.
+    assert authorization(source("basic").authentication()) == "Basic dGVzdDoxMjPCow=="
+
+
+@pytest.mark.parametrize("token", [SECRET, f"{SECRET}\n", f"  {SECRET}\r\n"])
+def test_a_bearer_token_is_sent_without_the_blanks_around_it(stores: Stores, token: str) -> None:
+    stores.hold(token)
+    assert authorization(source("bearer").authentication()) == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_the_arn_says_which_store_to_ask_in_every_partition(stores: Stores, partition: str) -> None:
+    stores.hold("from-the-secret", "from-the-parameter")
+    secret_arn = SECRET_ARN.replace("arn:aws:", f"arn:{partition}:")
+    parameter_arn = PARAMETER_ARN.replace("arn:aws:", f"arn:{partition}:")
+    assert authorization(source("bearer", secret_arn).authentication()) == "Bearer from-the-secret"
+    assert (
+        authorization(source("bearer", parameter_arn).authentication())
+        == "Bearer from-the-parameter"
+    )
+    assert stores.secrets.calls == [("get_secret_value", {"SecretId": secret_arn})]
+    assert stores.parameters.calls == [
+        ("get_parameter", {"Name": parameter_arn, "WithDecryption": True})
+    ]
+
+
+def test_a_secret_is_read_once_in_five_minutes_not_once_a_batch(stores: Stores) -> None:
+    stores.hold(SECRET)
+    reader = source("bearer")
+    for _ in range(3):
+        reader.authentication()
+    assert len(stores.secrets.calls) == 1
+
+
+def test_nothing_is_read_before_it_is_needed(stores: Stores) -> None:
+    stores.hold(SECRET)
+    source("bearer")
+    assert stores.secrets.calls == []
+
+
+def test_a_secret_that_cannot_be_read_is_named(stores: Stores) -> None:
+    stores.hold(aws_error("AccessDeniedException", "not authorized"))
+    assert failure("bearer").startswith(f"cannot read {SECRET_ARN}: ")
+
+
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+@pytest.mark.parametrize("nothing", ["", b""])
+def test_an_empty_secret_is_named(stores: Stores, auth: str, nothing: str | bytes) -> None:
+    stores.hold(nothing)
+    assert SECRET_ARN in failure(auth)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        SECRET,
+        f'{{"username": "grafana", "password": "{SECRET}"',
+        json.dumps([SECRET]),
+        json.dumps(SECRET),
+        json.dumps(None),
+        json.dumps({"username": "grafana", "passwort": SECRET}),
+        json.dumps({"user": "grafana", "password": SECRET}),
+        json.dumps({"username": "grafana", "password": [SECRET]}),
+        json.dumps({"username": None, "password": SECRET}),
+        json.dumps({"username": "grafana", "password": 12345}),
+        json.dumps({"username": "grafana", "password": f"{SECRET}\ud800"}),
+        SECRET.encode(),
+        200_000 * "[" + SECRET,
+    ],
+)
+def test_a_malformed_secret_is_named_and_never_printed(stores: Stores, secret: str | bytes) -> None:
+    stores.hold(secret)
+    problem = failure("basic")
+    assert SECRET_ARN in problem
+    assert SECRET not in problem
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        f"{SECRET}\n{SECRET}",
+        f"{SECRET} {SECRET}",
+        f"Bearer {SECRET}",
+        f"{SECRET}\x00",
+        f"{SECRET}\u2026",
+        f"\ufeff{SECRET}",
+        SECRET.encode(),
+        " \n ",
+    ],
+)
+def test_a_token_that_no_header_can_hold_is_named_and_never_printed(
+    stores: Stores, token: str | bytes
+) -> None:
+    stores.hold(token)
+    problem = failure("bearer")
+    assert SECRET_ARN in problem
+    assert SECRET not in problem
+
+
+@given(st.text() | st.binary())
+def test_no_secret_is_anything_but_a_header_or_a_failure(secret: str | bytes) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        Stores(patch).hold(secret)
+        for auth in ("basic", "bearer"):
+            try:
+                authentication = source(auth).authentication()
+            except PrometheusFailed:
+                continue
+            value = authorization(authentication)
+            assert value is not None
+            assert value.isascii()
+            assert value.isprintable()
+
+
+def test_sigv4_signs_with_the_functions_own_credentials(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores.hold(AssertionError("nobody may ask"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    authentication = source("sigv4").authentication()
+    assert isinstance(authentication.auth, SigV4)
+    value = authorization(authentication) or ""
+    assert value.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert "/ap-northeast-1/aps/aws4_request" in value
+
+
+def test_a_function_without_credentials_cannot_sign_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class NoCredentials:
+        def get_credentials(self) -> Credentials | None:
+            return None
+
+    monkeypatch.setattr(credentials.boto3, "Session", NoCredentials)
+    with pytest.raises(PrometheusFailed, match="no AWS credentials"):
+        authorization(source("sigv4").authentication())
