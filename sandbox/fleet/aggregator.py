@@ -8,13 +8,13 @@ flushes, SIGTERM ends it with its chunks left on disk, SIGKILL is the end of its
 import argparse
 import logging
 import signal
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox.fleet import signals
 from sandbox.fleet.backoff import BackoffPolicy
 from sandbox.fleet.buffer import Buffer, StagingPolicy
 from sandbox.fleet.destination import DestinationMode, S3Destination
@@ -96,16 +96,24 @@ class Aggregator:
             },
         )
 
-    def run(self, stop: threading.Event) -> None:
-        """Serve until `stop`, beating once a second."""
+    def run(self, await_signal: Callable[[float], signal.Signals | None]) -> None:
+        """Serve until SIGTERM, flushing at SIGUSR1 and beating once a second."""
         self.output.start()
         self._timer.start()
         self._exporter.start()
         self._monitor_agent.start()
         self._receiver.start()
-        while not stop.wait(HEARTBEAT_SECONDS):
-            self._heartbeat.emit_count += 1
-            self._heartbeat.emit_records += 1
+        next_beat = time.monotonic() + HEARTBEAT_SECONDS
+        while (received := await_signal(next_beat - time.monotonic())) != signal.SIGTERM:
+            if received == signal.SIGUSR1:
+                self.output.flush()
+            if time.monotonic() >= next_beat:
+                self._heartbeat.emit_count += 1
+                self._heartbeat.emit_records += 1
+                next_beat += HEARTBEAT_SECONDS
+        self._stop()
+
+    def _stop(self) -> None:
         self._receiver.stop()
         self.output.stop()
         self._timer.stop()
@@ -192,19 +200,13 @@ def parse(arguments: Sequence[str] | None = None) -> AggregatorSettings:
 
 def main() -> None:
     """Run until SIGTERM."""
+    signals.block()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
     settings = parse()
     destination = S3Destination.connect(settings.bucket, settings.prefix)
     destination.behave(settings.destination_mode)
     aggregator = Aggregator(settings, destination)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    # In a thread of its own: the handler may interrupt the main thread anywhere.
-    signal.signal(
-        signal.SIGUSR1,
-        lambda *_: threading.Thread(target=aggregator.output.flush, daemon=True).start(),
-    )
-    aggregator.run(stop)
+    aggregator.run(signals.await_signal)
 
 
 if __name__ == "__main__":

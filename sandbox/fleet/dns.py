@@ -11,12 +11,10 @@ asked the answer is SERVFAIL: never an empty list made up from an error.
 import argparse
 import logging
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -24,11 +22,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dnslib import QTYPE, RCODE, RR, SRV, A, DNSRecord
 from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer
 
-from sandbox.fleet.ready import announce
+from sandbox.fleet import signals
 
 ANSWER_LIMIT = 8
 UDP_LIMIT_BYTES = 512
 PORT_ATTEMPTS = 20
+STOP_POLL_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +132,9 @@ class DnsService:
     def start(self) -> "DnsService":
         """Answer from now on."""
         for server in self._servers:
-            server.start_thread()
+            threading.Thread(
+                target=server.server.serve_forever, args=(STOP_POLL_SECONDS,), daemon=True
+            ).start()
         return self
 
     def stop(self) -> None:
@@ -162,22 +163,21 @@ def _bind_both(zone: ServiceZone, address: str) -> tuple[DNSServer, DNSServer]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
     parser = argparse.ArgumentParser(prog="dns", description="The DNS of the simulated fleet.")
     parser.add_argument("--service", required=True, help="_fluentd._tcp.NAMESPACE")
     parser.add_argument("--service-id", required=True, help="of the service in Cloud Map")
     parser.add_argument("--ttl-seconds", type=int, default=10)
-    parser.add_argument("--ready-file", required=True, type=Path)
     given = parser.parse_args(arguments)
     client = boto3.client("servicediscovery")
     zone = ServiceZone(
         given.service, given.ttl_seconds, lambda: registered_instances(client, given.service_id)
     )
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signals.block()
     service = DnsService(zone).start()
-    announce(given.ready_file, f"{service.address}:{service.port}")
-    stop.wait()
+    # The parent reads from the log where it is.
+    print(f"dns://{service.address}:{service.port}", flush=True)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
+    signals.await_end()
     service.stop()
 
 

@@ -3,7 +3,6 @@
 Start a `Prometheus` first (the module needs its address), apply the module, then enter a `Fleet`.
 """
 
-import os
 import shutil
 import signal
 import time
@@ -24,6 +23,7 @@ from sandbox.fleet.host import AggregatorCommand, AggregatorHost, simulated_aggr
 from sandbox.fleet.instances import Instance, group_instances
 from sandbox.fleet.load import DnsProcess, ForwardersProcess, ForwardersProcessSettings
 from sandbox.fleet.supervisor import Supervisor
+from sandbox.processes import Processes, clean_environment
 
 PROJECT = Path(__file__).parents[2]
 POLL_SECONDS = 0.25
@@ -73,7 +73,11 @@ class Fleet:
     ) -> None:
         self._settings = settings
         self._directory = directory
-        self._environment = {**os.environ, "PYTHONPATH": str(PROJECT), **environment}
+        self._environment = {
+            **clean_environment(),
+            "PYTHONPATH": str(PROJECT),
+            **environment,
+        }
         self._command = command
         ec2 = client("ec2")
         self._supervisor = Supervisor(
@@ -82,6 +86,7 @@ class Fleet:
             settings.boot_seconds,
         )
         self._delivered = DeliveredLines(client("s3"), settings.bucket)
+        self._processes = Processes(directory / "logs")
         self._stack = ExitStack()
         self._forwarders: ForwardersProcess | None = None
 
@@ -198,14 +203,14 @@ class Fleet:
 
     def _start(self, stack: ExitStack) -> None:
         settings = self._settings
+        stack.enter_context(self._processes)
         dns = DnsProcess(
             settings.service,
             settings.service_id,
             settings.dns_ttl_seconds,
-            self._directory,
+            self._processes,
             self._environment,
         )
-        stack.callback(dns.stop)
         self._supervisor.start()
         stack.callback(self._supervisor.stop)
         self._forwarders = ForwardersProcess(
@@ -217,10 +222,9 @@ class Fleet:
                 tick_seconds=settings.forwarder_tick_seconds,
             ),
             dns,
-            self._directory,
+            self._processes,
             self._environment,
         )
-        stack.callback(self._forwarders.stop)
 
     def _new_host(self, instance: Instance, mode: DestinationMode) -> AggregatorHost:
         settings = AggregatorSettings(
@@ -233,7 +237,7 @@ class Fleet:
             staging=self._settings.staging,
             backoff=self._settings.backoff,
         )
-        return AggregatorHost(settings, self._environment, self._command)
+        return AggregatorHost(settings, self._processes, self._environment, self._command)
 
     def _state(self, instance_id: str, at: float | None) -> BufferState | None:
         return self.history(instance_id).state_at(float("inf") if at is None else at)

@@ -39,13 +39,10 @@ class ForwarderReport:
 
     sent: int
     acknowledged: int
+    pending: int
+    """The lines that no aggregator has acknowledged yet."""
     repeated_chunks: int
     targets: tuple[str, ...]
-
-    @property
-    def pending(self) -> int:
-        """The lines that no aggregator has acknowledged yet."""
-        return self.sent - self.acknowledged
 
 
 class Forwarder:
@@ -84,6 +81,7 @@ class Forwarder:
         return ForwarderReport(
             sent=self._sent,
             acknowledged=self._acknowledged,
+            pending=self._sent - self._acknowledged,
             repeated_chunks=self._repeated_chunks,
             targets=tuple(target.address for target in self._discovery.targets),
         )

@@ -1,25 +1,23 @@
 """One process with any number of simulated forwarders: `python -m sandbox.fleet.forwarders --help`.
 
 Its HTTP service takes the rate (`PUT /rate`), the end of the load (`PUT /drain`) and tells what was
-sent (`GET /report`). The address of the service is written to `--ready-file`.
+sent (`GET /report`). It prints the address of the service.
 """
 
 import argparse
 import logging
 import random
-import signal
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from sandbox.fleet import signals
 from sandbox.fleet.connection import Connections
 from sandbox.fleet.discovery import DnsClient, NoTargetsAtStartError, ServiceDiscovery
 from sandbox.fleet.forwarder import Forwarder
 from sandbox.fleet.http_service import HttpService
-from sandbox.fleet.ready import announce
 
 RESTART_SECONDS = 1.0
 
@@ -125,8 +123,8 @@ class Forwarders:
         self._load.draining = True
 
 
-def parse(arguments: Sequence[str] | None = None) -> tuple[ForwardersSettings, Path]:
-    """The settings on the command line, and where to say that it is ready."""
+def parse(arguments: Sequence[str] | None = None) -> ForwardersSettings:
+    """The settings on the command line."""
     parser = argparse.ArgumentParser(prog="forwarders", description="Simulated forwarders.")
     parser.add_argument("--service", required=True, help="_fluentd._tcp.NAMESPACE")
     parser.add_argument("--dns-address", required=True)
@@ -137,20 +135,14 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[ForwardersSettings, P
     parser.add_argument("--tick-seconds", type=float, default=3.0)
     parser.add_argument("--send-interval-seconds", type=float, default=0.5)
     parser.add_argument("--acknowledgement-timeout-seconds", type=float, default=5.0)
-    parser.add_argument("--ready-file", required=True, type=Path)
-    given = vars(parser.parse_args(arguments))
-    ready_file = given.pop("ready_file")
-    return ForwardersSettings(**given), ready_file
+    return ForwardersSettings(**vars(parser.parse_args(arguments)))
 
 
 def main() -> None:
     """Run until SIGTERM."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
-    settings, ready_file = parse()
-    forwarders = Forwarders(settings)
+    forwarders = Forwarders(parse())
+    signals.block()
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    forwarders.start(stop)
     service = HttpService(
         "127.0.0.1",
         0,
@@ -160,8 +152,11 @@ def main() -> None:
             ("PUT", "/drain"): forwarders.drain,
         },
     ).start()
-    announce(ready_file, f"http://127.0.0.1:{service.port}")
-    stop.wait()
+    print(f"http://127.0.0.1:{service.port}", flush=True)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
+    forwarders.start(stop)
+    signals.await_end()
+    stop.set()
     service.stop()
 
 

@@ -1,6 +1,7 @@
 """What runs on one simulated instance: the aggregator's process and its disk."""
 
 import logging
+import os
 import shutil
 import signal
 import sys
@@ -13,7 +14,7 @@ from sandbox.fleet.destination import DestinationMode
 from sandbox.fleet.exporter import ExporterMode
 from sandbox.fleet.history import History, HistoryWriter
 from sandbox.fleet.http_service import request
-from sandbox.fleet.process import Process, ProcessFailedError
+from sandbox.processes import Process, Processes
 
 CONTROL_SECONDS = 15.0
 POLL_SECONDS = 0.1
@@ -53,14 +54,17 @@ class AggregatorHost:
     def __init__(
         self,
         settings: AggregatorSettings,
+        processes: Processes,
         environment: Mapping[str, str],
         command: AggregatorCommand = simulated_aggregator,
     ) -> None:
         self.history = History(settings.history_path)
         self._settings = settings
+        self._processes = processes
         self._environment = environment
         self._command = command
         self._process: Process | None = None
+        self._starts = 0
 
     @property
     def is_running(self) -> bool:
@@ -69,16 +73,17 @@ class AggregatorHost:
 
     def start(self) -> None:
         """Start the process, on whatever buffer it finds."""
-        self._process = Process.start(
+        self._starts += 1
+        self._process = self._processes.start(
+            f"aggregator-{self._settings.root_directory.name}-{self._starts}",
             self._command(self._settings),
-            log=self._settings.root_directory / "aggregator.log",
             environment=self._environment,
         )
 
     def signal(self, number: signal.Signals) -> None:
         """Send the process a signal: SIGUSR1 flushes."""
-        if self._process is not None:
-            self._process.signal(number)
+        if self._process is not None and self._process.is_running:
+            os.kill(self._process.popen.pid, number)
 
     def destination(self, mode: DestinationMode, delay_seconds: float = 0.0) -> None:
         """Let its writes succeed or fail from now on."""
@@ -88,15 +93,11 @@ class AggregatorHost:
         """Let its exporter answer or fail from now on."""
         self._control("exporter", {"mode": mode.value})
 
-    def stop(self) -> None:
-        """End the process; the disk stays."""
-        if self._process is not None:
-            self._process.stop()
-
     def terminate(self) -> None:
         """The instance is gone: the process at once, then its disk. What was on it is recorded."""
         if self._process is not None:
-            self._process.kill()
+            self.signal(signal.SIGKILL)
+            self._process.popen.wait()
         buffer = Buffer(
             self._settings.buffer_directory,
             self._settings.backup_directory,
@@ -119,8 +120,10 @@ class AggregatorHost:
             try:
                 request("PUT", url, body)
             except OSError as error:
+                if self._process is None:
+                    raise
                 if not self.is_running or time.monotonic() > deadline:
-                    raise ProcessFailedError(f"{url} does not listen: {error}") from error
+                    raise self._process.failure(f"does not listen: {error}") from error
                 time.sleep(POLL_SECONDS)
             else:
                 return

@@ -18,6 +18,7 @@ Route = Callable[[Any], Any]
 Routes = Mapping[tuple[str, str], Route]
 
 REQUEST_TIMEOUT_SECONDS = 10.0
+STOP_POLL_SECONDS = 0.1
 # A proxy from the environment must never see what is meant for loopback.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -28,7 +29,9 @@ class HttpService:
     def __init__(self, address: str, port: int, routes: Routes) -> None:
         self._server = _Server((address, port), routes)
         self.port = self._server.server_address[1]
-        self._thread = Thread(target=self._server.serve_forever, name=f"http-{port}", daemon=True)
+        self._thread = Thread(
+            target=self._server.serve_forever, args=(STOP_POLL_SECONDS,), daemon=True
+        )
 
     def start(self) -> "HttpService":
         """Serve from now on."""

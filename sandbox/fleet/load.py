@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sandbox.fleet.http_service import request
-from sandbox.fleet.process import Process
-from sandbox.fleet.ready import await_ready
+from sandbox.processes import Processes
+
+READY_SECONDS = 30.0
 
 
 class DnsProcess:
@@ -19,24 +20,18 @@ class DnsProcess:
         service: str,
         service_id: str,
         ttl_seconds: int,
-        directory: Path,
+        processes: Processes,
         environment: Mapping[str, str],
     ) -> None:
-        ready_file = directory / "dns.ready"
         command = [
             sys.executable, "-m", "sandbox.fleet.dns",
             f"--service={service}",
             f"--service-id={service_id}",
             f"--ttl-seconds={ttl_seconds}",
-            f"--ready-file={ready_file}",
         ]  # fmt: skip
-        self._process = Process.start(command, directory / "dns.log", environment)
-        self.address, _, port = await_ready(self._process, ready_file).partition(":")
-        self.port = int(port)
-
-    def stop(self) -> None:
-        """End the process."""
-        self._process.stop()
+        process = processes.start("dns", command, environment=environment)
+        found = urlsplit(process.line("dns://", seconds=READY_SECONDS))
+        self.address, self.port = str(found.hostname), int(found.port or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +52,9 @@ class ForwardersProcess:
         self,
         settings: ForwardersProcessSettings,
         dns: DnsProcess,
-        directory: Path,
+        processes: Processes,
         environment: Mapping[str, str],
     ) -> None:
-        ready_file = directory / "forwarders.ready"
         command = [
             sys.executable, "-m", "sandbox.fleet.forwarders",
             f"--service={settings.service}",
@@ -70,10 +64,9 @@ class ForwardersProcess:
             f"--lines-per-second={settings.lines_per_second}",
             f"--interval-seconds={settings.interval_seconds}",
             f"--tick-seconds={settings.tick_seconds}",
-            f"--ready-file={ready_file}",
         ]  # fmt: skip
-        self._process = Process.start(command, directory / "forwarders.log", environment)
-        self._url = await_ready(self._process, ready_file)
+        process = processes.start("forwarders", command, environment=environment)
+        self._url = process.line("http://", seconds=READY_SECONDS)
 
     def report(self) -> dict[str, dict[str, Any]]:
         """Each forwarder's report, by its name."""
@@ -86,7 +79,3 @@ class ForwardersProcess:
     def drain(self) -> None:
         """Make no more lines; go on sending what is not acknowledged."""
         request("PUT", f"{self._url}/drain")
-
-    def stop(self) -> None:
-        """End the process."""
-        self._process.stop()

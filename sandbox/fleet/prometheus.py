@@ -7,18 +7,17 @@ tests that, too. Every run has a database of its own: nothing of an earlier run 
 
 import json
 import shutil
-import time
 import urllib.parse
-from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from sandbox.fleet.http_service import request
-from sandbox.fleet.process import Process, ProcessFailedError, free_port
+from sandbox.ports import free_port
+from sandbox.processes import Process, Processes, clean_environment
 
 START_SECONDS = 30.0
-POLL_SECONDS = 0.1
 
 
 class PrometheusNotInstalledError(Exception):
@@ -74,9 +73,7 @@ class PrometheusSettings:
 class Prometheus:
     """The server, as a context manager. It can be stopped and started again, data and port kept."""
 
-    def __init__(
-        self, settings: PrometheusSettings, directory: Path, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, settings: PrometheusSettings, directory: Path) -> None:
         program = shutil.which("prometheus")
         if program is None:
             raise PrometheusNotInstalledError(
@@ -85,7 +82,8 @@ class Prometheus:
         self._program = program
         self._settings = settings
         self._directory = directory
-        self._environment = environment
+        self._processes = Processes(directory / "logs")
+        self._starts = 0
         self._port = free_port()
         self._process: Process | None = None
 
@@ -100,17 +98,22 @@ class Prometheus:
         # JSON is YAML; a file written by hand would say the same.
         configuration = json.dumps(self._settings.configuration(), indent=2)
         (self._directory / "prometheus.yml").write_text(configuration)
-        self.start()
+        with ExitStack() as stack:
+            stack.enter_context(self._processes)
+            self.start()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self.stop()
+        self._stack.close()
 
     def start(self) -> None:
         """Start it, if it does not run, and wait until it answers."""
         if self._process is not None:
             return
-        self._process = Process.start(
+        self._starts += 1
+        self._process = self._processes.start(
+            f"prometheus-{self._starts}",
             [
                 self._program,
                 f"--config.file={self._directory / 'prometheus.yml'}",
@@ -118,10 +121,9 @@ class Prometheus:
                 f"--web.listen-address=127.0.0.1:{self._port}",
                 "--log.level=warn",
             ],
-            log=self._directory / "prometheus.log",
-            environment=self._environment,
+            environment=clean_environment(),
         )
-        self._wait_until_ready(self._process)
+        self._process.wait_until(self._is_ready, seconds=START_SECONDS)
 
     def stop(self) -> None:
         """Stop it, if it runs."""
@@ -135,18 +137,12 @@ class Prometheus:
         answer = request("GET", f"{self.url}/api/v1/query?{parameters}")
         return list(answer["data"]["result"])
 
-    def _wait_until_ready(self, process: Process) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if not process.is_running:
-                raise ProcessFailedError(f"prometheus ended at start: see {process.log}")
-            try:
-                request("GET", f"{self.url}/-/ready", timeout=1)
-            except OSError:
-                time.sleep(POLL_SECONDS)
-            else:
-                return
-        raise ProcessFailedError(f"prometheus is not ready after {START_SECONDS:.0f} s")
+    def _is_ready(self) -> bool:
+        try:
+            request("GET", f"{self.url}/-/ready", timeout=1)
+        except OSError:
+            return False
+        return True
 
 
 def _duration(seconds: float) -> str:

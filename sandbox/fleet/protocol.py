@@ -123,7 +123,7 @@ def _batch(message: object) -> Batch:
         case [bytes() as tag, bytes() as entries, *options]:
             packed = entries
         case [bytes() as tag, list() as events, *options]:
-            packed = b"".join(msgpack.packb(event) for event in events)
+            packed = b"".join(msgpack.packb(event, use_bin_type=False) for event in events)
         case _:
             raise ProtocolError(f"neither PackedForward nor Forward: {str(message)[:80]}")
     option = options[0] if options and isinstance(options[0], dict) else {}

@@ -9,6 +9,7 @@ from threading import Thread
 from sandbox.fleet.protocol import Batch, MessageReader, ProtocolError, pack_acknowledgement
 
 RECEIVE_BYTES = 256 * 1024
+STOP_POLL_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +20,9 @@ class Receiver:
     def __init__(self, address: str, port: int, emit: Callable[[Batch], None]) -> None:
         self._server = _Server((address, port), emit)
         self.port = self._server.server_address[1]
-        self._thread = Thread(target=self._server.serve_forever, name="receiver", daemon=True)
+        self._thread = Thread(
+            target=self._server.serve_forever, args=(STOP_POLL_SECONDS,), daemon=True
+        )
 
     def start(self) -> "Receiver":
         """Accept connections from now on."""

@@ -51,13 +51,10 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Supervise no more, and end every aggregator."""
+        """Supervise no more. The aggregators are not told: whoever gave them room ends them."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
-        with self._lock:
-            for host in self._alive().values():
-                host.stop()
 
     def converge(self) -> None:
         """Ask EC2 once, and make the processes agree with its answer."""

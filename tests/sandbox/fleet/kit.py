@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.fleet.buffer import Buffer, StagingPolicy
@@ -13,9 +15,11 @@ from sandbox.fleet.protocol import Batch, pack_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from sandbox.fleet.history import BufferState
+
+
+PROJECT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -60,6 +64,15 @@ def entries(count: int, forwarder: str = "forwarder-01", first: int = 1) -> byte
 
 def batch(count: int, **options: Any) -> Batch:
     return Batch("tag", entries(count, **options), count, chunk_id="chunk")
+
+
+def create_bucket(client: Any) -> str:
+    """A bucket of the test's own: the moto server outlives tests."""
+    name = f"logs-{uuid.uuid4()}"
+    client.create_bucket(
+        Bucket=name, CreateBucketConfiguration={"LocationConstraint": client.meta.region_name}
+    )
+    return name
 
 
 def wait_until(done: Callable[[], object], seconds: float = 20.0) -> None:

@@ -1,0 +1,26 @@
+"""Signals, taken where a process waits for them.
+
+A handler may run in the middle of anything the main thread does, a lock it holds included. So the
+signals are blocked in every thread, and the main thread asks for them.
+"""
+
+import signal
+
+AWAITED = (signal.SIGTERM, signal.SIGUSR1)
+
+
+def block() -> None:
+    """Hold back the signals of this process; call it before the first thread starts."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+
+
+def await_signal(seconds: float) -> signal.Signals | None:
+    """The next signal, None if there was none in that time."""
+    received = signal.sigtimedwait(AWAITED, max(0.0, seconds))
+    return None if received is None else signal.Signals(received.si_signo)
+
+
+def await_end() -> None:
+    """Return when the process is asked to end."""
+    while signal.sigwait(AWAITED) != signal.SIGTERM:
+        pass

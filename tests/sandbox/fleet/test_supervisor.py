@@ -1,0 +1,164 @@
+"""Aggregators live and die with their instances, and with nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.fleet.destination import DestinationMode
+from sandbox.fleet.exporter import ExporterMode
+from sandbox.fleet.instances import Instance
+from sandbox.fleet.supervisor import Supervisor, UnknownInstanceError
+
+if TYPE_CHECKING:
+    from sandbox.fleet.host import AggregatorHost
+
+
+def instance(number: int, state: str = "running", address: str = "") -> Instance:
+    address = address or f"127.1.0.{number}"
+    return Instance(f"i-{number}", address, state, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@dataclass
+class FakeHost:
+    """An aggregator without a process."""
+
+    instance: Instance
+    journal: list[str]
+    mode: DestinationMode
+    is_running: bool = False
+
+    def start(self) -> None:
+        self.is_running = True
+        self.journal.append(f"start {self.instance.instance_id}")
+
+    def terminate(self) -> None:
+        self.is_running = False
+        self.journal.append(f"terminate {self.instance.instance_id}")
+
+    def destination(self, mode: DestinationMode, delay_seconds: float = 0.0) -> None:
+        self.mode = mode
+
+    def exporter(self, mode: ExporterMode) -> None:
+        self.journal.append(f"exporter {self.instance.instance_id} {mode.value}")
+
+
+@dataclass
+class Ec2:
+    """Gives the answer that a test sets."""
+
+    instances: list[Instance] = field(default_factory=list)
+    failure: Exception | None = None
+    journal: list[str] = field(default_factory=list)
+    hosts: dict[str, FakeHost] = field(default_factory=dict)
+
+    def describe(self) -> list[Instance]:
+        if self.failure is not None:
+            raise self.failure
+        return self.instances
+
+    def new_host(self, instance: Instance, mode: DestinationMode) -> AggregatorHost:
+        host = FakeHost(instance, self.journal, mode)
+        self.hosts[instance.instance_id] = host
+        return host  # type: ignore[return-value]  # what the supervisor uses of it
+
+    def supervisor(self, boot_seconds: float = 0.0) -> Supervisor:
+        return Supervisor(self.describe, self.new_host, boot_seconds)
+
+
+@pytest.fixture
+def ec2() -> Ec2:
+    return Ec2()
+
+
+def test_a_running_instance_gets_one_aggregator(ec2: Ec2) -> None:
+    supervisor = ec2.supervisor()
+    ec2.instances = [instance(1), instance(2, "pending")]
+    supervisor.converge()
+    supervisor.converge()
+
+    assert ec2.journal == ["start i-1"]
+
+
+def test_an_instance_takes_its_time_to_boot(ec2: Ec2) -> None:
+    supervisor = ec2.supervisor(boot_seconds=3600)
+    ec2.instances = [instance(1)]
+    supervisor.converge()
+
+    assert ec2.journal == []
+
+
+@pytest.mark.parametrize("state", ["shutting-down", "terminated"])
+def test_a_gone_instance_takes_its_aggregator_along_once(ec2: Ec2, state: str) -> None:
+    supervisor = ec2.supervisor()
+    ec2.instances = [instance(1)]
+    supervisor.converge()
+    ec2.instances = [instance(1, state)]
+    supervisor.converge()
+    supervisor.converge()
+
+    assert ec2.journal == ["start i-1", "terminate i-1"]
+    assert list(supervisor.alive()) == []
+    assert list(supervisor.hosts()) == ["i-1"]
+
+
+def test_a_failed_question_or_a_missing_instance_kills_nothing(ec2: Ec2) -> None:
+    supervisor = ec2.supervisor()
+    ec2.instances = [instance(1)]
+    supervisor.converge()
+    ec2.failure = ConnectionError("the emulator is busy")
+    supervisor.converge()
+    ec2.failure, ec2.instances = None, []
+    supervisor.converge()
+
+    assert ec2.journal == ["start i-1"]
+    assert list(supervisor.alive()) == ["i-1"]
+
+
+def test_the_dead_make_room_before_the_new_boot_at_their_address(ec2: Ec2) -> None:
+    supervisor = ec2.supervisor()
+    ec2.instances = [instance(1)]
+    supervisor.converge()
+    ec2.instances = [instance(2, address="127.1.0.1"), instance(1, "terminated")]
+    supervisor.converge()
+
+    assert ec2.journal == ["start i-1", "terminate i-1", "start i-2"]
+
+
+def test_an_aggregator_that_ended_by_itself_is_started_again(ec2: Ec2) -> None:
+    supervisor = ec2.supervisor()
+    ec2.instances = [instance(1)]
+    supervisor.converge()
+    ec2.hosts["i-1"].is_running = False
+    supervisor.converge()
+
+    assert ec2.journal == ["start i-1", "start i-1"]
+
+
+def test_a_destination_that_is_down_for_all_is_down_for_those_to_come(ec2: Ec2) -> None:
+    supervisor = ec2.supervisor()
+    ec2.instances = [instance(1)]
+    supervisor.converge()
+    supervisor.destination(DestinationMode.REFUSING, None)
+    ec2.instances = [instance(1), instance(2)]
+    supervisor.converge()
+
+    assert {host.mode for host in ec2.hosts.values()} == {DestinationMode.REFUSING}
+
+
+def test_a_destination_that_is_down_for_one_is_up_for_the_others(ec2: Ec2) -> None:
+    supervisor = ec2.supervisor()
+    ec2.instances = [instance(1), instance(2)]
+    supervisor.converge()
+    supervisor.destination(DestinationMode.REFUSING, "i-1")
+
+    modes = {name: host.mode for name, host in ec2.hosts.items()}
+    assert modes == {"i-1": DestinationMode.REFUSING, "i-2": DestinationMode.OK}
+
+
+def test_a_fault_for_an_unknown_instance_is_an_error(ec2: Ec2) -> None:
+    with pytest.raises(UnknownInstanceError, match="i-9"):
+        ec2.supervisor().exporter(ExporterMode.DEAD, "i-9")
