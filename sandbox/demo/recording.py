@@ -86,9 +86,7 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=_BLIND_SECONDS)
+        self.stop()
         self._file.close()
 
     def watch(self, observer: Observer) -> None:
@@ -98,6 +96,12 @@ class Recorder:
             target=self._run, args=(observer,), name="recorder", daemon=True
         )
         self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; everything seen so far is kept."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=_BLIND_SECONDS)
 
     def phase(self, name: str) -> None:
         """A new part of the scenario begins."""

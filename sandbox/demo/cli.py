@@ -1,0 +1,132 @@
+"""`python -m sandbox demo`: run a scenario, show it, judge it, leave three files behind."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from sandbox.demo import figure, report
+from sandbox.demo.board import clock
+from sandbox.demo.judgement import problems
+from sandbox.demo.live_view import LiveView
+from sandbox.demo.plain_view import PlainView
+from sandbox.demo.recording import Clock
+from sandbox.demo.run import perform
+from sandbox.demo.scenarios import SCENARIOS
+from sandbox.demo.stories import tell
+from sandbox.demo.summary import summarise
+from sandbox.fleet.prometheus import PrometheusNotInstalledError
+from sandbox.ministack import MinistackMissingError
+from sandbox.processes import ProcessFailedError, sigterm_interrupts
+from sandbox.terraform import TerraformError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandbox.demo.board import View
+    from sandbox.demo.model import Run
+
+KEPT_ITS_PROMISE = 0
+BROKE_ITS_PROMISE = 1
+COULD_NOT_RUN = 2
+INTERRUPTED = 130
+
+# What a person can mend: something is missing on this machine, or did not start.
+_NO_SET_UP = (
+    TerraformError,
+    MinistackMissingError,
+    PrometheusNotInstalledError,
+    ProcessFailedError,
+)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    about = "\n".join(f"  {one.name:<17} {one.about}" for one in SCENARIOS.values())
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox demo",
+        description="Drive a simulated fleet of Fluentd aggregators with the real module.",
+        epilog=f"scenarios:\n{about}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--scenario", choices=list(SCENARIOS), default="scale-in")
+    parser.add_argument("--output", type=Path, default=Path("build/demo"), help="(build/demo)")
+    parser.add_argument(
+        "--plain", action="store_true", help="write lines even if standard output is a terminal"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a scenario; the exit status says whether the promise was kept."""
+    options = parse(arguments)
+    console, since = Console(), Clock()
+    scenario, view = SCENARIOS[options.scenario], _view(options, console, since)
+    try:
+        with sigterm_interrupts():
+            run = perform(scenario, options.output, since, view)
+    except KeyboardInterrupt:
+        console.print("Interrupted. Everything that was started is stopped.")
+        return INTERRUPTED
+    except _NO_SET_UP as error:
+        console.print(f"The scenario could not be played: {error}", style="red", markup=False)
+        return COULD_NOT_RUN
+    found = problems(run)
+    _write(run, found, options.output)
+    _conclude(run, found, options.output, console)
+    return BROKE_ITS_PROMISE if found else KEPT_ITS_PROMISE
+
+
+def _view(options: argparse.Namespace, console: Console, since: Clock) -> View:
+    if console.is_terminal and not options.plain:
+        return LiveView(options.scenario, console, since.now)
+    return PlainView(sys.stdout)
+
+
+def _write(run: Run, found: Sequence[str], output: Path) -> None:
+    summary = json.dumps(summarise(run), indent=2) + "\n"
+    (output / "summary.json").write_text(summary, encoding="utf-8")
+    figure.draw(run, output / "timeline.png")
+    report.write(run, found, output / "timeline.png", output / "report.html")
+
+
+def _conclude(run: Run, found: Sequence[str], output: Path, console: Console) -> None:
+    console.print(_instances(run))
+    lines = run.lines
+    console.print(
+        f"{lines.sent:,} lines sent, {lines.delivered:,} delivered, [bold]{lines.lost:,} lost[/], "
+        f"{lines.duplicated:,} further copies; {clock(run.seconds)} in all."
+    )
+    for statement in run.proven:
+        console.print(f"[green]✓[/] {statement}", highlight=False)
+    for problem in found:
+        console.print(f"[bold red]✗[/] {problem}", highlight=False)
+    if not found:
+        console.print("[bold green]Nothing was lost and no instance was released early.[/]")
+    for name in ("summary.json", "timeline.png", "report.html"):
+        console.print(str(output / name), highlight=False, soft_wrap=True)
+
+
+def _instances(run: Run) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=f"Scenario {run.scenario}, times in seconds")
+    for heading in ("Instance", "Outcome"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("Deregistered", "Empty for good", "Released", "Bytes at release"):
+        table.add_column(heading, justify="right")
+    for story in tell(run):
+        moments = (story.deregistered_at, story.drained_at, story.released_at)
+        held = story.buffer_bytes_at_release
+        table.add_row(
+            story.instance_id,
+            story.outcome.value.replace("_", " "),
+            *("" if moment is None else f"{moment:.1f}" for moment in moments),
+            "" if held is None else str(held),
+        )
+    return table

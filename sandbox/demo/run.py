@@ -1,0 +1,240 @@
+"""One run of a scenario, from an empty folder to the evidence of what happened."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.cloud import REGION, STACK, LocalCloud
+from sandbox.demo.model import AggregatorHistory, BufferPoint, LineCount, Run
+from sandbox.demo.observer import CloudObserver, Names
+from sandbox.demo.recording import Clock, Recorder
+from sandbox.demo.redrive import RedriveFailed
+from sandbox.demo.scenarios import bring_everything_home, scale_out_under_load
+from sandbox.demo.stage import Stage
+from sandbox.demo.waiting import WaitedInVain
+from sandbox.fleet.fleet import Fleet, FleetSettings, NotFinishedError
+from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.demo.board import View
+    from sandbox.demo.scenarios import Scenario
+    from sandbox.fleet.accounting import Delivery
+    from sandbox.fleet.history import History
+
+PROJECT = Path(__file__).parents[2]
+NAME = "fluentd"
+LINES_PER_SECOND = 600.0
+FORWARDERS = 6
+DNS_TTL_SECONDS = 1
+FORWARDER_REFRESH_SECONDS = 2
+SCRAPE_INTERVAL_SECONDS = 1
+
+# The module's own inputs, compressed: what takes minutes on AWS takes seconds here.
+TIMING: dict[str, float] = {
+    "forwarder_refresh_seconds": FORWARDER_REFRESH_SECONDS,
+    # TTL, refresh, and the 3 s tick on which Fluentd applies what it learnt.
+    "settle_seconds": DNS_TTL_SECONDS + FORWARDER_REFRESH_SECONDS + 3,
+    "empty_for_seconds": 10,
+    "drain_timeout_seconds": 300,
+    "poll_interval_seconds": 1,
+    "poll_interval_max_seconds": 3,
+    "operation_poll_interval_seconds": 1,
+    "operation_timeout_seconds": 60,
+    # Longer than a message can be out of sight, 6 x the functions' timeout.
+    "launch_heartbeat_timeout_seconds": 180,
+    "terminate_heartbeat_timeout_seconds": 180,
+}
+FUNCTION_TIMEOUT_SECONDS = 20
+PROMETHEUS_TIMEOUT_SECONDS = 2
+
+_IN_VAIN = (WaitedInVain, NotFinishedError, RedriveFailed)
+
+
+@dataclass(frozen=True)
+class Performance:
+    """The parts of one run, wired."""
+
+    scenario: Scenario
+    clock: Clock
+    recorder: Recorder
+    stage: Stage
+
+    def play(self) -> Run:
+        """Play the scenario from beginning to end; what goes wrong in it is part of the result."""
+        failures = []
+        for part in (scale_out_under_load, self.scenario.play, bring_everything_home):
+            try:
+                part(self.stage)
+            except _IN_VAIN as error:
+                failures.append(f"{error}")
+                self.recorder.note(f"FAILED: {error}")
+        self.recorder.phase("Counting lines")
+        return self._evidence(tuple(failures))
+
+    def _evidence(self, failures: tuple[str, ...]) -> Run:
+        fleet, recorder = self.stage.fleet, self.recorder
+        delivery = fleet.delivered()
+        recorder.stop()
+        return Run(
+            scenario=self.scenario.name,
+            seconds=self.clock.now(),
+            lines=line_count(delivery),
+            samples=tuple(recorder.samples),
+            journal=tuple(recorder.journal),
+            histories={
+                name: aggregator_history(fleet.history(name), self.clock) for name in fleet.known()
+            },
+            phases=tuple(recorder.phases),
+            disruptions=tuple(recorder.disruptions),
+            notifications=tuple(recorder.notifications),
+            proven=tuple(self.stage.statements),
+            failures=failures,
+        )
+
+
+def perform(scenario: Scenario, output: Path, clock: Clock, view: View) -> Run:
+    """Set everything up in `output`, play the scenario, and tear everything down again."""
+    output.mkdir(parents=True, exist_ok=True)
+    with (
+        _logs_in(output / "demo.log"),
+        view,
+        Recorder(clock, output / "timeline.jsonl", view) as recorder,
+        ExitStack() as stack,
+    ):
+        stage = _set_up(scenario, output, recorder, stack)
+        recorder.watch(CloudObserver(stage.cloud, stage.fleet, stage.names, clock))
+        run = Performance(scenario, clock, recorder, stage).play()
+        recorder.phase("Stopping everything")
+    return run
+
+
+def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitStack) -> Stage:
+    recorder.phase("Starting the local cloud")
+    cloud = stack.enter_context(LocalCloud(output / "cloud"))
+    prometheus = stack.enter_context(
+        Prometheus(
+            PrometheusSettings(
+                autoscaling_group_name=f"{NAME}-aggregators",
+                ec2_endpoint=cloud.endpoints["ec2"],
+                region=REGION,
+                scrape_interval_seconds=SCRAPE_INTERVAL_SECONDS,
+            ),
+            output / "prometheus",
+        )
+    )
+    recorder.phase("terraform apply")
+    outputs = cloud.apply(STACK, variables(scenario, str(cloud.subnet), prometheus.url))
+    recorder.phase("Starting the fleet")
+    names = names_of(outputs)
+    fleet = stack.enter_context(
+        Fleet(
+            FleetSettings(
+                autoscaling_group_name=names.group,
+                namespace=outputs["namespace"],
+                service_id=names.service_id,
+                bucket=outputs["bucket"],
+                forwarders=FORWARDERS,
+                lines_per_second=0,
+                dns_ttl_seconds=DNS_TTL_SECONDS,
+                forwarder_interval_seconds=FORWARDER_REFRESH_SECONDS,
+            ),
+            output / "fleet",
+            client=cloud.client,
+            environment=cloud.environment,
+        )
+    )
+    return Stage(cloud, fleet, recorder, names, LINES_PER_SECOND)
+
+
+def variables(scenario: Scenario, subnet: str, prometheus_url: str) -> dict[str, Any]:
+    """The inputs of the stack that holds the module."""
+    return {
+        "name": NAME,
+        "subnet_cidr_block": subnet,
+        "dns_ttl_seconds": DNS_TTL_SECONDS,
+        "prometheus": {
+            "url": prometheus_url,
+            "scrape_interval_seconds": SCRAPE_INTERVAL_SECONDS,
+            "request_timeout_seconds": PROMETHEUS_TIMEOUT_SECONDS,
+            "expected_buffered_outputs": 1,
+            "heartbeat_plugin_id": "out_heartbeat",
+        },
+        "timing": {**TIMING, **scenario.timing},
+        "lambda": {
+            **_package(),
+            "handler_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
+            "operation_waiter_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
+            "buffer_waiter_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
+        },
+    }
+
+
+def _package() -> dict[str, Any]:
+    """The zip that `make package-local` builds, and what it is built for."""
+    architecture = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    path = PROJECT / "build" / "package" / f"fluentd-lifecycle-{architecture}-{runtime}.zip"
+    return {
+        "package": {"local_path": str(path)},
+        "architecture": architecture,
+        "runtime": runtime,
+    }
+
+
+def names_of(outputs: dict[str, Any]) -> Names:
+    """What the stack's outputs say everything is called."""
+    module = outputs["module"]
+    letters = module["dead_letter_queues"]
+    return Names(
+        group=outputs["autoscaling_group_name"],
+        service_id=module["cloud_map_service_id"],
+        buffer_queue_arn=module["queues"]["buffer"]["arn"],
+        buffer_dead_letter_queue_arn=letters["buffer"]["arn"],
+        buffer_alarm=module["alarm_names"]["buffer-dlq"],
+        dead_letter_queues={queue["name"]: queue["url"] for queue in letters.values()},
+        notification_queue_url=outputs["on_call"]["queue_url"],
+        buffer_function=module["function_names"]["buffer"],
+    )
+
+
+def line_count(delivery: Delivery) -> LineCount:
+    """The fleet's account of the lines, as the summary wants it."""
+    return LineCount(
+        delivery.sent, delivery.delivered, delivery.lost, delivery.duplicated, delivery.damaged
+    )
+
+
+def aggregator_history(history: History, clock: Clock) -> AggregatorHistory:
+    """What an aggregator wrote about itself, in seconds since the start."""
+    moments = history.moments
+    received = [moment.at for moment in moments if moment.event == "staged"]
+    ended = [moment.at for moment in moments if moment.event == "terminated"]
+    return AggregatorHistory(
+        points=tuple(
+            BufferPoint(clock.since_start(moment.at), moment.state.held_bytes) for moment in moments
+        ),
+        last_received_at=clock.since_start(received[-1]) if received else None,
+        ended_at=clock.since_start(ended[-1]) if ended else None,
+    )
+
+
+@contextmanager
+def _logs_in(path: Path) -> Iterator[None]:
+    """Warnings of the local cloud's threads go to a file, not across the live table."""
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
