@@ -48,6 +48,8 @@ class Metric(StrEnum):
     DRAIN_SECONDS = "DrainSeconds"
 
 
+# The code that logs is one call above the methods of PowertoolsTelemetry.
+_CALLER = 3
 _UNITS = {Metric.DRAIN_SECONDS: MetricUnit.Seconds}
 
 
@@ -86,17 +88,19 @@ class PowertoolsTelemetry:
 
     def info(self, event: LogEvent, **fields: object) -> None:
         """Log an event of the normal course."""
-        self._logger.info(str(event), extra=_printable(fields))
+        self._logger.info(str(event), extra=_printable(fields), stacklevel=_CALLER)
 
     def warning(self, event: LogEvent, **fields: object) -> None:
         """Log an event that somebody may have to explain later."""
-        self._logger.warning(str(event), extra=_printable(fields))
+        self._logger.warning(str(event), extra=_printable(fields), stacklevel=_CALLER)
 
     def error(
         self, event: LogEvent, exception: BaseException | None = None, /, **fields: object
     ) -> None:
         """Log an event that a person has to act on, with the traceback if there is one."""
-        self._logger.error(str(event), exc_info=exception, extra=_printable(fields))
+        self._logger.error(
+            str(event), exc_info=exception, extra=_printable(fields), stacklevel=_CALLER
+        )
 
     def measure(self, metric: Metric, value: float = 1) -> None:
         """Add one value of a metric."""

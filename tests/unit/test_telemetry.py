@@ -1,0 +1,232 @@
+"""Logs and metrics: the closed vocabulary that alarms, runbooks and the demo lean on."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifecycle.events import Transition
+from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = sorted(
+    path for folder in ("lifecycle", "handlers", "waiters") for path in (ROOT / folder).glob("*.py")
+)
+# A name that changes here changes alarms, dashboards and queries that users have saved: say so in
+# the changelog, and change the documentation with it.
+LOG_EVENTS = {
+    "buffer_verdict",
+    "check_failed",
+    "check_message_dead_lettered",
+    "check_message_enqueued",
+    "check_message_invalid",
+    "configuration_invalid",
+    "deregistration_requested",
+    "heartbeat_failed",
+    "instance_gone",
+    "lifecycle_action_already_ended",
+    "lifecycle_action_completed",
+    "lifecycle_action_expired",
+    "lifecycle_event_ignored",
+    "lifecycle_event_invalid",
+    "lifecycle_event_received",
+    "operation_failed",
+    "operation_pending",
+    "operation_requested_again",
+    "operation_succeeded",
+    "output_errors_rose",
+    "prometheus_failed",
+    "registration_requested",
+    "registration_withdrawn",
+    "still_registered",
+    "visibility_change_failed",
+}
+METRICS = {
+    "CheckMessageDeadLettered",
+    "DrainSeconds",
+    "LifecycleActionCompleted",
+    "LifecycleActionExpired",
+    "OutputErrors",
+}
+
+
+def members_used(enumeration: str, paths: list[Path]) -> set[str]:
+    """The members of an enumeration that code refers to, outside of its definition."""
+    return {
+        node.attr
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == enumeration
+    }
+
+
+class TestVocabulary:
+    def test_the_names_of_log_events_do_not_drift(self) -> None:
+        assert {str(event) for event in LogEvent} == LOG_EVENTS
+
+    def test_the_names_of_metrics_do_not_drift(self) -> None:
+        assert {str(metric) for metric in Metric} == METRICS
+
+    def test_every_log_event_is_logged_somewhere(self) -> None:
+        others = [path for path in PRODUCT if path.name != "telemetry.py"]
+        assert members_used("LogEvent", others) == {event.name for event in LogEvent}
+
+    def test_every_metric_is_measured_somewhere(self) -> None:
+        others = [path for path in PRODUCT if path.name != "telemetry.py"]
+        assert members_used("Metric", others) == {metric.name for metric in Metric}
+
+    def test_nothing_is_logged_past_the_vocabulary(self) -> None:
+        for path in PRODUCT:
+            if path.name == "telemetry.py":
+                continue
+            source = path.read_text()
+            for way in ("Logger(", "logging", "print(", "EphemeralMetrics", "add_metric"):
+                assert way not in source, f"{path.name} has a {way} of its own"
+
+    def test_every_metric_that_terraform_alarms_on_exists(self) -> None:
+        text = "".join(path.read_text() for path in sorted((ROOT / "terraform").glob("*.tf")))
+        alarmed_on = set(re.findall(r'metric_name\s*=\s*"(\w+)"', text))
+        of_aws = {"ApproximateNumberOfMessagesVisible", "Errors"}
+        assert "LifecycleActionExpired" in alarmed_on
+        assert alarmed_on - of_aws <= METRICS
+        assert 'metrics_namespace = "FluentdLifecycle"' in text
+
+    def test_every_log_event_that_a_document_quotes_exists(self) -> None:
+        pattern = r"""message\s*=\s*\\?["']([a-z_]+)\\?["']"""
+        pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+        quoted = {name for page in pages for name in re.findall(pattern, page.read_text())}
+        assert quoted <= LOG_EVENTS
+
+    def test_every_metric_is_documented(self) -> None:
+        text = (ROOT / "docs" / "operating.md").read_text()
+        assert {metric for metric in METRICS if f"`{metric}`" in text} == METRICS
+
+
+@pytest.fixture(autouse=True)
+def _environment(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "FluentdLifecycle")
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "INFO")
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    # Not `splitlines`: U+2028 ends no line of a log.
+    return [json.loads(line) for line in capsys.readouterr().out.split("\n") if line]
+
+
+class TestLines:
+    def test_a_line_is_one_json_object_with_the_event_as_its_message(
+        self, service: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        telemetry = PowertoolsTelemetry()
+        telemetry.info(
+            LogEvent.BUFFER_VERDICT,
+            instance_id="i-0123456789abcdef0",
+            transition=Transition.TERMINATING,
+            buffer_bytes=None,
+            next_check_seconds=15.5,
+        )
+        [line] = printed(capsys)
+        assert line["message"] == "buffer_verdict"
+        assert (line["level"], line["service"]) == ("INFO", service)
+        assert line["instance_id"] == "i-0123456789abcdef0"
+        assert line["transition"] == "terminating"
+        assert line["next_check_seconds"] == 15.5
+        assert "buffer_bytes" not in line  # what is None is left out
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", line["timestamp"])
+
+    def test_each_severity_has_its_level(self, capsys: pytest.CaptureFixture[str]) -> None:
+        telemetry = PowertoolsTelemetry()
+        telemetry.info(LogEvent.OPERATION_PENDING)
+        telemetry.warning(LogEvent.HEARTBEAT_FAILED)
+        telemetry.error(LogEvent.CHECK_FAILED)
+        assert [line["level"] for line in printed(capsys)] == ["INFO", "WARNING", "ERROR"]
+
+    def test_a_line_says_which_code_logged_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+        telemetry = PowertoolsTelemetry()
+        telemetry.info(LogEvent.OPERATION_PENDING)
+        telemetry.warning(LogEvent.HEARTBEAT_FAILED)
+        telemetry.error(LogEvent.CHECK_FAILED)
+        here = "test_a_line_says_which_code_logged_it"
+        assert [line["location"].split(":")[0] for line in printed(capsys)] == 3 * [here]
+
+    def test_an_error_carries_its_traceback_in_the_same_line(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        telemetry = PowertoolsTelemetry()
+        try:
+            {}["key"]
+        except KeyError as error:
+            telemetry.error(LogEvent.CHECK_FAILED, error, reason="odd")
+        [line] = printed(capsys)
+        assert line["exception_name"] == "KeyError"
+        assert "Traceback" in line["exception"]
+        assert line["reason"] == "odd"
+
+    def test_a_value_with_line_breaks_and_quotes_stays_in_its_line(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        telemetry = PowertoolsTelemetry()
+        odd = 'a\nb "c" \u2028 \x00 {"message": "lifecycle_action_completed"}'
+        telemetry.error(LogEvent.CHECK_MESSAGE_INVALID, reason=odd)
+        [line] = printed(capsys)
+        assert line["reason"] == odd
+        assert line["message"] == "check_message_invalid"
+
+    def test_fields_of_one_line_do_not_stick_to_the_next(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        telemetry = PowertoolsTelemetry()
+        telemetry.info(LogEvent.OPERATION_PENDING, operation_id="operation-1")
+        telemetry.info(LogEvent.OPERATION_PENDING)
+        assert "operation_id" not in printed(capsys)[1]
+
+
+class TestMetrics:
+    def test_metrics_are_printed_in_embedded_metric_format(
+        self, service: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        telemetry = PowertoolsTelemetry()
+        telemetry.measure(Metric.LIFECYCLE_ACTION_COMPLETED)
+        telemetry.measure(Metric.LIFECYCLE_ACTION_COMPLETED)
+        telemetry.measure(Metric.DRAIN_SECONDS, 412.5)
+        assert printed(capsys) == []
+        telemetry.flush()
+        [blob] = printed(capsys)
+        [directive] = blob["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == "FluentdLifecycle"
+        assert directive["Dimensions"] == [["service"]]
+        assert {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]} == {
+            "LifecycleActionCompleted": "Count",
+            "DrainSeconds": "Seconds",
+        }
+        assert blob["service"] == service
+        assert blob["LifecycleActionCompleted"] == [1.0, 1.0]
+        assert blob["DrainSeconds"] == [412.5]
+
+    def test_an_invocation_without_metrics_prints_nothing(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        telemetry = PowertoolsTelemetry()
+        telemetry.flush()
+        assert printed(capsys) == []
+
+    def test_an_invocation_does_not_report_the_metrics_of_the_one_before(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        telemetry = PowertoolsTelemetry()
+        telemetry.measure(Metric.LIFECYCLE_ACTION_EXPIRED)
+        telemetry.flush()
+        telemetry.flush()
+        assert len(printed(capsys)) == 1
+
+    def test_a_large_batch_loses_no_value(self, capsys: pytest.CaptureFixture[str]) -> None:
+        telemetry = PowertoolsTelemetry()
+        for _ in range(250):
+            telemetry.measure(Metric.CHECK_MESSAGE_DEAD_LETTERED)
+        telemetry.flush()
+        assert sum(len(blob["CheckMessageDeadLettered"]) for blob in printed(capsys)) == 250
