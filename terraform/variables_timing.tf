@@ -27,8 +27,8 @@ variable "timing" {
     - `settle_seconds`: how long forwarders may go on sending after deregistration, 0 to 3600. By
       default `dns_ttl_seconds` + `forwarder_refresh_seconds` + 3, rounded up to 5.
     - `forwarder_refresh_seconds`: `interval` of the forwarders' `sd_srv`, 1 to 3600.
-    - `poll_interval_seconds`, `poll_interval_max_seconds`: the shortest and the longest pause
-      between two looks at an instance, 1 to 43200.
+    - `poll_interval_seconds`: the shortest pause between two looks at an instance, 1 to 43200.
+    - `poll_interval_max_seconds`: the longest one, 1 to 43200.
     - `operation_poll_interval_seconds`: the pause between two looks at a Cloud Map operation, 1 to
       43200.
     - `operation_timeout_seconds`: how long Cloud Map may take to register or deregister before a

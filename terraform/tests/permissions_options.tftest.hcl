@@ -1,0 +1,143 @@
+# What the buffer waiter may do beside, as Prometheus, its credentials and the network ask for it.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name                   = "fluentd"
+  autoscaling_group_name = "aggregators"
+  cloud_map              = { service_id = "srv-existing", hosted_zone_id = "Z0123456789" }
+  prometheus             = { url = "http://prometheus:9090" }
+  alarms                 = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"] }
+  lambda                 = { package = { s3 = { bucket = "artefacts", key = "package.zip" } } }
+}
+
+run "managed_prometheus_is_queried_in_one_workspace" {
+  command = plan
+  variables {
+    prometheus = { url = "https://aps-workspaces.us-east-1.amazonaws.com/workspaces/ws-0a1b2c", auth = { type = "sigv4" } }
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : "${statement.Action[0]} ${statement.Resource}"
+      if statement.Sid == "QueryManagedPrometheus"
+    ] == ["aps:QueryMetrics arn:aws:aps:us-east-1:123456789012:workspace/ws-0a1b2c"]
+    error_message = "The workspace is the one in the URL, in the region of the URL."
+  }
+}
+
+run "secret_is_read_and_decrypted_through_secrets_manager" {
+  command = plan
+  variables {
+    prometheus = {
+      url = "http://prometheus:9090"
+      auth = {
+        type        = "basic"
+        secret_arn  = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:reader-AbCdEf"
+        kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/0123"
+      }
+    }
+  }
+
+  assert {
+    condition = jsonencode([
+      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : statement
+      if strcontains(statement.Sid, "Credentials")
+      ]) == jsonencode([
+      {
+        Sid      = "ReadPrometheusCredentials"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:GetSecretValue"]
+        Resource = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:reader-AbCdEf"
+      },
+      {
+        Sid       = "DecryptPrometheusCredentials"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = "arn:aws:kms:eu-west-1:123456789012:key/0123"
+        Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.eu-west-1.amazonaws.com" } }
+      },
+    ])
+    error_message = "The secret, and its key by way of Secrets Manager, and nothing else: ${aws_iam_role_policy.function["buffer"].policy}"
+  }
+}
+
+run "parameter_is_read_and_decrypted_through_ssm" {
+  command = plan
+  variables {
+    prometheus = {
+      url = "http://prometheus:9090"
+      auth = {
+        type              = "bearer"
+        ssm_parameter_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/prometheus/token"
+        kms_key_arn       = "arn:aws:kms:eu-west-1:123456789012:key/0123"
+      }
+    }
+  }
+
+  assert {
+    condition = jsonencode([
+      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : [statement.Action, statement.Resource, try(statement.Condition, null)]
+      if strcontains(statement.Sid, "Credentials")
+      ]) == jsonencode([
+      [["ssm:GetParameter"], "arn:aws:ssm:eu-west-1:123456789012:parameter/prometheus/token", null],
+      [["kms:Decrypt"], "arn:aws:kms:eu-west-1:123456789012:key/0123", { StringEquals = { "kms:ViaService" = "ssm.eu-west-1.amazonaws.com" } }],
+    ])
+    error_message = "The parameter, and its key by way of SSM, and nothing else: ${aws_iam_role_policy.function["buffer"].policy}"
+  }
+}
+
+run "identifying_by_address_lets_the_buffer_waiter_ask_ec2" {
+  command = plan
+  variables {
+    prometheus = { url = "http://prometheus:9090", identify_by = "private_ip_address" }
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.function["buffer"].policy, "ec2:DescribeInstances")
+    error_message = "Without ec2:DescribeInstances the waiter cannot know the address."
+  }
+}
+
+run "network_interfaces_are_for_lambda_not_for_the_code" {
+  command = plan
+  variables {
+    network = { subnet_ids = ["subnet-0a", "subnet-0b"], security_group_ids = ["sg-0a"] }
+  }
+
+  assert {
+    condition = alltrue([
+      for key, function in aws_lambda_function.this : length(function.vpc_config) == (key == "buffer" ? 1 : 0)
+    ])
+    error_message = "Only the function that asks Prometheus belongs into the VPC."
+  }
+  assert {
+    condition     = aws_lambda_function.this["buffer"].vpc_config[0].subnet_ids == toset(["subnet-0a", "subnet-0b"]) && aws_lambda_function.this["buffer"].vpc_config[0].security_group_ids == toset(["sg-0a"])
+    error_message = "The function must run in the given subnets with the given security groups."
+  }
+  assert {
+    condition = jsonencode([
+      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : statement if statement.Effect == "Deny"
+      ]) == jsonencode([{
+        Sid    = "RefuseNetworkInterfacesToCode"
+        Effect = "Deny"
+        Action = [
+          "ec2:CreateNetworkInterface",
+          "ec2:DeleteNetworkInterface",
+          "ec2:AssignPrivateIpAddresses",
+          "ec2:UnassignPrivateIpAddresses",
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSubnets",
+        ]
+        Resource  = "*"
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-buffer-waiter" } }
+    }])
+    error_message = "What Lambda needs to place the function must be refused to the function."
+  }
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.function["lifecycle"].policy, "NetworkInterface") && !strcontains(aws_iam_role_policy.function["operation"].policy, "NetworkInterface")
+    error_message = "Functions outside the VPC need no network interfaces."
+  }
+}

@@ -1,0 +1,173 @@
+# The limits that AWS sets to the budget: deliveries of SQS, 100 heartbeats, 48 hours. As in
+# timing_budget.tftest.hcl, each `*_at_its_limit` run just fits and the next one just does not.
+
+variables {
+  name                   = "fluentd"
+  autoscaling_group_name = "aggregators"
+  cloud_map              = { service_id = "srv-existing" } # TTL 10
+  prometheus             = { url = "http://prometheus:9090", scrape_interval_seconds = 15, request_timeout_seconds = 6 }
+  alarms                 = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"] }
+  lambda = {
+    operation_waiter_timeout_seconds = 20
+    buffer_waiter_timeout_seconds    = 20
+  }
+  timing = {
+    drain_timeout_seconds               = 1000
+    empty_for_seconds                   = 45
+    settle_seconds                      = 73
+    forwarder_refresh_seconds           = 60
+    poll_interval_seconds               = 10
+    poll_interval_max_seconds           = 120
+    operation_poll_interval_seconds     = 5
+    operation_timeout_seconds           = 500
+    launch_heartbeat_timeout_seconds    = 121
+    terminate_heartbeat_timeout_seconds = 121
+    max_receive_count                   = 100
+    visibility_timeout_seconds          = 120
+  }
+}
+
+run "computed_deliveries_at_their_limit" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = merge(var.timing, {
+      max_receive_count                   = null
+      operation_timeout_seconds           = 4950 # 990 polls of 5 s, and 10
+      drain_timeout_seconds               = 9900 # 990 polls of 10 s, and 10
+      launch_heartbeat_timeout_seconds    = 7200
+      terminate_heartbeat_timeout_seconds = 7200
+    })
+  }
+
+  assert {
+    condition     = local.budget.operation.max_receive_count == 1000 && local.budget.buffer.max_receive_count == 1000
+    error_message = "Both queues were to be at SQS's limit."
+  }
+}
+
+run "computed_operation_deliveries_must_not_exceed_sqs" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = merge(var.timing, {
+      max_receive_count                   = null
+      operation_timeout_seconds           = 4951
+      drain_timeout_seconds               = 9900
+      launch_heartbeat_timeout_seconds    = 7200
+      terminate_heartbeat_timeout_seconds = 7200
+    })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "computed_buffer_deliveries_must_not_exceed_sqs" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = merge(var.timing, {
+      max_receive_count                   = null
+      operation_timeout_seconds           = 4950
+      drain_timeout_seconds               = 9901
+      launch_heartbeat_timeout_seconds    = 7200
+      terminate_heartbeat_timeout_seconds = 7200
+    })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "termination_of_100_heartbeats_at_its_limit" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    # 500 + 11479 + 121 = 100 x 121
+    timing = merge(var.timing, { poll_interval_seconds = 12, max_receive_count = 1000, drain_timeout_seconds = 11479 })
+  }
+}
+
+run "drain_and_response_must_fit_into_100_heartbeats" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = merge(var.timing, { poll_interval_seconds = 12, max_receive_count = 1000, drain_timeout_seconds = 11480 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "termination_of_48_hours_at_its_limit" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    # 500 + 165100 + 7200 = 172800
+    timing = merge(var.timing, {
+      poll_interval_seconds               = 166
+      poll_interval_max_seconds           = 166
+      launch_heartbeat_timeout_seconds    = 7200
+      terminate_heartbeat_timeout_seconds = 7200
+      max_receive_count                   = 1000
+      drain_timeout_seconds               = 165100
+    })
+  }
+}
+
+run "drain_and_response_must_fit_into_48_hours" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = merge(var.timing, {
+      poll_interval_seconds               = 166
+      poll_interval_max_seconds           = 166
+      launch_heartbeat_timeout_seconds    = 7200
+      terminate_heartbeat_timeout_seconds = 7200
+      max_receive_count                   = 1000
+      drain_timeout_seconds               = 165101
+    })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "launch_of_100_heartbeats_at_its_limit" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    # 11979 + 121 = 100 x 121
+    timing = merge(var.timing, {
+      operation_poll_interval_seconds     = 12
+      operation_timeout_seconds           = 11979
+      terminate_heartbeat_timeout_seconds = 7200
+      max_receive_count                   = 1000
+    })
+  }
+}
+
+run "registration_must_fit_into_100_heartbeats" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = merge(var.timing, {
+      operation_poll_interval_seconds     = 12
+      operation_timeout_seconds           = 11980
+      terminate_heartbeat_timeout_seconds = 7200
+      max_receive_count                   = 1000
+    })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
