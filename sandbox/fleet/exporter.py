@@ -10,7 +10,7 @@ from enum import Enum
 from sandbox.fleet.http_service import HttpService
 from sandbox.fleet.sampling import MonitorTimer
 
-HANG_LIMIT_SECONDS = 600.0
+HANG_LIMIT_SECONDS = 120.0
 
 
 class ExporterMode(Enum):

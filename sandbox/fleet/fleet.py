@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
+from sandbox.background import Background
 from sandbox.fleet.accounting import DeliveredLines, Delivery
 from sandbox.fleet.aggregator import AggregatorSettings
 from sandbox.fleet.backoff import BackoffPolicy
@@ -22,11 +24,11 @@ from sandbox.fleet.history import BufferState, History
 from sandbox.fleet.host import AggregatorCommand, AggregatorHost, simulated_aggregator
 from sandbox.fleet.instances import Instance, group_instances
 from sandbox.fleet.load import DnsProcess, ForwardersProcess, ForwardersProcessSettings
-from sandbox.fleet.supervisor import Supervisor
+from sandbox.fleet.supervisor import POLL_SECONDS, Supervisor
 from sandbox.processes import Processes, clean_environment
 
 PROJECT = Path(__file__).parents[2]
-POLL_SECONDS = 0.25
+WAIT_SECONDS = 0.25
 
 
 class NotFinishedError(Exception):
@@ -98,8 +100,13 @@ class Fleet:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_exception: object) -> None:
-        self._stack.close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
 
     # The load
 
@@ -211,8 +218,7 @@ class Fleet:
             self._processes,
             self._environment,
         )
-        self._supervisor.start()
-        stack.callback(self._supervisor.stop)
+        stack.enter_context(Background("supervisor", self._supervisor.converge, POLL_SECONDS))
         self._forwarders = ForwardersProcess(
             ForwardersProcessSettings(
                 service=settings.service,
@@ -247,4 +253,4 @@ class Fleet:
         while not done():
             if time.monotonic() > deadline:
                 raise NotFinishedError(f"{otherwise}, after {seconds:.0f} s")
-            time.sleep(POLL_SECONDS)
+            time.sleep(WAIT_SECONDS)

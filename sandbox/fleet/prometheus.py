@@ -11,6 +11,7 @@ import urllib.parse
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from sandbox.fleet.http_service import request
@@ -104,8 +105,13 @@ class Prometheus:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_exception: object) -> None:
-        self._stack.close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
 
     def start(self) -> None:
         """Start it, if it does not run, and wait until it answers."""

@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from sandbox.fleet.destination import DestinationMode
 from sandbox.fleet.exporter import ExporterMode
 from sandbox.fleet.host import AggregatorHost
@@ -43,26 +45,13 @@ class Supervisor:
         self._gone: set[str] = set()
         self._boot_at: dict[str, float] = {}
         self._destination: tuple[DestinationMode, float] = (DestinationMode.OK, 0.0)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
-
-    def start(self) -> None:
-        """Supervise from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Supervise no more. The aggregators are not told: whoever gave them room ends them."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def converge(self) -> None:
-        """Ask EC2 once, and make the processes agree with its answer."""
+        """Ask EC2 once, and make the processes agree with its answer; a few times a second."""
         try:
             instances = self._instances()
-        except Exception:
-            # Whatever the emulator's trouble is, not knowing must not kill an aggregator.
-            logger.exception("EC2 cannot be asked: nothing changes")
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("EC2 cannot be asked, nothing changes: %s", error)
             return
         with self._lock:
             # First the dead: a new instance may have the address of one that is gone.
@@ -129,7 +118,3 @@ class Supervisor:
         if name in self._hosts:
             self._hosts[name].terminate()
         logger.info("%s is %s", name, instance.state)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(POLL_SECONDS):
-            self.converge()

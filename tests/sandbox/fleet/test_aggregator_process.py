@@ -53,15 +53,15 @@ class Site:
         lines = DeliveredLines(self.s3, self.settings.bucket)
         return lines.compare(lambda: {"forwarder-01": sent})
 
-    def gauge(self, name: str, plugin_id: str = "out_s3") -> float | None:
-        """The value on the exporter, None if there is no sample."""
+    def gauges(self, plugin_id: str = "out_s3") -> dict[str, float]:
+        """The values of one scrape: none before the first tick of the monitor."""
         url = f"http://{self.settings.address}:{self.settings.exporter_port}/metrics"
-        found = re.search(
-            rf'^fluentd_output_status_{name}\{{.*plugin_id="{plugin_id}".*\}} (\S+)$',
-            request("GET", url, timeout=2),
+        found = re.findall(
+            rf'^fluentd_output_status_(\w+)\{{.*plugin_id="{plugin_id}".*\}} (\S+)$',
+            request("GET", url),
             re.MULTILINE,
         )
-        return float(found[1]) if found else None
+        return {name: float(value) for name, value in found}
 
     def held_lines(self) -> int | None:
         state = self.host.history.latest()
@@ -109,24 +109,26 @@ def test_lines_that_were_acknowledged_are_in_s3_after_sigusr1(site: Site) -> Non
 
 def test_metrics_follow_the_buffer_and_the_heartbeat_moves(site: Site) -> None:
     site.send(100)
-    wait_until(lambda: site.gauge("buffer_total_bytes") == len(entries(100)))
-    assert site.gauge("buffer_stage_length") == 1
-    assert site.gauge("emit_records") == 100
+    wait_until(lambda: site.gauges().get("buffer_total_bytes") == len(entries(100)))
+    assert site.gauges()["buffer_stage_length"] == 1
+    assert site.gauges()["emit_records"] == 100
 
-    before = site.gauge("emit_records", "out_heartbeat") or 0.0
-    wait_until(lambda: (site.gauge("emit_records", "out_heartbeat") or 0.0) > before)
+    before = site.gauges("out_heartbeat")["emit_records"]
+    wait_until(lambda: site.gauges("out_heartbeat")["emit_records"] > before)
 
 
 def test_a_chunk_in_flight_is_held_though_both_lengths_are_zero(site: Site) -> None:
     site.send(100)
+    wait_until(lambda: site.gauges().get("buffer_stage_length") == 1)
     site.host.destination(DestinationMode.SLOW, delay_seconds=3.0)
     site.host.signal(signal.SIGUSR1)
-    wait_until(lambda: site.gauge("buffer_stage_length") == 0)
+    wait_until(lambda: site.gauges()["buffer_stage_length"] == 0)
 
-    assert site.gauge("buffer_queue_length") == 0
-    assert site.gauge("buffer_total_bytes") == len(entries(100))
     assert site.host.history.empty_for_good_at() is None
-    wait_until(lambda: site.gauge("buffer_total_bytes") == 0)
+    gauges = site.gauges()
+    assert gauges["buffer_queue_length"] == 0
+    assert gauges["buffer_total_bytes"] == gauges["buffer_queue_byte_size"] == len(entries(100))
+    wait_until(lambda: site.gauges()["buffer_total_bytes"] == 0)
     assert site.delivered(sent=100).is_complete
 
 
@@ -134,7 +136,7 @@ def test_while_s3_refuses_everything_is_kept_and_afterwards_delivered(site: Site
     site.host.destination(DestinationMode.REFUSING)
     site.send(100)
     site.host.signal(signal.SIGUSR1)
-    wait_until(lambda: (site.gauge("num_errors") or 0) >= 2)
+    wait_until(lambda: site.gauges().get("num_errors", 0) >= 2)
     assert site.held_lines() == 100
     assert site.delivered(sent=100).lost == 100
 
@@ -172,10 +174,10 @@ def test_an_exporter_that_died_comes_back(site: Site) -> None:
     site.send(1)
     site.host.exporter(ExporterMode.DEAD)
     with pytest.raises(OSError, match="Connection refused"):
-        site.gauge("up")
+        site.gauges()
 
     site.host.exporter(ExporterMode.OK)
-    wait_until(lambda: site.gauge("emit_records") == 1)
+    wait_until(lambda: site.gauges().get("emit_records") == 1)
 
 
 def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:

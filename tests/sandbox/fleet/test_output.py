@@ -123,7 +123,7 @@ def test_sigusr1_flushes_at_once_when_there_is_no_back_off(
     output.emit(batch(2))
     output.flush()
 
-    wait_until(lambda: output.buffer.state().held_bytes == 0, seconds=1.0)
+    wait_until(lambda: output.buffer.state().held_bytes == 0, seconds=5.0)
     output.stop()
 
 

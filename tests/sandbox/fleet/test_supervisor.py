@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from sandbox.fleet.destination import DestinationMode
 from sandbox.fleet.exporter import ExporterMode
@@ -109,7 +110,7 @@ def test_a_failed_question_or_a_missing_instance_kills_nothing(ec2: Ec2) -> None
     supervisor = ec2.supervisor()
     ec2.instances = [instance(1)]
     supervisor.converge()
-    ec2.failure = ConnectionError("the emulator is busy")
+    ec2.failure = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
     supervisor.converge()
     ec2.failure, ec2.instances = None, []
     supervisor.converge()
