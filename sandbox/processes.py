@@ -54,10 +54,15 @@ class Process:
                 raise self.failure(f"was not ready after {seconds:.0f} s")
             time.sleep(POLL_SECONDS)
 
-    def first_line(self, *, seconds: float) -> str:
-        """The first line it writes, once it has written it."""
-        self.wait_until(lambda: "\n" in self.log.read_text(errors="replace"), seconds=seconds)
-        return self.log.read_text(errors="replace").splitlines()[0]
+    def line(self, beginning: str, *, seconds: float) -> str:
+        """The first line it writes that begins like this, once it has written it."""
+
+        def found() -> list[str]:
+            lines = self.log.read_text(errors="replace").splitlines(keepends=True)
+            return [one for one in lines if one.startswith(beginning) and one.endswith("\n")]
+
+        self.wait_until(lambda: bool(found()), seconds=seconds)
+        return found()[0].rstrip("\n")
 
     def failure(self, what: str) -> ProcessFailedError:
         """An error that says what happened and where to look."""

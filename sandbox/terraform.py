@@ -126,7 +126,7 @@ class Terraform:
             **clean_environment(),
             **(environment or {}),
             "TF_DATA_DIR": str(self._work / "data"),
-            "TF_CLI_CONFIG_FILE": str(self._write_settings()),
+            **self._settings(),
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
@@ -165,7 +165,7 @@ class Terraform:
             check=False,
         )
         if finished.returncode not in allowed:
-            raise TerraformError(f"terraform {arguments[0]} failed:\n{finished.stdout}")
+            raise TerraformError(f"terraform {arguments[0]} failed:\n{self._kept(finished.stdout)}")
         return Result(finished.returncode, finished.stdout)
 
     @property
@@ -177,17 +177,23 @@ class Terraform:
         written.write_text(json.dumps(variables, indent=2))
         return ["-no-color", "-lock=false", f"-var-file={written}", *self._state]
 
-    def _write_settings(self) -> Path:
-        """A CLI configuration of our own: a person's own one must not change a run."""
+    def _kept(self, output: str) -> str:
+        """The part of a failed run's output that says why; all of it is kept in a file."""
+        everything = self._work / "failed.log"
+        everything.write_text(output)
+        start = output.find("Error:")
+        return f"{output[max(start, 0) :]}\n(everything it wrote is in {everything})"
+
+    def _settings(self) -> dict[str, str]:
+        """What sends Terraform to the mirror; without one, a person's own settings hold."""
         mirror = find_mirror()
-        settings = self._work / "terraform.rc"
+        own = os.environ.get("TF_CLI_CONFIG_FILE", "")
         if mirror is None:
-            settings.write_text("# No mirror here: the provider comes from the registry.\n")
-        else:
-            path = json.dumps(str(mirror))
-            method = f"filesystem_mirror {{\n    path = {path}\n  }}"
-            settings.write_text(f"provider_installation {{\n  {method}\n}}\n")
-        return settings
+            return {"TF_CLI_CONFIG_FILE": own} if Path(own).is_file() else {}
+        method = f"filesystem_mirror {{\n    path = {json.dumps(str(mirror))}\n  }}"
+        settings = self._work / "terraform.rc"
+        settings.write_text(f"provider_installation {{\n  {method}\n}}\n")
+        return {"TF_CLI_CONFIG_FILE": str(settings)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

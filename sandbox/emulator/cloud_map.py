@@ -90,6 +90,13 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
             raise errors.service_not_found(service_id)
         return service
 
+    def shorten_zone_ids(self) -> None:
+        """Let namespaces name their zones by the bare id."""
+        for namespace in self.namespaces.values():
+            properties = namespace.dns_properties
+            if "HostedZoneId" in properties:
+                properties["HostedZoneId"] = properties["HostedZoneId"].rsplit("/", 1)[-1]
+
     def require_free_name(self, namespace_id: str | None, name: str) -> None:
         """Refuse a service in an unknown namespace, or one that is there already."""
         if namespace_id not in self.namespaces:

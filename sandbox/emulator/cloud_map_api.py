@@ -27,6 +27,12 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
             raise TypeError("the emulator's Cloud Map backend is not installed")
         return backend
 
+    def create_private_dns_namespace(self) -> str:
+        """CreatePrivateDnsNamespace."""
+        created = super().create_private_dns_namespace()
+        self.slow_backend.shorten_zone_ids()
+        return created
+
     def create_service(self) -> str:
         """CreateService; the namespace may be named inside the DNS configuration."""
         parameters = json.loads(self.body)

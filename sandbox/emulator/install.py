@@ -10,9 +10,11 @@ from unittest.mock import patch
 
 import moto.autoscaling.models as autoscaling_models
 import moto.core.errors as moto_errors
+import moto.route53.models as route53_models
 from moto.autoscaling.models import autoscaling_backends
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
+from moto.moto_api._internal import mock_random
 from moto.servicediscovery.models import servicediscovery_backends
 
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
@@ -38,6 +40,11 @@ class InjectedError(ServiceException):
     """An error that the faults ask for."""
 
 
+def new_zone_id(**_: object) -> str:
+    """The id of a hosted zone as Route 53 makes them: moto's do not begin with Z."""
+    return f"Z{mock_random.get_random_string(length=19).upper()}"
+
+
 def let_in(_response: BaseResponse, _action: str) -> None:
     """The gate that is always open."""
 
@@ -54,6 +61,7 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
             (servicediscovery_backends, "backend", map_backend),
             (autoscaling_models, "FakeAutoScalingGroup", WaitingGroup),
             (BaseResponse, "call_action", _in_turn(world, gate)),
+            (route53_models, "create_route53_zone_id", new_zone_id),
             # moto warns of errors that are in no service's model, such as Throttling.
             (moto_errors, "warn", lambda *_, **__: None),
         ):

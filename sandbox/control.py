@@ -1,0 +1,59 @@
+"""A client of the emulator's control API; `sandbox.emulator.control` says what its routes do."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+SECONDS = 30.0
+
+
+class EmulatorControl:
+    """Asks the emulator what AWS would not tell, and sets its faults."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._journal: list[dict[str, Any]] = []
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Everything that happened so far; only what is new is fetched."""
+        answer = self._ask(f"journal?after={len(self._journal)}")
+        self._journal = [*self._journal, *answer["entries"]]
+        return list(self._journal)
+
+    def events(self, after: int) -> list[dict[str, Any]]:
+        """The lifecycle events from number `after` on."""
+        events: list[dict[str, Any]] = self._ask(f"events?after={after}")["events"]
+        return events
+
+    def faults(self) -> dict[str, Any]:
+        """The present faults."""
+        return self._ask("faults")
+
+    def set_faults(self, **settings: object) -> None:
+        """Set faults: `operation_seconds`, `proceed_seconds`, `operation_failures`, ..."""
+        self._ask("faults", settings)
+
+    def clear_faults(self) -> None:
+        """Back to a healthy day."""
+        self._ask("faults/clear", {})
+
+    def tick(self) -> None:
+        """Apply what is due now."""
+        self._ask("tick", {})
+
+    def retain_on_abandon(self, autoscaling_group_name: str) -> None:
+        """Give a group the instance lifecycle policy that keeps abandoned instances."""
+        wanted = {
+            "autoscaling_group_name": autoscaling_group_name,
+            "terminate_hook_abandon": "retain",
+        }
+        self._ask("retention", wanted)
+
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self._address}/_sandbox/{path}", data=data)  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - loopback
+            received: dict[str, Any] = json.loads(answer.read())
+            return received

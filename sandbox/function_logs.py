@@ -1,0 +1,80 @@
+"""The functions' log lines, as CloudWatch Logs holds them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+OVERLAP_MILLISECONDS = 10_000
+
+
+Line = tuple[str, int, str]
+"""Stream, time in milliseconds, text: MiniStack gives lines of functions no id of their own."""
+
+
+@dataclass
+class _Followed:
+    """What is known of one log group."""
+
+    seen: set[tuple[Line, int]] = field(default_factory=set)
+    lines: list[tuple[float, str]] = field(default_factory=list)
+    newest: int = 0
+
+    def add(self, line: Line, occurrence: int) -> None:
+        """Keep a line unless this occurrence of it is known."""
+        if (line, occurrence) in self.seen:
+            return
+        self.seen.add((line, occurrence))
+        _, timestamp, text = line
+        self.newest = max(self.newest, timestamp)
+        self.lines.append((timestamp / 1000, text))
+
+
+class FunctionLogs:
+    """Follows the log groups it is asked about; every call fetches only what is new."""
+
+    def __init__(self, logs: CloudWatchLogsClient) -> None:
+        self._logs = logs
+        self._groups: dict[str, _Followed] = {}
+        self._lock = threading.Lock()
+
+    def lines(self, function_name: str) -> list[tuple[float, str]]:
+        """Everything the function wrote so far, with the time in epoch seconds."""
+        with self._lock:
+            followed = self._groups.setdefault(function_name, _Followed())
+            self._follow(function_name, followed)
+            return list(followed.lines)
+
+    def records(self, function_name: str) -> list[dict[str, Any]]:
+        """Those of the lines that are JSON objects."""
+        return [record for _, text in self.lines(function_name) if (record := _parsed(text))]
+
+    def _follow(self, function_name: str, followed: _Followed) -> None:
+        # Lines may arrive out of order: look a little further back than the newest one.
+        start = max(0, followed.newest - OVERLAP_MILLISECONDS)
+        pages = self._logs.get_paginator("filter_log_events")
+        again: Counter[Line] = Counter()
+        try:
+            for page in pages.paginate(
+                logGroupName=f"/aws/lambda/{function_name}", startTime=start
+            ):
+                for event in page["events"]:
+                    line = (event["logStreamName"], event["timestamp"], event["message"])
+                    again[line] += 1
+                    followed.add(line, again[line])
+        except self._logs.exceptions.ResourceNotFoundException:
+            return
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None

@@ -1,0 +1,41 @@
+# What a user of the module already has, made on the local cloud: a network, a namespace that
+# forwarders ask, a group of aggregators, a bucket for their logs, somebody who is told of alarms.
+# The module under test is attached to it exactly as its README says.
+
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.60"
+    }
+  }
+}
+
+# Endpoints, region and credentials come from the environment.
+provider "aws" {
+  skip_credentials_validation = true
+  skip_requesting_account_id  = true
+  skip_metadata_api_check     = true
+  # One emulator listens on one port: no host name for each bucket.
+  s3_use_path_style = true
+}
+
+module "lifecycle" {
+  source = "../../terraform"
+
+  name                   = var.name
+  autoscaling_group_name = aws_autoscaling_group.aggregators.name
+  cloud_map = {
+    namespace_id    = aws_service_discovery_private_dns_namespace.logs.id
+    namespace_name  = aws_service_discovery_private_dns_namespace.logs.name
+    hosted_zone_id  = aws_service_discovery_private_dns_namespace.logs.hosted_zone
+    dns_ttl_seconds = var.dns_ttl_seconds
+    force_destroy   = true
+  }
+  prometheus = var.prometheus
+  timing     = var.timing
+  lambda     = var.lambda
+  alarms     = { actions = [aws_sns_topic.on_call.arn], ok_actions = [aws_sns_topic.on_call.arn] }
+}

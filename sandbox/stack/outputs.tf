@@ -1,0 +1,21 @@
+output "autoscaling_group_name" {
+  value = aws_autoscaling_group.aggregators.name
+}
+
+output "bucket" {
+  value = aws_s3_bucket.logs.bucket
+}
+
+output "namespace" {
+  value = aws_service_discovery_private_dns_namespace.logs.name
+}
+
+output "on_call" {
+  description = "Where alarms end up."
+  value       = { topic_arn = aws_sns_topic.on_call.arn, queue_url = aws_sqs_queue.on_call.url }
+}
+
+output "module" {
+  description = "Everything the module says about itself."
+  value       = module.lifecycle
+}

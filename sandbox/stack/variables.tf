@@ -1,0 +1,47 @@
+# The defaults are those of a compressed day: what takes minutes on AWS takes seconds here.
+
+variable "name" {
+  type        = string
+  default     = "fluentd"
+  description = "Prefix of everything, the module's included."
+}
+
+variable "subnet_cidr_block" {
+  type        = string
+  description = "The cloud's own network inside 127.0.0.0/8."
+}
+
+variable "namespace" {
+  type        = string
+  default     = "logs.internal"
+  description = "The domain that forwarders look in."
+}
+
+variable "dns_ttl_seconds" {
+  type        = number
+  default     = 1
+  description = "TTL of the aggregators' records."
+}
+
+variable "max_size" {
+  type        = number
+  default     = 20
+  description = "The most instances the group can have."
+}
+
+variable "prometheus" {
+  type        = any
+  description = "The module's `prometheus`; `url` at least."
+}
+
+variable "timing" {
+  type        = any
+  default     = {}
+  description = "The module's `timing`."
+}
+
+variable "lambda" {
+  type        = any
+  default     = {}
+  description = "The module's `lambda`; `package.local_path`, `architecture` and `runtime` at least."
+}
