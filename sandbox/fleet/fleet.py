@@ -74,7 +74,7 @@ class Fleet:
         command: AggregatorCommand = simulated_aggregator,
     ) -> None:
         self._settings = settings
-        self._directory = directory
+        self._directory = directory.resolve()
         self._environment = {
             **clean_environment(),
             "PYTHONPATH": str(PROJECT),
@@ -88,7 +88,7 @@ class Fleet:
             settings.boot_seconds,
         )
         self._delivered = DeliveredLines(client("s3"), settings.bucket)
-        self._processes = Processes(directory / "logs")
+        self._processes = Processes(self._directory / "logs")
         self._stack = ExitStack()
         self._forwarders: ForwardersProcess | None = None
 

@@ -20,7 +20,11 @@ CONTROL_SECONDS = 15.0
 POLL_SECONDS = 0.1
 
 AggregatorCommand = Callable[[AggregatorSettings], Sequence[str]]
-"""Settings to the command that runs an aggregator: where a real Fluentd can take over."""
+"""Settings to the command that runs an aggregator.
+
+This is where a real Fluentd can take over: forwarders speak its protocol, and its chunk files have
+its names and places. What it cannot do is write the history and take the faults.
+"""
 
 logger = logging.getLogger(__name__)
 

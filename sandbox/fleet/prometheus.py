@@ -82,8 +82,8 @@ class Prometheus:
             )
         self._program = program
         self._settings = settings
-        self._directory = directory
-        self._processes = Processes(directory / "logs")
+        self._directory = directory.resolve()
+        self._processes = Processes(self._directory / "logs")
         self._starts = 0
         self._port = free_port()
         self._process: Process | None = None

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Instances have addresses of their own in 127.0.0.0/8.
-pytestmark = pytest.mark.allow_hosts(["127.0.0.0/8"])
-
 
 @dataclass
 class Site:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
     from pathlib import Path
 
-pytestmark = pytest.mark.allow_hosts(["127.0.0.0/8"])
-
 GROUP = "aggregators"
 
 
