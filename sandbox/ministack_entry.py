@@ -5,11 +5,14 @@ would have to be known to Terraform, to every function and to every helper, for 
 leave loopback; so each request is marked as the proxy of a real installation would mark it.
 """
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 from ministack import app as ministack  # type: ignore[import-not-found] # in its own environment
 
 MARK = (b"x-forwarded-proto", b"https")
+MOVES = Path(__file__).with_name("ministack_moves.py")
 served = ministack.app
 
 
@@ -22,4 +25,6 @@ async def behind_proxy(scope: dict[str, Any], receive: Any, send: Any) -> None: 
 
 if __name__ == "__main__":
     ministack.app = behind_proxy
+    # By path: nothing else of this folder may be found by MiniStack or its functions.
+    runpy.run_path(str(MOVES))["register"]()
     ministack.main()
