@@ -33,9 +33,10 @@ def test_an_append_that_fails_midway_leaves_no_trace(
     with pytest.raises(OSError, match="No space left"):
         buffer.append(entries(2), 2)
     monkeypatch.undo()
-    buffer.append(entries(1, first=4), 1)
-
     [path] = kit.files()
+    assert path.read_bytes() == entries(3)
+
+    buffer.append(entries(1, first=4), 1)
     assert path.read_bytes() == entries(4)
     assert buffer.state().lines == 4
 
