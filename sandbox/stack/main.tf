@@ -36,6 +36,6 @@ module "lifecycle" {
   }
   prometheus = var.prometheus
   timing     = var.timing
-  lambda     = var.lambda
+  lambda     = local.lambda
   alarms     = { actions = [aws_sns_topic.on_call.arn], ok_actions = [aws_sns_topic.on_call.arn] }
 }
