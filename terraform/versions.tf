@@ -1,6 +1,6 @@
-# What the module needs. 1.9 is the first Terraform whose validations may look at other inputs; 5.60
-# is the oldest provider this was checked to parse with every argument used here. The module
-# configures no provider: region, account and default tags are the caller's.
+# What the module needs. 1.9 is the first Terraform whose validations may look at other inputs; the
+# tests and the local cloud run with provider 5.100. The module configures no provider: region,
+# account and default tags are the caller's.
 
 terraform {
   required_version = ">= 1.9"

@@ -2,6 +2,44 @@
 
 mock_provider "aws" {
   source = "./tests/mocks"
+
+  # Every queue and function its own ARN, lest one pass for another.
+  override_resource {
+    target = aws_sqs_queue.stage["operation"]
+    values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-operation" }
+  }
+  override_resource {
+    target = aws_sqs_queue.stage["buffer"]
+    values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer" }
+  }
+  override_resource {
+    target = aws_sqs_queue.dead_letter["operation"]
+    values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-operation-dlq" }
+  }
+  override_resource {
+    target = aws_sqs_queue.dead_letter["buffer"]
+    values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer-dlq" }
+  }
+  override_resource {
+    target = aws_sqs_queue.dead_letter["lifecycle"]
+    values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-lifecycle-dlq" }
+  }
+  override_resource {
+    target = aws_sqs_queue.dead_letter["event"]
+    values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-event-dlq" }
+  }
+  override_resource {
+    target = aws_lambda_function.this["lifecycle"]
+    values = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-lifecycle" }
+  }
+  override_resource {
+    target = aws_lambda_function.this["operation"]
+    values = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-operation-waiter" }
+  }
+  override_resource {
+    target = aws_lambda_function.this["buffer"]
+    values = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-buffer-waiter" }
+  }
 }
 
 variables {
@@ -56,7 +94,7 @@ run "undelivered_events_are_kept" {
   command = apply
 
   assert {
-    condition     = aws_cloudwatch_event_target.lifecycle.dead_letter_config[0].arn == aws_sqs_queue.dead_letter["event"].arn
+    condition     = aws_cloudwatch_event_target.lifecycle.dead_letter_config[0].arn == "arn:aws:sqs:eu-west-1:123456789012:fluentd-event-dlq"
     error_message = "Without a dead-letter queue on the target, EventBridge drops what it cannot deliver."
   }
   assert {
@@ -79,7 +117,7 @@ run "undelivered_events_are_kept" {
     error_message = "EventBridge may send to the event queue for our rule only: ${aws_sqs_queue.dead_letter["event"].policy}"
   }
   assert {
-    condition     = aws_lambda_function_event_invoke_config.lifecycle.destination_config[0].on_failure[0].destination == aws_sqs_queue.dead_letter["lifecycle"].arn
+    condition     = aws_lambda_function_event_invoke_config.lifecycle.destination_config[0].on_failure[0].destination == "arn:aws:sqs:eu-west-1:123456789012:fluentd-lifecycle-dlq"
     error_message = "What the handler cannot process must be kept."
   }
 }
@@ -159,8 +197,8 @@ run "messages_of_crashed_waiters_are_set_aside" {
 
   assert {
     condition = { for key, queue in aws_sqs_queue.stage : key => jsondecode(queue.redrive_policy) } == {
-      operation = { deadLetterTargetArn = aws_sqs_queue.dead_letter["operation"].arn, maxReceiveCount = 130 }
-      buffer    = { deadLetterTargetArn = aws_sqs_queue.dead_letter["buffer"].arn, maxReceiveCount = 250 }
+      operation = { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-operation-dlq", maxReceiveCount = 130 }
+      buffer    = { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer-dlq", maxReceiveCount = 250 }
     }
     error_message = "Each stage has its own dead-letter queue, and as many deliveries as the budget says."
   }
@@ -176,10 +214,20 @@ run "messages_of_crashed_waiters_are_set_aside" {
   assert {
     condition = alltrue([
       for key, mapping in aws_lambda_event_source_mapping.stage :
-      mapping.event_source_arn == aws_sqs_queue.stage[key].arn && mapping.function_name == aws_lambda_function.this[key].arn &&
       mapping.batch_size == 10 && mapping.function_response_types == toset(["ReportBatchItemFailures"])
     ])
     error_message = "\"Not yet\" is a failed item: without ReportBatchItemFailures it would delete the message."
+  }
+  assert {
+    condition = { for key, mapping in aws_lambda_event_source_mapping.stage : mapping.event_source_arn => mapping.function_name } == {
+      "arn:aws:sqs:eu-west-1:123456789012:fluentd-operation" = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-operation-waiter"
+      "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer"    = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-buffer-waiter"
+    }
+    error_message = "Each stage's queue feeds its own waiter."
+  }
+  assert {
+    condition     = aws_cloudwatch_event_target.lifecycle.arn == "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-lifecycle"
+    error_message = "Events go to the lifecycle handler."
   }
 }
 
