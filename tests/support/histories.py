@@ -6,6 +6,7 @@ A history is a sequence of stretches; during each, every scrape sees one capture
 
 import random
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,8 +24,9 @@ Exposition = dict[tuple[tuple[str, str], ...], float]
 Change = Callable[[Exposition, int], Exposition]
 
 
+@cache
 def capture(name: str) -> Exposition:
-    """Read one text exposition: labels (with ``__name__``) to value."""
+    """Read one text exposition: labels (with ``__name__``) to value. Not to be changed in place."""
     text = (CAPTURES / f"{name}.prom").read_text()
     return {
         tuple(sorted({**sample.labels, "__name__": sample.name}.items())): sample.value
@@ -77,9 +79,16 @@ def without(metric: str, plugin_id: str | None = None) -> Change:
 class History:
     """Samples of one scrape target, growing stretch by stretch."""
 
-    def __init__(self, target: str = "10.0.0.1:24231", jitter: float = 0.0) -> None:
-        self.now = START
-        self._target = {"instance": target, "job": "fluentd", "instance_id": INSTANCE_ID}
+    def __init__(
+        self,
+        target: str = "10.0.0.1:24231",
+        jitter: float = 0.0,
+        *,
+        instance_id: str = INSTANCE_ID,
+        start: float = START,
+    ) -> None:
+        self.now = start
+        self._target = {"instance": target, "job": "fluentd", "instance_id": instance_id}
         self._samples: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
         self._jitter = random.Random(1)
         self._jitter_seconds = jitter

@@ -25,8 +25,10 @@ UNDER_WAY = (OperationStatus.SUBMITTED, OperationStatus.PENDING)
 ENDED = (OperationStatus.SUCCESS, OperationStatus.FAIL)
 FOREIGN_TYPE = "UPDATE_SERVICE"
 
+Case = tuple[Transition, str | None, OperationStatus | None, bool]
+
 # transition, type of the operation, its status (None: no operation), registered -> step
-TABLE = {
+TABLE: dict[Case, NextStep] = {
     # No operation to ask about: the registration alone decides.
     (Transition.LAUNCHING, None, None, True): GO_ON,
     (Transition.LAUNCHING, None, None, False): AGAIN,
@@ -66,7 +68,6 @@ TABLE = {
         for registered in (True, False)
     },
 }
-Case = tuple[Transition, str | None, OperationStatus | None, bool]
 
 
 def step_of(case: Case, requested_again: int) -> NextStep:
@@ -80,7 +81,7 @@ def step_of(case: Case, requested_again: int) -> NextStep:
 
 
 def test_the_table_is_complete() -> None:
-    operations = [(None, None)]
+    operations: list[tuple[str | None, OperationStatus | None]] = [(None, None)]
     operations += [*itertools.product((REGISTER, DEREGISTER, FOREIGN_TYPE), OperationStatus)]
     cases = {
         (transition, kind, status, registered)

@@ -1,6 +1,5 @@
 """Asking Prometheus: the query says exactly what is meant, and no answer is a crash."""
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +17,7 @@ from lifecycle.errors import PrometheusFailed
 from lifecycle.evidence import Rules, Series
 from lifecycle.prometheus import Selection, SigV4, connect, fetch
 from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID
+from tests.support.promql import RangeSelector
 from tests.support.sigv4 import Received, signature_is_right, signed_scope
 
 RULES = Rules(empty_for_seconds=300, settle_seconds=75, scrape_interval_seconds=15)
@@ -36,12 +36,7 @@ def selection(*values: str, label: str = "instance_id", prefix: str = "f_") -> S
 
 
 def matchers(query: str) -> dict[str, re.Pattern[str]]:
-    """The regular expressions of a selector, as Prometheus anchors them."""
-    selector = re.fullmatch(r"\{(.*)\}\[[0-9]+s\]", query)
-    assert selector is not None
-    pairs = re.findall(r'([a-zA-Z_]\w*)=~("(?:[^"\\]|\\.)*")', selector[1])
-    assert ",".join(f"{name}=~{text}" for name, text in pairs) == selector[1]
-    return {name: re.compile(rf"(?:{json.loads(text)})\Z") for name, text in pairs}
+    return RangeSelector.parse(query).matchers
 
 
 class Answers:

@@ -159,7 +159,7 @@ class TestLines:
     ) -> None:
         telemetry = PowertoolsTelemetry()
         try:
-            {}["key"]
+            raise KeyError("key")  # noqa: TRY301 (the traceback is what is tested)
         except KeyError as error:
             telemetry.error(LogEvent.CHECK_FAILED, error, reason="odd")
         [line] = printed(capsys)

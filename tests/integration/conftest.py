@@ -1,0 +1,14 @@
+"""The pipeline that every integration test drives."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.pipeline import REGION, Pipeline, running
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with running() as started:
+        yield started

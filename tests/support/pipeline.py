@@ -1,0 +1,434 @@
+"""The whole pipeline on the extended moto: real functions, real queues, a clock moved by hand.
+
+EventBridge, Lambda's asynchronous invocations and its SQS event source are played as AWS documents
+them: at least once, two retries after one and two minutes, a batch at a time, and only what is not
+named in ``batchItemFailures`` is deleted.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import boto3
+from botocore.config import Config
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.sqs.models import sqs_backends
+
+from handlers import lifecycle as lifecycle_handler
+from lifecycle.prometheus import Querier
+from sandbox.emulator import World, extended_aws
+from tests.support import environments
+from tests.support.fleet import Fleet
+from tests.support.histories import START
+from tests.support.messages import GROUP, LAUNCH_HOOK, TERMINATE_HOOK
+from tests.support.recording import RecordingTelemetry
+from waiters import buffer as buffer_waiter
+from waiters import operation as operation_waiter
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+REGION = "ap-northeast-1"
+PORT = 24224
+EMPTY_FOR = 60.0
+SETTLE = 20.0
+DRAIN_TIMEOUT = 1800.0
+HEARTBEAT_TIMEOUT = 600
+_QUEUES = ("operation", "operation-dlq", "buffer", "buffer-dlq")
+_VISIBILITY_TIMEOUT = 360
+
+
+@dataclass
+class Clock:
+    """Seconds since the epoch, moved by hand."""
+
+    now: float = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Delivery:
+    """One asynchronous invocation of the lifecycle handler."""
+
+    event: dict[str, Any]
+    due: float
+    attempt: int = 1
+
+
+@dataclass
+class Pipeline:
+    """What a test talks to."""
+
+    world: World
+    clock: Clock
+    fleet: Fleet
+    telemetry: RecordingTelemetry
+    clients: SimpleNamespace
+    queue_urls: dict[str, str]
+    service_id: str
+    subnet_id: str
+    environment: dict[str, str]
+    handler: lifecycle_handler.LifecycleHandler = field(init=False)
+    operation: operation_waiter.OperationWaiter = field(init=False)
+    buffer: buffer_waiter.BufferWaiter = field(init=False)
+    alter: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda event: event)
+    copies: int = 1  # how often each event is delivered, and each message received
+    deliveries: list[Delivery] = field(default_factory=list)
+    given_up: list[dict[str, Any]] = field(default_factory=list)  # the on-failure destination
+    crashes: list[Exception] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)  # sizes of the buffer waiter's batches
+    _journal_seen: int = 0
+
+    def wire(self, querier: Callable[[], Querier] | None = None, **settings: str) -> None:
+        """Deploy the three functions, with other settings if a test wants them."""
+        environment = {**self.environment, **settings}
+        shared: dict[str, Any] = {"telemetry": self.telemetry}
+        self.handler = replace(lifecycle_handler.wire(environment), **shared)
+        timed = {**shared, "clock": self.clock}
+        self.operation = replace(
+            operation_waiter.wire({**environment, "POLL_INTERVAL_SECONDS": "5"}), **timed
+        )
+        self.buffer = replace(buffer_waiter.wire(environment), **timed)
+        if querier is not None:
+            self.buffer = replace(self.buffer, querier=querier)
+
+    # What a person or AWS does.
+
+    def create_group(self, desired: int = 0, **settings: Any) -> None:
+        """Create the group with both hooks, as the module's users do."""
+        self.clients.autoscaling.create_auto_scaling_group(
+            AutoScalingGroupName=GROUP,
+            MinSize=0,
+            MaxSize=20,
+            DesiredCapacity=desired,
+            VPCZoneIdentifier=self.subnet_id,
+            LaunchTemplate={"LaunchTemplateName": "aggregator"},
+            LifecycleHookSpecificationList=[
+                {
+                    "LifecycleHookName": name,
+                    "LifecycleTransition": f"autoscaling:EC2_INSTANCE_{transition}",
+                    "HeartbeatTimeout": HEARTBEAT_TIMEOUT,
+                    "DefaultResult": "ABANDON",
+                }
+                for name, transition in (
+                    (LAUNCH_HOOK, "LAUNCHING"),
+                    (TERMINATE_HOOK, "TERMINATING"),
+                )
+            ],
+            **settings,
+        )
+
+    def scale_to(self, desired: int) -> None:
+        """Set the desired capacity."""
+        self.clients.autoscaling.set_desired_capacity(
+            AutoScalingGroupName=GROUP, DesiredCapacity=desired
+        )
+
+    def retain_on_abandon(self) -> None:
+        """Give the group the lifecycle policy that the documentation recommends."""
+        self.clients.autoscaling.update_auto_scaling_group(
+            AutoScalingGroupName=GROUP,
+            InstanceLifecyclePolicy={"RetentionTriggers": {"TerminateHookAbandon": "retain"}},
+        )
+
+    def start_fleet(self, size: int = 1) -> list[str]:
+        """Bring a group of this size into service; returns the instance ids, oldest first."""
+        self.create_group(size)
+        self.until(lambda: self.states_are("InService", size))
+        return list(self.states())
+
+    def redrive(self, queue: str) -> int:
+        """Do what StartMessageMoveTask does: new messages with the old bodies."""
+        moved = 0
+        while messages := self._receive(f"{queue}-dlq"):
+            for message in messages:
+                self.send(queue, message["Body"])
+                self._delete(f"{queue}-dlq", message)
+                moved += 1
+        return moved
+
+    def send(self, queue: str, body: str) -> None:
+        """Put a message on a queue."""
+        self.clients.sqs.send_message(QueueUrl=self.queue_urls[queue], MessageBody=body)
+
+    # What happens while time passes.
+
+    def advance(self, seconds: float, step: float = 5.0) -> None:
+        """Let time pass; everything that is due happens."""
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            self.clock.now = min(end, self.clock.now + step)
+            self._turn()
+
+    def until(
+        self, condition: Callable[[], bool], within: float = 600.0, step: float = 5.0
+    ) -> None:
+        """Let time pass until a condition holds; fails if it does not in time."""
+        end = self.clock.now + within
+        while not condition():
+            assert self.clock.now < end, f"not within {within:.0f} s: {self.telemetry.events[-20:]}"
+            self.advance(step, step)
+
+    def _turn(self) -> None:
+        self.world.tick()
+        self._deliver()
+        self._poll("operation", self.operation.handle)
+        self._poll("buffer", self.buffer.handle)
+        self._check_releases()
+
+    def receive_event(self, event: dict[str, Any]) -> None:
+        """EventBridge hands an event to the lifecycle handler."""
+        altered = self.alter(json.loads(json.dumps(event)))
+        self.deliveries += [Delivery(altered, self.clock.now) for _ in range(self.copies)]
+
+    def _deliver(self) -> None:
+        due = [one for one in self.deliveries if one.due <= self.clock.now]
+        self.deliveries = [one for one in self.deliveries if one.due > self.clock.now]
+        for one in due:
+            try:
+                self.handler.handle(one.event)
+            except Exception as error:  # noqa: BLE001 (what Lambda does)
+                self.crashes.append(error)
+                if one.attempt > 2:
+                    self.given_up.append(one.event)
+                else:
+                    later = self.clock.now + 60 * one.attempt
+                    self.deliveries.append(Delivery(one.event, later, one.attempt + 1))
+
+    def _poll(self, queue: str, function: Callable[[Mapping[str, Any]], Any]) -> None:
+        if not self._has_visible(queue):
+            return  # a call less, thousands of times
+        messages = self._receive(queue)
+        event = {"Records": [self._as_record(queue, message) for message in messages]}
+        if queue == "buffer":
+            self.batches.append(len(messages))
+        returned: set[str] = set()
+        for _ in range(self.copies):
+            try:
+                answer = json.loads(json.dumps(function(json.loads(json.dumps(event)))))
+            except Exception as error:  # noqa: BLE001 (what Lambda does)
+                self.crashes.append(error)
+                returned |= {message["MessageId"] for message in messages}
+            else:
+                returned |= {one["itemIdentifier"] for one in answer["batchItemFailures"]}
+        for message in messages:
+            if message["MessageId"] not in returned:
+                self._delete(queue, message)
+
+    def _has_visible(self, queue: str) -> bool:
+        messages = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].queues[f"pipeline-{queue}"].messages
+        return any(message.visible for message in messages)
+
+    def _receive(self, queue: str) -> "list[MessageTypeDef]":
+        answer = self.clients.sqs.receive_message(
+            QueueUrl=self.queue_urls[queue],
+            MaxNumberOfMessages=10,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        return list(answer.get("Messages", []))
+
+    def _delete(self, queue: str, message: "MessageTypeDef") -> None:
+        self.clients.sqs.delete_message(
+            QueueUrl=self.queue_urls[queue], ReceiptHandle=message["ReceiptHandle"]
+        )
+
+    def _as_record(self, queue: str, message: "MessageTypeDef") -> dict[str, Any]:
+        return {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
+            "messageAttributes": {
+                name: {
+                    "stringValue": value.get("StringValue"),
+                    "stringListValues": [],
+                    "binaryListValues": [],
+                    "dataType": value["DataType"],
+                }
+                for name, value in message.get("MessageAttributes", {}).items()
+            },
+            "md5OfBody": message["MD5OfBody"],
+            "eventSource": "aws:sqs",
+            "eventSourceARN": f"arn:aws:sqs:{REGION}:123456789012:pipeline-{queue}",
+            "awsRegion": REGION,
+        }
+
+    def _check_releases(self) -> None:
+        """Whatever a test is about: nobody may be released early."""
+        entries = self.world.journal[self._journal_seen :]
+        self._journal_seen = len(self.world.journal)
+        for entry in entries:
+            if entry["event"] == "launched":
+                self.fleet.launch(entry["instance_id"], entry["address"])
+            released = entry["event"] == "completed" and entry["result"] == "CONTINUE"
+            if released and entry["lifecycle_hook_name"] == TERMINATE_HOOK:
+                since = self.fleet.aggregators[entry["instance_id"]].empty_since
+                assert since is not None, "released with a full buffer"
+                assert since + EMPTY_FOR <= entry["at"], "released before the window was over"
+                assert entry["instance_id"] not in self.registered(), "released while registered"
+
+    # What there is to see.
+
+    def states(self) -> dict[str, str]:
+        """Lifecycle states by instance id."""
+        answer = self.clients.autoscaling.describe_auto_scaling_instances()
+        return {one["InstanceId"]: one["LifecycleState"] for one in answer["AutoScalingInstances"]}
+
+    def state(self, instance_id: str) -> str | None:
+        """The lifecycle state of one instance, None once it is gone."""
+        return self.states().get(instance_id)
+
+    def states_are(self, state: str, count: int) -> bool:
+        """Tell whether there are exactly so many instances, all in this state."""
+        return list(self.states().values()) == count * [state]
+
+    def registered(self) -> dict[str, dict[str, str]]:
+        """Attributes of each registered instance."""
+        answer = self.clients.servicediscovery.list_instances(ServiceId=self.service_id)
+        return {one["Id"]: one["Attributes"] for one in answer["Instances"]}
+
+    def registrations(self, instance_id: str) -> list[str]:
+        """What became of an instance's registration, in order."""
+        return [
+            entry["event"]
+            for entry in self.world.journal
+            if entry["instance_id"] == instance_id
+            and entry["event"] in {"registered", "deregistered"}
+        ]
+
+    def journal(self, instance_id: str, event: str) -> list[dict[str, Any]]:
+        """All entries of one kind about one instance."""
+        return [
+            entry
+            for entry in self.world.journal
+            if (entry["instance_id"], entry["event"]) == (instance_id, event)
+        ]
+
+    def waiting(self, queue: str) -> int:
+        """How many messages are in a queue, visible or not."""
+        names = (
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        )
+        answer = self.clients.sqs.get_queue_attributes(
+            QueueUrl=self.queue_urls[queue], AttributeNames=list(names)
+        )
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def dead_letters(self, queue: str) -> list[tuple[str, str]]:
+        """Body and Reason of each message on a stage's dead-letter queue, which they stay on."""
+        messages = self._receive(f"{queue}-dlq")
+        for message in messages:
+            self.clients.sqs.change_message_visibility(
+                QueueUrl=self.queue_urls[f"{queue}-dlq"],
+                ReceiptHandle=message["ReceiptHandle"],
+                VisibilityTimeout=0,
+            )
+        self.clock.now += 0.002
+        return [
+            (message["Body"], message["MessageAttributes"]["Reason"]["StringValue"])
+            for message in messages
+        ]
+
+    def is_quiet(self) -> bool:
+        """Tell whether nothing is left to do anywhere."""
+        return not self.deliveries and not any(self.waiting(queue) for queue in _QUEUES)
+
+
+_build_client: Any = boto3.client
+
+
+@cache
+def _client(service: str, config: Config | None = None) -> Any:
+    """Build a client once a process: that takes longer than a whole test. moto gets its calls."""
+    return _build_client(service, config=config)
+
+
+@contextmanager
+def running() -> Iterator[Pipeline]:
+    """An empty account with the pipeline in it."""
+    clock = Clock()
+    with (
+        patch("boto3.client", _client),
+        patch("moto.sqs.models.unix_time", clock),
+        patch("moto.sqs.models.unix_time_millis", lambda: clock() * 1000),
+        patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None)),
+        extended_aws(clock=clock) as world,
+    ):
+        clients = SimpleNamespace(
+            autoscaling=boto3.client("autoscaling"),
+            ec2=boto3.client("ec2"),
+            servicediscovery=boto3.client("servicediscovery"),
+            sqs=boto3.client("sqs"),
+        )
+        urls = {queue: _create_queue(clients.sqs, queue) for queue in _QUEUES}
+        subnet_id, service_id = _create_network(clients)
+        fleet = Fleet(clock)
+        environment = {
+            **environments.operation_waiter(),
+            **environments.buffer_waiter(
+                EMPTY_FOR_SECONDS=str(EMPTY_FOR),
+                SETTLE_SECONDS=str(SETTLE),
+                TIMEOUT_SECONDS=str(DRAIN_TIMEOUT),
+            ),
+            "CLOUD_MAP_SERVICE_ID": service_id,
+            "CLOUD_MAP_PORT": str(PORT),
+            "OPERATION_QUEUE_URL": urls["operation"],
+            "OPERATION_DLQ_URL": urls["operation-dlq"],
+            "BUFFER_QUEUE_URL": urls["buffer"],
+            "BUFFER_DLQ_URL": urls["buffer-dlq"],
+        }
+        pipeline = Pipeline(
+            world,
+            clock,
+            fleet,
+            RecordingTelemetry(),
+            clients,
+            urls,
+            service_id,
+            subnet_id,
+            environment,
+        )
+        world.subscribe(pipeline.receive_event)
+        pipeline.wire(querier=lambda: fleet)
+        yield pipeline
+
+
+def _create_queue(sqs: Any, queue: str) -> str:
+    return str(
+        sqs.create_queue(
+            QueueName=f"pipeline-{queue}",
+            Attributes={"VisibilityTimeout": str(_VISIBILITY_TIMEOUT)},
+        )["QueueUrl"]
+    )
+
+
+def _create_network(clients: SimpleNamespace) -> tuple[str, str]:
+    vpc_id = clients.ec2.create_vpc(CidrBlock="10.0.0.0/24")["Vpc"]["VpcId"]
+    subnet = clients.ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24")["Subnet"]
+    clients.ec2.create_launch_template(
+        LaunchTemplateName="aggregator",
+        LaunchTemplateData={"ImageId": "ami-12345678", "InstanceType": "c6g.large"},
+    )
+    operation_id = clients.servicediscovery.create_private_dns_namespace(
+        Name="logs.internal", Vpc=vpc_id
+    )["OperationId"]
+    operation = clients.servicediscovery.get_operation(OperationId=operation_id)["Operation"]
+    service = clients.servicediscovery.create_service(
+        Name="_fluentd._tcp",
+        DnsConfig={
+            "NamespaceId": operation["Targets"]["NAMESPACE"],
+            "RoutingPolicy": "MULTIVALUE",
+            "DnsRecords": [{"Type": "SRV", "TTL": 10}],
+        },
+    )
+    return subnet["SubnetId"], service["Service"]["Id"]

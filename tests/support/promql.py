@@ -1,0 +1,32 @@
+"""The one query that the product asks, taken apart as Prometheus takes it apart."""
+
+import json
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RangeSelector:
+    """A range selector with regular expressions only; Prometheus anchors them at both ends."""
+
+    matchers: dict[str, re.Pattern[str]]
+    seconds: float
+
+    @classmethod
+    def parse(cls, query: str) -> "RangeSelector":
+        """Take a query apart; fails on anything but such a selector."""
+        selector = re.fullmatch(r"\{(.*)\}\[([0-9]+)s\]", query)
+        assert selector is not None, query
+        pairs = re.findall(r'([a-zA-Z_]\w*)=~("(?:[^"\\]|\\.)*")', selector[1])
+        assert ",".join(f"{name}=~{text}" for name, text in pairs) == selector[1], query
+        return cls(
+            {name: re.compile(rf"(?:{json.loads(text)})\Z") for name, text in pairs},
+            float(selector[2]),
+        )
+
+    def matches(self, labels: dict[str, str]) -> bool:
+        """Tell whether a series with these labels is selected."""
+        return all(
+            pattern.match(labels.get(name, "")) is not None
+            for name, pattern in self.matchers.items()
+        )
