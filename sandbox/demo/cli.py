@@ -17,6 +17,7 @@ from sandbox.demo.board import clock
 from sandbox.demo.judgement import problems
 from sandbox.demo.live_view import LiveView
 from sandbox.demo.plain_view import PlainView
+from sandbox.demo.proof import proven
 from sandbox.demo.recording import Clock
 from sandbox.demo.run import perform
 from sandbox.demo.scenarios import SCENARIOS
@@ -104,7 +105,7 @@ def _conclude(run: Run, found: Sequence[str], output: Path, console: Console) ->
         f"{lines.sent:,} lines sent, {lines.delivered:,} delivered, [bold]{lines.lost:,} lost[/], "
         f"{lines.duplicated:,} further copies; {clock(run.seconds)} in all."
     )
-    for statement in run.proven:
+    for statement in proven(run):
         console.print(f"[green]✓[/] {statement}", highlight=False)
     for problem in found:
         console.print(f"[bold red]✗[/] {problem}", highlight=False)
@@ -116,9 +117,9 @@ def _conclude(run: Run, found: Sequence[str], output: Path, console: Console) ->
 
 def _instances(run: Run) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=f"Scenario {run.scenario}, times in seconds")
-    for heading in ("Instance", "Outcome"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("Deregistered", "Empty for good", "Released", "Bytes at release"):
+    table.add_column("Instance", no_wrap=True)
+    table.add_column("Outcome", no_wrap=True)
+    for heading in ("Left discovery", "Empty for good", "Released", "Bytes then"):
         table.add_column(heading, justify="right")
     for story in tell(run):
         moments = (story.deregistered_at, story.drained_at, story.released_at)

@@ -230,11 +230,11 @@ def _shade(axis: Axes, disruptions: Sequence[Disruption], end: float) -> None:
 
 
 def _label_disruptions(axis: Axes, disruptions: Sequence[Disruption], end: float) -> None:
-    for disruption in disruptions:
+    for row, disruption in enumerate(disruptions):
         until = end if disruption.until is None else disruption.until
         axis.annotate(
             disruption.name,
-            xy=((disruption.at + until) / 2, 0.04),
+            xy=((disruption.at + until) / 2, 0.04 + 0.1 * row),
             xycoords=("data", "axes fraction"),
             ha="center",
             va="bottom",

@@ -16,7 +16,7 @@ from sandbox.demo.recording import Observation
 from sandbox.demo.verdicts import LatestVerdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sandbox.demo.recording import Clock
     from sandbox.fleet.accounting import Delivery
@@ -87,6 +87,7 @@ class CloudObserver:
         self._cloudwatch = cloud.client("cloudwatch")
         self._verdicts = LatestVerdicts()
         self._journal_length = 0
+        self._calls = Calls()
         self._notified = 0
         self._slow_at = float("-inf")
         self._alarms: tuple[str, ...] = ()
@@ -173,10 +174,30 @@ class CloudObserver:
         messages = answer.get("Messages", [])
         for message in messages:
             self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return notifications(messages, self._clock.now())
+        return self._calls.among(notifications(messages, self._clock.now()))
 
 
 _COMMON_KEYS = {"at", "instance_id", "event"}
+
+
+class Calls:
+    """Tells calls for a person from the first words of an alarm that was just made.
+
+    A new alarm that finds nothing wrong goes from INSUFFICIENT_DATA to OK, and says so.
+    """
+
+    def __init__(self) -> None:
+        self._called: set[str] = set()
+
+    def among(self, received: Iterable[Notification]) -> tuple[Notification, ...]:
+        """The notifications of alarms that have gone off at some time."""
+        kept = []
+        for notification in received:
+            if notification.state == "ALARM":
+                self._called.add(notification.alarm)
+            if notification.alarm in self._called:
+                kept.append(notification)
+        return tuple(kept)
 
 
 def notifications(messages: Sequence[dict[str, Any]], at: float) -> tuple[Notification, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from sandbox.demo.proof import proven
 from sandbox.demo.stories import tell
 from sandbox.demo.summary import summarise
 
@@ -36,6 +37,7 @@ def write(run: Run, problems: Sequence[str], timeline: Path, path: Path) -> None
         stories=tell(run),
         problems=problems,
         alarms=_alarms(run),
+        proven=proven(run),
         picture=base64.b64encode(timeline.read_bytes()).decode("ascii"),
     )
     path.write_text(page, encoding="utf-8")

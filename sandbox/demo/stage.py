@@ -58,19 +58,20 @@ class Stage:
         )
 
     @contextmanager
-    def s3_refuses_writes(self) -> Iterator[None]:
-        """S3 answers 503 to every write while the block runs."""
-        with self.recorder.disruption("S3 refuses writes"):
-            self.fleet.destination(DestinationMode.REFUSING)
+    def s3_refuses_writes(self, name: str | None = None) -> Iterator[None]:
+        """S3 answers 503 to every write (of one aggregator, or of all) while the block runs."""
+        whose = "writes" if name is None else f"writes of {name}"
+        with self.recorder.disruption(f"S3 refuses {whose}"):
+            self.fleet.destination(DestinationMode.REFUSING, name)
             try:
                 yield
             finally:
-                self.fleet.destination(DestinationMode.OK)
+                self.fleet.destination(DestinationMode.OK, name)
 
     @contextmanager
     def exporter_is_dead(self, name: str) -> Iterator[None]:
         """Nothing listens on one aggregator's metrics port while the block runs."""
-        with self.recorder.disruption(f"exporter of {name} dead"):
+        with self.recorder.disruption(f"no metrics from {name}"):
             self.fleet.exporter(ExporterMode.DEAD, name)
             try:
                 yield

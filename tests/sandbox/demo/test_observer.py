@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from sandbox.demo.observer import notifications
+from sandbox.demo.model import Notification
+from sandbox.demo.observer import Calls, notifications
 from sandbox.demo.verdicts import LatestVerdicts, LoggedVerdict
 
 
@@ -41,3 +42,14 @@ def test_a_notification_is_read_out_of_the_envelopes_of_sqs_and_sns() -> None:
 
     assert (notification.alarm, notification.state) == ("demo-buffer-dlq", "ALARM")
     assert (notification.at, notification.description) == (12.5, "")
+
+
+def test_a_new_alarm_that_finds_nothing_wrong_calls_nobody() -> None:
+    assert Calls().among([Notification(1.0, "a", "OK", "")]) == ()
+
+
+def test_the_end_of_an_alarm_that_went_off_is_told() -> None:
+    calls = Calls()
+    calls.among([Notification(1.0, "a", "ALARM", ""), Notification(1.0, "b", "OK", "")])
+
+    assert [told.alarm for told in calls.among([Notification(2.0, "a", "OK", "")])] == ["a"]

@@ -80,8 +80,8 @@ class StandIn:
         self.statements.append(statement)
 
     @contextmanager
-    def s3_refuses_writes(self) -> Iterator[None]:
-        self.refuses = True
+    def s3_refuses_writes(self, name: str | None = None) -> Iterator[None]:
+        self.refuses = name is None
         yield
         self.refuses = False
 
@@ -139,7 +139,7 @@ class StandIn:
     def _seen(self, name: str, member: Member) -> InstanceSample:
         leaving = member.state == "Terminating:Wait"
         verdict = ("UNKNOWN" if self.dead == name else "DRAINING") if leaving else None
-        held = 0 if not leaving and self.desired == 1 else 500
+        held = 500 if leaving or self.desired > 1 else 0
         return InstanceSample(name, member.state, member.state == "InService", held, verdict)
 
 
