@@ -158,6 +158,10 @@ class Pipeline:
         """Put a message on a queue."""
         self.clients.sqs.send_message(QueueUrl=self.queue_urls[queue], MessageBody=body)
 
+    def purge(self, queue: str) -> None:
+        """Throw all messages of a queue away."""
+        self.clients.sqs.purge_queue(QueueUrl=self.queue_urls[queue])
+
     # What happens while time passes.
 
     def advance(self, seconds: float, step: float = 5.0) -> None:
@@ -223,8 +227,10 @@ class Pipeline:
                 self._delete(queue, message)
 
     def _has_visible(self, queue: str) -> bool:
-        messages = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].queues[f"pipeline-{queue}"].messages
-        return any(message.visible for message in messages)
+        return bool(self._emulated(queue).messages)
+
+    def _emulated(self, queue: str) -> Any:
+        return sqs_backends[DEFAULT_ACCOUNT_ID][REGION].queues[f"pipeline-{queue}"]
 
     def _receive(self, queue: str) -> "list[MessageTypeDef]":
         answer = self.clients.sqs.receive_message(
@@ -323,6 +329,10 @@ class Pipeline:
             QueueUrl=self.queue_urls[queue], AttributeNames=list(names)
         )
         return sum(int(answer["Attributes"][name]) for name in names)
+
+    def bodies(self, queue: str) -> list[str]:
+        """The bodies of all messages in a queue, without receiving them."""
+        return [message.body for message in self._emulated(queue)._messages]
 
     def dead_letters(self, queue: str) -> list[tuple[str, str]]:
         """Body and Reason of each message on a stage's dead-letter queue, which they stay on."""

@@ -1,0 +1,418 @@
+"""From scale-in to release: out of discovery, then proven empty, then gone, and not a second early.
+
+That nobody is released early or while registered is checked in every test, by the pipeline fixture.
+"""
+
+import json
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from lifecycle.telemetry import LogEvent, Metric
+from tests.support.fleet import EMPTY, HOLDING
+from tests.support.histories import changing
+from tests.support.messages import terminate_event
+from tests.support.pipeline import (
+    DRAIN_TIMEOUT,
+    EMPTY_FOR,
+    HEARTBEAT_TIMEOUT,
+    SETTLE,
+    Pipeline,
+)
+
+
+def start_draining(pipeline: Pipeline, capture: str = HOLDING) -> str:
+    """Scale a group of one in and wait until its instance is out of service discovery."""
+    [instance_id] = pipeline.start_fleet()
+    pipeline.fleet.shows(instance_id, capture)
+    pipeline.scale_to(0)
+    pipeline.until(lambda: pipeline.waiting("buffer") == 1)
+    assert pipeline.registered() == {}
+    return instance_id
+
+
+def until_released(pipeline: Pipeline, instance_id: str, within: float = 600) -> float:
+    """Let time pass until the instance is gone; returns when that was."""
+    pipeline.until(lambda: pipeline.state(instance_id) is None, within)
+    [released] = pipeline.journal(instance_id, "completed")[1:]
+    assert released["result"] == "CONTINUE"
+    return float(released["at"])
+
+
+class TestRelease:
+    def test_an_instance_is_kept_while_it_holds_logs_and_released_soon_after(
+        self, pipeline: Pipeline
+    ) -> None:
+        instance_id = start_draining(pipeline)
+        pipeline.advance(DRAIN_TIMEOUT / 2)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        emptied_at = pipeline.clock()
+        pipeline.fleet.shows(instance_id, EMPTY)
+        released_at = until_released(pipeline, instance_id)
+        # The window, the longest wait between two checks, two scrapes.
+        assert EMPTY_FOR <= released_at - emptied_at <= EMPTY_FOR + 120 + 30
+        assert pipeline.is_quiet()
+
+    def test_the_checks_come_when_the_answer_could_be_yes(self, pipeline: Pipeline) -> None:
+        instance_id = start_draining(pipeline, EMPTY)
+        deregistered_at = pipeline.journal(instance_id, "deregistered")[0]["at"]
+        released_at = until_released(pipeline, instance_id)
+        assert released_at - deregistered_at <= SETTLE + EMPTY_FOR + 30
+        assert len(pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)) <= 5
+
+    def test_the_log_tells_the_whole_story(self, pipeline: Pipeline) -> None:
+        instance_id = start_draining(pipeline)
+        pipeline.advance(60)
+        pipeline.fleet.shows(instance_id, EMPTY)
+        until_released(pipeline, instance_id)
+        told = [
+            line.event
+            for line in pipeline.telemetry.lines
+            if line.fields.get("transition") == "terminating"
+        ]
+        assert told.count(LogEvent.BUFFER_VERDICT) >= 2
+        assert list(dict.fromkeys(told)) == [
+            LogEvent.LIFECYCLE_EVENT_RECEIVED,
+            LogEvent.DEREGISTRATION_REQUESTED,
+            LogEvent.CHECK_MESSAGE_ENQUEUED,
+            LogEvent.OPERATION_PENDING,
+            LogEvent.OPERATION_SUCCEEDED,
+            LogEvent.BUFFER_VERDICT,
+            LogEvent.OUTPUT_ERRORS_ROSE,  # the captures are of different days
+            LogEvent.LIFECYCLE_ACTION_COMPLETED,
+        ]
+        first, *_, last = pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)
+        assert (first["verdict"], first["reason"]) == ("DRAINING", "staged")
+        assert first["buffer_bytes"] == 87560
+        assert first["next_check_seconds"] in range(15, 121)
+        assert (last["verdict"], last["buffer_bytes"]) == ("DRAINED", 0)
+        assert last["next_check_seconds"] is None
+
+    def test_the_release_is_counted_with_the_time_that_the_drain_took(
+        self, pipeline: Pipeline
+    ) -> None:
+        instance_id = start_draining(pipeline, EMPTY)
+        until_released(pipeline, instance_id)
+        [waited] = pipeline.journal(instance_id, "terminating_wait")
+        [_, released] = pipeline.journal(instance_id, "completed")
+        assert pipeline.telemetry.total(Metric.DRAIN_SECONDS) == released["at"] - waited["at"]
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_COMPLETED) == 2
+
+    def test_a_drain_longer_than_the_hooks_timeout_is_kept_alive(self, pipeline: Pipeline) -> None:
+        instance_id = start_draining(pipeline)
+        pipeline.advance(HEARTBEAT_TIMEOUT * 2.5)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert len(pipeline.journal(instance_id, "heartbeat")) > 10
+
+    def test_no_heartbeat_follows_the_release(self, pipeline: Pipeline) -> None:
+        instance_id = start_draining(pipeline, EMPTY)
+        released_at = until_released(pipeline, instance_id)
+        pipeline.advance(300)
+        beats = pipeline.journal(instance_id, "heartbeat")
+        assert max(beat["at"] for beat in beats) < released_at
+        assert LogEvent.HEARTBEAT_FAILED not in pipeline.telemetry.events
+
+    def test_many_instances_drain_side_by_side_with_one_request_a_batch(
+        self, pipeline: Pipeline
+    ) -> None:
+        instance_ids = pipeline.start_fleet(12)
+        pipeline.scale_to(2)
+        leaving = [one for one in instance_ids if pipeline.state(one) != "InService"]
+        for instance_id in leaving[:5]:
+            pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(lambda: len(pipeline.states()) == 7)
+        assert {one for one in leaving if pipeline.state(one)} == set(leaving[5:])
+        assert max(pipeline.batches) > 1
+        assert len(pipeline.fleet.queries) == len(pipeline.batches)
+        for instance_id in leaving[5:]:
+            pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(lambda: pipeline.states_are("InService", 2))
+        assert sorted(pipeline.registered()) == sorted(pipeline.states())
+
+
+class TestKeeping:
+    def test_an_instance_that_still_receives_is_kept_though_its_gauges_are_zero(
+        self, pipeline: Pipeline
+    ) -> None:
+        instance_id = start_draining(pipeline, EMPTY)
+        counter = iter(range(1_000_000))
+        sparse = changing("emit_records", lambda value, _scrape: value + next(counter), "out_fast")
+        pipeline.fleet.shows(instance_id, EMPTY, sparse)
+        pipeline.advance(900)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        pipeline.fleet.shows(instance_id, EMPTY)
+        until_released(pipeline, instance_id)
+
+    @pytest.mark.parametrize(
+        "capture", ["03-dest-down", "04b-last-chunk-in-flight", "11-negative-total-bytes"]
+    )
+    def test_an_instance_in_trouble_is_kept(self, pipeline: Pipeline, capture: str) -> None:
+        instance_id = start_draining(pipeline, capture)
+        pipeline.advance(900)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+
+    @pytest.mark.parametrize("capture", [HOLDING, EMPTY])
+    def test_an_instance_whose_exporter_died_is_kept_until_it_shows_again(
+        self, pipeline: Pipeline, capture: str
+    ) -> None:
+        instance_id = start_draining(pipeline, capture)
+        pipeline.fleet.loses_exporter(instance_id)
+        pipeline.fleet.aggregators[instance_id].empty_since = None
+        pipeline.advance(900)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        pipeline.fleet.shows(instance_id, EMPTY)
+        until_released(pipeline, instance_id)
+
+    def test_an_instance_that_prometheus_does_not_know_any_more_is_kept(
+        self, pipeline: Pipeline
+    ) -> None:
+        instance_id = start_draining(pipeline, EMPTY)
+        pipeline.fleet.loses_target(instance_id)
+        pipeline.fleet.aggregators[instance_id].empty_since = None
+        pipeline.advance(900)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        verdicts = pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)
+        assert {line["verdict"] for line in verdicts[-3:]} == {"UNKNOWN"}
+
+    def test_nothing_is_released_while_prometheus_is_down(self, pipeline: Pipeline) -> None:
+        instance_id = start_draining(pipeline, EMPTY)
+        pipeline.fleet.failure = ConnectionError("refused")
+        pipeline.advance(900)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert pipeline.crashes == []
+        lines = pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)
+        assert {line["reason"] for line in lines[-3:]} == {"prometheus_failed"}
+        pipeline.fleet.failure = None
+        until_released(pipeline, instance_id)
+
+    def test_rising_output_errors_are_reported_and_do_not_keep_it(self, pipeline: Pipeline) -> None:
+        instance_id = start_draining(pipeline, EMPTY)
+        counter = iter(range(1_000_000))
+        failing = changing("num_errors", lambda value, _scrape: value + next(counter), "out_bad")
+        pipeline.fleet.shows(instance_id, EMPTY, failing)
+        pipeline.fleet.aggregators[instance_id].empty_since = pipeline.clock()
+        until_released(pipeline, instance_id)
+        assert pipeline.telemetry.total(Metric.OUTPUT_ERRORS) > 0
+        assert pipeline.telemetry.of(LogEvent.OUTPUT_ERRORS_ROSE)[0]["instance_id"] == instance_id
+
+    @pytest.mark.parametrize(
+        ("settings", "reason"),
+        [
+            ({"PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS": "6"}, "too_few_series"),
+            ({"PROMETHEUS_HEARTBEAT_PLUGIN_ID": "out_null"}, "heartbeat_stopped"),
+            ({"PROMETHEUS_METRIC_PREFIX": "fluentbit_"}, "no_series"),
+            ({"PROMETHEUS_INSTANCE_LABEL": "node"}, "no_series"),
+        ],
+    )
+    def test_what_the_user_demands_on_top_keeps_it(
+        self, pipeline: Pipeline, settings: dict[str, str], reason: str
+    ) -> None:
+        pipeline.wire(lambda: pipeline.fleet, **settings)
+        instance_id = start_draining(pipeline, EMPTY)
+        pipeline.advance(300)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)[-1]["reason"] == reason
+
+
+class TestIdentification:
+    @pytest.fixture
+    def by_address(self, pipeline: Pipeline) -> Pipeline:
+        pipeline.wire(
+            lambda: pipeline.fleet,
+            PROMETHEUS_IDENTIFY_BY="private_ip_address",
+            PROMETHEUS_INSTANCE_LABEL="instance",
+        )
+        return pipeline
+
+    def test_instances_can_be_told_apart_by_address_and_port(self, by_address: Pipeline) -> None:
+        instance_ids = by_address.start_fleet(2)
+        by_address.scale_to(0)
+        by_address.fleet.shows(instance_ids[0], EMPTY)
+        by_address.until(lambda: by_address.state(instance_ids[0]) is None)
+        by_address.advance(300)
+        assert by_address.state(instance_ids[1]) == "Terminating:Wait"
+        assert all("instance=~" in query for query in by_address.fleet.queries)
+
+    def test_an_address_that_ec2_cannot_tell_keeps_the_instance(self, by_address: Pipeline) -> None:
+        instance_id = start_draining(by_address, EMPTY)
+        by_address.fleet.aggregators[instance_id].empty_since = None
+        by_address.world.faults.fail_calls("DescribeInstances", "Outage", times=10_000)
+        by_address.advance(300)
+        assert by_address.state(instance_id) == "Terminating:Wait"
+        assert by_address.crashes == []
+
+    def test_an_instance_without_an_address_is_unknown(self, by_address: Pipeline) -> None:
+        instance_id = start_draining(by_address, EMPTY)
+        by_address.fleet.aggregators[instance_id].empty_since = None
+
+        class Addressless:
+            def private_ip_addresses(self, instance_ids: list[str]) -> dict[str, str]:
+                return {}
+
+        by_address.buffer = replace(by_address.buffer, instances=cast(Any, Addressless()))
+        by_address.advance(300)
+        assert by_address.state(instance_id) == "Terminating:Wait"
+        lines = by_address.telemetry.of(LogEvent.BUFFER_VERDICT)
+        assert lines[-1]["reason"] == "instance_not_identified"
+
+
+class TestDuplicates:
+    def test_events_and_messages_that_arrive_twice_change_nothing(self, pipeline: Pipeline) -> None:
+        pipeline.copies = 2
+        [instance_id] = pipeline.start_fleet()
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.scale_to(0)
+        until_released(pipeline, instance_id)
+        pipeline.advance(120)
+        assert (pipeline.crashes, pipeline.given_up) == ([], [])
+        assert pipeline.is_quiet()
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
+        assert pipeline.telemetry.total(Metric.DRAIN_SECONDS) > 0
+
+    def test_an_event_that_arrives_again_after_the_release_is_let_go(
+        self, pipeline: Pipeline
+    ) -> None:
+        instance_id = start_draining(pipeline, EMPTY)
+        until_released(pipeline, instance_id)
+        pipeline.receive_event(pipeline.world.lifecycle_events[-1])
+        pipeline.advance(300)
+        assert pipeline.is_quiet()
+
+
+class TestDiscovery:
+    def test_an_instance_that_was_never_registered_is_drained_all_the_same(
+        self, pipeline: Pipeline
+    ) -> None:
+        pipeline.alter = lambda event: terminate_event(AutoScalingGroupName="another")
+        pipeline.create_group(1)
+        pipeline.advance(10)
+        pipeline.clients.autoscaling.complete_lifecycle_action(
+            AutoScalingGroupName="fluentd-aggregators",
+            LifecycleHookName="pipeline-launch",
+            LifecycleActionResult="CONTINUE",
+            InstanceId=next(iter(pipeline.states())),
+        )
+        [instance_id] = pipeline.states()
+        pipeline.alter = lambda event: event
+        pipeline.scale_to(0)
+        pipeline.advance(60)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        line = pipeline.telemetry.the(LogEvent.DEREGISTRATION_REQUESTED)
+        assert line["operation_id"] is None
+        pipeline.fleet.shows(instance_id, EMPTY)
+        until_released(pipeline, instance_id)
+
+    def test_the_window_starts_after_a_slow_deregistration_not_before(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.world.faults.operation_seconds = 300
+        pipeline.scale_to(0)
+        released_at = until_released(pipeline, instance_id)
+        [deregistered] = pipeline.journal(instance_id, "deregistered")
+        assert released_at >= deregistered["at"] + SETTLE + EMPTY_FOR
+
+    def test_a_failed_deregistration_is_requested_again(self, pipeline: Pipeline) -> None:
+        [instance_id] = pipeline.start_fleet()
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.world.faults.fail_operations(times=2, code="INTERNAL_FAILURE")
+        pipeline.scale_to(0)
+        until_released(pipeline, instance_id)
+        assert len(pipeline.telemetry.of(LogEvent.OPERATION_REQUESTED_AGAIN)) == 2
+
+    def test_after_three_more_requests_a_person_gets_the_error_code(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.world.faults.fail_operations(times=4, code="ACCESS_DENIED")
+        pipeline.scale_to(0)
+        pipeline.advance(300)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        [(_, reason)] = pipeline.dead_letters("operation")
+        assert "ACCESS_DENIED" in reason
+        codes = {line["error_code"] for line in pipeline.telemetry.of(LogEvent.OPERATION_FAILED)}
+        assert codes == {"ACCESS_DENIED"}
+        assert pipeline.redrive("operation") == 1
+        until_released(pipeline, instance_id)
+
+    def test_a_forgotten_operation_without_effect_is_requested_again(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.world.faults.operation_seconds = 8
+        pipeline.world.faults.fail_calls("GetOperation", "OperationNotFound", times=1)
+        pipeline.scale_to(0)
+        until_released(pipeline, instance_id)
+        assert LogEvent.OPERATION_REQUESTED_AGAIN in pipeline.telemetry.events
+
+    def test_an_instance_that_somebody_registered_again_is_taken_out_again(
+        self, pipeline: Pipeline
+    ) -> None:
+        instance_id = start_draining(pipeline, EMPTY)
+        register(pipeline, instance_id)
+        registered_at = pipeline.clock()
+        released_at = until_released(pipeline, instance_id)
+        assert pipeline.telemetry.the(LogEvent.STILL_REGISTERED)["instance_id"] == instance_id
+        # Forwarders may have found it again: the whole wait begins anew.
+        assert released_at >= registered_at + SETTLE + EMPTY_FOR
+        assert pipeline.registered() == {}
+
+    def test_an_instance_that_is_registered_again_and_again_is_handed_to_a_person(
+        self, pipeline: Pipeline
+    ) -> None:
+        instance_id = start_draining(pipeline, EMPTY)
+        while pipeline.waiting("operation-dlq") == 0:
+            if not pipeline.registered():
+                register(pipeline, instance_id)
+            pipeline.advance(5)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert len(pipeline.telemetry.of(LogEvent.STILL_REGISTERED)) == 4
+        assert len(pipeline.journal(instance_id, "deregistered")) == 4
+        [(_, reason)] = pipeline.dead_letters("operation")
+        assert "Cloud Map did not do it" in reason
+        assert pipeline.redrive("operation") == 1
+        until_released(pipeline, instance_id)
+
+    def test_a_termination_that_auto_scaling_does_not_show_yet_is_asked_for_again(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        pipeline.receive_event(
+            terminate_event(EC2InstanceId=instance_id, LifecycleActionToken=36 * "a")
+        )
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [instance_id]
+        assert f"{instance_id} is InService, not terminating" in str(pipeline.crashes[0])
+        assert pipeline.waiting("operation") == 0
+
+
+def register(pipeline: Pipeline, instance_id: str) -> None:
+    """Do what a person, or a script of theirs, might do in the middle of a drain."""
+    pipeline.clients.servicediscovery.register_instance(
+        ServiceId=pipeline.service_id,
+        InstanceId=instance_id,
+        Attributes={"AWS_INSTANCE_IPV4": "10.0.0.9", "AWS_INSTANCE_PORT": "24224"},
+    )
+    pipeline.advance(5)
+
+
+class TestEarlierLives:
+    def test_the_token_of_an_earlier_life_cannot_release_an_instance(
+        self, pipeline: Pipeline
+    ) -> None:
+        instance_id = start_draining(pipeline)
+        [message] = pipeline.bodies("buffer")
+        pipeline.purge("buffer")
+        old = json.loads(message)
+        old["action"]["lifecycle_action_token"] = 36 * "0"
+        old["deregistered_at"] -= 3600
+        pipeline.send("buffer", json.dumps(old))
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.fleet.aggregators[instance_id].empty_since = None  # no release is right
+        pipeline.advance(300)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert len(pipeline.journal(instance_id, "completed")) == 1  # its launch

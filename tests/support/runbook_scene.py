@@ -1,0 +1,284 @@
+"""The local cloud in the states that the runbooks are about, and a person who follows a runbook."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sandbox.cloud import REGION, STACK, LocalCloud
+from sandbox.demo import run as demo
+from sandbox.demo.scenarios import Scenario
+from sandbox.demo.waiting import wait_until
+from sandbox.fleet.exporter import ExporterMode
+from sandbox.fleet.fleet import Fleet, FleetSettings
+from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
+from tests.support import runbooks
+from tests.support.runbooks import ON_INSTANCE, Block
+from tests.support.terminal import Terminal, edited
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from sandbox.demo.observer import Names
+
+SECONDS = 90.0
+WAITING = "Terminating:Wait"
+# Shorter than the demo's: most of these runbooks begin when the functions have given up.
+TIMING = {"drain_timeout_seconds": 24, "empty_for_seconds": 5, "poll_interval_max_seconds": 2}
+# Six times as long is how long a message hides whose waiter raised.
+BUFFER_WAITER_TIMEOUT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The module applied beside a group, with aggregators, forwarders and Prometheus."""
+
+    cloud: LocalCloud
+    fleet: Fleet
+    names: Names
+    bucket: str
+    folder: Path
+
+    def reset(self, size: int) -> list[str]:
+        """Undo what the last runbook was about; the instances, those that leave first in front."""
+        self.cloud.control.clear_faults()
+        self.retention("terminate")
+        self.fleet.set_rate(0)
+        for instance_id in self.fleet.alive():
+            self.fleet.exporter(ExporterMode.OK, instance_id)
+        for instance_id in self.instances(WAITING):
+            self.end_wait(instance_id, "CONTINUE")
+        self.scale_to(size)
+        wait_until(
+            f"{size} aggregators in service",
+            lambda: (
+                len(self.instances("InService")) == len(self.instances()) == size
+                and set(self.instances()) == self.registered()
+            ),
+            SECONDS,
+            situation=lambda: str(self.states()),
+        )
+        for queue in self._queue_urls():
+            self.cloud.client("sqs").purge_queue(QueueUrl=queue)
+        return self.instances()
+
+    def scale_to(self, size: int) -> None:
+        self.cloud.client("autoscaling").set_desired_capacity(
+            AutoScalingGroupName=self.names.group, DesiredCapacity=size
+        )
+
+    def states(self) -> dict[str, str]:
+        answer = self.cloud.client("autoscaling").describe_auto_scaling_groups(
+            AutoScalingGroupNames=[self.names.group]
+        )
+        [group] = answer["AutoScalingGroups"]
+        return {one["InstanceId"]: one["LifecycleState"] for one in group["Instances"]}
+
+    def instances(self, state: str | None = None) -> list[str]:
+        return [name for name, actual in self.states().items() if state in {None, actual}]
+
+    def registered(self) -> set[str]:
+        cloud_map = self.cloud.client("servicediscovery")
+        found = cloud_map.list_instances(ServiceId=self.names.service_id)["Instances"]
+        return {one["Id"] for one in found}
+
+    def end_wait(self, instance_id: str, result: str) -> None:
+        """End an instance's wait behind the functions' back."""
+        self.cloud.client("autoscaling").complete_lifecycle_action(
+            AutoScalingGroupName=self.names.group,
+            LifecycleHookName=f"{demo.NAME}-terminate",
+            InstanceId=instance_id,
+            LifecycleActionResult=result,
+        )
+
+    def retention(self, policy: str) -> None:
+        self.cloud.client("autoscaling").update_auto_scaling_group(
+            AutoScalingGroupName=self.names.group,
+            InstanceLifecyclePolicy={"RetentionTriggers": {"TerminateHookAbandon": policy}},
+        )
+
+    def queue_url(self, suffix: str) -> str:
+        name = f"{demo.NAME}-{suffix}"
+        return str(self.cloud.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
+
+    def depth(self, suffix: str) -> int:
+        """The messages in a queue, those in somebody's hands included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.cloud.client("sqs").get_queue_attributes(
+            QueueUrl=self.queue_url(suffix), AttributeNames=names
+        )
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def wait_for_letters(self, suffix: str, count: int) -> None:
+        wait_until(
+            f"{count} messages in {suffix}",
+            lambda: self.depth(suffix) == count,
+            SECONDS,
+            situation=lambda: f"{self.depth(suffix)} are there; {self.states()}",
+        )
+
+    def wait_for_end(self, instance_id: str) -> None:
+        wait_until(f"the end of {instance_id}", lambda: instance_id not in self.states(), SECONDS)
+
+    def wait_for_alarm(self, suffix: str) -> None:
+        alarm = f"{demo.NAME}-{suffix}"
+        cloudwatch = self.cloud.client("cloudwatch")
+        wait_until(
+            f"the alarm {alarm}",
+            lambda: (
+                cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"]
+                == "ALARM"
+            ),
+            SECONDS,
+        )
+
+    def events(self, function: str, event: str, instance_id: str) -> list[dict[str, Any]]:
+        """What a function logged of an instance."""
+        return [
+            one
+            for one in self.cloud.logs(f"{demo.NAME}-{function}")
+            if one.get("message") == event and one.get("instance_id") == instance_id
+        ]
+
+    def journal(self, event: str, instance_id: str) -> list[dict[str, Any]]:
+        return [
+            one
+            for one in self.cloud.journal()
+            if (one["event"], one["instance_id"]) == (event, instance_id)
+        ]
+
+    def disk(self, instance_id: str) -> Path:
+        """Where the aggregator of an instance keeps its buffer: Fluentd's root_dir."""
+        return self.folder / "fleet" / instance_id
+
+    def address(self, instance_id: str) -> str:
+        answer = self.cloud.client("ec2").describe_instances(InstanceIds=[instance_id])
+        return str(answer["Reservations"][0]["Instances"][0]["PrivateIpAddress"])
+
+    def _queue_urls(self) -> list[str]:
+        queues = ("operation", "buffer", "lifecycle", "event")
+        stages = [self.queue_url(name) for name in queues[:2]]
+        return stages + [self.queue_url(f"{name}-dlq") for name in queues]
+
+
+@contextmanager
+def scene(folder: Path) -> Iterator[Scene]:
+    """Start everything, and tear everything down again."""
+    with ExitStack() as stack:
+        cloud = stack.enter_context(LocalCloud(folder / "cloud"))
+        settings = PrometheusSettings(
+            autoscaling_group_name=f"{demo.NAME}-aggregators",
+            ec2_endpoint=cloud.endpoints["ec2"],
+            region=REGION,
+            scrape_interval_seconds=demo.SCRAPE_INTERVAL_SECONDS,
+        )
+        prometheus = stack.enter_context(Prometheus(settings, folder / "prometheus"))
+        outputs = cloud.apply(STACK, _variables(str(cloud.subnet), prometheus.url))
+        names = demo.names_of(outputs)
+        fleet_settings = FleetSettings(
+            autoscaling_group_name=names.group,
+            namespace=outputs["namespace"],
+            service_id=names.service_id,
+            bucket=outputs["bucket"],
+            forwarders=2,
+            lines_per_second=0,
+            dns_ttl_seconds=demo.DNS_TTL_SECONDS,
+            forwarder_interval_seconds=demo.FORWARDER_REFRESH_SECONDS,
+        )
+        fleet = stack.enter_context(
+            Fleet(
+                fleet_settings,
+                folder / "fleet",
+                client=cloud.client,
+                environment=cloud.environment,
+            )
+        )
+        yield Scene(cloud, fleet, names, outputs["bucket"], folder)
+
+
+def _variables(subnet: str, prometheus_url: str) -> dict[str, Any]:
+    scenario = Scenario("runbooks", "states that runbooks are about", lambda _: None, TIMING)
+    made = demo.variables(scenario, subnet, prometheus_url)
+    made["lambda"]["buffer_waiter_timeout_seconds"] = BUFFER_WAITER_TIMEOUT_SECONDS
+    made["prometheus"]["request_timeout_seconds"] = 1
+    return made
+
+
+@dataclass
+class Walk:
+    """A person who types the blocks of one runbook, each as it stands.
+
+    What was typed is noted, so that a block which nobody tries cannot hide (``finish``).
+    """
+
+    scene: Scene
+    runbook: str
+    desk: Terminal
+    sessions: ExitStack
+    session: Terminal | None = None
+    typed: set[str] = field(default_factory=set)
+
+    def type(self, name: str, *, fails_with: str | None = None) -> str:
+        """Type a block. It must write no error, or the one that the page calls good or expected."""
+        block = self._block(name)
+        values = {"NAME": demo.NAME, "AWS_REGION": REGION} if name == "set-up" else {}
+        terminal = self.desk
+        if block.place == ON_INSTANCE:
+            assert self.session is not None, "nobody has opened a session on the instance"
+            terminal = self.session
+        done = terminal.type(edited(block.text, values))
+        self.typed.add(name)
+        if fails_with is None:
+            assert done.errors == "", f"{block}:\n{done.errors}\n{done.output}"
+        else:
+            assert fails_with in done.errors, f"{block}:\n{done.errors}\n{done.output}"
+        return done.output
+
+    def set(self, name: str, value: str) -> None:
+        """Set a variable by hand, where the page says so."""
+        assert self.desk.type(f"export {name}={value}").errors == ""
+
+    def show(self, name: str) -> str:
+        return self.desk.type(f'printf %s "${name}"').output
+
+    def open_session(self, instance_id: str) -> None:
+        """Be on an instance, its variables set as the block ``variables`` has them edited."""
+        folder = self.desk.folder.with_name(f"{self.runbook}-{instance_id}")
+        terminal = Terminal(folder, self.scene.cloud.environment)
+        self.session = self.sessions.enter_context(terminal)
+        address = self.scene.address(instance_id)
+        here = {
+            "INSTANCE": instance_id,
+            "ROOT": str(self.scene.disk(instance_id)),
+            "MONITOR": f"http://{address}:24220",
+            "EXPORTER": f"http://{address}:24231",
+            "BUCKET": self.scene.bucket,
+        }
+        block = self._block("variables")
+        present = {name: value for name, value in here.items() if f"export {name}=" in block.text}
+        # The command that reads the instance's id has blanks in it; the others are single words.
+        text = block.text.replace("$(cat /var/lib/cloud/data/instance-id)", "id")
+        assert self.session.type(edited(text, present)).errors == ""
+        self.typed.add("variables")
+
+    def finish(self, not_typed: Mapping[str, str]) -> None:
+        """Every block was typed, or stands with its reason in a list that is not stale."""
+        names = {block.name for block in runbooks.blocks(self.runbook)}
+        assert self.typed | set(not_typed) == names
+        assert self.typed & set(not_typed) == set(), "it can be typed, so it needs no excuse"
+
+    def _block(self, name: str) -> Block:
+        found = [block for block in runbooks.blocks(self.runbook) if block.name == name]
+        assert len(found) == 1, f"{self.runbook} has no block {name}"
+        return found[0]
+
+
+@contextmanager
+def walk(scene: Scene, runbook: str) -> Iterator[Walk]:
+    """Sit down with a runbook; ends every terminal."""
+    environment = {**scene.cloud.environment, "HOME": str(scene.folder)}
+    with ExitStack() as sessions:
+        desk = sessions.enter_context(Terminal(scene.folder / "desk" / runbook, environment))
+        yield Walk(scene, runbook, desk, sessions)
