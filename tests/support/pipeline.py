@@ -79,6 +79,7 @@ class Pipeline:
     operation: operation_waiter.OperationWaiter = field(init=False)
     buffer: buffer_waiter.BufferWaiter = field(init=False)
     alter: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda event: event)
+    consume: Callable[[Mapping[str, Any]], Any] | None = None  # in place of the buffer waiter
     copies: int = 1  # how often each event is delivered, and each message received
     deliveries: list[Delivery] = field(default_factory=list)
     given_up: list[dict[str, Any]] = field(default_factory=list)  # the on-failure destination
@@ -184,7 +185,7 @@ class Pipeline:
         self.world.tick()
         self._deliver()
         self._poll("operation", self.operation.handle)
-        self._poll("buffer", self.buffer.handle)
+        self._poll("buffer", self.consume or self.buffer.handle)
         self._check_releases()
 
     def receive_event(self, event: dict[str, Any]) -> None:
