@@ -29,12 +29,14 @@ from sandbox.function_logs import FunctionLogs
 from sandbox.ministack import MinistackSettings
 from sandbox.ports import LOOPBACK, free_port, held_subnet
 from sandbox.processes import Processes, clean_environment
-from sandbox.terraform import Result, Terraform
+from sandbox.terraform import Result, Terraform, nobody
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from ipaddress import IPv4Network
     from types import TracebackType
+
+    from sandbox.terraform import Tell
 
 PROJECT = Path(__file__).parents[1]
 STACK = PROJECT / "sandbox" / "stack"
@@ -127,12 +129,17 @@ class LocalCloud:
             )
         return self._clients[service]
 
-    def apply(self, configuration: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Apply a Terraform configuration with the real provider; gives its outputs."""
+    def apply(
+        self, configuration: Path, variables: Mapping[str, Any], tell: Tell = nobody
+    ) -> dict[str, Any]:
+        """Apply a Terraform configuration with the real provider; gives its outputs.
+
+        `tell` gets each line that Terraform writes, as it writes it.
+        """
         terraform = Terraform(configuration, self.directory / "terraform", self.environment)
         terraform.init()
         self._terraform, self._variables = terraform, dict(variables)
-        written = terraform.apply(variables)
+        written = terraform.apply(variables, tell)
         (self.logs_directory / "terraform.log").write_text(written)
         return terraform.outputs()
 

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ PROVIDER = Path("hashicorp/aws")
 # The Filesystem Hierarchy Standard's place for add-on software.
 ADD_ON_SOFTWARE = Path("/opt")
 SEARCH_DEPTH = 6
+
+Tell = Callable[[str], None]
 
 
 class TerraformError(Exception):
@@ -104,6 +107,32 @@ def _copied(folder: Path, place: Path) -> Path:
     return place
 
 
+def nobody(_line: str) -> None:
+    """Nobody follows what Terraform writes."""
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], tell: Tell) -> tuple[int, str]:
+    """Run a program to its end, however long it takes; its status, and all it wrote."""
+    lines = []
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                lines.append(line)
+                tell(line.rstrip())
+        except BaseException:
+            # Leaving the block waits for it.
+            process.kill()
+            raise
+    return process.returncode, "".join(lines)
+
+
 @dataclass(frozen=True)
 class Result:
     """What a run of Terraform wrote."""
@@ -136,9 +165,9 @@ class Terraform:
         """Install the provider and the modules."""
         self.run("init", "-no-color")
 
-    def apply(self, variables: Mapping[str, Any]) -> str:
-        """Create or change what the configuration describes."""
-        return self.run("apply", "-auto-approve", *self._with(variables)).output
+    def apply(self, variables: Mapping[str, Any], tell: Tell = nobody) -> str:
+        """Create or change what the configuration describes; `tell` gets each line as it comes."""
+        return self.run("apply", "-auto-approve", *self._with(variables), tell=tell).output
 
     def plan(self, variables: Mapping[str, Any]) -> Result:
         """Compare: status 0 if there is nothing to do, 2 if there is."""
@@ -153,20 +182,13 @@ class Terraform:
         written = self.run("output", "-json", *self._state).output
         return {name: output["value"] for name, output in json.loads(written).items()}
 
-    def run(self, *arguments: str, allowed: Sequence[int] = (0,)) -> Result:
+    def run(self, *arguments: str, allowed: Sequence[int] = (0,), tell: Tell = nobody) -> Result:
         """Run any command of Terraform's; raise if its status is not an allowed one."""
-        finished = subprocess.run(
-            [self._program, f"-chdir={self._configuration}", *arguments],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if finished.returncode not in allowed:
-            raise TerraformError(f"terraform {arguments[0]} failed:\n{self._kept(finished.stdout)}")
-        return Result(finished.returncode, finished.stdout)
+        command = [self._program, f"-chdir={self._configuration}", *arguments]
+        status, output = _run(command, self._environment, tell)
+        if status not in allowed:
+            raise TerraformError(f"terraform {arguments[0]} failed:\n{self._kept(output)}")
+        return Result(status, output)
 
     @property
     def _state(self) -> tuple[str, ...]:
