@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 GONE = "Terminated"
 _NOTES_KEPT = 6
+_KILO = 1000
 
 # What a person wants to read of the journal; heartbeats and the like would drown it.
 _TOLD: dict[str, str] = {
@@ -107,9 +108,7 @@ class Board:
             seen = {instance.instance_id: instance for instance in sample.instances}
             for instance_id, last in self._instances.items():
                 if instance_id not in seen:
-                    self._instances[instance_id] = replace(
-                        last, lifecycle_state=GONE, registered=False, buffer_bytes=None
-                    )
+                    self._instances[instance_id] = _gone(last, sample)
             self._instances.update(seen)
 
     def state(self) -> BoardState:
@@ -122,6 +121,19 @@ class Board:
                 sample=self._sample,
                 instances=tuple(self._instances.values()),
             )
+
+
+def _gone(last: InstanceSample, sample: Sample) -> InstanceSample:
+    """The row of an instance that is no longer there, with the last words on it."""
+    verdict, reason = sample.verdicts.get(last.instance_id, (last.verdict, last.reason))
+    return replace(
+        last,
+        lifecycle_state=GONE,
+        registered=False,
+        buffer_bytes=None,
+        verdict=verdict,
+        reason=reason,
+    )
 
 
 def told(entry: JournalEntry) -> str | None:
@@ -138,11 +150,15 @@ def announced(notification: Notification) -> str:
     return f"SNS notified the operator: {notification.alarm} is {notification.state}"
 
 
-def kilobytes(size: int | None) -> str:
+def human_size(size: int | None) -> str:
     """A buffer's size, short enough for a table's cell."""
     if size is None:
         return ""
-    return f"{size} B" if abs(size) < 1000 else f"{size / 1000:,.1f} kB"  # noqa: PLR2004 - SI
+    if abs(size) < _KILO:
+        return f"{size} B"
+    if abs(size) < _KILO**2:
+        return f"{size / _KILO:.1f} kB"
+    return f"{size / _KILO**2:,.1f} MB"
 
 
 def clock(seconds: float) -> str:

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _view(options: argparse.Namespace, console: Console, since: Clock) -> View:
     if console.is_terminal and not options.plain:
         return LiveView(options.scenario, console, since.now)
-    return PlainView(sys.stdout)
+    return PlainView(sys.stdout, since.now)
 
 
 def _write(run: Run, found: Sequence[str], output: Path) -> None:

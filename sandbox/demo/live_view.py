@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.demo.board import GONE, Board, BoardState, clock, kilobytes
+from sandbox.demo.board import GONE, Board, BoardState, clock, human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,7 @@ def _buffer(size: int | None, largest: int) -> Text:
     if size > 0:
         filled = max(filled, 1)
     return Text.assemble(
-        (f"{kilobytes(size):>9} ", "bold" if size else "green"),
+        (f"{human_size(size):>9} ", "bold" if size else "green"),
         ("█" * filled, "yellow"),
         ("·" * (_BAR_WIDTH - filled), "bright_black"),
     )

@@ -41,6 +41,8 @@ class Sample:
     # Names of the alarms that were in state ALARM.
     alarms: tuple[str, ...]
     notifications: int
+    # The last verdict and its reason on every instance so far, gone ones included.
+    verdicts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
 from sandbox.demo.recording import Observation
-from sandbox.demo.verdicts import LatestVerdicts
+from sandbox.demo.verdicts import Verdict, latest_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,7 +85,7 @@ class CloudObserver:
         self._cloud_map = cloud.client("servicediscovery")
         self._sqs = cloud.client("sqs")
         self._cloudwatch = cloud.client("cloudwatch")
-        self._verdicts = LatestVerdicts()
+        self._verdicts: dict[str, Verdict] = {}
         self._journal_length = 0
         self._calls = Calls()
         self._notified = 0
@@ -111,6 +111,7 @@ class CloudObserver:
             dead_letters=self._dead_letters(),
             alarms=self._alarms,
             notifications=self._notified,
+            verdicts=self._verdicts,
         )
         return Observation(sample, journal, notifications)
 
@@ -119,7 +120,7 @@ class CloudObserver:
         if now - self._slow_at < _SLOW_INTERVAL_SECONDS:
             return ()
         self._slow_at = now
-        self._verdicts.update(self._cloud.logs(self._names.buffer_function))
+        self._verdicts = latest_verdicts(self._cloud.logs(self._names.buffer_function))
         answer = self._cloudwatch.describe_alarms(StateValue="ALARM")
         self._alarms = tuple(sorted(alarm["AlarmName"] for alarm in answer["MetricAlarms"]))
         delivery = self._fleet.delivered()
@@ -132,14 +133,14 @@ class CloudObserver:
         self, instance: dict[str, Any], registered: set[str], alive: set[str]
     ) -> InstanceSample:
         instance_id = instance["InstanceId"]
-        verdict = self._verdicts.of(instance_id)
+        verdict, reason = self._verdicts.get(instance_id, (None, None))
         return InstanceSample(
             instance_id=instance_id,
             lifecycle_state=instance["LifecycleState"],
             registered=instance_id in registered,
             buffer_bytes=self._fleet.held_bytes(instance_id) if instance_id in alive else None,
-            verdict=verdict.verdict if verdict else None,
-            reason=verdict.reason if verdict else None,
+            verdict=verdict,
+            reason=reason,
         )
 
     def _group(self) -> dict[str, Any]:

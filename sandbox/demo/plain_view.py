@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import IO, TYPE_CHECKING, Self
 
-from sandbox.demo.board import GONE, kilobytes
+from sandbox.demo.board import GONE, human_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from sandbox.demo.model import InstanceSample, Sample
+
+# A log file needs no more than that of a slow step.
+_PROGRESS_SECONDS = 5.0
 
 # What has to differ for a new line; the buffer's size alone does not: it differs every time.
 _Face = tuple[str, bool, str | None, str | None]
@@ -19,13 +24,13 @@ _Face = tuple[str, bool, str | None, str | None]
 class PlainView:
     """Appends lines to a stream; each begins with the seconds since the start."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str], now: Callable[[], float]) -> None:
         self._stream = stream
+        self._now = now
         self._lock = threading.Lock()
         self._faces: dict[str, _Face] = {}
         self._group: object = None
-        self._progress = ""
-        self._last_at = 0.0
+        self._progress_at = float("-inf")
 
     def __enter__(self) -> Self:
         return self
@@ -42,9 +47,10 @@ class PlainView:
         self._write(at, f"== {name}")
 
     def progress(self, text: str) -> None:
-        if text and text != self._progress:
-            self._progress = text
-            self._write(self._last_at, f"   {text}")
+        now = time.monotonic()
+        if now - self._progress_at >= _PROGRESS_SECONDS:
+            self._progress_at = now
+            self._write(self._now(), f"   {text}")
 
     def note(self, at: float, text: str) -> None:
         self._write(at, text)
@@ -76,7 +82,6 @@ class PlainView:
 
     def _write(self, at: float, text: str) -> None:
         with self._lock:
-            self._last_at = max(at, self._last_at)
             self._stream.write(f"[{at:7.1f} s] {text}\n")
             self._stream.flush()
 
@@ -95,7 +100,7 @@ def _row(instance: InstanceSample) -> str:
         instance.instance_id,
         instance.lifecycle_state,
         "registered" if instance.registered else "not-registered",
-        f"buffer={kilobytes(instance.buffer_bytes) or 'none'}",
+        f"buffer={human_size(instance.buffer_bytes) or 'none'}",
     ]
     if instance.verdict:
         parts.append(f"{instance.verdict} {instance.reason or ''}".rstrip())

@@ -110,6 +110,10 @@ class Recorder:
         self._write("phase", phase)
         self._view.phase(phase.at, name)
 
+    def progress(self, text: str) -> None:
+        """Say how far a slow step is."""
+        self._view.progress(text)
+
     def note(self, text: str) -> None:
         """Tell the person in front of the terminal something."""
         self._view.note(self._clock.now(), text)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud import REGION, STACK, LocalCloud
+from sandbox.demo.apply_progress import ApplyProgress
 from sandbox.demo.model import AggregatorHistory, BufferPoint, LineCount, Run
 from sandbox.demo.observer import CloudObserver, Names
 from sandbox.demo.recording import Clock, Recorder
@@ -131,7 +132,8 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
         )
     )
     recorder.phase("terraform apply")
-    outputs = cloud.apply(STACK, variables(scenario, str(cloud.subnet), prometheus.url))
+    inputs = variables(scenario, str(cloud.subnet), prometheus.url)
+    outputs = cloud.apply(STACK, inputs, ApplyProgress(recorder.progress).line)
     recorder.phase("Starting the fleet")
     names = names_of(outputs)
     fleet = stack.enter_context(

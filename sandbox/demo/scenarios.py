@@ -50,7 +50,7 @@ def _scale_in(stage: Stage) -> None:
 def _destination_down(stage: Stage) -> None:
     leaving = _leave(stage)
     with stage.s3_refuses_writes():
-        stage.recorder.phase("S3 refuses writes: the leaving aggregators cannot empty themselves")
+        stage.recorder.phase("S3 refuses writes in the middle of the drain")
         _wait_for_verdict(stage, leaving, "DRAINING", "as long as S3 refuses writes")
         stage.recorder.while_holding(
             "aggregators with logs are kept while S3 refuses writes",
@@ -75,7 +75,7 @@ def _exporter_dies(stage: Stage) -> None:
     with stage.s3_refuses_writes(victim):
         _wait_for_logs(stage, victim)
         with stage.exporter_is_dead(victim):
-            stage.recorder.phase(f"No metrics from {victim}, whose buffer is full")
+            stage.recorder.phase("The metrics of an aggregator with a full buffer vanish")
             _wait_for_verdict(stage, [victim], "UNKNOWN", "without metrics")
             _wait_for_dead_letter(stage, victim)
             _wait_for_logs(stage, victim)
@@ -84,7 +84,7 @@ def _exporter_dies(stage: Stage) -> None:
                 "drain timeout: its message reached the dead-letter queue, the alarm went off, "
                 "the operator was notified."
             )
-    stage.recorder.phase("S3 and the exporter are back; the operator redrives the message")
+    stage.recorder.phase("All is mended; the operator redrives the message")
     moved = stage.redrive_buffer_dead_letters()
     stage.recorder.note(f"{moved} message moved back to the buffer queue")
     _wait_for_release(stage, leaving)

@@ -95,4 +95,3 @@ class Stage:
     def proven(self, statement: str) -> None:
         """Note something that this run has shown."""
         self.statements.append(statement)
-        self.recorder.note(statement)

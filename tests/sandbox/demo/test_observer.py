@@ -6,7 +6,7 @@ import json
 
 from sandbox.demo.model import Notification
 from sandbox.demo.observer import Calls, notifications
-from sandbox.demo.verdicts import LatestVerdicts, LoggedVerdict
+from sandbox.demo.verdicts import latest_verdicts
 
 
 def verdict(instance_id: str, state: str, reason: str) -> dict[str, object]:
@@ -19,19 +19,17 @@ def verdict(instance_id: str, state: str, reason: str) -> dict[str, object]:
 
 
 def test_the_newest_verdict_of_each_instance_counts() -> None:
-    verdicts = LatestVerdicts()
-    verdicts.update([verdict("i-1", "DRAINING", "staged"), verdict("i-2", "UNKNOWN", "gap")])
-    verdicts.update([verdict("i-1", "DRAINED", "proven_empty")])
+    lines = [
+        verdict("i-1", "DRAINING", "staged"),
+        verdict("i-2", "UNKNOWN", "gap"),
+        verdict("i-1", "DRAINED", "proven_empty"),
+    ]
 
-    assert verdicts.of("i-1") == LoggedVerdict("DRAINED", "proven_empty")
-    assert verdicts.of("i-2") == LoggedVerdict("UNKNOWN", "gap")
+    assert latest_verdicts(lines) == {"i-1": ("DRAINED", "proven_empty"), "i-2": ("UNKNOWN", "gap")}
 
 
 def test_other_log_lines_are_no_verdicts() -> None:
-    verdicts = LatestVerdicts()
-    verdicts.update([{"message": "check_message_enqueued", "instance_id": "i-1"}, {}])
-
-    assert verdicts.of("i-1") is None
+    assert latest_verdicts([{"message": "check_message_enqueued", "instance_id": "i-1"}, {}]) == {}
 
 
 def test_a_notification_is_read_out_of_the_envelopes_of_sqs_and_sns() -> None:

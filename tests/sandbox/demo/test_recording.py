@@ -27,7 +27,9 @@ def fast_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[Recorder]:
-    with Recorder(Clock(), tmp_path / "timeline.jsonl", PlainView(io.StringIO())) as recorder:
+    with Recorder(
+        Clock(), tmp_path / "timeline.jsonl", PlainView(io.StringIO(), lambda: 0.0)
+    ) as recorder:
         yield recorder
 
 

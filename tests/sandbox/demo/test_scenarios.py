@@ -160,7 +160,9 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
 def play(name: str, stand_in: StandIn, tmp_path: Path) -> list[str]:
     """The statements of a scenario, played from beginning to end."""
     stage: Any = stand_in
-    with Recorder(Clock(), tmp_path / "timeline.jsonl", PlainView(io.StringIO())) as recorder:
+    with Recorder(
+        Clock(), tmp_path / "timeline.jsonl", PlainView(io.StringIO(), lambda: 0.0)
+    ) as recorder:
         stand_in.recorder = recorder
         recorder.watch(stand_in)
         scale_out_under_load(stage)

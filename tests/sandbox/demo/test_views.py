@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from sandbox.demo.board import GONE, Board, announced, told
+from sandbox.demo.apply_progress import ApplyProgress
+from sandbox.demo.board import GONE, Board, announced, human_size, told
 from sandbox.demo.live_view import LiveView
 from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
 from sandbox.demo.plain_view import PlainView
@@ -70,21 +72,23 @@ def test_a_dead_letter_and_its_alarm_are_named() -> None:
     assert "notifications 1" in text
 
 
-def test_an_instance_that_is_gone_keeps_its_row() -> None:
+def test_an_instance_that_is_gone_keeps_its_row_with_the_last_words_on_it() -> None:
+    last_words = {KEPT.instance_id: ("DRAINED", "proven_empty")}
     board = Board()
     board.sample(sample(KEPT, SERVING))
-    board.sample(sample(SERVING))
+    board.sample(replace(sample(SERVING), verdicts=last_words))
 
     gone, serving = board.state().instances
 
     assert (gone.instance_id, gone.lifecycle_state) == (KEPT.instance_id, GONE)
     assert (gone.registered, gone.buffer_bytes) == (False, None)
+    assert (gone.verdict, gone.reason) == ("DRAINED", "proven_empty")
     assert serving == SERVING
 
 
 def plain(*samples: Sample) -> list[str]:
     stream = io.StringIO()
-    with PlainView(stream) as view:
+    with PlainView(stream, lambda: 9.0) as view:
         for seen in samples:
             view.sample(seen)
     return stream.getvalue().splitlines()
@@ -110,13 +114,13 @@ def test_plain_output_writes_one_line_a_change(change: InstanceSample, expected:
     assert [line for line in lines if line.startswith("[   20.0 s]") and expected in line]
 
 
-def test_plain_output_tells_a_step_of_terraform_once() -> None:
+def test_plain_output_tells_the_progress_of_a_slow_step_now_and_then() -> None:
     stream = io.StringIO()
-    with PlainView(stream) as view:
-        view.progress("creating a queue")
-        view.progress("creating a queue")
+    with PlainView(stream, lambda: 9.0) as view:
+        view.progress("1 of 45 created")
+        view.progress("2 of 45 created")
 
-    assert stream.getvalue().count("creating a queue") == 1
+    assert stream.getvalue() == "[    9.0 s]    1 of 45 created\n"
 
 
 def test_the_journal_is_told_in_words_and_heartbeats_are_not() -> None:
@@ -130,3 +134,31 @@ def test_a_notification_names_the_alarm_and_its_state() -> None:
     text = announced(Notification(1.0, "demo-buffer-dlq", "ALARM", "Do this."))
 
     assert "demo-buffer-dlq is ALARM" in text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(None, ""), (0, "0 B"), (999, "999 B"), (48_200, "48.2 kB"), (1_979_100, "2.0 MB")],
+)
+def test_sizes_are_short_enough_for_a_cell(size: int | None, text: str) -> None:
+    assert human_size(size) == text
+
+
+def test_the_progress_of_terraform_counts_what_is_created() -> None:
+    told_so_far: list[str] = []
+    progress = ApplyProgress(told_so_far.append)
+    for line in (
+        "Plan: 45 to add, 0 to change, 0 to destroy.",
+        'module.lifecycle.aws_sqs_queue.stage["buffer"]: Creating...',
+        'module.lifecycle.aws_sqs_queue.stage["buffer"]: Still creating... [10s elapsed]',
+        'module.lifecycle.aws_sqs_queue.stage["buffer"]: Creation complete after 25s [id=x]',
+        "  + create",
+    ):
+        progress.line(line)
+
+    assert told_so_far == [
+        "0 of 45 resources created",
+        '0 of 45 resources created, now aws_sqs_queue.stage["buffer"]',
+        '0 of 45 resources created, now aws_sqs_queue.stage["buffer"]',
+        "1 of 45 resources created",
+    ]
