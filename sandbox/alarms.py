@@ -136,13 +136,9 @@ class Alarms:
             )
 
     def _value(self, alarm: dict[str, Any], start: float, end: float) -> float | None:
-        metrics = alarm.get("Metrics")
-        if not metrics:
+        stats = _summed(alarm)
+        if not stats:
             return self._statistic(Series.of(alarm), alarm["Statistic"], start, end)
-        expressions = [one["Expression"] for one in metrics if "Expression" in one]
-        if expressions != [SUM_OF_ALL]:
-            raise UnsupportedAlarmError(f"{alarm['AlarmName']}: {expressions}")
-        stats = [one["MetricStat"] for one in metrics if "MetricStat" in one]
         parts = [
             self._statistic(Series.of(one["Metric"]), one["Stat"], start, end) for one in stats
         ]
@@ -163,7 +159,8 @@ class Alarms:
             MetricName=series.name,
             Dimensions=[{"Name": name, "Value": value} for name, value in series.dimensions],
             StartTime=datetime.fromtimestamp(start, UTC),
-            EndTime=datetime.fromtimestamp(end, UTC),
+            # The API counts in whole seconds: what was reported in this one counts as well.
+            EndTime=datetime.fromtimestamp(end + 1, UTC),
             Period=60,
             Statistics=[stat],
         )
@@ -189,9 +186,18 @@ def judge(alarm: Mapping[str, Any], values: list[float | None]) -> State:
     return "ALARM" if sum(verdicts) >= wanted else "OK"
 
 
+def _summed(alarm: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The metrics that an alarm on a sum adds up; none if it looks at a single metric."""
+    metrics = alarm.get("Metrics", [])
+    expressions = [one["Expression"] for one in metrics if "Expression" in one]
+    if metrics and expressions != [SUM_OF_ALL]:
+        raise UnsupportedAlarmError(f"{alarm['AlarmName']}: {expressions}")
+    return [one["MetricStat"] for one in metrics if "MetricStat" in one]
+
+
 def _periods(alarm: Mapping[str, Any], now: float) -> Iterator[tuple[float, float]]:
     """The start and end of each period that counts, the newest first."""
-    stats = [one["MetricStat"] for one in alarm.get("Metrics", []) if "MetricStat" in one]
+    stats = _summed(alarm)
     seconds = alarm["Period"] if not stats else max(stat["Period"] for stat in stats)
     for number in range(alarm["EvaluationPeriods"]):
         yield now - (number + 1) * seconds, now - number * seconds

@@ -93,6 +93,7 @@ class Processes:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._stack = ExitStack()
+        self._started: list[Process] = []
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -129,7 +130,12 @@ class Processes:
             )
         process = Process(name, popen, log)
         self._stack.callback(process.stop)
+        self._started.append(process)
         return process
+
+    def running(self) -> list[Process]:
+        """Those that have not ended yet."""
+        return [process for process in self._started if process.is_running]
 
 
 def clean_environment() -> dict[str, str]:

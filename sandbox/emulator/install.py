@@ -12,6 +12,7 @@ import moto.autoscaling.models as autoscaling_models
 import moto.core.errors as moto_errors
 import moto.route53.models as route53_models
 from moto.autoscaling.models import autoscaling_backends
+from moto.core.base_backend import BackendDict
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.moto_api._internal import mock_random
@@ -66,6 +67,9 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
             (moto_errors, "warn", lambda *_, **__: None),
         ):
             stack.enter_context(patch.object(owner, name, replacement))
+        # Nothing of another world may be seen in this one, nor of this one later.
+        BackendDict.reset()
+        stack.callback(BackendDict.reset)
         yield
 
 
