@@ -270,14 +270,33 @@ class TestDuplicates:
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
         assert pipeline.telemetry.total(Metric.DRAIN_SECONDS) > 0
 
-    def test_an_event_that_arrives_again_after_the_release_is_let_go(
+    @pytest.mark.parametrize("later", [1, 10, 40, 70])
+    def test_a_message_that_was_doubled_on_its_way_raises_no_alarm(
+        self, pipeline: Pipeline, later: float
+    ) -> None:
+        instance_id = start_draining(pipeline)
+        [body] = pipeline.bodies("buffer")
+        pipeline.advance(later)
+        pipeline.send("buffer", body)
+        pipeline.advance(100)
+        pipeline.fleet.shows(instance_id, EMPTY)
+        until_released(pipeline, instance_id)
+        pipeline.advance(300)
+        assert pipeline.is_quiet()
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
+        assert LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED in pipeline.telemetry.events
+
+    def test_known_limit_an_event_that_comes_again_long_after_the_release_looks_like_a_loss(
         self, pipeline: Pipeline
     ) -> None:
+        # By then nothing tells a proven release from an expired hook, and silence would be worse.
         instance_id = start_draining(pipeline, EMPTY)
         until_released(pipeline, instance_id)
+        pipeline.advance(120)
         pipeline.receive_event(pipeline.world.lifecycle_events[-1])
         pipeline.advance(300)
         assert pipeline.is_quiet()
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
 
 
 class TestDiscovery:

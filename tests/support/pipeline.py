@@ -275,6 +275,8 @@ class Pipeline:
         for entry in entries:
             if entry["event"] == "launched":
                 self.fleet.launch(entry["instance_id"], entry["address"])
+            if entry["event"] == "terminated":
+                self.fleet.loses_target(entry["instance_id"])
             released = entry["event"] == "completed" and entry["result"] == "CONTINUE"
             if released and entry["lifecycle_hook_name"] == TERMINATE_HOOK:
                 since = self.fleet.aggregators[entry["instance_id"]].empty_since

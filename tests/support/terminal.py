@@ -82,8 +82,8 @@ class Terminal:
         trace: TracebackType | None,
     ) -> None:
         if self._bash is not None:
-            self._bash.kill()
-            self._bash.wait()
+            with self._bash:  # waits, and closes its input
+                self._bash.kill()
 
     def type(self, shell: str, seconds: float = SECONDS) -> Typed:
         """Run a block in this bash, and return what it wrote."""
