@@ -12,6 +12,7 @@ listens on loopback, and everything ends with the block.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -78,6 +79,9 @@ class LocalCloud:
         self._variables: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
+        # What an earlier cloud has left is history: its state must not be taken for this one's.
+        for folder in ("logs", "ministack", "terraform"):
+            shutil.rmtree(self.directory / folder, ignore_errors=True)
         with ExitStack() as starting:
             self.subnet = starting.enter_context(held_subnet())
             self.processes = starting.enter_context(Processes(self.logs_directory))

@@ -150,6 +150,7 @@ class Terraform:
         self._work = work.resolve()
         self._work.mkdir(parents=True, exist_ok=True)
         self._configuration = _private_copy(configuration.resolve(), self._work / "tree")
+        self._keep_state()
         self._program = find_terraform()
         self._environment = {
             **clean_environment(),
@@ -179,7 +180,7 @@ class Terraform:
 
     def outputs(self) -> dict[str, Any]:
         """The root module's outputs, sensitive ones too."""
-        written = self.run("output", "-json", *self._state).output
+        written = self.run("output", "-json").output
         return {name: output["value"] for name, output in json.loads(written).items()}
 
     def run(self, *arguments: str, allowed: Sequence[int] = (0,), tell: Tell = nobody) -> Result:
@@ -190,14 +191,16 @@ class Terraform:
             raise TerraformError(f"terraform {arguments[0]} failed:\n{self._kept(output)}")
         return Result(status, output)
 
-    @property
-    def _state(self) -> tuple[str, ...]:
-        return (f"-state={self._work / 'terraform.tfstate'}",)
-
     def _with(self, variables: Mapping[str, Any]) -> list[str]:
         written = self._work / "variables.tfvars.json"
         written.write_text(json.dumps(variables, indent=2))
-        return ["-no-color", "-lock=false", f"-var-file={written}", *self._state]
+        return ["-no-color", "-lock=false", f"-var-file={written}"]
+
+    def _keep_state(self) -> None:
+        """Put the state beside the copy of the configuration, which is made anew each time."""
+        path = json.dumps(str(self._work / "terraform.tfstate"))
+        override = self._configuration / "state_override.tf"
+        override.write_text(f'terraform {{\n  backend "local" {{\n    path = {path}\n  }}\n}}\n')
 
     def _kept(self, output: str) -> str:
         """The part of a failed run's output that says why; all of it is kept in a file."""
