@@ -132,6 +132,7 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
         )
     )
     recorder.phase("terraform apply")
+    recorder.progress("reading the configuration")
     inputs = variables(scenario, str(cloud.subnet), prometheus.url)
     outputs = cloud.apply(STACK, inputs, ApplyProgress(recorder.progress).line)
     recorder.phase("Starting the fleet")

@@ -24,7 +24,8 @@ _RELEASE_SECONDS = 90.0
 # Longer than settling and the empty window together: whoever let go too early, did so by now.
 _KEPT_SECONDS = 22.0
 _NOTIFY_SECONDS = 30.0
-_SHORT_DRAIN_TIMEOUT_SECONDS = 24
+# Twice what a healthy drain takes, so that only the one without metrics is given up.
+_SHORT_DRAIN_TIMEOUT_SECONDS = 45
 
 WAITING = "Terminating:Wait"
 
