@@ -115,7 +115,7 @@ def fetch(querier: Querier, selection: Selection, now: float) -> dict[str, list[
     except PrometheusFailed:
         raise
     except (requests.RequestException, PrometheusApiClientException) as error:
-        raise PrometheusFailed(f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]) from error
+        raise PrometheusFailed(_short(f"{type(error).__name__}: {error}")) from error
     except Exception as error:
         # The client raises whatever json or a look-up raises for a body that is no answer
         # (HTML of a login page, say).
@@ -136,6 +136,14 @@ def _series(item: Any) -> Series:  # noqa: ANN401 (whatever the JSON holds)
     if not all(math.isfinite(time) for time, _ in samples):
         raise PrometheusFailed(f"a series with a time that is none: {str(item)[:200]}")
     return Series(labels={str(k): str(v) for k, v in labels.items()}, samples=samples)
+
+
+def _short(message: str) -> str:
+    """Cut a long message in the middle: a URL with a whole query comes before what went wrong."""
+    if len(message) <= _LONGEST_ERROR:
+        return message
+    half = _LONGEST_ERROR // 2 - 1
+    return f"{message[:half]}…{message[-half:]}"
 
 
 def _quote(pattern: str) -> str:

@@ -87,7 +87,7 @@ class Pipeline:
     batches: list[int] = field(default_factory=list)  # sizes of the buffer waiter's batches
     _journal_seen: int = 0
 
-    def wire(self, querier: Callable[[], Querier] | None = None, **settings: str) -> None:
+    def wire(self, querier: Callable[[], Querier] | None = None, /, **settings: str) -> None:
         """Deploy the three functions, with other settings if a test wants them."""
         environment = {**self.environment, **settings}
         shared: dict[str, Any] = {"telemetry": self.telemetry}
@@ -162,6 +162,17 @@ class Pipeline:
     def purge(self, queue: str) -> None:
         """Throw all messages of a queue away."""
         self.clients.sqs.purge_queue(QueueUrl=self.queue_urls[queue])
+
+    def secret(self, name: str, value: str) -> str:
+        """Put a secret into Secrets Manager; returns its ARN."""
+        client = boto3.client("secretsmanager")
+        return client.create_secret(Name=name, SecretString=value)["ARN"]
+
+    def parameter(self, name: str, value: str) -> str:
+        """Put a secret into Parameter Store; returns its ARN."""
+        client = boto3.client("ssm")
+        client.put_parameter(Name=name, Value=value, Type="SecureString")
+        return str(client.get_parameter(Name=name)["Parameter"]["ARN"])
 
     # What happens while time passes.
 
@@ -412,7 +423,7 @@ def running() -> Iterator[Pipeline]:
             environment,
         )
         world.subscribe(pipeline.receive_event)
-        pipeline.wire(querier=lambda: fleet)
+        pipeline.wire(lambda: fleet)
         yield pipeline
 
 

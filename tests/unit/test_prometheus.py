@@ -233,6 +233,14 @@ class TestAnswers:
             fetch(Answers(page), selection(INSTANCE_ID), NOW)
         assert len(str(caught.value)) <= 400
 
+    def test_what_went_wrong_is_said_though_a_long_url_comes_first(self) -> None:
+        url = "/api/v1/query?query=" + 2000 * "x"
+        refused = requests.ConnectionError(f"Max retries exceeded with url: {url} (refused)")
+        with pytest.raises(PrometheusFailed) as caught:
+            fetch(Answers(refused), selection(INSTANCE_ID), NOW)
+        assert str(caught.value).startswith("ConnectionError: Max retries exceeded")
+        assert str(caught.value).endswith("(refused)")
+
 
 _json = st.recursive(
     st.none()

@@ -1,0 +1,291 @@
+"""Prometheus over real HTTP: whatever it answers, nobody is released and no batch crashes."""
+
+import base64
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lifecycle.prometheus import ATTEMPTS
+from lifecycle.telemetry import LogEvent
+from tests.support.fleet import EMPTY
+from tests.support.messages import buffer_check, record, sqs_event
+from tests.support.pipeline import REGION, Pipeline
+from tests.support.prometheus_server import (
+    Answer,
+    Exchange,
+    PrometheusServer,
+    document,
+    matrix,
+    prometheus_server,
+    text,
+)
+from tests.support.sigv4 import signature_is_right, signed_scope
+
+INSTANCE_IDS = ["i-00000001", "i-00000002", "i-00000003"]
+LOGIN_PAGE = "<!doctype html><html><body>Sign in to Grafana</body></html>"
+SECRET = "hunter2-hunter2"
+
+
+@pytest.fixture
+def prometheus() -> Iterator[PrometheusServer]:
+    with prometheus_server() as server:
+        yield server
+
+
+def check(pipeline: Pipeline, url: str, **settings: str) -> list[str]:
+    """Let the buffer waiter check a batch of three; returns the messages that come back."""
+    pipeline.wire(PROMETHEUS_URL=url, **{"PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "0.3", **settings})
+    records = [
+        record(buffer_check(instance_id=one), message_id=one, sent_at=pipeline.clock())
+        for one in INSTANCE_IDS
+    ]
+    answer = pipeline.buffer.handle(sqs_event(*records))
+    return [str(item["itemIdentifier"]) for item in answer["batchItemFailures"]]
+
+
+def verdicts(pipeline: Pipeline) -> list[tuple[str, str]]:
+    return [
+        (str(line["verdict"]), str(line["reason"]))
+        for line in pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)
+    ]
+
+
+def truncated(exchange: Exchange) -> None:
+    exchange.send_response(200)
+    exchange.send_header("Content-Length", "1000")
+    exchange.end_headers()
+    exchange.wfile.write(b'{"status":"success","data":{"resultType":"matrix","result":[')
+
+
+def hangs_up(exchange: Exchange) -> None:
+    exchange.connection.shutdown(socket.SHUT_RDWR)
+    exchange.close_connection = True
+
+
+def login(exchange: Exchange) -> None:
+    """Send everybody to a login page, which says 200."""
+    if exchange.path.startswith("/login"):
+        exchange.reply(200, LOGIN_PAGE.encode(), "text/html")
+    else:
+        exchange.reply(302, b"", Location="/login")
+
+
+VECTOR = {"metric": {"__name__": "up", "instance_id": INSTANCE_IDS[0]}, "value": [1.0, "1"]}
+ONCE: dict[str, Answer] = {
+    "404": text(404, "404 page not found", "text/plain"),
+    "401": text(401, "", "text/plain"),
+    "422 of a query that is too large": text(
+        422, '{"status":"error","errorType":"execution","error":"too many samples"}'
+    ),
+    "200 with HTML": text(200, LOGIN_PAGE, "text/html"),
+    "200 with nothing": text(200, ""),
+    "200 with an error": document({"status": "error", "errorType": "timeout", "error": "slow"}),
+    "200 with half a JSON": text(200, '{"status":"success","data":{"result":['),
+    "200 with null": document(None),
+    "200 with a list": document([]),
+    "success without data": document({"status": "success"}),
+    "success with data null": document({"status": "success", "data": None}),
+    "success with result null": document({"status": "success", "data": {"result": None}}),
+    "a scalar": document({"status": "success", "data": {"resultType": "scalar", "result": 0}}),
+    "a vector": document(
+        {"status": "success", "data": {"resultType": "vector", "result": [VECTOR]}}
+    ),
+    "values that are NaN": text(
+        200,
+        '{"status":"success","data":{"resultType":"matrix","result":'
+        '[{"metric":{"instance_id":"i-00000001"},"values":NaN}]}}',
+    ),
+    "times that are NaN": text(
+        200,
+        '{"status":"success","data":{"resultType":"matrix","result":'
+        '[{"metric":{"instance_id":"i-00000001"},"values":[[NaN,"0"]]}]}}',
+    ),
+}
+AGAIN: dict[str, Answer] = {
+    "500": text(500, "internal server error", "text/plain"),
+    "503 while it starts": text(503, "Service Unavailable", "text/plain"),
+    "429": text(429, '{"status":"error"}', **{"Retry-After": "60"}),
+}
+
+
+@pytest.mark.parametrize("answer", ONCE)
+def test_an_answer_that_is_none_is_unknown_for_the_whole_batch_after_one_request(
+    pipeline: Pipeline, prometheus: PrometheusServer, answer: str
+) -> None:
+    prometheus.answers(ONCE[answer])
+    assert check(pipeline, prometheus.url) == INSTANCE_IDS
+    assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
+    assert len(prometheus.received) == 1
+    line = pipeline.telemetry.the(LogEvent.PROMETHEUS_FAILED)
+    assert (line.level, len(str(line["reason"])) < 600) == ("ERROR", True)
+
+
+@pytest.mark.parametrize("answer", AGAIN)
+def test_an_error_that_may_pass_is_asked_about_once_more_and_no_more(
+    pipeline: Pipeline, prometheus: PrometheusServer, answer: str
+) -> None:
+    prometheus.answers(AGAIN[answer])
+    assert check(pipeline, prometheus.url) == INSTANCE_IDS
+    assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
+    assert len(prometheus.received) == ATTEMPTS == 2
+
+
+@pytest.mark.parametrize("empty", ["matrix", "vector"])
+def test_an_empty_answer_is_unknown_for_everybody(
+    pipeline: Pipeline, prometheus: PrometheusServer, empty: str
+) -> None:
+    data = {"resultType": empty, "result": []}
+    prometheus.answers(document({"status": "success", "data": data}))
+    assert check(pipeline, prometheus.url) == INSTANCE_IDS
+    assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
+    assert len(prometheus.received) == 1
+
+
+def test_a_redirect_to_a_login_page_is_unknown_for_everybody(
+    pipeline: Pipeline, prometheus: PrometheusServer
+) -> None:
+    prometheus.answers(login)
+    assert check(pipeline, prometheus.url) == INSTANCE_IDS
+    assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
+
+
+def test_a_redirect_to_another_host_does_not_take_the_credentials_along(
+    pipeline: Pipeline, prometheus: PrometheusServer
+) -> None:
+    with prometheus_server() as stranger:
+        elsewhere = stranger.url.replace("127.0.0.1", "localhost")
+        prometheus.answers(text(302, "", Location=f"{elsewhere}/login"))
+        check(
+            pipeline,
+            prometheus.url,
+            PROMETHEUS_AUTH="bearer",
+            PROMETHEUS_CREDENTIALS_ARN=pipeline.secret("prometheus", SECRET),
+        )
+        assert prometheus.received[0].header("Authorization") == f"Bearer {SECRET}"
+        assert all(SECRET not in str(request.headers) for request in stranger.received)
+
+
+def test_a_prometheus_that_does_not_answer_costs_no_more_than_its_timeouts(
+    pipeline: Pipeline, prometheus: PrometheusServer
+) -> None:
+    prometheus.answers(prometheus.never)
+    assert check(pipeline, prometheus.url) == INSTANCE_IDS
+    assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
+    assert "timed out" in str(pipeline.telemetry.the(LogEvent.PROMETHEUS_FAILED)["reason"])
+    assert len(prometheus.received) == ATTEMPTS
+
+
+@pytest.mark.parametrize("answer", [truncated, hangs_up])
+def test_a_connection_that_breaks_is_unknown_for_everybody(
+    pipeline: Pipeline, prometheus: PrometheusServer, answer: Answer
+) -> None:
+    prometheus.answers(answer)
+    assert check(pipeline, prometheus.url) == INSTANCE_IDS
+    assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
+
+
+def test_a_prometheus_that_is_down_is_unknown_for_everybody(pipeline: Pipeline) -> None:
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        port = nobody_listens.getsockname()[1]
+        assert check(pipeline, f"http://127.0.0.1:{port}") == INSTANCE_IDS
+    assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
+
+
+def test_one_broken_series_makes_nobody_drained(
+    pipeline: Pipeline, prometheus: PrometheusServer
+) -> None:
+    sound = {
+        "metric": {"__name__": "up", "instance_id": INSTANCE_IDS[1]},
+        "values": [[pipeline.clock(), "1"]],
+    }
+    prometheus.answers(matrix([sound, {"metric": {"instance_id": INSTANCE_IDS[0]}}]))
+    assert check(pipeline, prometheus.url) == INSTANCE_IDS
+    assert {verdict for verdict, _ in verdicts(pipeline)} == {"UNKNOWN"}
+
+
+def test_a_whole_drain_works_over_http_with_one_request_a_batch(
+    pipeline: Pipeline, prometheus: PrometheusServer
+) -> None:
+    def answer(exchange: Exchange) -> None:
+        matrix(ask_fleet(pipeline, prometheus))(exchange)
+
+    prometheus.answers(answer)
+    pipeline.wire(PROMETHEUS_URL=prometheus.url + "/team/")
+    instance_ids = pipeline.start_fleet(3)
+    for instance_id in instance_ids:
+        pipeline.fleet.shows(instance_id, EMPTY)
+    pipeline.scale_to(0)
+    pipeline.until(lambda: not pipeline.states())
+    assert len(prometheus.received) == len(pipeline.batches)
+    assert {request.method for request in prometheus.received} == {"POST"}
+    paths = {request.target.partition("?")[0] for request in prometheus.received}
+    assert paths == {"/team/api/v1/query"}
+    assert all(instance_id[2:] in prometheus.queries()[0] for instance_id in instance_ids)
+
+
+def ask_fleet(pipeline: Pipeline, prometheus: PrometheusServer) -> list[Any]:
+    result: list[Any] = pipeline.fleet.custom_query(
+        prometheus.queries()[-1], {"time": str(pipeline.clock())}
+    )
+    return result
+
+
+class TestAuthentication:
+    def test_basic_credentials_come_from_secrets_manager(
+        self, pipeline: Pipeline, prometheus: PrometheusServer
+    ) -> None:
+        arn = pipeline.secret("prometheus", json.dumps({"username": "lambda", "password": SECRET}))
+        check(pipeline, prometheus.url, PROMETHEUS_AUTH="basic", PROMETHEUS_CREDENTIALS_ARN=arn)
+        expected = base64.b64encode(f"lambda:{SECRET}".encode()).decode()
+        assert prometheus.received[0].header("Authorization") == f"Basic {expected}"
+        assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
+
+    def test_a_bearer_token_comes_from_parameter_store(
+        self, pipeline: Pipeline, prometheus: PrometheusServer
+    ) -> None:
+        arn = pipeline.parameter("prometheus", SECRET)
+        check(pipeline, prometheus.url, PROMETHEUS_AUTH="bearer", PROMETHEUS_CREDENTIALS_ARN=arn)
+        assert prometheus.received[0].header("Authorization") == f"Bearer {SECRET}"
+
+    def test_signed_requests_arrive_as_they_were_signed(
+        self, pipeline: Pipeline, prometheus: PrometheusServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "session-token")
+        check(
+            pipeline,
+            prometheus.url + "/workspaces/ws-1",
+            PROMETHEUS_AUTH="sigv4",
+            PROMETHEUS_REGION="eu-west-1",
+        )
+        [request] = prometheus.received
+        assert signed_scope(request) == ("AKIDEXAMPLE", "eu-west-1", "aps")
+        assert signature_is_right(request, SECRET)
+        assert request.header("X-Amz-Security-Token") == "session-token"
+        assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
+
+    @pytest.mark.parametrize("auth", ["basic", "bearer"])
+    def test_without_its_secret_nothing_is_asked_and_nobody_released(
+        self, pipeline: Pipeline, prometheus: PrometheusServer, auth: str
+    ) -> None:
+        arn = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:no-such-secret"
+        returned = check(
+            pipeline, prometheus.url, PROMETHEUS_AUTH=auth, PROMETHEUS_CREDENTIALS_ARN=arn
+        )
+        assert returned == INSTANCE_IDS
+        assert prometheus.received == []
+        assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
+        assert arn in str(pipeline.telemetry.the(LogEvent.PROMETHEUS_FAILED)["reason"])
+
+    def test_a_malformed_secret_is_not_in_the_log(
+        self, pipeline: Pipeline, prometheus: PrometheusServer
+    ) -> None:
+        arn = pipeline.secret("prometheus", f"{SECRET}\n{SECRET}")
+        check(pipeline, prometheus.url, PROMETHEUS_AUTH="bearer", PROMETHEUS_CREDENTIALS_ARN=arn)
+        assert SECRET not in str(pipeline.telemetry.lines)
+        assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]

@@ -1,0 +1,120 @@
+"""A Prometheus on loopback that misbehaves as a test says."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.support.sigv4 import Received
+
+Answer = Callable[["Exchange"], None]
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """One request and its answer."""
+
+    server: "_Server"
+
+    def do_POST(self) -> None:
+        """Remember the request, then answer as the test says."""
+        length = int(self.headers.get("Content-Length", "0"))
+        body = self.rfile.read(length)
+        headers = dict(self.headers.items())
+        self.server.received.append(Received(self.command, self.path, headers, body))
+        self.server.answer(self)
+
+    do_GET = do_POST  # noqa: N815 (its base calls it so)
+
+    def reply(
+        self, status: int, body: bytes, kind: str = "application/json", **headers: str
+    ) -> None:
+        """Send a whole answer."""
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 (its base's name)
+        """Print nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Exchange)
+        self.received: list[Received] = []
+        self.answer: Answer = matrix([])
+        self.released = threading.Event()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hung up is what some tests are about."""
+
+
+@dataclass
+class PrometheusServer:
+    """The server as a test sees it."""
+
+    _server: _Server = field(default_factory=_Server)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def received(self) -> list[Received]:
+        """Every request so far."""
+        return self._server.received
+
+    def queries(self) -> list[str]:
+        """The PromQL of every request so far."""
+        targets = [urlsplit(request.target) for request in self.received]
+        return [parse_qs(target.query)["query"][0] for target in targets]
+
+    def answers(self, answer: Answer) -> None:
+        """From now on answer so."""
+        self._server.answer = answer
+
+    def never(self, _exchange: Exchange) -> None:
+        """An answer that does not come before the test is over."""
+        self._server.released.wait(30)
+
+
+def text(status: int, body: str, kind: str = "application/json", **headers: str) -> Answer:
+    """Answer with this text."""
+    return lambda exchange: exchange.reply(status, body.encode(), kind, **headers)
+
+
+def document(content: object) -> Answer:
+    """Answer 200 with this as JSON."""
+    return text(200, json.dumps(content))
+
+
+def matrix(series: list[Any]) -> Answer:
+    """Answer as Prometheus answers a range selector."""
+    data = {"resultType": "matrix", "result": series}
+    return document({"status": "success", "data": data})
+
+
+@contextmanager
+def prometheus_server() -> Iterator[PrometheusServer]:
+    """Listen on a free port of loopback; everything is over at the end."""
+    prometheus = PrometheusServer()
+    server = prometheus._server
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield prometheus
+    finally:
+        server.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
