@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.request
 from typing import Any
 
@@ -15,12 +16,13 @@ class EmulatorControl:
     def __init__(self, address: str) -> None:
         self._address = address
         self._journal: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
 
     def journal(self) -> list[dict[str, Any]]:
         """Everything that happened so far; only what is new is fetched."""
-        answer = self._ask(f"journal?after={len(self._journal)}")
-        self._journal = [*self._journal, *answer["entries"]]
-        return list(self._journal)
+        with self._lock:
+            self._journal += self._ask(f"journal?after={len(self._journal)}")["entries"]
+            return list(self._journal)
 
     def events(self, after: int) -> list[dict[str, Any]]:
         """The lifecycle events from number `after` on."""

@@ -24,6 +24,7 @@ class _Followed:
 
     seen: set[tuple[Line, int]] = field(default_factory=set)
     lines: list[tuple[float, str]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
     newest: int = 0
 
     def add(self, line: Line, occurrence: int) -> None:
@@ -34,6 +35,9 @@ class _Followed:
         _, timestamp, text = line
         self.newest = max(self.newest, timestamp)
         self.lines.append((timestamp / 1000, text))
+        record = _parsed(text)
+        if record is not None:
+            self.records.append(record)
 
 
 class FunctionLogs:
@@ -47,15 +51,15 @@ class FunctionLogs:
     def lines(self, function_name: str) -> list[tuple[float, str]]:
         """Everything the function wrote so far, with the time in epoch seconds."""
         with self._lock:
-            followed = self._groups.setdefault(function_name, _Followed())
-            self._follow(function_name, followed)
-            return list(followed.lines)
+            return list(self._followed(function_name).lines)
 
     def records(self, function_name: str) -> list[dict[str, Any]]:
         """Those of the lines that are JSON objects."""
-        return [record for _, text in self.lines(function_name) if (record := _parsed(text))]
+        with self._lock:
+            return list(self._followed(function_name).records)
 
-    def _follow(self, function_name: str, followed: _Followed) -> None:
+    def _followed(self, function_name: str) -> _Followed:
+        followed = self._groups.setdefault(function_name, _Followed())
         # Lines may arrive out of order: look a little further back than the newest one.
         start = max(0, followed.newest - OVERLAP_MILLISECONDS)
         pages = self._logs.get_paginator("filter_log_events")
@@ -69,7 +73,9 @@ class FunctionLogs:
                     again[line] += 1
                     followed.add(line, again[line])
         except self._logs.exceptions.ResourceNotFoundException:
-            return
+            # It has not written anything yet.
+            return followed
+        return followed
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

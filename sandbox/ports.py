@@ -19,19 +19,26 @@ LOOPBACK = "127.0.0.1"
 # 127.0.x.y is where resolvers and container engines listen on many machines.
 SECOND_BYTES = range(16, 250)
 THIRD_BYTES = range(256)
+# Below what Linux, by default, gives to outgoing connections.
+PORTS = range(20_000, 32_000)
 ATTEMPTS = 100
 
 
-class NoFreeSubnetError(Exception):
-    """Every subnet that was tried is held by another cloud."""
+class NoFreePlaceError(Exception):
+    """Everything that was tried is in use."""
 
 
 def free_port(address: str = LOOPBACK) -> int:
-    """A TCP port on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on which nobody listens now.
+
+    Not one that the kernel gives to connections: such a port may be taken again at any moment.
+    """
+    for _ in range(ATTEMPTS):
+        port = random.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((address, port))
+            return port
+    raise NoFreePlaceError(f"{ATTEMPTS} ports of {address} are all in use")
 
 
 @contextlib.contextmanager
@@ -45,7 +52,7 @@ def held_subnet() -> Iterator[ipaddress.IPv4Network]:
             with lock:
                 yield subnet
             return
-    raise NoFreeSubnetError(f"{ATTEMPTS} loopback subnets are all in use")
+    raise NoFreePlaceError(f"{ATTEMPTS} loopback subnets are all in use")
 
 
 def _lock(name: str) -> socket.socket | None:

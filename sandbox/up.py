@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,10 @@ from sandbox.demo.run import NAME, names_of, variables
 from sandbox.demo.scenarios import SCENARIOS
 from sandbox.fleet.fleet import Fleet, FleetSettings
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
-from sandbox.processes import sigterm_interrupts
+from sandbox.ministack import MinistackMissingError
+from sandbox.ports import NoFreePlaceError
+from sandbox.processes import ProcessFailedError, sigterm_interrupts
+from sandbox.terraform import TerraformError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +26,7 @@ DIRECTORY = Path("build/sandbox")
 INSTANCES = 2
 LINES_PER_SECOND = 200.0
 SCENARIO = "scale-in"
+EXPECTED = (MinistackMissingError, NoFreePlaceError, ProcessFailedError, TerraformError)
 
 
 def up(directory: Path = DIRECTORY) -> int:
@@ -39,6 +44,9 @@ def up(directory: Path = DIRECTORY) -> int:
             )
             print(welcome(cloud, prometheus.url, outputs), flush=True)
             threading.Event().wait()
+    except EXPECTED as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"\nStopped. Logs are in {directory}.")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_two_clouds_never_hold_the_same_subnet(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ports, "THIRD_BYTES", range(2))
     with ports.held_subnet() as first, ports.held_subnet() as second:
         assert first != second
-        with pytest.raises(ports.NoFreeSubnetError), ports.held_subnet():
+        with pytest.raises(ports.NoFreePlaceError), ports.held_subnet():
             pass
 
 
@@ -38,3 +39,15 @@ def test_a_subnet_is_free_again_when_its_cloud_has_ended(monkeypatch: pytest.Mon
     for _ in range(2):
         with ports.held_subnet() as subnet:
             assert str(subnet) == "127.201.0.0/24"
+
+
+def test_a_free_port_is_none_that_connections_are_given() -> None:
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    assert ports.free_port() < int(given[0])
+
+
+def test_without_a_free_port_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(ports, "PORTS", range(taken.getsockname()[1], 65536)[:1])
+        with pytest.raises(ports.NoFreePlaceError, match="in use"):
+            ports.free_port()
