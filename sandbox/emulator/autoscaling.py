@@ -22,7 +22,7 @@ from moto.autoscaling.models import (
 )
 
 from sandbox.emulator import hooks
-from sandbox.emulator.events import Transition
+from sandbox.emulator.events import TERMINATE, Transition
 from sandbox.emulator.groups import WaitingGroup, require_empty
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class WaitingAutoScalingBackend(AutoScalingBackend):
         group = self.group(group_name)
         if not force:
             require_empty(group)
-        for state in list(group.instance_states):
+        for state in group.everybody():
             group.end(state)
         group.desired_capacity = 0
         del self.autoscaling_groups[group_name]
@@ -134,14 +134,14 @@ class WaitingAutoScalingBackend(AutoScalingBackend):
         group, state = self.member(instance_id)
         state.health_status = health_status
         if health_status == "Unhealthy" and state.lifecycle_state == "InService":
-            group.begin_termination(state)
+            group.set_out(state, TERMINATE)
             group.keep_capacity()
 
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:
         """EC2 says that these instances were terminated there."""
         for name in list(self.autoscaling_groups):
             group = self.group(name)
-            for state in list(group.instance_states):
+            for state in group.everybody():
                 if state.instance_id in instance_ids:
                     group.lose(state)
 
@@ -159,6 +159,18 @@ class WaitingAutoScalingBackend(AutoScalingBackend):
                 raise ValidationError(f"The instance {instance_id} is not part of the group")
             group.forget(state)
         return super().detach_instances(group_name, instance_ids, should_decrement)
+
+    def describe_auto_scaling_instances(self, instance_ids: list[str]) -> list[InstanceState]:
+        """The members of all groups, warm pools included."""
+        groups = [self.group(name) for name in self.autoscaling_groups]
+        members = [state for group in groups for state in group.everybody()]
+        return [state for state in members if not instance_ids or state.instance_id in instance_ids]
+
+    def delete_warm_pool(self, group_name: str) -> None:
+        """Take a group's warm pool away; its instances leave through the hooks."""
+        group = self.group(group_name)
+        group.warm_pool = None
+        group.pool.keep_size()
 
     def put_hook(self, parameters: Mapping[str, Any]) -> None:
         """Create or update a hook; instances that are already waiting are not touched."""

@@ -54,6 +54,19 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
         )
         return EmptyResult()
 
+    def put_warm_pool(self) -> ActionResult:
+        """PutWarmPool; instances are launched into it at once."""
+        result = super().put_warm_pool()
+        self.waiting_backend.group(self._get_param("AutoScalingGroupName")).pool.keep_size()
+        return result
+
+    def describe_warm_pool(self) -> ActionResult:
+        """DescribeWarmPool, with its instances."""
+        group = self.waiting_backend.group(self._get_param("AutoScalingGroupName"))
+        return ActionResult(
+            {"WarmPoolConfiguration": group.warm_pool, "Instances": group.pool.instances}
+        )
+
     def put_lifecycle_hook(self) -> ActionResult:
         """PutLifecycleHook."""
         self.waiting_backend.put_hook(self._get_params())

@@ -38,10 +38,16 @@ class Journey:
     transition: Transition
     origin: Place
     destination: Place
+    state: str
+    """Its lifecycle state on the way, before `:Wait` and `:Proceed`."""
 
 
-LAUNCH = Journey(Transition.LAUNCHING, Place.EC2, Place.GROUP)
-TERMINATE = Journey(Transition.TERMINATING, Place.GROUP, Place.EC2)
+LAUNCH = Journey(Transition.LAUNCHING, Place.EC2, Place.GROUP, "Pending")
+TERMINATE = Journey(Transition.TERMINATING, Place.GROUP, Place.EC2, "Terminating")
+WARM_UP = Journey(Transition.LAUNCHING, Place.EC2, Place.WARM_POOL, "Warmed:Pending")
+ACTIVATE = Journey(Transition.LAUNCHING, Place.WARM_POOL, Place.GROUP, "Pending")
+RETURN = Journey(Transition.TERMINATING, Place.GROUP, Place.WARM_POOL, "Warmed:Pending")
+DISCARD = Journey(Transition.TERMINATING, Place.WARM_POOL, Place.EC2, "Warmed:Terminating")
 
 
 @dataclass(frozen=True)

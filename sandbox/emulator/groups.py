@@ -1,8 +1,8 @@
 """An Auto Scaling group whose instances pass through wait states, on top of moto's.
 
 What counts towards capacity: Pending, Pending:Wait, Pending:Proceed and InService. Instances on
-their way out (Terminating:*) and in Standby do not. Capacity counts instances: weights of a mixed
-instances policy are ignored.
+their way out (Terminating:*), in Standby and in the warm pool do not. Capacity counts instances:
+weights of a mixed instances policy are ignored.
 
 Scale-in takes the oldest unprotected InService instance first, then the oldest that is still
 launching. AWS balances zones and looks at launch templates before it looks at age; the emulator is
@@ -19,18 +19,26 @@ from typing import TYPE_CHECKING, Any
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import FakeAutoScalingGroup, InstanceState
 
-from sandbox.emulator.events import LAUNCH, TERMINATE, GroupIdentity, Transition
+from sandbox.emulator.events import (
+    ACTIVATE,
+    LAUNCH,
+    RETURN,
+    TERMINATE,
+    GroupIdentity,
+    Journey,
+    Place,
+    Transition,
+)
 from sandbox.emulator.wait_states import Passage, WaitStates
+from sandbox.emulator.warm_pools import WarmPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
-    from sandbox.emulator.hooks import Hook
 
 COUNTED_STATES = frozenset({"Pending", "Pending:Wait", "Pending:Proceed", "InService"})
-LEAVING_STATES = frozenset({"Terminating", "Terminating:Wait", "Terminating:Proceed"})
-RETAINED = "Terminating:Retained"
+IN_SERVICE = "InService"
 
 
 class WaitingGroup(FakeAutoScalingGroup):
@@ -41,6 +49,7 @@ class WaitingGroup(FakeAutoScalingGroup):
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - moto's 22 parameters
         # moto launches instances in its own __init__, before these would be set after it.
         self.instance_lifecycle_policy: dict[str, Any] | None = None
+        self.pool = WarmPool(self)
         self._waits: WaitStates | None = None
         super().__init__(**settings)
 
@@ -63,9 +72,13 @@ class WaitingGroup(FakeAutoScalingGroup):
         """The instances that count towards capacity."""
         return [state for state in self.instance_states if state.lifecycle_state in COUNTED_STATES]
 
+    def everybody(self) -> list[InstanceState]:
+        """All members, those in the warm pool last."""
+        return [*self.instance_states, *self.pool.instances]
+
     def find(self, instance_id: str) -> InstanceState | None:
         """The member with this id, in whatever state."""
-        members = (state for state in self.instance_states if state.instance_id == instance_id)
+        members = (state for state in self.everybody() if state.instance_id == instance_id)
         return next(members, None)
 
     def capacity_within(self, desired: int | None, minimum: int | None, maximum: int | None) -> int:
@@ -85,121 +98,146 @@ class WaitingGroup(FakeAutoScalingGroup):
         """Launch what is missing, send away what is too much."""
         self.desired_capacity = self.min_size if new_capacity is None else new_capacity
         surplus = len(self.active_instances()) - (self.desired_capacity or 0)
+        away = RETURN if self.pool.takes_back else TERMINATE
         for state in self._leave_first()[: max(0, surplus)]:
-            self.begin_termination(state)
+            self.set_out(state, away)
         self.keep_capacity()
 
     def keep_capacity(self) -> None:
-        """Launch instances until the desired capacity is there."""
+        """Bring group and warm pool to the sizes they should have."""
         missing = (self.desired_capacity or 0) - len(self.active_instances())
+        for state in self.pool.ready()[: max(0, missing)]:
+            self.set_out(state, ACTIVATE)
+            missing -= 1
         if missing > 0:
-            self.replace_autoscaling_group_instances(missing, self.get_propagated_tags())
+            for state in self.launch(missing):
+                self.set_out(state, LAUNCH)
+        self.pool.keep_size()
         if self.name in self.autoscaling_backend.autoscaling_groups:
             self.autoscaling_backend.update_attached_elbs(self.name)
             self.autoscaling_backend.update_attached_target_groups(self.name)
 
-    def replace_autoscaling_group_instances(
-        self, count_needed: int, propagated_tags: dict[str, str]
-    ) -> None:
-        """Launch `count_needed` instances, each into the launching hooks."""
+    def launch(self, count: int) -> list[InstanceState]:
+        """New instances, members of the group, not yet on their way."""
         known = len(self.instance_states)
-        super().replace_autoscaling_group_instances(count_needed, propagated_tags)
-        for state in self.instance_states[known:]:
-            self._move(state, "Pending", "launched", address=state.instance.private_ip)
-            hooks = self._hooks(Transition.LAUNCHING)
-            if self.waits.enter(state.instance_id, LAUNCH, hooks):
-                self._move(state, "Pending:Wait", "pending_wait")
-            else:
-                self._move(state, "InService", "in_service")
+        self.replace_autoscaling_group_instances(count, self.get_propagated_tags())
+        launched = self.instance_states[known:]
+        for state in launched:
+            self.record("launched", state, address=state.instance.private_ip)
+        return launched
 
-    def begin_termination(self, state: InstanceState) -> None:
-        """Send an instance away, through the terminating hooks."""
+    def set_out(self, state: InstanceState, journey: Journey) -> None:
+        """Send an instance on its way, into the hooks of that transition."""
         self.waits.cancel(state.instance_id)
-        self._move(state, "Terminating", "terminating")
-        if self.waits.enter(state.instance_id, TERMINATE, self._hooks(Transition.TERMINATING)):
-            self._move(state, "Terminating:Wait", "terminating_wait")
+        self.pool.follow(state, journey)
+        self.move(state, journey.state)
+        hooks = self.autoscaling_backend.hooks_of(self.name).values()
+        holding = [hook for hook in hooks if hook.lifecycle_transition == journey.transition]
+        if self.waits.enter(state.instance_id, journey, holding):
+            self.move(state, f"{journey.state}:Wait")
         else:
-            self.end(state)
+            self._arrive(state, journey)
 
     def terminate_on_request(self, state: InstanceState, *, should_decrement: bool) -> None:
         """What TerminateInstanceInAutoScalingGroup does; it ends a retained instance for good."""
-        if state.lifecycle_state == RETAINED:
+        if state.lifecycle_state.endswith(":Retained"):
             self.end(state)
-        elif state.lifecycle_state not in LEAVING_STATES:
+        elif state in self.pool.instances:
+            raise ValidationError(f"The instance {state.instance_id} is in the warm pool")
+        elif not _is_leaving(state):
             if should_decrement:
                 self._decrement()
-            self.begin_termination(state)
+            self.set_out(state, TERMINATE)
             self.keep_capacity()
 
     def lose(self, state: InstanceState) -> None:
         """The instance is gone without the group's doing; the hooks hear of it all the same."""
         state.health_status = "Unhealthy"
-        self._record("killed", state)
-        if state.lifecycle_state == RETAINED:
+        self.record("killed", state)
+        if state.lifecycle_state.endswith(":Retained") or state in self.pool.instances:
             self.end(state)
-        elif state.lifecycle_state not in LEAVING_STATES:
-            self.begin_termination(state)
-            self.keep_capacity()
+        elif not _is_leaving(state):
+            self.set_out(state, TERMINATE)
+        self.keep_capacity()
 
     def end(self, state: InstanceState) -> None:
         """Terminate the instance and forget it."""
         self.waits.cancel(state.instance_id)
-        self.instance_states.remove(state)
-        self._move(state, "Terminated", "terminated")
+        members = self.pool.instances if state in self.pool.instances else self.instance_states
+        members.remove(state)
+        self.move(state, "Terminated")
         self.ec2_backend.terminate_instances([state.instance_id])
 
     def forget(self, state: InstanceState) -> None:
         """Let the instance live on outside the group."""
-        if state.lifecycle_state not in {"InService", "Standby"}:
+        if state.lifecycle_state not in {IN_SERVICE, "Standby"}:
             raise ValidationError(
                 f"The instance {state.instance_id} is not in InService or Standby state."
             )
-        self.waits.cancel(state.instance_id)
-        self._record("detached", state)
+        self.record("detached", state)
+
+    def move(self, state: InstanceState, lifecycle_state: str) -> None:
+        """Put an instance into a lifecycle state, and into the journal."""
+        state.lifecycle_state = lifecycle_state
+        event = _event_name(lifecycle_state)
+        if event is not None:
+            self.record(event, state)
+
+    def record(self, event: str, state: InstanceState, **more: object) -> None:
+        """Write about an instance into the journal."""
+        self.autoscaling_backend.world.record(
+            event, state.instance_id, autoscaling_group_name=self.name, **more
+        )
 
     def _go_on(self, passage: Passage, result: str) -> None:
-        state = self.find(passage.instance_id)
+        state, journey = self.find(passage.instance_id), passage.journey
         if state is None:
             raise LookupError(
-                f"{passage.instance_id} was held by a hook of {self.name} and is gone"
+                f"{passage.instance_id} was held by a hook of {self.name}, and is gone"
             )
-        if passage.journey.transition is Transition.LAUNCHING:
-            self._go_on_launching(state, result)
-        else:
-            self._go_on_terminating(state, result)
-
-    def _go_on_launching(self, state: InstanceState, result: str) -> None:
-        if result == "ABANDON":
+        if result == "CONTINUE":
+            self._proceed(state, journey)
+        elif journey.transition is Transition.LAUNCHING:
             self.end(state)
             self.keep_capacity()
-            return
-        self._move(state, "Pending:Proceed", "pending_proceed")
-        self._after_proceed(state, lambda: self._move(state, "InService", "in_service"))
-
-    def _go_on_terminating(self, state: InstanceState, result: str) -> None:
-        if result == "ABANDON" and self.retains_on_abandon:
-            self._move(state, RETAINED, "retained")
-            return
-        self._move(state, "Terminating:Proceed", "terminating_proceed")
-        self._after_proceed(state, lambda: self.end(state))
-
-    def _after_proceed(self, state: InstanceState, action: Callable[[], None]) -> None:
-        world = self.autoscaling_backend.world
-        proceeding = state.lifecycle_state
-
-        def unless_moved_on() -> None:
-            # A scale-in or a forced deletion may have taken the instance meanwhile.
-            if state in self.instance_states and state.lifecycle_state == proceeding:
-                action()
-
-        if world.faults.proceed_seconds > 0:
-            world.call_at(world.now + world.faults.proceed_seconds, unless_moved_on)
+        elif self.retains_on_abandon:
+            self.move(state, f"{journey.state}:Retained")
+        elif journey is RETURN:
+            self.end(state)
+            self.keep_capacity()
         else:
-            unless_moved_on()
+            # It was to end, and ends.
+            self._proceed(state, journey)
+
+    def _proceed(self, state: InstanceState, journey: Journey) -> None:
+        proceeding = f"{journey.state}:Proceed"
+        self.move(state, proceeding)
+
+        def arrive_unless_moved_on() -> None:
+            # A scale-in or a forced deletion may have taken the instance meanwhile.
+            if state in self.everybody() and state.lifecycle_state == proceeding:
+                self._arrive(state, journey)
+
+        self._later(arrive_unless_moved_on)
+
+    def _later(self, action: Callable[[], None]) -> None:
+        world = self.autoscaling_backend.world
+        if world.faults.proceed_seconds > 0:
+            world.call_at(world.now + world.faults.proceed_seconds, action)
+        else:
+            action()
+
+    def _arrive(self, state: InstanceState, journey: Journey) -> None:
+        if journey.destination is Place.GROUP:
+            self.move(state, IN_SERVICE)
+        elif journey.destination is Place.WARM_POOL:
+            self.pool.settle(state)
+        else:
+            self.end(state)
 
     def _leave_first(self) -> list[InstanceState]:
-        candidates = [state for state in self.active_instances() if not _protected(state)]
-        return sorted(candidates, key=lambda state: state.lifecycle_state != "InService")
+        free = [state for state in self.active_instances() if not state.protected_from_scale_in]
+        return sorted(free, key=lambda state: state.lifecycle_state != IN_SERVICE)
 
     def _decrement(self) -> None:
         capacity = self.desired_capacity or 0
@@ -211,27 +249,23 @@ class WaitingGroup(FakeAutoScalingGroup):
             )
         self.desired_capacity = capacity - 1
 
-    def _hooks(self, transition: Transition) -> list[Hook]:
-        hooks = self.autoscaling_backend.hooks_of(self.name).values()
-        return [hook for hook in hooks if hook.lifecycle_transition == transition]
 
-    def _move(self, state: InstanceState, lifecycle_state: str, event: str, **more: object) -> None:
-        state.lifecycle_state = lifecycle_state
-        self._record(event, state, **more)
-
-    def _record(self, event: str, state: InstanceState, **more: object) -> None:
-        self.autoscaling_backend.world.record(
-            event, state.instance_id, autoscaling_group_name=self.name, **more
-        )
+def _is_leaving(state: InstanceState) -> bool:
+    return state.lifecycle_state.startswith("Terminating")
 
 
-def _protected(state: InstanceState) -> bool:
-    return bool(state.protected_from_scale_in)
+def _event_name(lifecycle_state: str) -> str | None:
+    """Name a state in the journal: Pending:Wait is pending_wait; Pending alone is "launched"."""
+    if lifecycle_state == "Pending":
+        return None
+    if lifecycle_state == IN_SERVICE:
+        return "in_service"
+    return lifecycle_state.lower().replace(":", "_").replace("terminating_retained", "retained")
 
 
 def require_empty(group: WaitingGroup) -> None:
     """Refuse to delete a group that still has instances, as AWS does without ForceDelete."""
-    if group.instance_states:
+    if group.everybody():
         raise AutoscalingClientError(
             "ResourceInUse",
             "You cannot delete an AutoScalingGroup while there are instances or pending Spot"
