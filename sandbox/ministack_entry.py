@@ -12,7 +12,7 @@ from typing import Any
 from ministack import app as ministack  # type: ignore[import-not-found] # in its own environment
 
 MARK = (b"x-forwarded-proto", b"https")
-MOVES = Path(__file__).with_name("ministack_moves.py")
+ADDITIONS = ("ministack_alarms.py", "ministack_moves.py")
 served = ministack.app
 
 
@@ -26,5 +26,6 @@ async def behind_proxy(scope: dict[str, Any], receive: Any, send: Any) -> None: 
 if __name__ == "__main__":
     ministack.app = behind_proxy
     # By path: nothing else of this folder may be found by MiniStack or its functions.
-    runpy.run_path(str(MOVES))["register"]()
+    for name in ADDITIONS:
+        runpy.run_path(str(Path(__file__).with_name(name)))["register"]()
     ministack.main()
