@@ -424,8 +424,7 @@ class TestEarlierLives:
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline)
-        [message] = pipeline.bodies("buffer")
-        pipeline.purge("buffer")
+        [message] = pipeline.take_all("buffer")
         old = json.loads(message)
         old["action"]["lifecycle_action_token"] = 36 * "0"
         old["deregistered_at"] -= 3600

@@ -164,8 +164,7 @@ class TestHookThatExpired:
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline, EMPTY)
-        [body] = pipeline.bodies("buffer")
-        pipeline.purge("buffer")
+        [body] = pipeline.take_all("buffer")
         pipeline.advance(100)
         pipeline.clients.autoscaling.complete_lifecycle_action(
             AutoScalingGroupName="fluentd-aggregators",

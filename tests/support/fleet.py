@@ -1,5 +1,7 @@
 """What Prometheus knows about a fleet whose every scrape a test decides."""
 
+import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,15 +75,18 @@ class Fleet:
         selector, now = RangeSelector.parse(query), float(params["time"])
         result = []
         for aggregator in self.aggregators.values():
+            if not selector.matches_some(aggregator.history.target):
+                continue
             aggregator.catch_up(now)
             for series in aggregator.history.series():
                 labels = dict(series.labels)
-                values = [
-                    [time, repr(value)]
-                    for time, value in series.samples
-                    if now - selector.seconds < time <= now
-                ]
-                if values and selector.matches(labels):
+                if not selector.matches(labels):
+                    continue
+                samples = series.samples
+                first = bisect_right(samples, (now - selector.seconds, math.inf))
+                last = bisect_right(samples, (now, math.inf))
+                values = [[time, repr(value)] for time, value in samples[first:last]]
+                if values:
                     result.append({"metric": labels, "values": values})
         return result
 

@@ -93,6 +93,11 @@ class History:
         self._jitter = random.Random(1)
         self._jitter_seconds = jitter
 
+    @property
+    def target(self) -> dict[str, str]:
+        """The labels that all series of this target have."""
+        return dict(self._target)
+
     def shows(self, name: str, seconds: float, *changes: Change) -> "History":
         """Every scrape for this long answers the capture of this name, changed as said."""
         exposition = capture(name)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -24,9 +25,17 @@ class RangeSelector:
             float(selector[2]),
         )
 
-    def matches(self, labels: dict[str, str]) -> bool:
+    def matches(self, labels: Mapping[str, str]) -> bool:
         """Tell whether a series with these labels is selected."""
         return all(
             pattern.match(labels.get(name, "")) is not None
             for name, pattern in self.matchers.items()
+        )
+
+    def matches_some(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether a series with these and further labels can be selected."""
+        return all(
+            pattern.match(labels[name]) is not None
+            for name, pattern in self.matchers.items()
+            if name in labels
         )

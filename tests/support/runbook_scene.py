@@ -50,6 +50,12 @@ class Scene:
             self.fleet.exporter(ExporterMode.OK, instance_id)
         for instance_id in self.instances(WAITING):
             self.end_wait(instance_id, "CONTINUE")
+        for instance_id in self.instances("Pending:Wait"):
+            self.end_wait(instance_id, "ABANDON", hook="launch")
+        for instance_id in self.registered() - set(self.instances()):
+            self.cloud.client("servicediscovery").deregister_instance(
+                ServiceId=self.names.service_id, InstanceId=instance_id
+            )
         self.scale_to(size)
         wait_until(
             f"{size} aggregators in service",
@@ -84,11 +90,11 @@ class Scene:
         found = cloud_map.list_instances(ServiceId=self.names.service_id)["Instances"]
         return {one["Id"] for one in found}
 
-    def end_wait(self, instance_id: str, result: str) -> None:
+    def end_wait(self, instance_id: str, result: str, hook: str = "terminate") -> None:
         """End an instance's wait behind the functions' back."""
         self.cloud.client("autoscaling").complete_lifecycle_action(
             AutoScalingGroupName=self.names.group,
-            LifecycleHookName=f"{demo.NAME}-terminate",
+            LifecycleHookName=f"{demo.NAME}-{hook}",
             InstanceId=instance_id,
             LifecycleActionResult=result,
         )

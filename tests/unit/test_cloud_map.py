@@ -71,6 +71,14 @@ def test_any_other_refusal_is_an_error(error: ClientError) -> None:
         cloud_map(client).deregister(INSTANCE_ID)
 
 
+def test_a_deregistration_names_service_and_instance_and_returns_its_operation() -> None:
+    client = scripted(deregister_instance={"OperationId": "operation-2"})
+    assert cloud_map(client).deregister(INSTANCE_ID) == "operation-2"
+    assert client.calls == [
+        ("deregister_instance", {"ServiceId": "srv-1", "InstanceId": INSTANCE_ID})
+    ]
+
+
 def test_an_instance_that_is_not_registered_needs_no_operation() -> None:
     assert cloud_map(scripted(deregister_instance=NOT_FOUND)).deregister(INSTANCE_ID) is None
 
@@ -91,7 +99,9 @@ def test_an_operation_is_read_whole(status: OperationStatus) -> None:
             "ErrorMessage": "too much",
         }
     }
-    operation = cloud_map(scripted(get_operation=answer)).operation("operation-1")
+    client = scripted(get_operation=answer)
+    operation = cloud_map(client).operation("operation-1")
+    assert client.calls == [("get_operation", {"OperationId": "operation-1"})]
     assert operation is not None
     assert (operation.id, operation.type, operation.status) == (
         "operation-1",
@@ -121,7 +131,9 @@ def test_what_cannot_be_asked_is_not_taken_for_an_answer() -> None:
 
 
 def test_registered_means_that_cloud_map_shows_the_instance() -> None:
-    assert cloud_map(scripted(get_instance={"Instance": {}})).is_registered(INSTANCE_ID)
+    client = scripted(get_instance={"Instance": {}})
+    assert cloud_map(client).is_registered(INSTANCE_ID)
+    assert client.calls == [("get_instance", {"ServiceId": "srv-1", "InstanceId": INSTANCE_ID})]
     assert not cloud_map(scripted(get_instance=NOT_FOUND)).is_registered(INSTANCE_ID)
 
 

@@ -178,6 +178,14 @@ class TestLifecycleEvents:
         for field in ("source", "detail.EC2InstanceId", "detail.LifecycleHookName", "Origin"):
             assert field in problem
 
+    def test_more_problems_than_a_person_reads_are_counted(self) -> None:
+        wrong = dict.fromkeys(json.loads(buffer_check().model_dump_json())["action"], 0.5)
+        body = json.dumps({"action": wrong, **{f"extra_{number}": 1 for number in range(6)}})
+        with pytest.raises(Malformed) as caught:
+            parse_check_message(BufferCheck, body)
+        assert str(caught.value).count("; ") == 10
+        assert str(caught.value).endswith("; and 2 more")
+
     @pytest.mark.parametrize("event", [None, [], "text", 7, {}, {"detail": None}])
     def test_what_is_no_event_at_all_is_malformed(self, event: object) -> None:
         assert problem_of(event).startswith("lifecycle event: ")

@@ -27,8 +27,9 @@ def instance(state: str = "running", **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("state", ["pending", "running", "stopping", "stopped"])
 def test_a_live_instance_has_an_address_and_a_zone(state: str) -> None:
-    instances = Instances(scripted(describe_instances=answer(instance(state))))
-    assert instances.address(INSTANCE_ID) == Address("10.0.0.7", "ap-northeast-1a")
+    client = scripted(describe_instances=answer(instance(state)))
+    assert Instances(client).address(INSTANCE_ID) == Address("10.0.0.7", "ap-northeast-1a")
+    assert client.calls == [("describe_instances", {"InstanceIds": [INSTANCE_ID]})]
 
 
 @pytest.mark.parametrize("state", ["shutting-down", "terminated"])

@@ -67,6 +67,7 @@ def test_a_dead_letter_keeps_its_body_to_the_byte() -> None:
     body = ' {"version" :1}\n\t\u00e9\U0001f600'
     Queue(client, URL).send_dead_letter(body, "because")
     assert client.calls[0][1]["MessageBody"] == body
+    assert client.calls[0][1]["QueueUrl"] == URL
     assert sent("because") == "because"
 
 
