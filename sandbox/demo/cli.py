@@ -23,6 +23,7 @@ from sandbox.demo.run import perform
 from sandbox.demo.scenarios import SCENARIOS
 from sandbox.demo.stories import tell
 from sandbox.demo.summary import summarise
+from sandbox.demo.warm_up import WarmUpFailed
 from sandbox.fleet.prometheus import PrometheusNotInstalledError
 from sandbox.ministack import MinistackMissingError
 from sandbox.processes import ProcessFailedError, sigterm_interrupts
@@ -39,12 +40,15 @@ BROKE_ITS_PROMISE = 1
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
 
+_LOG_WIDTH = 110
+
 # What a person can mend: something is missing on this machine, or did not start.
 _NO_SET_UP = (
     TerraformError,
     MinistackMissingError,
     PrometheusNotInstalledError,
     ProcessFailedError,
+    WarmUpFailed,
 )
 
 
@@ -68,7 +72,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a scenario; the exit status says whether the promise was kept."""
     options = parse(arguments)
-    console, since = Console(), Clock()
+    console, since = _console(), Clock()
     scenario, view = SCENARIOS[options.scenario], _view(options, console, since)
     try:
         with sigterm_interrupts():
@@ -83,6 +87,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _write(run, found, options.output)
     _conclude(run, found, options.output, console)
     return BROKE_ITS_PROMISE if found else KEPT_ITS_PROMISE
+
+
+def _console() -> Console:
+    """The terminal; without one, lines of a width that suits a log."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_LOG_WIDTH)
 
 
 def _view(options: argparse.Namespace, console: Console, since: Clock) -> View:

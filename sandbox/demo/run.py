@@ -19,6 +19,8 @@ from sandbox.demo.redrive import RedriveFailed
 from sandbox.demo.scenarios import bring_everything_home, scale_out_under_load
 from sandbox.demo.stage import Stage
 from sandbox.demo.waiting import WaitedInVain
+from sandbox.demo.warm_up import warmed_up
+from sandbox.fleet.buffer import StagingPolicy
 from sandbox.fleet.fleet import Fleet, FleetSettings, NotFinishedError
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
 
@@ -37,6 +39,9 @@ FORWARDERS = 6
 DNS_TTL_SECONDS = 1
 FORWARDER_REFRESH_SECONDS = 2
 SCRAPE_INTERVAL_SECONDS = 1
+# So long may a chunk be staged before it is written: whoever let an aggregator go too early would
+# lose what came in during that time.
+FLUSH_INTERVAL_SECONDS = 20.0
 
 # The module's own inputs, compressed: what takes minutes on AWS takes seconds here.
 TIMING: dict[str, float] = {
@@ -137,24 +142,29 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
     outputs = cloud.apply(STACK, inputs, ApplyProgress(recorder.progress).line)
     recorder.phase("Starting the fleet")
     names = names_of(outputs)
-    fleet = stack.enter_context(
-        Fleet(
-            FleetSettings(
-                autoscaling_group_name=names.group,
-                namespace=outputs["namespace"],
-                service_id=names.service_id,
-                bucket=outputs["bucket"],
-                forwarders=FORWARDERS,
-                lines_per_second=0,
-                dns_ttl_seconds=DNS_TTL_SECONDS,
-                forwarder_interval_seconds=FORWARDER_REFRESH_SECONDS,
-            ),
-            output / "fleet",
-            client=cloud.client,
-            environment=cloud.environment,
-        )
+    fleet = Fleet(
+        _fleet_settings(outputs, names),
+        output / "fleet",
+        client=cloud.client,
+        environment=cloud.environment,
     )
+    with warmed_up(cloud.client("lambda"), (names.operation_function, names.buffer_function)):
+        stack.enter_context(fleet)
     return Stage(cloud, fleet, recorder, names, LINES_PER_SECOND)
+
+
+def _fleet_settings(outputs: dict[str, Any], names: Names) -> FleetSettings:
+    return FleetSettings(
+        autoscaling_group_name=names.group,
+        namespace=outputs["namespace"],
+        service_id=names.service_id,
+        bucket=outputs["bucket"],
+        forwarders=FORWARDERS,
+        lines_per_second=0,
+        dns_ttl_seconds=DNS_TTL_SECONDS,
+        forwarder_interval_seconds=FORWARDER_REFRESH_SECONDS,
+        staging=StagingPolicy(flush_interval_seconds=FLUSH_INTERVAL_SECONDS),
+    )
 
 
 def variables(scenario: Scenario, subnet: str, prometheus_url: str) -> dict[str, Any]:
@@ -204,6 +214,7 @@ def names_of(outputs: dict[str, Any]) -> Names:
         buffer_alarm=module["alarm_names"]["buffer-dlq"],
         dead_letter_queues={queue["name"]: queue["url"] for queue in letters.values()},
         notification_queue_url=outputs["on_call"]["queue_url"],
+        operation_function=module["function_names"]["operation"],
         buffer_function=module["function_names"]["buffer"],
     )
 
