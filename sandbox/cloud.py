@@ -129,7 +129,8 @@ class LocalCloud:
             self._clients[service] = session.client(
                 service,
                 endpoint_url=self._emulator if service in EMULATED else self._ministack,
-                config=Config(inject_host_prefix=False, max_pool_connections=20),
+                # Loopback: whatever proxy a person has does not lead there.
+                config=Config(inject_host_prefix=False, max_pool_connections=20, proxies={}),
             )
         return self._clients[service]
 

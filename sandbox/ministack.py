@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.control import DIRECT
 from sandbox.ports import LOOPBACK
 from sandbox.processes import clean_environment
 
@@ -62,7 +62,7 @@ def start(settings: MinistackSettings, processes: Processes) -> Process:
 def is_ready(address: str) -> bool:
     """Whether it answers its health check."""
     try:
-        with urllib.request.urlopen(f"{address}/_ministack/health", timeout=ASK_SECONDS) as answer:  # noqa: S310 - loopback
+        with DIRECT.open(f"{address}/_ministack/health", timeout=ASK_SECONDS) as answer:
             return bool(answer.status == HTTPStatus.OK)
     except (urllib.error.URLError, OSError):
         return False

@@ -25,6 +25,8 @@ CHILD = Path(__file__).with_name("child.py")
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.05
 LINES_SHOWN = 20
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", *PROXIES)
 
 
 class ProcessFailedError(Exception):
@@ -139,9 +141,16 @@ class Processes:
 
 
 def clean_environment() -> dict[str, str]:
-    """What a child may know of this process's environment: where programs are, and the locale."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
-    return {name: os.environ[name] for name in kept if name in os.environ}
+    """What a child may know of this process's environment: programs, locale, the way out.
+
+    Nothing of AWS: a person's own account must have no part in this. A proxy, if there is one,
+    leads to the registry; the cloud itself is here.
+    """
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    if any(name in kept for name in PROXIES):
+        beside = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1,localhost"]))
+        kept |= {"NO_PROXY": beside, "no_proxy": beside}
+    return kept
 
 
 @contextmanager

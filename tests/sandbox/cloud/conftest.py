@@ -164,3 +164,10 @@ def cloud_with_service(cloud: Cloud) -> Cloud:
     )["Service"]["Id"]
     cloud.extra["namespace_id"] = namespace_id
     return cloud
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What these tests ask themselves is on this machine, whatever proxy it has."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost")

@@ -118,6 +118,17 @@ class TestGettingReady:
             with pytest.raises(ProcessFailedError, match="slow was not ready after 0 s"):
                 process.wait_until(lambda: False, seconds=0.1)
 
+    def test_a_proxy_leads_outside_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv("NO_PROXY")
+        assert "NO_PROXY" not in clean_environment()
+        monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+        monkeypatch.setenv("NO_PROXY", "intranet.example")
+        environment = clean_environment()
+        assert environment["HTTPS_PROXY"] == "http://proxy.example:3128"
+        assert environment["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
+
     def test_a_child_sees_nothing_of_a_persons_own_cloud(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -74,7 +74,8 @@ def test_resources_belong_to_the_account_it_was_told(address: str) -> None:
     assert service["Arn"].split(":")[4] == "210987654321"
 
 
-def test_the_journal_can_be_read_bit_by_bit(address: str) -> None:
+def test_the_journal_can_be_read_bit_by_bit(address: str, control: EmulatorControl) -> None:
+    control.set_faults(operation_seconds=3600)
     service_id = make_service(address)
     for name in ("i-1", "i-2"):
         client(address, "servicediscovery").register_instance(
@@ -82,8 +83,8 @@ def test_the_journal_can_be_read_bit_by_bit(address: str) -> None:
         )
     _, first = ask(address, "journal?after=0")
     _, rest = ask(address, "journal?after=1")
-    assert [one["instance_id"] for one in first["entries"][:2]] == ["i-1", "i-2"]
-    assert rest["entries"][0] == first["entries"][1]
+    assert [one["instance_id"] for one in first["entries"]] == ["i-1", "i-2"]
+    assert rest["entries"] == first["entries"][1:]
 
 
 def test_a_request_that_makes_no_sense_is_refused(address: str) -> None:
