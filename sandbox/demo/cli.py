@@ -41,6 +41,11 @@ COULD_NOT_RUN = 2
 INTERRUPTED = 130
 
 _LOG_WIDTH = 110
+_LEFT_BEHIND = {
+    "report.html": "The report",
+    "timeline.png": "The picture",
+    "summary.json": "The numbers",
+}
 
 # What a person can mend: something is missing on this machine, or did not start.
 _NO_SET_UP = (
@@ -121,8 +126,9 @@ def _conclude(run: Run, found: Sequence[str], output: Path, console: Console) ->
         console.print(f"[bold red]✗[/] {problem}", highlight=False)
     if not found:
         console.print("[bold green]Nothing was lost and no instance was released early.[/]")
-    for name in ("summary.json", "timeline.png", "report.html"):
-        console.print(str(output / name), highlight=False, soft_wrap=True)
+    console.print()
+    for name, content in _LEFT_BEHIND.items():
+        console.print(f"{content:<12} {output / name}", highlight=False, soft_wrap=True)
 
 
 def _instances(run: Run) -> Table:

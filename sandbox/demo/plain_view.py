@@ -59,8 +59,10 @@ class PlainView:
         """Write what differs from the sample before."""
         seen = {instance.instance_id: instance for instance in sample.instances}
         for instance_id in [name for name in self._faces if name not in seen]:
-            del self._faces[instance_id]
-            self._write(sample.at, f"{instance_id} {GONE}")
+            face = (GONE, False, *sample.verdicts.get(instance_id, (None, None)))
+            if self._faces[instance_id] != face:
+                self._faces[instance_id] = face
+                self._write(sample.at, " ".join(filter(None, (instance_id, GONE, *face[2:]))))
         for instance_id, instance in seen.items():
             if self._faces.get(instance_id) != _face(instance):
                 self._faces[instance_id] = _face(instance)

@@ -114,6 +114,18 @@ def test_plain_output_writes_one_line_a_change(change: InstanceSample, expected:
     assert [line for line in lines if line.startswith("[   20.0 s]") and expected in line]
 
 
+def test_plain_output_ends_the_story_of_a_released_instance_with_its_last_verdict() -> None:
+    last_words = {KEPT.instance_id: ("DRAINED", "proven_empty")}
+    gone = replace(sample(SERVING, at=20.0), verdicts=last_words)
+
+    lines = plain(sample(KEPT, SERVING), sample(SERVING, at=19.0), gone, gone)
+
+    assert [line for line in lines if GONE in line] == [
+        f"[   19.0 s] {KEPT.instance_id} {GONE}",
+        f"[   20.0 s] {KEPT.instance_id} {GONE} DRAINED proven_empty",
+    ]
+
+
 def test_plain_output_tells_the_progress_of_a_slow_step_now_and_then() -> None:
     stream = io.StringIO()
     with PlainView(stream, lambda: 9.0) as view:
