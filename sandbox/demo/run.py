@@ -41,7 +41,7 @@ FORWARDER_REFRESH_SECONDS = 2
 SCRAPE_INTERVAL_SECONDS = 1
 # So long may a chunk be staged before it is written: whoever let an aggregator go too early would
 # lose what came in during that time.
-FLUSH_INTERVAL_SECONDS = 20.0
+FLUSH_INTERVAL_SECONDS = 12.0
 
 # The module's own inputs, compressed: what takes minutes on AWS takes seconds here.
 TIMING: dict[str, float] = {

@@ -24,6 +24,7 @@ _RELEASE_SECONDS = 90.0
 # Longer than settling and the empty window together: whoever let go too early, did so by now.
 _KEPT_SECONDS = 22.0
 _NOTIFY_SECONDS = 30.0
+_HOME_SECONDS = 30.0
 # Well above what a healthy drain takes, so that only the one without metrics is given up.
 _SHORT_DRAIN_TIMEOUT_SECONDS = 55
 
@@ -140,7 +141,12 @@ def bring_everything_home(stage: Stage) -> None:
     stage.recorder.wait_for(
         "the remaining aggregators to flush their buffers",
         lambda sample: all(instance.buffer_bytes in (0, None) for instance in sample.instances),
-        60,
+        _HOME_SECONDS,
+    )
+    stage.recorder.wait_for(
+        "every line to be found in S3",
+        lambda sample: sample.lines_delivered == sample.lines_sent,
+        _HOME_SECONDS,
     )
 
 

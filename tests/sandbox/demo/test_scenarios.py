@@ -53,6 +53,7 @@ class StandIn:
         self.gives_up = True
         self.notifies = True
         self.redrive_helps = True
+        self.lost = 0
 
     # What scenarios call
 
@@ -112,7 +113,7 @@ class StandIn:
             self.desired,
             tuple(self._seen(name, member) for name, member in self.members.items()),
             100,
-            90,
+            100 - self.lost,
             {QUEUE: self.dead_letters},
             alarms,
             len(alarms),
@@ -153,6 +154,7 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
         "_LEAVE_SECONDS": 2.0,
         "_RELEASE_SECONDS": 2.0,
         "_KEPT_SECONDS": 0.8,
+        "_HOME_SECONDS": 1.0,
     }.items():
         monkeypatch.setattr(scenarios, name, seconds)
 
@@ -209,3 +211,11 @@ def test_a_redrive_that_releases_nobody_fails_the_scenario(tmp_path: Path) -> No
 
     with pytest.raises(WaitedInVain, match="the release of i-1"):
         play("exporter-dies", stand_in, tmp_path)
+
+
+def test_lines_that_never_come_to_s3_fail_every_scenario(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.lost = 1
+
+    with pytest.raises(WaitedInVain, match="every line to be found in S3"):
+        play("scale-in", stand_in, tmp_path)
