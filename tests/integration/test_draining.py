@@ -139,7 +139,7 @@ class TestKeeping:
         counter = iter(range(1_000_000))
         sparse = changing("emit_records", lambda value, _scrape: value + next(counter), "out_fast")
         pipeline.fleet.shows(instance_id, EMPTY, sparse)
-        pipeline.advance(900)
+        pipeline.advance(300)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         pipeline.fleet.shows(instance_id, EMPTY)
         until_released(pipeline, instance_id)
@@ -149,7 +149,7 @@ class TestKeeping:
     )
     def test_an_instance_in_trouble_is_kept(self, pipeline: Pipeline, capture: str) -> None:
         instance_id = start_draining(pipeline, capture)
-        pipeline.advance(900)
+        pipeline.advance(300)
         assert pipeline.state(instance_id) == "Terminating:Wait"
 
     @pytest.mark.parametrize("capture", [HOLDING, EMPTY])
@@ -159,7 +159,7 @@ class TestKeeping:
         instance_id = start_draining(pipeline, capture)
         pipeline.fleet.loses_exporter(instance_id)
         pipeline.fleet.aggregators[instance_id].empty_since = None
-        pipeline.advance(900)
+        pipeline.advance(300)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         pipeline.fleet.shows(instance_id, EMPTY)
         until_released(pipeline, instance_id)
@@ -170,7 +170,7 @@ class TestKeeping:
         instance_id = start_draining(pipeline, EMPTY)
         pipeline.fleet.loses_target(instance_id)
         pipeline.fleet.aggregators[instance_id].empty_since = None
-        pipeline.advance(900)
+        pipeline.advance(300)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         verdicts = pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)
         assert {line["verdict"] for line in verdicts[-3:]} == {"UNKNOWN"}
@@ -178,7 +178,7 @@ class TestKeeping:
     def test_nothing_is_released_while_prometheus_is_down(self, pipeline: Pipeline) -> None:
         instance_id = start_draining(pipeline, EMPTY)
         pipeline.fleet.failure = ConnectionError("refused")
-        pipeline.advance(900)
+        pipeline.advance(300)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         assert pipeline.crashes == []
         lines = pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)
@@ -431,6 +431,6 @@ class TestEarlierLives:
         pipeline.send("buffer", json.dumps(old))
         pipeline.fleet.shows(instance_id, EMPTY)
         pipeline.fleet.aggregators[instance_id].empty_since = None  # no release is right
-        pipeline.advance(300)
+        pipeline.advance(HEARTBEAT_TIMEOUT - 60)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         assert len(pipeline.journal(instance_id, "completed")) == 1  # its launch

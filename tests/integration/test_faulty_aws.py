@@ -7,7 +7,7 @@ import pytest
 
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import HEARTBEAT_TIMEOUT, Pipeline
 
 LAUNCH_CALLS = [
     "DescribeAutoScalingInstances",
@@ -112,7 +112,7 @@ def test_an_outage_of_every_call_keeps_the_instance_and_the_message(pipeline: Pi
     pipeline.fleet.shows(instance_id, EMPTY)
     for call in TERMINATE_CALLS:
         pipeline.world.faults.throttle(call, times=100_000)
-    pipeline.advance(300)
+    pipeline.advance(HEARTBEAT_TIMEOUT - 60)
     assert not terminated(pipeline)
     assert pipeline.crashes == []
     pipeline.world.faults.clear()

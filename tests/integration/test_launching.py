@@ -244,7 +244,7 @@ class TestInstancesThatDoNotMakeIt:
         instance_id = only_instance(pipeline)
         pipeline.advance(after, step=1)
         pipeline.scale_to(0)
-        pipeline.advance(300)
+        pipeline.advance(120)
         assert pipeline.registered() == {}
         registrations = pipeline.registrations(instance_id)
         assert registrations.count("registered") <= 1, "it was registered again on its way out"

@@ -104,11 +104,7 @@ ONCE: dict[str, Answer] = {
         '[{"metric":{"instance_id":"i-00000001"},"values":[[NaN,"0"]]}]}}',
     ),
 }
-AGAIN: dict[str, Answer] = {
-    "500": text(500, "internal server error", "text/plain"),
-    "503 while it starts": text(503, "Service Unavailable", "text/plain"),
-    "429": text(429, '{"status":"error"}', **{"Retry-After": "60"}),
-}
+AGAIN = [408, 429, 500, 502, 503, 504]
 
 
 @pytest.mark.parametrize("answer", ONCE)
@@ -123,14 +119,26 @@ def test_an_answer_that_is_none_is_unknown_for_the_whole_batch_after_one_request
     assert (line.level, len(str(line["reason"])) < 600) == ("ERROR", True)
 
 
-@pytest.mark.parametrize("answer", AGAIN)
-def test_an_error_that_may_pass_is_asked_about_once_more_and_no_more(
-    pipeline: Pipeline, prometheus: PrometheusServer, answer: str
+@pytest.mark.parametrize("status", AGAIN)
+def test_an_error_that_may_pass_is_asked_about_once_more_at_once_and_no_more(
+    pipeline: Pipeline, prometheus: PrometheusServer, status: int
 ) -> None:
-    prometheus.answers(AGAIN[answer])
+    prometheus.answers(text(status, "not now", "text/plain", **{"Retry-After": "60"}))
     assert check(pipeline, prometheus.url) == INSTANCE_IDS
     assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
     assert len(prometheus.received) == ATTEMPTS == 2
+
+
+def test_an_error_that_passed_is_forgotten(
+    pipeline: Pipeline, prometheus: PrometheusServer
+) -> None:
+    def once(exchange: Exchange) -> None:
+        prometheus.answers(matrix([]))
+        exchange.reply(503, b"starting")
+
+    prometheus.answers(once)
+    assert check(pipeline, prometheus.url) == INSTANCE_IDS
+    assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
 
 
 @pytest.mark.parametrize("empty", ["matrix", "vector"])

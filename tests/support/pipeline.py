@@ -17,6 +17,7 @@ from unittest.mock import patch
 import boto3
 from botocore.config import Config
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.sqs.models import sqs_backends
 
 from handlers import lifecycle as lifecycle_handler
@@ -37,10 +38,10 @@ REGION = "ap-northeast-1"
 PORT = 24224
 EMPTY_FOR = 60.0
 SETTLE = 20.0
-DRAIN_TIMEOUT = 1800.0
-HEARTBEAT_TIMEOUT = 600
+DRAIN_TIMEOUT = 900.0
+HEARTBEAT_TIMEOUT = 300
 _QUEUES = ("operation", "operation-dlq", "buffer", "buffer-dlq")
-_VISIBILITY_TIMEOUT = 360
+_VISIBILITY_TIMEOUT = 120
 
 
 @dataclass
@@ -391,6 +392,10 @@ def running() -> Iterator[Pipeline]:
     clock = Clock()
     with (
         patch("boto3.client", _client),
+        # Pure functions that moto calls again and again for each call.
+        patch("moto.core.responses.method_names_from_class", cache(method_names_from_class)),
+        patch("moto.core.responses.camelcase_to_underscores", cache(camelcase_to_underscores)),
+        patch("moto.sqs.models.camelcase_to_underscores", cache(camelcase_to_underscores)),
         patch("moto.sqs.models.unix_time", clock),
         patch("moto.sqs.models.unix_time_millis", lambda: clock() * 1000),
         patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None)),

@@ -1,11 +1,13 @@
 """Credentials for Prometheus: read where the ARN says, put where HTTP wants them, never printed."""
 
 import json
+from datetime import datetime, tzinfo
 from typing import Any
 
 import boto3
 import pytest
 import requests
+from aws_lambda_powertools.utilities.parameters import base as powertools_base
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,11 +114,31 @@ def test_the_arn_says_which_store_to_ask_in_every_partition(stores: Stores, part
 
 
 def test_a_secret_is_read_once_in_five_minutes_not_once_a_batch(stores: Stores) -> None:
-    stores.hold(SECRET)
-    reader = source("bearer")
-    for _ in range(3):
+    stores.hold(SECRET, SECRET)
+    for reader in (source("bearer", SECRET_ARN), source("bearer", PARAMETER_ARN)):
+        for _ in range(3):
+            reader.authentication()
+    assert (len(stores.secrets.calls), len(stores.parameters.calls)) == (1, 1)
+
+
+def test_a_rotated_secret_is_seen_after_five_minutes(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Later":
+            return cls.fromtimestamp(datetime.now(tz).timestamp() + 301, tz)
+
+    stores.hold("old", "old")
+    readers = [source("bearer", arn) for arn in (SECRET_ARN, PARAMETER_ARN)]
+    for reader in readers:
         reader.authentication()
-    assert len(stores.secrets.calls) == 1
+    # The sources keep their clients, so that the rotation happens in these.
+    stores.secrets._answers["get_secret_value"] = [{"SecretString": "new"}]
+    stores.parameters._answers["get_parameter"] = [{"Parameter": {"Value": "new"}}]
+    assert {authorization(reader.authentication()) for reader in readers} == {"Bearer old"}
+    monkeypatch.setattr(powertools_base, "datetime", Later)
+    assert {authorization(reader.authentication()) for reader in readers} == {"Bearer new"}
 
 
 def test_nothing_is_read_before_it_is_needed(stores: Stores) -> None:

@@ -181,6 +181,11 @@ def test_signing_requests_needs_a_region() -> None:
     assert buffer_problem(PROMETHEUS_AUTH="sigv4") == (
         "wrong settings: PROMETHEUS_REGION: is missing; PROMETHEUS_AUTH=sigv4 needs it"
     )
+    settings = load_settings(
+        BufferWaiterSettings,
+        environments.buffer_waiter(PROMETHEUS_AUTH="sigv4", PROMETHEUS_REGION="eu-west-1"),
+    )
+    assert settings.prometheus_region == "eu-west-1"
 
 
 def test_three_scrapes_are_the_shortest_window() -> None:

@@ -141,10 +141,12 @@ class TestLines:
 
     def test_each_severity_has_its_level(self, capsys: pytest.CaptureFixture[str]) -> None:
         telemetry = PowertoolsTelemetry()
-        telemetry.info(LogEvent.OPERATION_PENDING)
-        telemetry.warning(LogEvent.HEARTBEAT_FAILED)
-        telemetry.error(LogEvent.CHECK_FAILED)
-        assert [line["level"] for line in printed(capsys)] == ["INFO", "WARNING", "ERROR"]
+        telemetry.info(LogEvent.OPERATION_PENDING, operation_id="operation-1")
+        telemetry.warning(LogEvent.HEARTBEAT_FAILED, operation_id="operation-1")
+        telemetry.error(LogEvent.CHECK_FAILED, operation_id="operation-1")
+        lines = printed(capsys)
+        assert [line["level"] for line in lines] == ["INFO", "WARNING", "ERROR"]
+        assert {line["operation_id"] for line in lines} == {"operation-1"}
 
     def test_a_line_says_which_code_logged_it(self, capsys: pytest.CaptureFixture[str]) -> None:
         telemetry = PowertoolsTelemetry()
