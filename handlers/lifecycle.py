@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from lifecycle import clients
-from lifecycle.autoscaling import AutoScaling, Completion, may_serve
+from lifecycle.autoscaling import AutoScaling, Completion, is_leaving, may_serve
 from lifecycle.cloud_map import CloudMap
 from lifecycle.errors import ConfigurationError, Malformed, Surprise
 from lifecycle.events import (
@@ -106,7 +106,7 @@ class LifecycleHandler:
 
     def _terminate(self, action: LifecycleAction) -> None:
         state = self.autoscaling.lifecycle_state(action.instance_id)
-        if state is not None and "Terminat" not in state:
+        if not is_leaving(state):
             # A duplicate of an earlier life in a warm pool, or a state that has not propagated
             # yet. Never deregister a working instance, never drop a drain: ask again.
             raise Surprise(f"{action.instance_id} is {state}, not terminating")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
 IN_SERVICE = "InService"
-RETAINED = "Terminating:Retained"
+_RETAINED = {"Terminating:Retained", "Warmed:Terminating:Retained", "Warmed:Pending:Retained"}
 _GONE = {"Terminating:Proceed", "Terminated", "Warmed:Terminating:Proceed", "Warmed:Terminated"}
 _IN_WARM_POOL = {
     "Warmed:Pending:Proceed",
@@ -43,6 +43,14 @@ class Completion(StrEnum):
 def may_serve(state: str | None) -> bool:
     """Tell whether an instance in this lifecycle state is in service or on its way there."""
     return state is not None and (state.startswith("Pending") or state == IN_SERVICE)
+
+
+def is_leaving(state: str | None) -> bool:
+    """Tell whether an instance in this lifecycle state is on its way out of the group, or gone.
+
+    On its way back into a warm pool it shows a pending state of the pool.
+    """
+    return state is None or "Terminat" in state or state.startswith("Warmed:Pending")
 
 
 class AutoScaling:
@@ -119,9 +127,9 @@ class AutoScaling:
             return Completion.ALREADY_ENDED_IN_SERVICE
         if state in _IN_WARM_POOL:
             return Completion.ALREADY_ENDED_IN_WARM_POOL
-        if state == RETAINED:
+        if state in _RETAINED:
             raise Permanent(
-                f"{action.instance_id} is {RETAINED}: its lifecycle action ended before the proof; "
+                f"{action.instance_id} is {state}: its lifecycle action ended before the proof; "
                 "terminate it with TerminateInstanceInAutoScalingGroup"
             )
         raise Surprise(f"no active lifecycle action, yet {action.instance_id} is {state}")

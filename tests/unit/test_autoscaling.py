@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from lifecycle.autoscaling import AutoScaling, Completion, Heartbeat, may_serve
+from lifecycle.autoscaling import AutoScaling, Completion, Heartbeat, is_leaving, may_serve
 from lifecycle.errors import Permanent, Surprise
 from lifecycle.events import Transition
 from tests.support.messages import GROUP, INSTANCE_ID, TERMINATE_HOOK, TOKEN, action
@@ -42,14 +42,17 @@ STATES = {
     "Warmed:Pending",
     "Warmed:Pending:Wait",
     "Warmed:Pending:Proceed",
+    "Warmed:Pending:Retained",
     "Warmed:Running",
     "Warmed:Stopped",
     "Warmed:Hibernated",
     "Warmed:Terminating",
     "Warmed:Terminating:Wait",
     "Warmed:Terminating:Proceed",
+    "Warmed:Terminating:Retained",
     "Warmed:Terminated",
 }
+RETAINED = {"Terminating:Retained", "Warmed:Pending:Retained", "Warmed:Terminating:Retained"}
 
 
 def described(state: str | None, instance_id: str = INSTANCE_ID) -> dict[str, Any]:
@@ -118,6 +121,7 @@ ENDINGS = {
         "Warmed:Terminating": GONE,
         "Warmed:Terminating:Wait": GONE,
         "Warmed:Terminating:Proceed": GONE,
+        "Warmed:Terminating:Retained": GONE,
         "Warmed:Terminated": GONE,
         "InService": IN_SERVICE,
         "Warmed:Pending:Proceed": IN_WARM_POOL,
@@ -144,7 +148,7 @@ def test_an_action_that_has_ended_already_is_no_error(
     [
         (transition, state)
         for transition, states in ENDINGS.items()
-        for state in sorted(STATES - set(states) - {"Terminating:Retained"})
+        for state in sorted(STATES - {*states} - RETAINED)
     ],
 )
 def test_no_active_action_for_an_instance_that_still_waits_is_a_surprise(
@@ -154,9 +158,11 @@ def test_no_active_action_for_an_instance_that_still_waits_is_a_surprise(
         ended(state).complete(action(transition), "CONTINUE")
 
 
-def test_a_retained_instance_is_handed_to_a_person() -> None:
-    with pytest.raises(Permanent, match="TerminateInstanceInAutoScalingGroup"):
-        ended("Terminating:Retained").complete(action(), "CONTINUE")
+@pytest.mark.parametrize("state", sorted(RETAINED))
+def test_a_retained_instance_is_handed_to_a_person(state: str) -> None:
+    with pytest.raises(Permanent, match="TerminateInstanceInAutoScalingGroup") as caught:
+        ended(state).complete(action(), "CONTINUE")
+    assert f"{INSTANCE_ID} is {state}: " in str(caught.value)
 
 
 def test_a_state_is_unknown_while_auto_scaling_cannot_be_asked() -> None:
@@ -199,6 +205,25 @@ def test_only_an_instance_in_service_or_on_its_way_there_may_be_registered() -> 
     serving = {state for state in STATES if may_serve(state)}
     assert serving == {"Pending", "Pending:Wait", "Pending:Proceed", "InService"}
     assert not may_serve(None)
+
+
+def test_an_instance_in_service_at_rest_or_on_its_way_there_is_not_leaving() -> None:
+    staying = {state for state in STATES if not is_leaving(state)}
+    assert staying == {
+        "Pending",
+        "Pending:Wait",
+        "Pending:Proceed",
+        "InService",
+        "EnteringStandby",
+        "Standby",
+        "Detaching",
+        "Detached",
+        "Quarantined",
+        "Warmed:Running",
+        "Warmed:Stopped",
+        "Warmed:Hibernated",
+    }
+    assert is_leaving(None)
 
 
 def test_only_an_instance_that_is_gone_or_back_in_service_waits_no_more() -> None:

@@ -127,6 +127,8 @@ def test_an_instance_that_leaves_the_pool_for_the_group_is_registered() -> None:
         "Terminated",
         "Warmed:Terminating",
         "Warmed:Terminating:Wait",
+        "Warmed:Pending",
+        "Warmed:Pending:Wait",
     ],
 )
 @pytest.mark.parametrize("destination", ["EC2", "WarmPool"])
@@ -139,7 +141,7 @@ def test_an_instance_that_leaves_is_deregistered_wherever_it_goes(
 
 @pytest.mark.parametrize(
     "state",
-    ["Pending", "Pending:Wait", "InService", "Standby", "Warmed:Stopped", "Warmed:Pending:Wait"],
+    ["Pending", "Pending:Wait", "InService", "Standby", "Warmed:Stopped", "Warmed:Running"],
 )
 def test_an_instance_that_does_not_leave_is_never_deregistered(state: str) -> None:
     handled = Handled(terminate_event(), state)
