@@ -1,9 +1,9 @@
-"""The local cloud in the states that the runbooks are about, and a person who follows a runbook."""
+"""The local cloud, brought into the states that the runbooks are about."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud import REGION, STACK, LocalCloud
@@ -13,20 +13,18 @@ from sandbox.demo.waiting import wait_until
 from sandbox.fleet.exporter import ExporterMode
 from sandbox.fleet.fleet import Fleet, FleetSettings
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
-from tests.support import runbooks
-from tests.support.runbooks import ON_INSTANCE, Block
-from tests.support.terminal import Terminal, edited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sandbox.demo.observer import Names
 
-SECONDS = 90.0
+SECONDS = 120.0
 WAITING = "Terminating:Wait"
+WAITER = f"{demo.NAME}-buffer-waiter"
 # Shorter than the demo's: most of these runbooks begin when the functions have given up.
-TIMING = {"drain_timeout_seconds": 24, "empty_for_seconds": 5, "poll_interval_max_seconds": 2}
+TIMING = {"drain_timeout_seconds": 28, "empty_for_seconds": 5, "poll_interval_max_seconds": 2}
 # Six times as long is how long a message hides whose waiter raised.
 BUFFER_WAITER_TIMEOUT_SECONDS = 10
 
@@ -105,17 +103,36 @@ class Scene:
             InstanceLifecyclePolicy={"RetentionTriggers": {"TerminateHookAbandon": policy}},
         )
 
+    def fail_operations(self, code: str) -> None:
+        """Let one request to Cloud Map and its three repetitions fail."""
+        failure = {"code": code, "message": "as the test wants", "times": 4}
+        self.cloud.control.set_faults(operation_failures=[failure])
+
+    @contextmanager
+    def without_setting(self, name: str) -> Iterator[None]:
+        """The buffer waiter lacks a setting while the block runs."""
+        functions = self.cloud.client("lambda")
+        answer = functions.get_function_configuration(FunctionName=WAITER)
+        right = answer["Environment"]["Variables"]
+        wrong = {key: value for key, value in right.items() if key != name}
+        update = functions.update_function_configuration
+        update(FunctionName=WAITER, Environment={"Variables": wrong})
+        try:
+            yield
+        finally:
+            update(FunctionName=WAITER, Environment={"Variables": right})
+
     def queue_url(self, suffix: str) -> str:
         name = f"{demo.NAME}-{suffix}"
         return str(self.cloud.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
     def depth(self, suffix: str) -> int:
         """The messages in a queue, those in somebody's hands included."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = self.cloud.client("sqs").get_queue_attributes(
-            QueueUrl=self.queue_url(suffix), AttributeNames=names
-        )
-        return sum(int(answer["Attributes"][name]) for name in names)
+        return self.visible(suffix) + self._count(suffix, "ApproximateNumberOfMessagesNotVisible")
+
+    def visible(self, suffix: str) -> int:
+        """The messages in a queue that nobody has in hand."""
+        return self._count(suffix, "ApproximateNumberOfMessages")
 
     def wait_for_letters(self, suffix: str, count: int) -> None:
         wait_until(
@@ -124,6 +141,13 @@ class Scene:
             SECONDS,
             situation=lambda: f"{self.depth(suffix)} are there; {self.states()}",
         )
+
+    def receive_malformed(self, stage: str) -> None:
+        """Let a stage get a message that is none, and give up on it."""
+        self.cloud.client("sqs").send_message(
+            QueueUrl=self.queue_url(stage), MessageBody='{"version": 7}'
+        )
+        self.wait_for_letters(f"{stage}-dlq", 1)
 
     def wait_for_end(self, instance_id: str) -> None:
         wait_until(f"the end of {instance_id}", lambda: instance_id not in self.states(), SECONDS)
@@ -162,6 +186,12 @@ class Scene:
     def address(self, instance_id: str) -> str:
         answer = self.cloud.client("ec2").describe_instances(InstanceIds=[instance_id])
         return str(answer["Reservations"][0]["Instances"][0]["PrivateIpAddress"])
+
+    def _count(self, suffix: str, attribute: Any) -> int:
+        answer = self.cloud.client("sqs").get_queue_attributes(
+            QueueUrl=self.queue_url(suffix), AttributeNames=[attribute]
+        )
+        return int(answer["Attributes"][attribute])
 
     def _queue_urls(self) -> list[str]:
         queues = ("operation", "buffer", "lifecycle", "event")
@@ -210,81 +240,3 @@ def _variables(subnet: str, prometheus_url: str) -> dict[str, Any]:
     made["lambda"]["buffer_waiter_timeout_seconds"] = BUFFER_WAITER_TIMEOUT_SECONDS
     made["prometheus"]["request_timeout_seconds"] = 1
     return made
-
-
-@dataclass
-class Walk:
-    """A person who types the blocks of one runbook, each as it stands.
-
-    What was typed is noted, so that a block which nobody tries cannot hide (``finish``).
-    """
-
-    scene: Scene
-    runbook: str
-    desk: Terminal
-    sessions: ExitStack
-    session: Terminal | None = None
-    typed: set[str] = field(default_factory=set)
-
-    def type(self, name: str, *, fails_with: str | None = None) -> str:
-        """Type a block. It must write no error, or the one that the page calls good or expected."""
-        block = self._block(name)
-        values = {"NAME": demo.NAME, "AWS_REGION": REGION} if name == "set-up" else {}
-        terminal = self.desk
-        if block.place == ON_INSTANCE:
-            assert self.session is not None, "nobody has opened a session on the instance"
-            terminal = self.session
-        done = terminal.type(edited(block.text, values))
-        self.typed.add(name)
-        if fails_with is None:
-            assert done.errors == "", f"{block}:\n{done.errors}\n{done.output}"
-        else:
-            assert fails_with in done.errors, f"{block}:\n{done.errors}\n{done.output}"
-        return done.output
-
-    def set(self, name: str, value: str) -> None:
-        """Set a variable by hand, where the page says so."""
-        assert self.desk.type(f"export {name}={value}").errors == ""
-
-    def show(self, name: str) -> str:
-        return self.desk.type(f'printf %s "${name}"').output
-
-    def open_session(self, instance_id: str) -> None:
-        """Be on an instance, its variables set as the block ``variables`` has them edited."""
-        folder = self.desk.folder.with_name(f"{self.runbook}-{instance_id}")
-        terminal = Terminal(folder, self.scene.cloud.environment)
-        self.session = self.sessions.enter_context(terminal)
-        address = self.scene.address(instance_id)
-        here = {
-            "INSTANCE": instance_id,
-            "ROOT": str(self.scene.disk(instance_id)),
-            "MONITOR": f"http://{address}:24220",
-            "EXPORTER": f"http://{address}:24231",
-            "BUCKET": self.scene.bucket,
-        }
-        block = self._block("variables")
-        present = {name: value for name, value in here.items() if f"export {name}=" in block.text}
-        # The command that reads the instance's id has blanks in it; the others are single words.
-        text = block.text.replace("$(cat /var/lib/cloud/data/instance-id)", "id")
-        assert self.session.type(edited(text, present)).errors == ""
-        self.typed.add("variables")
-
-    def finish(self, not_typed: Mapping[str, str]) -> None:
-        """Every block was typed, or stands with its reason in a list that is not stale."""
-        names = {block.name for block in runbooks.blocks(self.runbook)}
-        assert self.typed | set(not_typed) == names
-        assert self.typed & set(not_typed) == set(), "it can be typed, so it needs no excuse"
-
-    def _block(self, name: str) -> Block:
-        found = [block for block in runbooks.blocks(self.runbook) if block.name == name]
-        assert len(found) == 1, f"{self.runbook} has no block {name}"
-        return found[0]
-
-
-@contextmanager
-def walk(scene: Scene, runbook: str) -> Iterator[Walk]:
-    """Sit down with a runbook; ends every terminal."""
-    environment = {**scene.cloud.environment, "HOME": str(scene.folder)}
-    with ExitStack() as sessions:
-        desk = sessions.enter_context(Terminal(scene.folder / "desk" / runbook, environment))
-        yield Walk(scene, runbook, desk, sessions)

@@ -1,0 +1,234 @@
+"""The runbooks' commands, typed as they stand into the local cloud in the state they are about.
+
+One test a runbook (that of buffer-dlq is in a file of its own). Every block is executed; the few
+that cannot be are listed with the reason, and the list may not go stale.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from sandbox.demo.waiting import wait_until
+from sandbox.fleet.exporter import ExporterMode
+from tests.support import runbooks
+from tests.support.runbook_scene import SECONDS, WAITER, WAITING, Scene
+from tests.support.runbook_walk import INTERACTIVE, walk
+
+# All of them share one cloud: applying the module takes a minute.
+pytestmark = pytest.mark.xdist_group("runbooks")
+
+HANDLER = "fluentd-lifecycle"
+SAME_AS_IN_BUFFER_DLQ = "word for word the block of buffer-dlq, which is typed there"
+SHARED = ("deadline", "insure", "suspend")
+
+
+def shared_blocks(name: str) -> dict[str, str]:
+    """The blocks that a runbook shares with buffer-dlq, which types them."""
+    typed_there = {block.name: block.text for block in runbooks.blocks("buffer-dlq")}
+    return {
+        block.name: SAME_AS_IN_BUFFER_DLQ
+        for block in runbooks.blocks(name)
+        if block.name in SHARED and block.text == typed_there[block.name]
+    }
+
+
+def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
+    place: Scene,
+) -> None:
+    [leaves] = place.reset(1)
+    place.fail_operations("ACCESS_DENIED")
+    place.scale_to(2)
+    place.wait_for_letters("operation-dlq", 1)
+
+    with walk(place, "operation-dlq") as person:
+        [joins] = place.instances("Pending:Wait")
+        assert f"{joins}\tPending:Wait" in person.type("set-up")
+        assert f"kept {joins} (Pending:Wait)" in person.type("keep")
+        assert "Cloud Map did not do it in 4 requests" in person.type("look")
+        assert person.show("INSTANCE") == joins
+        assert '"error_code":"ACCESS_DENIED"' in person.type("failures")
+        assert joins not in person.type("registered")
+        # The emulated Cloud Map keeps its records to itself: the zone is there, and empty.
+        assert person.type("zone").startswith("namespace ns-")
+        assert person.show("ZONE_ID") in person.type("permissions")
+        # The emulator ignores the filter; what matters is that nothing is under way.
+        assert "PENDING" not in person.type("operations")
+        person.type("redrive")
+        assert person.type("redrive-status") == "COMPLETED\t1\tNone\n"
+        wait_until(f"{joins} in service", lambda: place.states()[joins] == "InService", SECONDS)
+        assert f'"instance_id":"{joins}"' in person.type("verify")
+
+        place.fail_operations("THROTTLED_REQUEST")
+        place.scale_to(1)
+        place.wait_for_letters("operation-dlq", 1)
+        assert "THROTTLED_REQUEST" in person.type("look")
+        assert person.show("INSTANCE") == leaves
+        assert "OperationId" in person.type("deregister")
+        wait_until("deregistration by hand", lambda: leaves not in place.registered(), SECONDS)
+        person.type("redrive")
+        place.wait_for_end(leaves)
+
+        place.scale_to(2)
+        place.fail_operations("INTERNAL_FAILURE")
+        place.wait_for_letters("operation-dlq", 1)
+        person.type("look")
+        assert person.type("discard-instance") == "deleted a message\n"
+        place.receive_malformed("operation")
+        assert person.type("discard-malformed") == "deleted a message\n"
+        person.type("registrations")
+        person.type("undo")
+        person.finish(shared_blocks("operation-dlq"))
+
+
+def test_lifecycle_dlq_replays_the_event_that_the_handler_failed_on(place: Scene) -> None:
+    leaves, _ = place.reset(2)
+    failure = {"action": "DeregisterInstance", "code": "ServiceNotFound", "times": 3}
+    place.cloud.control.set_faults(call_failures=[failure])
+    place.scale_to(1)
+    place.wait_for_letters("lifecycle-dlq", 1)
+    place.wait_for_alarm("lifecycle-dlq")
+
+    with walk(place, "lifecycle-dlq") as person:
+        assert f"{leaves}\t{WAITING}" in person.type("set-up")
+        assert f"kept {leaves} ({WAITING})" in person.type("keep")
+        seen = person.type("look")
+        assert f"{leaves} autoscaling:EC2_INSTANCE_TERMINATING" in seen
+        assert "ServiceNotFound" in seen
+        assert person.type("errors") == ""
+        assert "Active\tSuccessful" in person.type("needed")
+        assert person.type("replay") == f"None\n{leaves}: null\n"
+        assert person.type("discard") == "deleted a message\n"
+        assert f'"instance_id":"{leaves}"' in person.type("verify")
+        place.wait_for_end(leaves)
+        person.type("by-hand", fails_with="InstanceNotFound")
+        person.type("undo")
+        person.finish(shared_blocks("lifecycle-dlq"))
+
+
+def test_event_dlq_replays_what_was_not_delivered_and_drains_without_an_event(
+    place: Scene,
+) -> None:
+    leaves, leaves_next, _ = place.reset(3)
+    functions = place.cloud.client("lambda")
+    functions.remove_permission(FunctionName=HANDLER, StatementId="lifecycle-events")
+    place.scale_to(2)
+    place.wait_for_letters("event-dlq", 1)
+
+    with walk(place, "event-dlq") as person:
+        assert f"{leaves}\t{WAITING}" in person.type("set-up")
+        assert f"kept {leaves} ({WAITING})" in person.type("keep")
+        assert f'"EC2InstanceId": "{leaves}"' in person.type("look")
+        assert "arn:aws:lambda:" in person.type("rule")
+        assert "lifecycle-events-by-hand" in person.type("permit")
+        assert person.type("concurrency") == "None\n"
+        assert person.type("replay") == f"None\n{leaves}: null\n"
+        assert person.type("discard") == "deleted a message\n"
+        assert f'"instance_id":"{leaves}"' in person.type("verify")
+        place.wait_for_end(leaves)
+
+        # The next event is lost altogether.
+        place.cloud.bridge.courier = lambda _: []
+        place.scale_to(1)
+        wait_until("a wait", lambda: place.states().get(leaves_next) == WAITING, SECONDS)
+        assert person.type("without-event") == f"None\n{leaves_next}: null\n"
+        wait_until("the proof", lambda: proven(place, leaves_next), SECONDS)
+        assert f'"instance_id":"{leaves_next}"' in person.type("proof")
+        assert place.states()[leaves_next] == WAITING
+        assert person.type("release") == f"released {leaves_next}\n"
+        place.wait_for_end(leaves_next)
+
+        place.cloud.bridge.courier = lambda event: [event]
+        functions.add_permission(
+            FunctionName=HANDLER,
+            StatementId="lifecycle-events",
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            SourceArn=person.show("RULE_ARN"),
+        )
+        person.type("unpermit")
+        person.type("undo")
+        person.finish(shared_blocks("event-dlq"))
+
+
+def proven(place: Scene, instance_id: str) -> bool:
+    return any(one["verdict"] == "DRAINED" for one in verdicts(place, instance_id))
+
+
+def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unproven(
+    place: Scene,
+) -> None:
+    lost, rescuer = place.reset(2)
+    place.fleet.set_rate(100)
+    place.fleet.exporter(ExporterMode.DEAD, lost)
+    place.scale_to(1)
+    wait_until("a verdict", lambda: verdicts(place, lost), SECONDS)
+
+    with walk(place, "lifecycle-action-expired") as person:
+        person.type("set-up")
+        assert f"kept {lost} ({WAITING})" in person.type("keep")
+        assert f"outlives {lost}" in person.type("insure")
+        person.open_session(lost)
+        person.type("rescue")
+        place.end_wait(lost, "CONTINUE")
+        place.wait_for_end(lost)
+        place.wait_for_alarm("lifecycle-action-expired")
+
+        seen = person.type("look")
+        assert f'"instance_id":"{lost}"' in seen
+        assert f"{lost}\tterminated" in seen
+        assert '"verdict":"UNKNOWN"' in person.type("last-verdicts")
+        assert '"outcome":"no_active_action"' in person.type("heartbeats")
+        person.type("completions")
+        assert person.type("mappings").count("Enabled") == 2
+        assert "\tavailable\t" in person.type("volumes")
+        assert f"on RESCUER={rescuer}" in person.type("attach")
+        person.type("detach")
+        assert person.type("unregister") == ""
+        assert "fluentd-lifecycle-action-expired\tALARM" in person.type("verify")
+        person.finish(
+            {
+                "deadline": SAME_AS_IN_BUFFER_DLQ,
+                "session": INTERACTIVE,
+                "adopt": "mounts a volume: simulated volumes hold no bytes",
+            }
+        )
+
+
+def test_function_errors_finds_the_wrong_setting_of_a_function(place: Scene) -> None:
+    leaves, _ = place.reset(2)
+    with ExitStack() as misconfigured, walk(place, "function-errors") as person:
+        misconfigured.enter_context(place.without_setting("PROMETHEUS_URL"))
+        place.scale_to(1)
+        wait_until("the waiter to fail on its message", lambda: failures(place), SECONDS)
+        # MiniStack counts errors of direct invocations only: its metrics know of none but this.
+        place.cloud.client("lambda").invoke(FunctionName=WAITER, Payload='{"Records": []}')
+
+        assert f"{leaves}\t{WAITING}" in person.type("set-up")
+        assert f"kept {leaves} ({WAITING})" in person.type("keep")
+        assert re.search(r"^buffer-waiter Errors [1-9]", person.type("which"), re.MULTILINE)
+        assert "wrong settings: PROMETHEUS_URL is missing" in person.type("errors")
+        assert person.type("changed").count("Active\tSuccessful") == 3
+        assert "PROMETHEUS_URL" not in json.loads(person.type("settings"))
+        assert "ConsumeOwnQueue" in person.type("permissions")
+        assert "buffer 0\t1\n" in person.type("queues")
+
+        misconfigured.close()
+        wait_until("a verdict", lambda: verdicts(place, leaves), SECONDS)
+        assert f'"instance_id":"{leaves}"' in person.type("verify")
+        person.type("undo")
+        person.finish(shared_blocks("function-errors"))
+
+
+def failures(place: Scene) -> list[dict[str, Any]]:
+    return [
+        one for one in place.cloud.logs(WAITER) if one.get("message") == "configuration_invalid"
+    ]
+
+
+def verdicts(place: Scene, instance_id: str) -> list[dict[str, Any]]:
+    return place.events("buffer-waiter", "buffer_verdict", instance_id)

@@ -1,0 +1,98 @@
+"""A person who follows a runbook: types its blocks as they stand, at a desk and on instances."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sandbox.cloud import REGION
+from sandbox.demo import run as demo
+from tests.support import runbooks
+from tests.support.runbooks import ON_INSTANCE, Block
+from tests.support.terminal import Terminal, edited
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.support.runbook_scene import Scene
+
+INTERACTIVE = "opens an interactive session: simulated instances have no SSM agent"
+
+
+@dataclass
+class Walk:
+    """A person who types the blocks of one runbook, each as it stands.
+
+    What was typed is noted, so that a block which nobody tries cannot hide (``finish``).
+    """
+
+    scene: Scene
+    runbook: str
+    desk: Terminal
+    sessions: ExitStack
+    session: Terminal | None = None
+    typed: set[str] = field(default_factory=set)
+
+    def type(self, name: str, *, fails_with: str | None = None) -> str:
+        """Type a block. It must write no error, or the one that the page calls good or expected."""
+        block = self._block(name)
+        values = {"NAME": demo.NAME, "AWS_REGION": REGION} if name == "set-up" else {}
+        terminal = self.desk
+        if block.place == ON_INSTANCE:
+            assert self.session is not None, "nobody has opened a session on the instance"
+            terminal = self.session
+        done = terminal.type(edited(block.text, values))
+        self.typed.add(name)
+        if fails_with is None:
+            assert done.errors == "", f"{block}:\n{done.errors}\n{done.output}"
+        else:
+            assert fails_with in done.errors, f"{block}:\n{done.errors}\n{done.output}"
+        return done.output
+
+    def set(self, name: str, value: str) -> None:
+        """Set a variable by hand, where the page says so."""
+        assert self.desk.type(f"export {name}={value}").errors == ""
+
+    def show(self, name: str) -> str:
+        return self.desk.type(f'printf %s "${name}"').output
+
+    def open_session(self, instance_id: str) -> None:
+        """Be on an instance, its variables set as the block ``variables`` has them edited."""
+        folder = self.desk.folder.with_name(f"{self.runbook}-{instance_id}")
+        terminal = Terminal(folder, self.scene.cloud.environment)
+        self.session = self.sessions.enter_context(terminal)
+        address = self.scene.address(instance_id)
+        here = {
+            "INSTANCE": instance_id,
+            "ROOT": str(self.scene.disk(instance_id)),
+            "MONITOR": f"http://{address}:24220",
+            "EXPORTER": f"http://{address}:24231",
+            "BUCKET": self.scene.bucket,
+        }
+        block = self._block("variables")
+        present = {name: value for name, value in here.items() if f"export {name}=" in block.text}
+        # The command that reads the instance's id has blanks in it; the others are single words.
+        text = block.text.replace("$(cat /var/lib/cloud/data/instance-id)", "id")
+        assert self.session.type(edited(text, present)).errors == ""
+        self.typed.add("variables")
+
+    def finish(self, not_typed: Mapping[str, str]) -> None:
+        """Every block was typed, or stands with its reason in a list that is not stale."""
+        names = {block.name for block in runbooks.blocks(self.runbook)}
+        assert self.typed | set(not_typed) == names
+        assert self.typed & set(not_typed) == set(), "it can be typed, so it needs no excuse"
+
+    def _block(self, name: str) -> Block:
+        found = [block for block in runbooks.blocks(self.runbook) if block.name == name]
+        assert len(found) == 1, f"{self.runbook} has no block {name}"
+        return found[0]
+
+
+@contextmanager
+def walk(scene: Scene, runbook: str) -> Iterator[Walk]:
+    """Sit down with a runbook; ends every terminal."""
+    environment = {**scene.cloud.environment, "HOME": str(scene.folder)}
+    with ExitStack() as sessions:
+        desk = sessions.enter_context(Terminal(scene.folder / "desk" / runbook, environment))
+        yield Walk(scene, runbook, desk, sessions)
