@@ -37,7 +37,6 @@ class Names:
     # URL of each dead-letter queue by its name.
     dead_letter_queues: dict[str, str]
     notification_queue_url: str
-    operation_function: str
     buffer_function: str
 
     @property

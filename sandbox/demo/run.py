@@ -148,7 +148,7 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
         client=cloud.client,
         environment=cloud.environment,
     )
-    with warmed_up(cloud.client("lambda"), (names.operation_function, names.buffer_function)):
+    with warmed_up(cloud.client("lambda"), names.buffer_function):
         stack.enter_context(fleet)
     return Stage(cloud, fleet, recorder, names, LINES_PER_SECOND)
 
@@ -214,7 +214,6 @@ def names_of(outputs: dict[str, Any]) -> Names:
         buffer_alarm=module["alarm_names"]["buffer-dlq"],
         dead_letter_queues={queue["name"]: queue["url"] for queue in letters.values()},
         notification_queue_url=outputs["on_call"]["queue_url"],
-        operation_function=module["function_names"]["operation"],
         buffer_function=module["function_names"]["buffer"],
     )
 

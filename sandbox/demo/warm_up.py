@@ -1,4 +1,4 @@
-"""Starts the waiters' workers before they are needed.
+"""Starts the buffer waiter's worker before it is needed.
 
 On AWS a cold start takes about a second. The emulator's takes up to ten on a busy machine, as long
 as a whole drain here, and would hide a waiter that lets an aggregator go too early.
@@ -12,25 +12,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-_WORKERS_EACH = 2
 _EMPTY_BATCH = json.dumps({"Records": []}).encode()
 
 
 class WarmUpFailed(Exception):
-    """A function cannot even take an empty batch; says what it answered."""
+    """The function cannot even take an empty batch; says what it answered."""
 
 
 @contextmanager
-def warmed_up(functions: Any, names: Iterable[str]) -> Iterator[None]:  # noqa: ANN401 - boto3
-    """Invoke each function beside the block; they are warm when the block ends."""
-    calls = [name for name in names for _ in range(_WORKERS_EACH)]
-    with ThreadPoolExecutor(len(calls)) as pool:
-        answers = [pool.submit(_take_nothing, functions, name) for name in calls]
+def warmed_up(functions: Any, name: str) -> Iterator[None]:  # noqa: ANN401 - boto3
+    """Invoke a function beside the block; it is warm when the block ends."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(_take_nothing, functions, name)
         yield
-        for answer in answers:
-            answer.result()
+        answer.result()
 
 
 def _take_nothing(functions: Any, name: str) -> None:  # noqa: ANN401 - boto3

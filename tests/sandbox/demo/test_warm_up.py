@@ -1,0 +1,38 @@
+"""A function that cannot be invoked at all ends the set-up, not the scenario."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from sandbox.demo.warm_up import WarmUpFailed, warmed_up
+
+
+class Functions:
+    def __init__(self, **answer: object) -> None:
+        self.answer = {"Payload": io.BytesIO(b"wrong settings"), **answer}
+        self.invoked: list[str] = []
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's
+        self.invoked.append(FunctionName)
+        return self.answer
+
+
+def test_the_function_has_answered_when_the_block_ends() -> None:
+    functions = Functions()
+    with warmed_up(functions, "a-waiter"):
+        pass
+
+    assert functions.invoked == ["a-waiter"]
+
+
+def test_a_function_that_fails_on_an_empty_batch_is_named_with_its_answer() -> None:
+    functions = Functions(FunctionError="Unhandled")
+
+    with (
+        pytest.raises(WarmUpFailed, match="a-waiter cannot be invoked: wrong settings"),
+        warmed_up(functions, "a-waiter"),
+    ):
+        pass
