@@ -10,5 +10,6 @@ from tests.support.pipeline import REGION, Pipeline, running
 @pytest.fixture
 def pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")  # servers of tests are reached directly
     with running() as started:
         yield started
