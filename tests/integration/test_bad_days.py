@@ -64,10 +64,9 @@ class BadDay:
         for instance_id, state in pipeline.states().items():
             if "Terminating" in state:
                 pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.advance(400)
-        self.somebody_follows_the_runbooks()
-        pipeline.advance(600)
-        self.somebody_follows_the_runbooks()
+        for _ in range(10):
+            pipeline.advance(100)
+            self.somebody_follows_the_runbooks()
         pipeline.until(pipeline.is_quiet)
 
     def somebody_follows_the_runbooks(self) -> None:

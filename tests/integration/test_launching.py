@@ -2,6 +2,7 @@
 
 import pytest
 
+from lifecycle.errors import Malformed
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.messages import launch_event
 from tests.support.pipeline import HEARTBEAT_TIMEOUT, Pipeline
@@ -158,7 +159,7 @@ def test_an_event_that_fails_three_times_reaches_the_on_failure_destination(
     pipeline.receive_event(broken)
     pipeline.advance(200)
     assert pipeline.given_up == [broken]
-    assert len(pipeline.crashes) == 3
+    assert [type(error) for error in pipeline.crashes] == 3 * [Malformed]
     lines = pipeline.telemetry.of(LogEvent.LIFECYCLE_EVENT_INVALID)
     assert len(lines) == 3
     assert "detail.EC2InstanceId" in str(lines[0]["reason"])
