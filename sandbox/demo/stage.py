@@ -42,7 +42,7 @@ class Stage:
 
     def end_load(self) -> None:
         """Let the forwarders make no more lines, and wait until all are acknowledged."""
-        self.fleet.drain_forwarders()
+        self.fleet.end_load()
 
     def flush(self) -> None:
         """SIGUSR1 to every aggregator that is left."""

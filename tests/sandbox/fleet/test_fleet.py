@@ -141,7 +141,7 @@ def test_the_load_follows_the_rate_and_ends_with_the_drain(
     instance_id = cloud.launch(group)
     wait_until(lambda: receives(fleet, instance_id))
     fleet.set_rate(0)
-    fleet.drain_forwarders(timeout_seconds=30)
+    fleet.end_load(timeout_seconds=30)
     sent = fleet.sent()
 
     assert all(report["pending"] == 0 for report in fleet.reports().values())
@@ -160,7 +160,7 @@ def test_lines_that_no_aggregator_took_are_not_reported_as_finished(
     wait_until(lambda: sum(fleet.sent().values()) > sent)
 
     with pytest.raises(NotFinishedError, match="no aggregator acknowledged"):
-        fleet.drain_forwarders(timeout_seconds=1)
+        fleet.end_load(timeout_seconds=1)
 
 
 def test_prometheus_finds_the_instances_by_itself_and_sees_them_fail(
