@@ -181,7 +181,7 @@ def _fleet_settings(setting: Setting, outputs: dict[str, Any], names: Names) -> 
     return FleetSettings(
         autoscaling_group_name=names.group,
         other_group_names=names.groups[1:],
-        namespace=outputs["namespace"],
+        namespace=outputs.get("namespace"),
         service_id=names.service_id,
         bucket=outputs["bucket"],
         forwarders=FORWARDERS,
@@ -241,7 +241,8 @@ def _package() -> dict[str, Any]:
 
 def names_of(outputs: dict[str, Any]) -> Names:
     """What the stack's outputs say everything is called."""
-    module, other = outputs["module"], outputs["without_flush"]
+    # Terraform leaves an output out that is null.
+    module, other = outputs["module"], outputs.get("without_flush")
     modules = [module] if other is None else [module, other["module"]]
     letters = [queue for one in modules for queue in one["dead_letter_queues"].values()]
     return Names(
