@@ -167,6 +167,9 @@ def _conclude(report: _Report) -> tuple[FlushState, FlushReason, str]:
             if monitor.retrying:
                 detail = f"{left}: an output is in retry back-off and ignores signals until then"
                 return FlushState.REMAINING, FlushReason.RETRYING, detail
+        if not report.signalled:
+            detail = f"{left}: {report.service} took no signal: it may not run"
+            return FlushState.UNKNOWN, FlushReason.NOT_SIGNALLED, detail
         return FlushState.REMAINING, FlushReason.CHUNKS_LEFT, left
     if not report.signalled:
         detail = f"{report.service} took no signal: it may not run"

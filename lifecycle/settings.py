@@ -80,14 +80,27 @@ class _Settings(BaseModel):
     powertools_metrics_namespace: _Text
 
 
-def _needed_in_cloud_map(value: object, info: ValidationInfo) -> object:
-    """Without Cloud Map there is nothing to register with, and no operation to wait for."""
-    if value is None and info.data.get("cloud_map_service_id") is not None:
+def _fits_cloud_map(value: object, info: ValidationInfo) -> object:
+    """Without Cloud Map there is nothing to register with, and no operation to wait for.
+
+    One without the other is a mistake that would skip the look at the registration.
+    """
+    if "cloud_map_service_id" not in info.data:  # wrong itself, and reported already
+        return value
+    is_in_cloud_map = info.data["cloud_map_service_id"] is not None
+    if value is None and is_in_cloud_map:
         raise ValueError("is missing; CLOUD_MAP_SERVICE_ID needs it")
+    if value is not None and not is_in_cloud_map:
+        raise ValueError("means nothing without CLOUD_MAP_SERVICE_ID")
     return value
 
 
-_InCloudMap = [Field(validate_default=True), AfterValidator(_needed_in_cloud_map)]
+def _are_all_unset(info: ValidationInfo, *names: str) -> bool:
+    """Tell whether earlier settings are left out; one that is wrong is reported already."""
+    return all(name in info.data and info.data[name] is None for name in names)
+
+
+_InCloudMap = [Field(validate_default=True), AfterValidator(_fits_cloud_map)]
 
 
 class LifecycleHandlerSettings(_Settings):
@@ -107,8 +120,7 @@ class LifecycleHandlerSettings(_Settings):
     @field_validator("buffer_queue_url")
     @classmethod
     def _some_stage(cls, url: str | None, info: ValidationInfo) -> str | None:
-        others = ("operation_queue_url", "flush_queue_url")
-        if url is None and all(info.data.get(name) is None for name in others):
+        if url is None and _are_all_unset(info, "cloud_map_service_id", "flush_queue_url"):
             raise ValueError("is missing; without Cloud Map it or FLUSH_QUEUE_URL is needed")
         return url
 
@@ -141,7 +153,7 @@ class OperationWaiterSettings(WaiterSettings):
     @field_validator("buffer_queue_url")
     @classmethod
     def _some_stage(cls, url: str | None, info: ValidationInfo) -> str | None:
-        if url is None and info.data.get("flush_queue_url") is None:
+        if url is None and _are_all_unset(info, "flush_queue_url"):
             raise ValueError("is missing; it or FLUSH_QUEUE_URL is needed: nobody else would drain")
         return url
 

@@ -85,6 +85,7 @@ class FlushWaiter:
 
     def _flush(self, instance_ids: Sequence[str]) -> dict[str, FlushVerdict]:
         """Send the document to each instance and judge what each has answered in time."""
+        deadline = self.clock() + self.settings.flush_command_timeout_seconds
         verdicts: dict[str, FlushVerdict] = {}
         commands: dict[str, str] = {}
         for instance_id in instance_ids:
@@ -94,8 +95,8 @@ class FlushWaiter:
                 verdicts[instance_id] = unknown_flush(FlushReason.AGENT_NOT_REACHABLE, str(error))
             except Exception as error:  # noqa: BLE001 (a surprise must not crash the batch)
                 verdicts[instance_id] = _surprise(error)
-        self.telemetry.info(LogEvent.FLUSH_REQUESTED, commands=dict(commands))
-        deadline = self.clock() + self.settings.flush_command_timeout_seconds
+        if commands:
+            self.telemetry.info(LogEvent.FLUSH_REQUESTED, commands=dict(commands))
         while commands and self.clock() < deadline:
             self.sleep(_LOOK_SECONDS)
             verdicts.update(self._finished(commands))
