@@ -15,8 +15,8 @@
 # ends the script with status 1 and the reason on the standard error output. What cannot be told
 # from a log is counted as one: better an instance that a person must look at than a log lost.
 #
-# Needed: a POSIX shell, find, stat, grep, sort, sed; systemctl for METHOD=signal; curl for
-# METHOD=rpc; curl and awk for monitor_agent. Tested on its own by tests/flush_document.
+# Needed: a POSIX shell, find, stat, date, sleep; systemctl for METHOD=signal; curl for METHOD=rpc;
+# curl, grep and awk for monitor_agent. Tested on its own by tests/flush_document.
 
 set -u
 LC_ALL=C
@@ -54,12 +54,20 @@ for number in "$RPC_PORT" "$MONITOR_AGENT_PORT" "$WORKERS" "$WAIT_SECONDS" "$QUI
   esac
 done
 
+for tool in find stat date sleep; do
+  command -v "$tool" >/dev/null || fail "$tool is missing on this machine"
+done
+
 # ---- Ask for the flush ----
 
 main_process=
 
 find_main_process() {
-  systemctl show --property=MainPID "$SERVICE" 2>/dev/null | sed -n 's/^MainPID=\([1-9][0-9]*\)$/\1/p'
+  property=$(systemctl show --property=MainPID "$SERVICE" 2>/dev/null)
+  case ${property#MainPID=} in
+    '' | 0 | *[!0-9]*) ;;
+    *) printf '%s\n' "${property#MainPID=}" ;;
+  esac
 }
 
 # The main process alone, Fluentd's supervisor: it tells its workers. `systemctl kill` would by
@@ -156,7 +164,7 @@ look_for() {
     attempts=$((attempts - 1))
     if [ "$attempts" -eq 0 ]; then
       case $(keep_measured "$found") in
-        '') fail "cannot look everywhere: $(printf '%s\n' "$found" | sed -n '1p')" ;;
+        '') fail "cannot look everywhere: ${found%%"$newline"*}" ;;
       esac
       break
     fi
@@ -165,18 +173,34 @@ look_for() {
   found=$(keep_measured "$found")
 }
 
+# The lines of that form alone, without what find and stat complained of.
 keep_measured() {
-  printf '%s\n' "$1" | grep -E '^[0-9]+:[0-9]+ [0-9]+$'
+  while read -r inode length rest; do
+    case $inode=$length=$rest in
+      *[!0-9:=]* | =* | *==* | *=*=?*) ;;
+      *) printf '%s %s\n' "$inode" "$length" ;;
+    esac
+  done <<LINES
+$1
+LINES
 }
 
-# Sets `files` and `size` for lines of that form; a file that is there twice counts once.
+# Sets `files` and `size` for such lines; a file that is there twice counts once.
 count() {
   files=0
   size=0
-  for measured in $(printf '%s\n' "$1" | sort -u | sed 's/ /=/'); do
+  seen=' '
+  while read -r inode length; do
+    case $seen in
+      *" $inode "*) continue ;;
+    esac
+    [ -n "$inode" ] || continue
+    seen="$seen$inode "
     files=$((files + 1))
-    size=$((size + ${measured#*=}))
-  done
+    size=$((size + length))
+  done <<LINES
+$1
+LINES
 }
 
 # Sets `chunks` and `bytes`. Names: "buffer.b<id>.log" and "buffer.q<id>.log" of buf_file,
@@ -213,11 +237,17 @@ list_processes() {
   generation=$main_process
   while [ -n "$generation" ]; do
     printf '%s\n' "$generation"
-    children=
+    set --
     for process in $generation; do
-      children="$children $(cat "/proc/$process/task/"*/children 2>/dev/null)"
+      for file in "/proc/$process/task/"*/children; do
+        # Its one line does not end with a newline.
+        { read -r children <"$file" || :; } 2>/dev/null
+        # shellcheck disable=SC2086
+        set -- "$@" ${children:-}
+        children=
+      done
     done
-    generation=$(printf '%s' "$children" | sed 's/^ *//; s/ *$//')
+    generation=$*
   done
 }
 
@@ -251,10 +281,11 @@ count_set_aside() {
 read_plugins() {
   grep -oE '"([^"\\]|\\.)*"|[][{}:,]|[^][{}:," ]+' | awk '
     function in_plugin() {
-      return depth >= 3 && name[1] == "\"plugins\""
+      return depth >= 3 && name[1] == "\"plugins\"" && kind[2] == "[" && kind[3] == "{"
     }
     $0 == "{" || $0 == "[" {
-      name[++depth] = ""
+      kind[++depth] = $0
+      name[depth] = ""
       is_value = 0
       next
     }
@@ -265,7 +296,7 @@ read_plugins() {
         }
         staged = queued = total = emitted = ""
       }
-      if (depth == 2 && name[1] == "\"plugins\"") {
+      if (depth == 2 && name[1] == "\"plugins\"" && kind[2] == "[") {
         listed = 1
       }
       depth--
