@@ -10,6 +10,7 @@ from sandbox.demo.waiting import WaitedInVain
 if TYPE_CHECKING:
     from sandbox.demo.stage import Stage
 
+_UPLOAD_SECONDS = 30.0
 # How far into a slice of time the groups are scaled in: most of it is still to come.
 _EARLY_SECONDS = (3.0, 12.0)
 
@@ -19,15 +20,18 @@ def agents_to_s3(stage: Stage) -> None:
     leaving = acts.leave(stage)
     for name in leaving:
         acts.wait_for_logs(stage, name)
-    uploaded = stage.recorder.samples[-1].lines_delivered
+    before = stage.recorder.samples[-1]
     acts.wait_for_release(stage, leaving)
     _insist_on_requests(stage, leaving)
-    sample = stage.recorder.wait_for(
-        "the last hour of those who left to be in S3", lambda one: one.lines_delivered > 0, 30
+    after = stage.recorder.wait_for(
+        "the last hour of those who left to be in S3",
+        lambda sample: sample.lines_delivered > before.lines_delivered,
+        _UPLOAD_SECONDS,
     )
     stage.proven(
-        f"When {len(leaving)} web servers had to go, S3 had {uploaded:,} lines: the hour was not "
-        f"over. When they were gone it had {sample.lines_delivered:,}."
+        f"When {len(leaving)} web servers had to go in the middle of an hour, S3 had "
+        f"{before.lines_delivered:,} of {before.lines_sent:,} lines; when they were gone it had "
+        f"{after.lines_delivered:,}."
     )
 
 
@@ -48,10 +52,12 @@ def flush_in_backoff(stage: Stage) -> None:
     for name, before in in_vain.items():
         after = stage.flush_requests(name) - before
         if not before or not after:
-            raise WaitedInVain(f"{name} was told to flush {before} times before, {after} after.")
+            raise WaitedInVain(
+                f"{name} was told to flush {before} x before S3 was back, {after} x after."
+            )
         stage.proven(
-            f"{name} was told to flush {before} times in vain while S3 was down, and {after} "
-            "times after that; a signal sent once would have been lost."
+            f"{name} was told to flush {before} x while S3 was down and kept each time; it was "
+            f"told again {after} x when S3 was back, and let go when nothing was left."
         )
 
 

@@ -42,8 +42,9 @@ def _releases(run: Run) -> Iterator[str]:
 
 def _waits(run: Run) -> Iterator[str]:
     """What a verified flush costs, beside the sleep that it takes the place of."""
+    unflushed = run.comparison.other_group if run.comparison else None
     for story in tell(run) if run.flush else ():
-        if story.release_seconds is not None:
+        if story.release_seconds is not None and story.group != unflushed:
             yield (
                 f"{story.instance_id} waited {story.release_seconds:.1f} s for its release, and "
                 f"was empty; a fixed sleep takes {FIXED_SLEEP_SECONDS} s, empty or not."
