@@ -31,7 +31,6 @@ class FlushReason(StrEnum):
     RETRYING = "retrying"
     CHUNKS_LEFT = "chunks_left"
     RECEIVING = "receiving"
-    SETTLING = "settling"
     # SET_ASIDE: would die with the instance, and no flush brings it back.
     CHUNKS_SET_ASIDE = "chunks_set_aside"
     # UNKNOWN: no sound answer.

@@ -89,3 +89,16 @@ def without_cloud_map(environment: dict[str, str], **changes: str) -> dict[str, 
 def queue_url(stage: str) -> str:
     """The URL of a stage's queue."""
     return f"{_QUEUE}{stage}"
+
+
+def everything() -> dict[str, str]:
+    """A sound value for every setting that Terraform always gives to some function."""
+    return {
+        **operation_waiter(),
+        **flush_waiter(),
+        **buffer_waiter(),
+        "PROMETHEUS_AUTH": "none",
+        "PROMETHEUS_INSTANCE_LABEL": "instance_id",
+        "PROMETHEUS_IDENTIFY_BY": "instance_id",
+        "PROMETHEUS_METRIC_PREFIX": "fluentd_output_status_",
+    }
