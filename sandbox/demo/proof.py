@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.demo.stories import Outcome, tell
+from sandbox.demo.stories import InstanceStory, Outcome, tell
 from sandbox.demo.summary import FIXED_SLEEP_SECONDS, longest_release_seconds
 
 if TYPE_CHECKING:
@@ -27,28 +27,34 @@ def _lines(run: Run) -> Iterator[str]:
 
 def _releases(run: Run) -> Iterator[str]:
     for story in tell(run):
-        gone = story.deregistered_at if run.discovery else story.left_at
-        moments = (gone, story.drained_at, story.released_at)
-        left, drained, released = moments
-        if left is None or drained is None or released is None:
+        left = story.deregistered_at if run.discovery else story.left_at
+        if left is None or story.drained_at is None or not _was_empty(story):
             continue
-        if story.outcome is Outcome.RELEASED and drained <= released:
-            what = "left discovery" if run.discovery else "was to go"
-            yield (
-                f"{story.instance_id} was empty for good {drained - left:.1f} s after it "
-                f"{what}, and released {released - drained:.1f} s after that."
-            )
+        released = story.released_at or story.drained_at
+        what = "left discovery" if run.discovery else "was to go"
+        yield (
+            f"{story.instance_id} was empty for good {story.drained_at - left:.1f} s after it "
+            f"{what}, and released {released - story.drained_at:.1f} s after that."
+        )
 
 
 def _waits(run: Run) -> Iterator[str]:
     """What a verified flush costs, beside the sleep that it takes the place of."""
     unflushed = run.comparison.other_group if run.comparison else None
     for story in tell(run) if run.flush else ():
-        if story.release_seconds is not None and story.group != unflushed:
+        was_flushed = unflushed is None or story.group != unflushed
+        if was_flushed and _was_empty(story) and story.release_seconds is not None:
             yield (
                 f"{story.instance_id} waited {story.release_seconds:.1f} s for its release, and "
                 f"was empty; a fixed sleep takes {FIXED_SLEEP_SECONDS} s, empty or not."
             )
+
+
+def _was_empty(story: InstanceStory) -> bool:
+    """Whether it was released, and empty for good by then."""
+    if story.drained_at is None or story.released_at is None:
+        return False
+    return story.outcome is Outcome.RELEASED and story.drained_at <= story.released_at
 
 
 def _comparison(run: Run) -> Iterator[str]:
