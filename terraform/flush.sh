@@ -136,16 +136,13 @@ add_folders() {
   # Not quoted: wildcards are wanted.
   # shellcheck disable=SC2086
   for match in $1; do
-    if [ -d "$match" ]; then
-      matches=$((matches + 1))
-      folder=$(cd -P "$match" && pwd -P) || fail "cannot be entered: $match"
-      folders=$folders$(widen "$folder")$newline
-    elif [ "$match" = "$1" ]; then
-      fail "no such folder: $1 (for the prefix of file names write $1.*)"
-    fi
+    [ -d "$match" ] || continue
+    matches=$((matches + 1))
+    folder=$(cd -P "$match" && pwd -P) || fail "cannot be entered: $match"
+    folders=$folders$(widen "$folder")$newline
   done
   set -f
-  [ "$matches" -gt 0 ] || fail "no such folder: $1"
+  [ "$matches" -gt 0 ] || fail "no such folder: $1 (for the prefix of file names write $1.*)"
 }
 
 # ROOT_DIR/worker0/out_s3/buffer stands for ROOT_DIR, where Fluentd also keeps what it sets aside.
@@ -212,9 +209,7 @@ count_chunks() {
   set -- $folders
   set +f
   unset IFS
-  set -- "$@" -type f \
-    '(' -name "*.[bq]$digits*.*" -o -name 'buffer.[bq]*.*' -o -name 'fsb.*.[bq]*.*' ')' \
-    ! -name '*.meta'
+  set -- "$@" -type f -name "*.[bq]$digits*.*" ! -name '*.meta'
   for backup in $BACKUP_PATHS; do
     set -- "$@" ! -path "$backup/*"
   done

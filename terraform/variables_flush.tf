@@ -5,7 +5,7 @@
 variable "flush" {
   type = object({
     buffer_paths             = list(string)
-    backup_paths             = optional(list(string), ["/tmp/fluent"])
+    backup_paths             = optional(list(string), ["/tmp/fluent/backup", "/tmp/fluent/buffer"])
     service_name             = optional(string, "fluentd")
     method                   = optional(string, "signal")
     rpc_port                 = optional(number, 24444)

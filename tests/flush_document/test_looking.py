@@ -167,7 +167,10 @@ class TestSetAside:
 
 
 class TestPlacesThatCannotBeLookedAt:
-    @pytest.mark.parametrize("path", ["bufer", "bufer/*", "bufer/s3.*", "*/worker0", "buffer/s3"])
+    @pytest.mark.parametrize(
+        "path", ["bufer", "bufer/*", "bufer/s3.*", "*/worker0", "buffer/s3", "units/*"]
+    )
+    # The folder `units` holds a file, and no folder.
     def test_a_typo_is_no_empty_buffer(self, stuck: Instance, path: str) -> None:
         refusal = stuck.flush(buffer_paths=f"{stuck.buffer} {stuck.root}/{path}").refusal()
         assert "no such folder" in refusal
