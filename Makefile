@@ -65,8 +65,8 @@ types: venv ## mypy, strict
 unit: venv ## decisions, without a socket
 	@$(PYTEST) $(NO_SOCKETS) tests/unit
 
-integration: venv ## the AWS calls, against moto
-	@$(PYTEST) $(LOOPBACK_ONLY) tests/integration
+integration: venv ## the AWS calls, against moto; the script on the instance, against real processes
+	@$(PYTEST) $(LOOPBACK_ONLY) tests/integration tests/flush_document
 
 sandbox-tests: venv venv-ministack programs package-local ## the local cloud's own tests
 	@$(PYTEST) $(LOOPBACK_ONLY) tests/sandbox

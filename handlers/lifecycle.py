@@ -5,15 +5,16 @@ then sends the event to the function's on-failure destination, which has an alar
 """
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from lifecycle import clients
 from lifecycle.autoscaling import AutoScaling, Completion, is_leaving, may_serve
-from lifecycle.cloud_map import CloudMap
-from lifecycle.errors import ConfigurationError, Malformed, Surprise
+from lifecycle.drain import NextStage, Registration
+from lifecycle.errors import Malformed, Surprise
 from lifecycle.events import (
     LifecycleAction,
     LifecycleEvent,
@@ -23,21 +24,25 @@ from lifecycle.events import (
     parse_lifecycle_event,
 )
 from lifecycle.instances import Instances
-from lifecycle.queues import Queue
-from lifecycle.settings import LifecycleHandlerSettings, load_settings
+from lifecycle.settings import LifecycleHandlerSettings
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
+from lifecycle.wiring import first_draining_stage, registration_of, settings_of
 
 
 @dataclass(frozen=True, slots=True)
 class LifecycleHandler:
-    """Everything the handler touches."""
+    """Everything the handler touches.
+
+    ``start`` is where a terminating instance goes first: out of service discovery, or, for a fleet
+    that is in none, into the first draining stage.
+    """
 
     settings: LifecycleHandlerSettings
     autoscaling: AutoScaling
     instances: Instances
-    cloud_map: CloudMap
-    operation_queue: Queue
+    start: Registration | NextStage
     telemetry: Telemetry
+    clock: Callable[[], float]
 
     def handle(self, event: object) -> None:
         """Register or deregister the instance of a lifecycle event and enqueue the check message.
@@ -60,10 +65,10 @@ class LifecycleHandler:
         not_ours = self._why_not_ours(action)
         if not_ours is not None:
             self._ignore(action, not_ours)
-        elif action.transition is Transition.LAUNCHING:
-            self._launch(lifecycle_event)
-        else:
+        elif action.transition is Transition.TERMINATING:
             self._terminate(action)
+        elif isinstance(self.start, Registration):
+            self._launch(lifecycle_event, self.start)
 
     def _why_not_ours(self, action: LifecycleAction) -> str | None:
         if action.autoscaling_group_name != self.settings.autoscaling_group_name:
@@ -76,7 +81,7 @@ class LifecycleHandler:
             return "another lifecycle hook"
         return None
 
-    def _launch(self, event: LifecycleEvent) -> None:
+    def _launch(self, event: LifecycleEvent, registration: Registration) -> None:
         action = event.action
         if event.destination is Location.WARM_POOL:
             # Not in service yet: registered when it leaves the pool for the group.
@@ -90,10 +95,12 @@ class LifecycleHandler:
         address = self.instances.address(action.instance_id)
         if address is None:
             raise Surprise(f"{action.instance_id} is {state}, but EC2 does not know it (yet)")
-        operation_id = self.cloud_map.register(
+        port = self.settings.cloud_map_port
+        assert port is not None  # settings see to it for a fleet in Cloud Map
+        operation_id = registration.cloud_map.register(
             action.instance_id,
             address,
-            self.settings.cloud_map_port,
+            port,
             creator_request_id=action.lifecycle_action_token,
         )
         self.telemetry.info(
@@ -102,7 +109,7 @@ class LifecycleHandler:
             operation_id=operation_id,
             private_ip_address=address.private_ip_address,
         )
-        self._enqueue(action, operation_id)
+        self._enqueue(registration, action, operation_id)
 
     def _terminate(self, action: LifecycleAction) -> None:
         state = self.autoscaling.lifecycle_state(action.instance_id)
@@ -110,14 +117,22 @@ class LifecycleHandler:
             # A duplicate of an earlier life in a warm pool, or a state that has not propagated
             # yet. Never deregister a working instance, never drop a drain: ask again.
             raise Surprise(f"{action.instance_id} is {state}, not terminating")
-        operation_id = self.cloud_map.deregister(action.instance_id)
+        if isinstance(self.start, Registration):
+            self._deregister(action, self.start)
+        else:
+            self.start.enqueue(action, deregistered_at=self.clock())
+
+    def _deregister(self, action: LifecycleAction, registration: Registration) -> None:
+        operation_id = registration.cloud_map.deregister(action.instance_id)
         self.telemetry.info(
             LogEvent.DEREGISTRATION_REQUESTED, **action.log_fields(), operation_id=operation_id
         )
-        self._enqueue(action, operation_id)
+        self._enqueue(registration, action, operation_id)
 
-    def _enqueue(self, action: LifecycleAction, operation_id: str | None) -> None:
-        self.operation_queue.send(OperationCheck(action=action, operation_id=operation_id))
+    def _enqueue(
+        self, registration: Registration, action: LifecycleAction, operation_id: str | None
+    ) -> None:
+        registration.operation_queue.send(OperationCheck(action=action, operation_id=operation_id))
         self.telemetry.info(
             LogEvent.CHECK_MESSAGE_ENQUEUED, **action.log_fields(), stage="operation"
         )
@@ -140,18 +155,23 @@ class LifecycleHandler:
 def wire(environment: Mapping[str, str]) -> LifecycleHandler:
     """Build the handler from environment variables; raises ConfigurationError."""
     telemetry = PowertoolsTelemetry()
-    try:
-        settings = load_settings(LifecycleHandlerSettings, environment)
-    except ConfigurationError as error:
-        telemetry.error(LogEvent.CONFIGURATION_INVALID, reason=str(error))
-        raise
+    settings = settings_of(LifecycleHandlerSettings, environment, telemetry)
+    sqs = clients.sqs()
     return LifecycleHandler(
         settings=settings,
         autoscaling=AutoScaling(clients.autoscaling()),
         instances=Instances(clients.ec2()),
-        cloud_map=CloudMap(clients.servicediscovery(), settings.cloud_map_service_id),
-        operation_queue=Queue(clients.sqs(), settings.operation_queue_url),
+        start=registration_of(
+            settings.cloud_map_service_id,
+            settings.operation_queue_url,
+            clients.servicediscovery(),
+            sqs,
+        )
+        or first_draining_stage(
+            settings.flush_queue_url, settings.buffer_queue_url, sqs, telemetry
+        ),
         telemetry=telemetry,
+        clock=time.time,
     )
 
 

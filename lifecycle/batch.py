@@ -40,7 +40,8 @@ class Patience:
 class Stage(Generic[Message]):
     """One queue, its dead-letter queue, and what has to be asked about its messages.
 
-    ``begin`` gets all sound messages of a batch at once and returns the check to make for each.
+    ``begin`` gets all sound messages of the group in a batch at once and returns the check to make
+    for each.
     A check returns when the message is done with, raises NotReady for "not yet", Permanent for
     "a person must look"; anything else it raises counts as unknown, so it is asked again.
     ``still_waited_for`` is asked when the hook has no active action any more: is there anything
@@ -63,7 +64,9 @@ def process(event: Mapping[str, Any], stage: Stage[Message]) -> PartialItemFailu
     """Check every message of an SQS event; name those that must come back."""
     records = list(event["Records"])
     parsed = {record["messageId"]: _parse(record, stage.model) for record in records}
-    check = stage.begin([m for m in parsed.values() if not isinstance(m, Malformed)])
+    check = stage.begin(
+        [m for m in parsed.values() if not isinstance(m, Malformed) and _is_ours(m, stage)]
+    )
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def handle(record: SQSRecord) -> None:
@@ -82,6 +85,10 @@ def _parse(record: Mapping[str, Any], model: type[Message]) -> Message | Malform
         return error
 
 
+def _is_ours(message: Message, stage: Stage[Message]) -> bool:
+    return message.action.autoscaling_group_name == stage.autoscaling_group_name
+
+
 class _Attempt(Generic[Message]):
     """One receive of one message."""
 
@@ -98,8 +105,8 @@ class _Attempt(Generic[Message]):
             self._log_error(LogEvent.CHECK_MESSAGE_INVALID, None, reason=str(message))
             self._dead_letter(str(message), None)
             return
-        group = message.action.autoscaling_group_name
-        if group != self._stage.autoscaling_group_name:
+        if not _is_ours(message, self._stage):
+            group = message.action.autoscaling_group_name
             reason = f"action.autoscaling_group_name: {group!r} is not this pipeline's group"
             self._dead_letter(reason, message)
             return

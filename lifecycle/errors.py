@@ -5,6 +5,7 @@ LifecycleError
 ├── Permanent            hand it to a person: trying again cannot help (dead-letter queue)
 │   └── Malformed        an event or message of another form; names field and value
 ├── Surprise             AWS answered what it should not have: unknown, so keep and try again
+├── AgentNotReachable    SSM cannot run a command there (yet): unknown, so ask again
 ├── PrometheusFailed     no usable answer from Prometheus: every verdict of the batch is UNKNOWN
 └── ConfigurationError   the function cannot work until its settings change; names every problem
 """
@@ -44,6 +45,10 @@ class Malformed(Permanent):
 
 class Surprise(LifecycleError):
     """An answer that has no place in the design; treated as unknown, so the instance stays."""
+
+
+class AgentNotReachable(LifecycleError):
+    """SSM knows no running agent on the instance."""
 
 
 class PrometheusFailed(LifecycleError):

@@ -118,23 +118,35 @@ class OperationCheck(BaseModel):
     requested_again: Annotated[int, Field(ge=0)] = 0
 
 
-class BufferCheck(BaseModel):
-    """Check message of the buffer stage, which waits for an empty and quiet buffer.
+class DrainCheck(BaseModel):
+    """What the check messages of the draining stages have in common.
 
-    ``deregistered_at`` (epoch seconds) is when the end of the deregistration was seen.
+    ``deregistered_at`` (epoch seconds) is when the end of the deregistration was seen; for a fleet
+    that is in no service discovery, when the lifecycle action was.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     version: Literal[1] = 1
-    stage: Literal["buffer"] = "buffer"
     action: LifecycleAction
     deregistered_at: _EpochSeconds
     requested_again: Annotated[int, Field(ge=0)] = 0
 
 
-CheckMessage = OperationCheck | BufferCheck
-Message = TypeVar("Message", OperationCheck, BufferCheck)
+class FlushCheck(DrainCheck):
+    """Check message of the flush stage, which makes Fluentd flush and looks at its disk."""
+
+    stage: Literal["flush"] = "flush"
+
+
+class BufferCheck(DrainCheck):
+    """Check message of the buffer stage, which waits for an empty and quiet buffer."""
+
+    stage: Literal["buffer"] = "buffer"
+
+
+CheckMessage = OperationCheck | FlushCheck | BufferCheck
+Message = TypeVar("Message", OperationCheck, FlushCheck, BufferCheck)
 
 
 def parse_lifecycle_event(event: object) -> LifecycleEvent:

@@ -30,6 +30,7 @@ _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _VisibilitySeconds = Annotated[float, Field(ge=1, le=43200)]  # limit of ChangeMessageVisibility
 _LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 _MetricPrefix = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
+_Port = Annotated[int, Field(ge=1, le=65535)]
 _QueueUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 
 
@@ -79,17 +80,52 @@ class _Settings(BaseModel):
     powertools_metrics_namespace: _Text
 
 
+def _fits_cloud_map(value: object, info: ValidationInfo) -> object:
+    """Without Cloud Map there is nothing to register with, and no operation to wait for.
+
+    One without the other is a mistake that would skip the look at the registration.
+    """
+    if "cloud_map_service_id" not in info.data:  # wrong itself, and reported already
+        return value
+    is_in_cloud_map = info.data["cloud_map_service_id"] is not None
+    if value is None and is_in_cloud_map:
+        raise ValueError("is missing; CLOUD_MAP_SERVICE_ID needs it")
+    if value is not None and not is_in_cloud_map:
+        raise ValueError("means nothing without CLOUD_MAP_SERVICE_ID")
+    return value
+
+
+def _are_all_unset(info: ValidationInfo, *names: str) -> bool:
+    """Tell whether earlier settings are left out; one that is wrong is reported already."""
+    return all(name in info.data and info.data[name] is None for name in names)
+
+
+_InCloudMap = [Field(validate_default=True), AfterValidator(_fits_cloud_map)]
+
+
 class LifecycleHandlerSettings(_Settings):
-    """Settings of ``handlers.lifecycle``."""
+    """Settings of ``handlers.lifecycle``.
 
-    launch_hook_name: _Text
+    A fleet is in Cloud Map, or its instances go straight into the first draining stage.
+    """
+
     terminate_hook_name: _Text
-    cloud_map_service_id: _Text
-    cloud_map_port: Annotated[int, Field(ge=1, le=65535)]
-    operation_queue_url: _QueueUrl
+    cloud_map_service_id: _Text | None = None
+    launch_hook_name: Annotated[_Text | None, *_InCloudMap] = None
+    cloud_map_port: Annotated[_Port | None, *_InCloudMap] = None
+    operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
+    flush_queue_url: _QueueUrl | None = None
+    buffer_queue_url: Annotated[_QueueUrl | None, Field(validate_default=True)] = None
+
+    @field_validator("buffer_queue_url")
+    @classmethod
+    def _some_stage(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None and _are_all_unset(info, "cloud_map_service_id", "flush_queue_url"):
+            raise ValueError("is missing; without Cloud Map it or FLUSH_QUEUE_URL is needed")
+        return url
 
 
-class _WaiterSettings(_Settings):
+class WaiterSettings(_Settings):
     """What every stage needs to wait; ``timeout_seconds`` counts from the message's arrival."""
 
     poll_interval_seconds: _VisibilitySeconds
@@ -104,21 +140,44 @@ class _WaiterSettings(_Settings):
         return longest
 
 
-class OperationWaiterSettings(_WaiterSettings):
+class OperationWaiterSettings(WaiterSettings):
     """Settings of ``waiters.operation``."""
 
     cloud_map_service_id: _Text
-    cloud_map_port: Annotated[int, Field(ge=1, le=65535)]
+    cloud_map_port: _Port
     operation_queue_url: _QueueUrl
     operation_dlq_url: _QueueUrl
-    buffer_queue_url: _QueueUrl
+    flush_queue_url: _QueueUrl | None = None
+    buffer_queue_url: Annotated[_QueueUrl | None, Field(validate_default=True)] = None
+
+    @field_validator("buffer_queue_url")
+    @classmethod
+    def _some_stage(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None and _are_all_unset(info, "flush_queue_url"):
+            raise ValueError("is missing; it or FLUSH_QUEUE_URL is needed: nobody else would drain")
+        return url
 
 
-class BufferWaiterSettings(_WaiterSettings):
+class FlushWaiterSettings(WaiterSettings):
+    """Settings of ``waiters.flush``."""
+
+    cloud_map_service_id: _Text | None = None
+    operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
+    flush_queue_url: _QueueUrl
+    flush_dlq_url: _QueueUrl
+    buffer_queue_url: _QueueUrl | None = None
+
+    settle_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    flush_document_name: _Text
+    flush_command_timeout_seconds: _Seconds
+    flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)]
+
+
+class BufferWaiterSettings(WaiterSettings):
     """Settings of ``waiters.buffer``."""
 
-    cloud_map_service_id: _Text
-    operation_queue_url: _QueueUrl
+    cloud_map_service_id: _Text | None = None
+    operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
     buffer_queue_url: _QueueUrl
     buffer_dlq_url: _QueueUrl
 

@@ -27,6 +27,8 @@ class LogEvent(StrEnum):
     CHECK_MESSAGE_DEAD_LETTERED = "check_message_dead_lettered"
     CHECK_FAILED = "check_failed"
     BUFFER_VERDICT = "buffer_verdict"
+    FLUSH_VERDICT = "flush_verdict"
+    FLUSH_REQUESTED = "flush_requested"
     OUTPUT_ERRORS_ROSE = "output_errors_rose"
     PROMETHEUS_FAILED = "prometheus_failed"
     STILL_REGISTERED = "still_registered"

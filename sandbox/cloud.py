@@ -4,7 +4,7 @@
         outputs = cloud.apply(STACK, {"prometheus_url": ...})
         cloud.client("autoscaling").set_desired_capacity(...)
 
-EC2, Route 53, Auto Scaling and Cloud Map are played by `sandbox.emulator`, everything else by
+EC2, Route 53, Auto Scaling, Cloud Map and SSM are played by `sandbox.emulator`, everything else by
 MiniStack. Functions, Terraform and the simulated fleet reach both by `environment`. Everything
 listens on loopback, and everything ends with the block.
 """
@@ -52,6 +52,7 @@ EMULATED = {
     "ec2": "EC2",
     "route53": "ROUTE_53",
     "servicediscovery": "SERVICEDISCOVERY",
+    "ssm": "SSM",
 }
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import threading
 import urllib.request
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SECONDS = 30.0
 # Loopback: whatever proxy a person has does not lead there.
@@ -54,6 +57,17 @@ class EmulatorControl:
             "terminate_hook_abandon": "retain",
         }
         self._ask("retention", wanted)
+
+    def fetch_commands(self, instance_ids: Iterable[str]) -> list[dict[str, Any]]:
+        """What SSM has for the agents of these instances; it counts as begun from now on."""
+        answer = self._ask("commands/fetch", {"instance_ids": list(instance_ids)})
+        assignments: list[dict[str, Any]] = answer["assignments"]
+        return assignments
+
+    def report_command(self, command_id: str, instance_id: str, report: dict[str, Any]) -> bool:
+        """Say what came of a command; False: nobody waits for it any more."""
+        told = {"command_id": command_id, "instance_id": instance_id, "report": report}
+        return bool(self._ask("commands/report", told)["taken"])
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()

@@ -92,4 +92,10 @@ def _fleet(cloud: LocalCloud, outputs: Mapping[str, Any], directory: Path) -> Fl
         bucket=outputs["bucket"],
         lines_per_second=LINES_PER_SECOND,
     )
-    return Fleet(settings, directory / "fleet", client=cloud.client, environment=cloud.environment)
+    return Fleet(
+        settings,
+        directory / "fleet",
+        client=cloud.client,
+        environment=cloud.environment,
+        run_command=cloud.control,
+    )

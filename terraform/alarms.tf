@@ -14,6 +14,7 @@ locals {
   # retries have used some of it.
   seconds_to_act = {
     operation = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
+    flush     = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
     buffer    = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
     functions = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
     event     = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds - local.event_age_seconds
@@ -26,28 +27,35 @@ locals {
 
   then_lost = "Then EC2 Auto Scaling applies the hook's default result, ABANDON: the instance ends with every log it still buffers, unless the group's instance lifecycle policy retains it."
 
+  # What becomes of a launching instance, where launches wait for Cloud Map.
+  launch_replaced   = local.uses.operation ? " A launching one is ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s." : ""
+  launches_replaced = local.uses.operation ? " Launching ones are ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s." : ""
+
   dead_letter_alarms = {
-    operation = "${local.act.operation} Cloud Map did not confirm in time that an instance of ${var.autoscaling_group_name} was registered or deregistered, and the waiter has given up. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost} A launching one is ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s."
+    operation = "${local.act.operation} Cloud Map did not confirm in time that an instance of ${var.autoscaling_group_name} was registered or deregistered, and the waiter has given up. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}${local.launch_replaced}"
+    flush     = "${local.act.flush} Fluentd on an instance of ${var.autoscaling_group_name} that is to be terminated could not be flushed, or has given chunks up and set them aside, and the waiter has given up. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}"
     buffer    = "${local.act.buffer} An instance of ${var.autoscaling_group_name} that is to be terminated could not be proven empty, and the waiter has given up. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}"
-    lifecycle = "${local.act.lifecycle} The lifecycle handler failed on an event of ${var.autoscaling_group_name}: nothing was started for that instance, and nothing keeps it alive. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost} A launching one is ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s."
-    event     = "${local.act.event} EventBridge could not hand an event of ${var.autoscaling_group_name} to the lifecycle handler: nothing was started for that instance, and nothing keeps it alive. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost} A launching one is ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s."
+    lifecycle = "${local.act.lifecycle} The lifecycle handler failed on an event of ${var.autoscaling_group_name}: nothing was started for that instance, and nothing keeps it alive. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost}${local.launch_replaced}"
+    event     = "${local.act.event} EventBridge could not hand an event of ${var.autoscaling_group_name} to the lifecycle handler: nothing was started for that instance, and nothing keeps it alive. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost}${local.launch_replaced}"
   }
 
   other_alarms = {
     lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions ended it: its heartbeat timed out, or somebody completed it. There is no deadline left: the instance may be gone with logs in its buffer. If the group retains instances on abandon, it waits, alive and billed, until a person ends it."
-    function-errors          = "${local.act.functions} A function of ${var.name} raised an error: a bug, a wrong setting or a missing permission, not a slow drain. Instances that wait meanwhile get no heartbeat and are kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after their last one. ${local.then_lost} Launching ones are ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s."
+    function-errors          = "${local.act.functions} A function of ${var.name} raised an error: a bug, a wrong setting or a missing permission, not a slow drain. Instances that wait meanwhile get no heartbeat and are kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after their last one. ${local.then_lost}${local.launches_replaced}"
   }
+
+  used_dead_letter_alarms = { for key, text in local.dead_letter_alarms : key => text if lookup(local.uses, key, true) }
 
   # Alarm suffix = runbook file name.
   alarm_descriptions = {
-    for suffix, text in merge({ for key, text in local.dead_letter_alarms : "${key}-dlq" => text }, local.other_alarms) :
+    for suffix, text in merge({ for key, text in local.used_dead_letter_alarms : "${key}-dlq" => text }, local.other_alarms) :
     suffix => "${text} Runbook: ${var.alarms.runbook_base_url}/${suffix}.md"
   }
   alarm_names = { for suffix in keys(local.alarm_descriptions) : suffix => "${var.name}-${suffix}" }
 }
 
 resource "aws_cloudwatch_metric_alarm" "dead_letter" {
-  for_each = local.dead_letter_alarms
+  for_each = local.used_dead_letter_alarms
 
   alarm_name        = local.alarm_names["${each.key}-dlq"]
   alarm_description = local.alarm_descriptions["${each.key}-dlq"]

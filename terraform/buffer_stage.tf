@@ -1,27 +1,26 @@
-# The last stage: Prometheus must prove that the aggregator has held and received nothing for a
+# The last stage, if `prometheus` is given: Prometheus must prove that the aggregator has held and received nothing for a
 # while. The only function that talks to something outside AWS's own interfaces, hence the only one
 # with credentials and, if `network` says so, with network interfaces in a VPC.
 
 locals {
-  prometheus_credentials_arn = try(coalesce(var.prometheus.auth.secret_arn, var.prometheus.auth.ssm_parameter_arn), null)
-  prometheus_uses_sigv4      = var.prometheus.auth.type == "sigv4"
+  prometheus_auth            = local.uses.buffer ? var.prometheus.auth : { type = "none", secret_arn = null, ssm_parameter_arn = null, kms_key_arn = null, region = null }
+  prometheus_credentials_arn = try(coalesce(local.prometheus_auth.secret_arn, local.prometheus_auth.ssm_parameter_arn), null)
+  prometheus_uses_sigv4      = local.prometheus_auth.type == "sigv4"
 
   # https://aps-workspaces.REGION.amazonaws.com/workspaces/ws-... names its own region and workspace.
   prometheus_workspace_id = try(regex("/workspaces/(ws-[A-Za-z0-9-]+)", var.prometheus.url)[0], "")
   prometheus_region = !local.prometheus_uses_sigv4 ? null : coalesce(
-    var.prometheus.auth.region,
+    local.prometheus_auth.region,
     try(regex("^https://aps-workspaces(?:-fips)?\\.([a-z0-9-]+)\\.", var.prometheus.url)[0], local.region),
   )
 
-  buffer_waiter = {
+  buffer_waiter = !local.uses.buffer ? null : {
     description     = "${var.name}: waits until a deregistered instance is proven to be empty and quiet"
     handler         = "waiters.buffer.handler"
     timeout_seconds = var.lambda.buffer_waiter_timeout_seconds
     network         = var.network
 
-    environment = {
-      CLOUD_MAP_SERVICE_ID      = local.cloud_map_service_id
-      OPERATION_QUEUE_URL       = aws_sqs_queue.stage["operation"].url
+    environment = merge(local.cloud_map_environment, local.registered_again_environment, {
       BUFFER_QUEUE_URL          = aws_sqs_queue.stage["buffer"].url
       BUFFER_DLQ_URL            = aws_sqs_queue.dead_letter["buffer"].url
       POLL_INTERVAL_SECONDS     = tostring(var.timing.poll_interval_seconds)
@@ -37,7 +36,7 @@ locals {
       PROMETHEUS_INSTANCE_LABEL          = var.prometheus.instance_label
       PROMETHEUS_IDENTIFY_BY             = var.prometheus.identify_by
       PROMETHEUS_METRIC_PREFIX           = var.prometheus.metric_prefix
-    }
+    })
     optional_environment = {
       PROMETHEUS_CREDENTIALS_ARN           = local.prometheus_credentials_arn
       PROMETHEUS_REGION                    = local.prometheus_region
@@ -50,14 +49,17 @@ locals {
         local.describe_lifecycle_state,
         local.keep_lifecycle_action_alive,
       ],
-      local.deregister_statements,
+      [for statement in local.deregister_statements : statement if local.uses.operation],
       [
         local.consume_queue.buffer,
         {
-          Sid      = "HandOver"
-          Effect   = "Allow"
-          Action   = ["sqs:SendMessage"]
-          Resource = [local.dead_letter_queue_arns.buffer, local.queue_arns.operation]
+          Sid    = "HandOver"
+          Effect = "Allow"
+          Action = ["sqs:SendMessage"]
+          Resource = concat(
+            [local.dead_letter_queue_arns.buffer],
+            [for stage in ["operation"] : local.queue_arns[stage] if local.uses[stage]],
+          )
         },
       ],
       var.prometheus.identify_by == "private_ip_address" ? [local.describe_instances] : [],
@@ -67,27 +69,27 @@ locals {
   }
 
   prometheus_statements = concat(
-    var.prometheus.auth.secret_arn == null ? [] : [{
+    local.prometheus_auth.secret_arn == null ? [] : [{
       Sid      = "ReadPrometheusCredentials"
       Effect   = "Allow"
       Action   = ["secretsmanager:GetSecretValue"]
-      Resource = var.prometheus.auth.secret_arn
+      Resource = local.prometheus_auth.secret_arn
     }],
-    var.prometheus.auth.ssm_parameter_arn == null ? [] : [{
+    local.prometheus_auth.ssm_parameter_arn == null ? [] : [{
       Sid      = "ReadPrometheusCredentials"
       Effect   = "Allow"
       Action   = ["ssm:GetParameter"]
-      Resource = var.prometheus.auth.ssm_parameter_arn
+      Resource = local.prometheus_auth.ssm_parameter_arn
     }],
     # Only through the service that keeps the credentials.
-    var.prometheus.auth.kms_key_arn == null ? [] : [{
+    local.prometheus_auth.kms_key_arn == null ? [] : [{
       Sid      = "DecryptPrometheusCredentials"
       Effect   = "Allow"
       Action   = ["kms:Decrypt"]
-      Resource = var.prometheus.auth.kms_key_arn
+      Resource = local.prometheus_auth.kms_key_arn
       Condition = {
         StringEquals = {
-          "kms:ViaService" = "${var.prometheus.auth.secret_arn != null ? "secretsmanager" : "ssm"}.${local.region}.${data.aws_partition.current.dns_suffix}"
+          "kms:ViaService" = "${local.prometheus_auth.secret_arn != null ? "secretsmanager" : "ssm"}.${local.region}.${data.aws_partition.current.dns_suffix}"
         }
       }
     }],

@@ -5,25 +5,24 @@
 locals {
   # Delivery and the handler's retries each get a third of the shorter hook's heartbeat timeout: an
   # event that ends in a dead-letter queue must get there while a person can still use it.
-  event_age_seconds = max(60, floor(min(
-    var.timing.launch_heartbeat_timeout_seconds,
-    var.timing.terminate_heartbeat_timeout_seconds,
-  ) / 3))
+  event_age_seconds = max(60, floor(min([for hook in local.hooks : hook.heartbeat_timeout]...) / 3))
+
+  event_detail_types = {
+    launch    = "EC2 Instance-launch Lifecycle Action"
+    terminate = "EC2 Instance-terminate Lifecycle Action"
+  }
 }
 
 resource "aws_cloudwatch_event_rule" "lifecycle" {
   name        = local.rule_name
-  description = "Instances of ${var.autoscaling_group_name} that wait in ${var.name}'s launch or terminate hook"
+  description = "Instances of ${var.autoscaling_group_name} that wait in ${var.name}'s ${join(" or ", keys(local.hooks))} hook"
 
   event_pattern = jsonencode({
-    source = ["aws.autoscaling"]
-    detail-type = [
-      "EC2 Instance-launch Lifecycle Action",
-      "EC2 Instance-terminate Lifecycle Action",
-    ]
+    source      = ["aws.autoscaling"]
+    detail-type = [for key in keys(local.hooks) : local.event_detail_types[key]]
     detail = {
       AutoScalingGroupName = [var.autoscaling_group_name]
-      LifecycleHookName    = [local.hook_names.launch, local.hook_names.terminate]
+      LifecycleHookName    = [for hook in values(local.hooks) : hook.name]
     }
   })
 

@@ -1,23 +1,27 @@
-# One zip, three functions, one role each. What a function may do and what it is told stand beside
-# each other in its own file (lifecycle_handler.tf, operation_stage.tf, buffer_stage.tf); here is
-# what they share. Log groups come first, with a retention, so that no function can make one that
+# One zip, a function for the events and one for each stage in use, one role each. What a function
+# may do and what it is told stand beside each other in its own file (lifecycle_handler.tf,
+# operation_stage.tf, flush_stage.tf, buffer_stage.tf); here is what they share. Log groups come first, with a retention, so that no function can make one that
 # keeps its lines for ever; roles may write to their own group and cannot create any.
 
 locals {
   functions = {
-    lifecycle = local.lifecycle_handler
-    operation = local.operation_waiter
-    buffer    = local.buffer_waiter
+    for key, function in {
+      lifecycle = local.lifecycle_handler
+      operation = local.operation_waiter
+      flush     = local.flush_waiter
+      buffer    = local.buffer_waiter
+    } : key => function if lookup(local.uses, key, true)
   }
 
-  common_environment = {
-    POWERTOOLS_SERVICE_NAME      = var.name
-    POWERTOOLS_METRICS_NAMESPACE = local.metrics_namespace
-    POWERTOOLS_LOG_LEVEL         = var.lambda.log_level
-    AUTOSCALING_GROUP_NAME       = var.autoscaling_group_name
-    LAUNCH_HOOK_NAME             = local.hook_names.launch
-    TERMINATE_HOOK_NAME          = local.hook_names.terminate
-  }
+  common_environment = merge(
+    {
+      POWERTOOLS_SERVICE_NAME      = var.name
+      POWERTOOLS_METRICS_NAMESPACE = local.metrics_namespace
+      POWERTOOLS_LOG_LEVEL         = var.lambda.log_level
+      AUTOSCALING_GROUP_NAME       = var.autoscaling_group_name
+    },
+    { for key, hook in local.hooks : "${upper(key)}_HOOK_NAME" => hook.name },
+  )
 
   package_from_s3 = var.lambda.package.s3 != null
   default_package = "${path.module}/../build/package/fluentd-lifecycle-${var.lambda.architecture}-${var.lambda.runtime}.zip"

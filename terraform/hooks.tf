@@ -1,5 +1,6 @@
-# The two pauses in an instance's life on which everything rests. While a hook waits, EC2 Auto
-# Scaling neither puts a new instance in service nor ends an old one.
+# The pauses in an instance's life on which everything rests. While a hook waits, EC2 Auto Scaling
+# neither puts a new instance in service nor ends an old one. Instances that nobody has to find in
+# Cloud Map may start at once: for them there is no launch hook.
 #
 # ABANDON is the default result of both. For a launch it means: not registered in time, so replaced.
 # For a termination, CONTINUE and ABANDON both end the instance, except in a group whose instance
@@ -7,7 +8,7 @@
 # aggregator that nobody could prove empty.
 
 locals {
-  hooks = {
+  all_hooks = {
     launch = {
       name                 = local.hook_names.launch
       lifecycle_transition = "autoscaling:EC2_INSTANCE_LAUNCHING"
@@ -21,6 +22,7 @@ locals {
       heartbeat_timeout    = var.timing.terminate_heartbeat_timeout_seconds
     }
   }
+  hooks = { for key, hook in local.all_hooks : key => hook if key != "launch" || local.uses.operation }
 }
 
 resource "aws_autoscaling_lifecycle_hook" "this" {

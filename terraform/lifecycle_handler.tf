@@ -1,35 +1,34 @@
 # The entry point: a lifecycle event becomes a registration or deregistration under way and a check
-# message in the operation queue. EventBridge invokes it asynchronously, so Lambda itself retries it
+# message in the operation queue. Without Cloud Map there is nothing to wait for: a terminating
+# instance goes straight into the first draining stage. EventBridge invokes it asynchronously, so Lambda itself retries it
 # twice and then hands the event to a queue that alarms; the destination record it writes there
 # holds the event and the error.
 
 locals {
   lifecycle_handler = {
-    description     = "${var.name}: starts to register a launching, to drain a terminating instance"
+    description     = local.uses.operation ? "${var.name}: starts to register a launching, to drain a terminating instance" : "${var.name}: starts to drain a terminating instance"
     handler         = "handlers.lifecycle.handler"
     timeout_seconds = var.lambda.handler_timeout_seconds
     network         = null
 
-    environment = {
-      CLOUD_MAP_SERVICE_ID = local.cloud_map_service_id
-      CLOUD_MAP_PORT       = tostring(var.cloud_map.port)
-      OPERATION_QUEUE_URL  = aws_sqs_queue.stage["operation"].url
+    environment = merge(
+      local.cloud_map_environment,
+      { for stage in [local.first_stage] : "${upper(stage)}_QUEUE_URL" => aws_sqs_queue.stage[stage].url },
+    )
+    optional_environment = {
+      CLOUD_MAP_PORT = local.uses.operation ? tostring(var.cloud_map.port) : null
     }
-    optional_environment = {}
 
     statements = concat(
-      [
-        local.describe_instances,
-        local.describe_lifecycle_state,
-        local.complete_lifecycle_action,
-      ],
-      local.register_statements,
+      [local.describe_lifecycle_state],
+      # To register what launches, and to let go what launches into a warm pool.
+      [for statement in concat([local.describe_instances, local.complete_lifecycle_action], local.register_statements) : statement if local.uses.operation],
       [{
         Sid    = "HandOver"
         Effect = "Allow"
         Action = ["sqs:SendMessage"]
         Resource = [
-          local.queue_arns.operation,
+          local.queue_arns[local.first_stage],
           # Lambda writes the on-failure record with the function's own role.
           local.dead_letter_queue_arns.lifecycle,
         ]

@@ -17,20 +17,25 @@ locals {
   function_names = {
     lifecycle = "${var.name}-lifecycle"
     operation = "${var.name}-operation-waiter"
+    flush     = "${var.name}-flush-waiter"
     buffer    = "${var.name}-buffer-waiter"
   }
 
   # The stages' queues, and two more for what fails before a stage is reached.
   queue_names = {
     operation = "${var.name}-operation"
+    flush     = "${var.name}-flush"
     buffer    = "${var.name}-buffer"
   }
   dead_letter_queue_names = {
     operation = "${var.name}-operation-dlq"
+    flush     = "${var.name}-flush-dlq"
     buffer    = "${var.name}-buffer-dlq"
     lifecycle = "${var.name}-lifecycle-dlq"
     event     = "${var.name}-event-dlq"
   }
+
+  flush_document_name = "${var.name}-flush"
 
   sqs_arn_prefix         = "arn:${local.partition}:sqs:${local.region}:${local.account_id}"
   queue_arns             = { for key, name in local.queue_names : key => "${local.sqs_arn_prefix}:${name}" }
@@ -38,6 +43,7 @@ locals {
 
   # The group's ARN holds an id that only EC2 Auto Scaling knows; its name alone identifies it.
   autoscaling_group_arn = "arn:${local.partition}:autoscaling:${local.region}:${local.account_id}:autoScalingGroup:*:autoScalingGroupName/${var.autoscaling_group_name}"
+  flush_document_arn    = "arn:${local.partition}:ssm:${local.region}:${local.account_id}:document/${local.flush_document_name}"
   rule_arn              = "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.rule_name}"
   function_arns         = { for key, name in local.function_names : key => "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${name}" }
   log_group_arns        = { for key, name in local.function_names : key => "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/lambda/${name}" }

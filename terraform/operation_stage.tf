@@ -1,24 +1,26 @@
 # The first stage: Cloud Map registers and deregisters asynchronously, and only its word that the
 # operation succeeded counts. For a launch that ends the wait; for a termination it starts the clock
-# of the buffer stage.
+# of the stage that drains: flush if it is in use, else buffer.
 
 locals {
-  operation_waiter = {
+  operation_waiter = !local.uses.operation ? null : {
     description     = "${var.name}: waits until Cloud Map has registered or deregistered an instance"
     handler         = "waiters.operation.handler"
     timeout_seconds = var.lambda.operation_waiter_timeout_seconds
     network         = null
 
-    environment = {
-      CLOUD_MAP_SERVICE_ID      = local.cloud_map_service_id
-      CLOUD_MAP_PORT            = tostring(var.cloud_map.port)
-      OPERATION_QUEUE_URL       = aws_sqs_queue.stage["operation"].url
-      OPERATION_DLQ_URL         = aws_sqs_queue.dead_letter["operation"].url
-      BUFFER_QUEUE_URL          = aws_sqs_queue.stage["buffer"].url
-      POLL_INTERVAL_SECONDS     = tostring(var.timing.operation_poll_interval_seconds)
-      POLL_INTERVAL_MAX_SECONDS = tostring(var.timing.poll_interval_max_seconds)
-      TIMEOUT_SECONDS           = tostring(var.timing.operation_timeout_seconds)
-    }
+    environment = merge(
+      local.cloud_map_environment,
+      { for stage in local.draining_stages : "${upper(stage)}_QUEUE_URL" => aws_sqs_queue.stage[stage].url },
+      {
+        CLOUD_MAP_PORT            = tostring(var.cloud_map.port)
+        OPERATION_QUEUE_URL       = aws_sqs_queue.stage["operation"].url
+        OPERATION_DLQ_URL         = aws_sqs_queue.dead_letter["operation"].url
+        POLL_INTERVAL_SECONDS     = tostring(var.timing.operation_poll_interval_seconds)
+        POLL_INTERVAL_MAX_SECONDS = tostring(var.timing.poll_interval_max_seconds)
+        TIMEOUT_SECONDS           = tostring(var.timing.operation_timeout_seconds)
+      },
+    )
     optional_environment = {}
 
     statements = concat(
@@ -39,7 +41,7 @@ locals {
             # A failed operation is requested again, at most three times, by a new message.
             local.queue_arns.operation,
             local.dead_letter_queue_arns.operation,
-            local.queue_arns.buffer,
+            local.queue_arns[local.draining_stages[0]],
           ]
         },
       ],

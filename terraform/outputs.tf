@@ -14,22 +14,22 @@ output "initial_lifecycle_hooks" {
 }
 
 output "cloud_map_service_id" {
-  description = "The Cloud Map service that aggregators are registered in."
+  description = "The Cloud Map service that aggregators are registered in; null without `cloud_map`."
   value       = local.cloud_map_service_id
 }
 
 output "queues" {
-  description = "The stages' queues by stage: `url`, `arn`, `name`."
+  description = "The queues of the stages in use (`operation`, `flush`, `buffer`): `url`, `arn`, `name`."
   value       = { for stage, queue in aws_sqs_queue.stage : stage => { url = queue.url, arn = queue.arn, name = queue.name } }
 }
 
 output "dead_letter_queues" {
-  description = "The dead-letter queues (`operation`, `buffer`, `lifecycle`, `event`): `url`, `arn`, `name`."
+  description = "The dead-letter queues of the stages in use, `lifecycle` and `event`: `url`, `arn`, `name`."
   value       = { for key, queue in aws_sqs_queue.dead_letter : key => { url = queue.url, arn = queue.arn, name = queue.name } }
 }
 
 output "function_names" {
-  description = "The functions by role: `lifecycle`, `operation`, `buffer`."
+  description = "The functions by role: `lifecycle`, and `operation`, `flush`, `buffer` as in use."
   value       = { for key, function in aws_lambda_function.this : key => function.function_name }
 }
 
@@ -41,6 +41,11 @@ output "function_role_arns" {
 output "log_group_names" {
   description = "The functions' log groups, for CloudWatch Logs Insights."
   value       = { for key, group in aws_cloudwatch_log_group.function : key => group.name }
+}
+
+output "flush_document_name" {
+  description = "The SSM document that flushes Fluentd on an instance and tells what is left, for a person's `aws ssm send-command`; null without `flush`."
+  value       = one(aws_ssm_document.flush[*].name)
 }
 
 output "event_rule_name" {
@@ -60,20 +65,22 @@ output "alarm_names" {
 }
 
 output "timing" {
-  description = "The computed budget, in seconds: `settle_seconds`; `minimum_drain_seconds` (from deregistration to release, at best); `operator_response_seconds` (what a person has once the waiters have given up); `operation` and `buffer` with `visibility_timeout_seconds` and `max_receive_count`."
+  description = "The computed budget, in seconds: `settle_seconds`; `minimum_drain_seconds` (from deregistration to release, at best); `operator_response_seconds` (what a person has once the waiters have given up); `flush_timeout_seconds` and `drain_timeout_seconds` of the two draining stages; `operation`, `flush` and `buffer` with `visibility_timeout_seconds` and `max_receive_count`. Null for what is not in use."
   value = {
     settle_seconds            = local.budget.settle_seconds
-    minimum_drain_seconds     = local.budget.settle_seconds + var.timing.empty_for_seconds
-    drain_timeout_seconds     = var.timing.drain_timeout_seconds
+    minimum_drain_seconds     = local.budget.settle_seconds + local.shortest_drain_seconds
+    flush_timeout_seconds     = local.uses.flush ? local.flush_timeout_seconds : null
+    drain_timeout_seconds     = local.uses.buffer ? var.timing.drain_timeout_seconds : null
     operator_response_seconds = var.timing.terminate_heartbeat_timeout_seconds
     operation                 = local.budget.operation
+    flush                     = local.budget.flush
     buffer                    = local.budget.buffer
   }
 }
 
 output "forwarder_service_discovery" {
-  description = "The `<service_discovery>` block for the forwarders' `out_forward`."
-  value       = <<-EOT
+  description = "The `<service_discovery>` block for the forwarders' `out_forward`; null without `cloud_map`."
+  value       = !local.uses.operation ? null : <<-EOT
     <service_discovery>
       @type srv
       service ${trimprefix(split(".", var.cloud_map.service_name)[0], "_")}
@@ -85,8 +92,8 @@ output "forwarder_service_discovery" {
 }
 
 output "prometheus_scrape_config" {
-  description = "A job for `scrape_configs` that gives the aggregators' series the label this module looks for. With several workers, scrape every worker's port."
-  value       = <<-EOT
+  description = "A job for `scrape_configs` that gives the aggregators' series the label this module looks for. With several workers, scrape every worker's port. Null without `prometheus`."
+  value       = !local.uses.buffer ? null : <<-EOT
     - job_name: ${var.name}
       scrape_interval: ${var.prometheus.scrape_interval_seconds}s
       ec2_sd_configs:

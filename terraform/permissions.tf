@@ -78,7 +78,7 @@ locals {
     Sid      = "ChangeDnsRecordsThroughCloudMap"
     Effect   = "Allow"
     Action   = ["route53:ChangeResourceRecordSets"]
-    Resource = "arn:${local.partition}:route53:::hostedzone/${coalesce(var.cloud_map.hosted_zone_id, "*")}"
+    Resource = "arn:${local.partition}:route53:::hostedzone/${coalesce(try(var.cloud_map.hosted_zone_id, null), "*")}"
     Condition = {
       "ForAllValues:StringEquals" = { "route53:ChangeResourceRecordSetsRecordTypes" = ["A", "AAAA", "SRV"] }
     }

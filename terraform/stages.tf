@@ -1,18 +1,22 @@
 # A stage is a queue, its dead-letter queue and a waiter. "Not yet" returns the message to its queue
 # (ReportBatchItemFailures), so the queue is the clock, its age the deadline, and a redrive resumes
-# exactly where a drain stopped. A further stage is one more entry in `local.stages`.
+# exactly where a drain stopped. Which stages there are follows from the inputs (`local.uses`).
 
 locals {
-  stages = {
-    operation = {
-      visibility_timeout_seconds = local.budget.operation.visibility_timeout_seconds
-      max_receive_count          = local.budget.operation.max_receive_count
-    }
-    buffer = {
-      visibility_timeout_seconds = local.budget.buffer.visibility_timeout_seconds
-      max_receive_count          = local.budget.buffer.max_receive_count
-    }
+  stages = { for stage, numbers in local.stage_budgets : stage => numbers if local.uses[stage] }
+
+  # The stages that a terminating instance passes once it is out of Cloud Map, and the one in which
+  # the lifecycle handler puts it.
+  draining_stages = [for stage in ["flush", "buffer"] : stage if local.uses[stage]]
+  first_stage     = local.uses.operation ? "operation" : local.draining_stages[0]
+
+  # Where an instance goes back to that is found registered again.
+  registered_again_environment = {
+    for stage in ["operation"] : "OPERATION_QUEUE_URL" => aws_sqs_queue.stage[stage].url if local.uses[stage]
   }
+
+  # Of the dead-letter queues, the stages' own and those of the events that reach no stage.
+  used_dead_letter_queues = { for key, name in local.dead_letter_queue_names : key => name if lookup(local.uses, key, true) }
 
   # Four days: longer than any lifecycle action can last (48 h), so no message expires unseen.
   queue_retention_seconds = 345600
@@ -67,7 +71,7 @@ resource "aws_sqs_queue" "stage" {
 }
 
 resource "aws_sqs_queue" "dead_letter" {
-  for_each = local.dead_letter_queue_names
+  for_each = local.used_dead_letter_queues
 
   name                      = each.value
   message_retention_seconds = local.dead_letter_retention_seconds

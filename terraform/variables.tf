@@ -1,6 +1,6 @@
 # What to watch and what to ask: the group, the directory that forwarders read, the Prometheus that
-# knows the buffers. Everything about time is in variables_timing.tf, everything about how the
-# functions run and who is told in variables_runtime.tf.
+# knows the buffers. What to do on the instance is in variables_flush.tf, everything about time in
+# variables_timing.tf, everything about how the functions run and who is told in variables_runtime.tf.
 
 variable "name" {
   type        = string
@@ -21,8 +21,8 @@ variable "autoscaling_group_name" {
   type        = string
   nullable    = false
   description = <<-EOT
-    Name of the Auto Scaling group of Fluentd aggregators. It must exist when the hooks are created;
-    see the output `initial_lifecycle_hooks` for a group that is created in the same run.
+    Name of the Auto Scaling group whose instances run Fluentd. It must exist when the hooks are
+    created; see the output `initial_lifecycle_hooks` for a group that is created in the same run.
   EOT
 
   validation {
@@ -43,9 +43,10 @@ variable "cloud_map" {
     hosted_zone_id  = optional(string)
     force_destroy   = optional(bool, false)
   })
-  nullable    = false
+  default     = null
   description = <<-EOT
-    Where forwarders find the aggregators. Give either `service_id` or `namespace_id`.
+    Where forwarders find the aggregators. Give either `service_id` or `namespace_id`. Unset: the
+    instances are in no service discovery (agents that only send, say); launches do not wait.
 
     - `service_id`: an existing Cloud Map service (`srv-...`) with SRV records, to register in.
     - `namespace_id`: a DNS namespace (`ns-...`) in which to create such a service.
@@ -66,44 +67,44 @@ variable "cloud_map" {
   EOT
 
   validation {
-    condition     = (var.cloud_map.service_id == null) != (var.cloud_map.namespace_id == null)
+    condition     = var.cloud_map == null ? true : (var.cloud_map.service_id == null) != (var.cloud_map.namespace_id == null)
     error_message = "cloud_map needs either service_id (an existing service) or namespace_id (to create one there), not both and not neither."
   }
 
   validation {
-    condition     = var.cloud_map.service_id == null ? true : can(regex("^srv-[A-Za-z0-9_-]+$", var.cloud_map.service_id))
+    condition     = try(var.cloud_map.service_id, null) == null ? true : can(regex("^srv-[A-Za-z0-9_-]+$", var.cloud_map.service_id))
     error_message = "cloud_map.service_id must be the id of a Cloud Map service, such as srv-0123456789abcdef, not its name or ARN."
   }
 
   validation {
-    condition     = var.cloud_map.namespace_id == null ? true : can(regex("^ns-[A-Za-z0-9_-]+$", var.cloud_map.namespace_id))
+    condition     = try(var.cloud_map.namespace_id, null) == null ? true : can(regex("^ns-[A-Za-z0-9_-]+$", var.cloud_map.namespace_id))
     error_message = "cloud_map.namespace_id must be the id of a Cloud Map namespace, such as ns-0123456789abcdef, not its name or ARN."
   }
 
   validation {
-    condition = var.cloud_map.create_service == null ? true : (
+    condition = try(var.cloud_map.create_service, null) == null ? true : (
       var.cloud_map.create_service ? var.cloud_map.namespace_id != null : var.cloud_map.service_id != null
     )
     error_message = "cloud_map.create_service = true needs namespace_id, create_service = false needs service_id. Leave create_service out unless service_id is created in the same run."
   }
 
   validation {
-    condition     = can(regex("^_[a-z0-9-]+\\._(tcp|udp)$", var.cloud_map.service_name))
+    condition     = var.cloud_map == null ? true : can(regex("^_[a-z0-9-]+\\._(tcp|udp)$", var.cloud_map.service_name))
     error_message = "cloud_map.service_name must look like _fluentd._tcp (an underscore, lower-case letters, digits or hyphens, then ._tcp or ._udp): Fluentd's sd_srv finds no other."
   }
 
   validation {
-    condition     = var.cloud_map.dns_ttl_seconds >= 1 && var.cloud_map.dns_ttl_seconds <= 3600 && floor(var.cloud_map.dns_ttl_seconds) == var.cloud_map.dns_ttl_seconds
+    condition     = var.cloud_map == null ? true : var.cloud_map.dns_ttl_seconds >= 1 && var.cloud_map.dns_ttl_seconds <= 3600 && floor(var.cloud_map.dns_ttl_seconds) == var.cloud_map.dns_ttl_seconds
     error_message = "cloud_map.dns_ttl_seconds must be a whole number from 1 to 3600. Every drain waits at least this long: keep it short."
   }
 
   validation {
-    condition     = var.cloud_map.port >= 1 && var.cloud_map.port <= 65535 && floor(var.cloud_map.port) == var.cloud_map.port
+    condition     = var.cloud_map == null ? true : var.cloud_map.port >= 1 && var.cloud_map.port <= 65535 && floor(var.cloud_map.port) == var.cloud_map.port
     error_message = "cloud_map.port must be a whole number from 1 to 65535: the port of the aggregators' forward input."
   }
 
   validation {
-    condition     = var.cloud_map.hosted_zone_id == null ? true : can(regex("^Z[A-Z0-9]{1,31}$", var.cloud_map.hosted_zone_id))
+    condition     = try(var.cloud_map.hosted_zone_id, null) == null ? true : can(regex("^Z[A-Z0-9]{1,31}$", var.cloud_map.hosted_zone_id))
     error_message = "cloud_map.hosted_zone_id must be the id of a Route 53 zone, such as Z0123456789ABCDEFGHIJ, without /hostedzone/ in front."
   }
 }
@@ -126,9 +127,10 @@ variable "prometheus" {
       region            = optional(string)
     }), {})
   })
-  nullable    = false
+  default     = null
   description = <<-EOT
-    The Prometheus (or compatible) server whose answers decide when an aggregator is empty.
+    The Prometheus (or compatible) server whose answers decide when an aggregator is empty. Unset: not
+    asked, and `flush` alone decides.
 
     - `url`: base address, without `/api/v1/...`; for Amazon Managed Prometheus
       `https://aps-workspaces.REGION.amazonaws.com/workspaces/ws-...`.
@@ -151,81 +153,81 @@ variable "prometheus" {
   EOT
 
   validation {
-    condition     = can(regex("^https?://[^\\s/?#@]+(/[^\\s?#]*)?$", var.prometheus.url)) && !can(regex("/api/v1", var.prometheus.url))
+    condition     = var.prometheus == null ? true : can(regex("^https?://[^\\s/?#@]+(/[^\\s?#]*)?$", var.prometheus.url)) && !can(regex("/api/v1", var.prometheus.url))
     error_message = "prometheus.url must be the server's base address, http:// or https://, without user name, query or /api/v1: for example http://prometheus.internal:9090."
   }
 
   validation {
-    condition     = contains(["instance_id", "private_ip_address"], var.prometheus.identify_by)
+    condition     = var.prometheus == null ? true : contains(["instance_id", "private_ip_address"], var.prometheus.identify_by)
     error_message = "prometheus.identify_by must be instance_id or private_ip_address: what the label instance_label holds."
   }
 
   validation {
-    condition     = can(regex("^[a-zA-Z_][a-zA-Z0-9_]*$", var.prometheus.instance_label))
+    condition     = var.prometheus == null ? true : can(regex("^[a-zA-Z_][a-zA-Z0-9_]*$", var.prometheus.instance_label))
     error_message = "prometheus.instance_label must be a Prometheus label name: letters, digits and underscores, not starting with a digit."
   }
 
   validation {
-    condition     = can(regex("^[a-zA-Z_:][a-zA-Z0-9_:]*$", var.prometheus.metric_prefix))
+    condition     = var.prometheus == null ? true : can(regex("^[a-zA-Z_:][a-zA-Z0-9_:]*$", var.prometheus.metric_prefix))
     error_message = "prometheus.metric_prefix must be the beginning of a metric name: letters, digits, underscores and colons, not starting with a digit."
   }
 
   validation {
-    condition     = var.prometheus.scrape_interval_seconds >= 1 && var.prometheus.scrape_interval_seconds <= 300
+    condition     = var.prometheus == null ? true : var.prometheus.scrape_interval_seconds >= 1 && var.prometheus.scrape_interval_seconds <= 300
     error_message = "prometheus.scrape_interval_seconds must be between 1 and 300: the scrape_interval of the job that scrapes the aggregators."
   }
 
   validation {
-    condition     = var.prometheus.request_timeout_seconds >= 1 && var.prometheus.request_timeout_seconds <= 60
+    condition     = var.prometheus == null ? true : var.prometheus.request_timeout_seconds >= 1 && var.prometheus.request_timeout_seconds <= 60
     error_message = "prometheus.request_timeout_seconds must be between 1 and 60."
   }
 
   validation {
-    condition = var.prometheus.expected_buffered_outputs == null ? true : (
+    condition = try(var.prometheus.expected_buffered_outputs, null) == null ? true : (
       var.prometheus.expected_buffered_outputs >= 1 && floor(var.prometheus.expected_buffered_outputs) == var.prometheus.expected_buffered_outputs
     )
     error_message = "prometheus.expected_buffered_outputs must be a whole number of at least 1; leave it out if you cannot tell."
   }
 
   validation {
-    condition     = var.prometheus.heartbeat_plugin_id == null ? true : can(regex("^[^\\s\"\\\\]+$", var.prometheus.heartbeat_plugin_id))
+    condition     = try(var.prometheus.heartbeat_plugin_id, null) == null ? true : can(regex("^[^\\s\"\\\\]+$", var.prometheus.heartbeat_plugin_id))
     error_message = "prometheus.heartbeat_plugin_id must be the @id of an output, without spaces, quotes or backslashes; leave it out if there is none."
   }
 
   validation {
-    condition     = contains(["none", "basic", "bearer", "sigv4"], var.prometheus.auth.type)
+    condition     = var.prometheus == null ? true : contains(["none", "basic", "bearer", "sigv4"], var.prometheus.auth.type)
     error_message = "prometheus.auth.type must be none, basic, bearer or sigv4."
   }
 
   validation {
-    condition = contains(["basic", "bearer"], var.prometheus.auth.type) ? (
+    condition = var.prometheus == null ? true : contains(["basic", "bearer"], var.prometheus.auth.type) ? (
       (var.prometheus.auth.secret_arn == null) != (var.prometheus.auth.ssm_parameter_arn == null)
     ) : var.prometheus.auth.secret_arn == null && var.prometheus.auth.ssm_parameter_arn == null && var.prometheus.auth.kms_key_arn == null
     error_message = "prometheus.auth: basic and bearer need exactly one of secret_arn and ssm_parameter_arn; none and sigv4 take neither, and no kms_key_arn."
   }
 
   validation {
-    condition     = var.prometheus.auth.secret_arn == null ? true : can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:[^*]+$", var.prometheus.auth.secret_arn))
+    condition     = try(var.prometheus.auth.secret_arn, null) == null ? true : can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:[^*]+$", var.prometheus.auth.secret_arn))
     error_message = "prometheus.auth.secret_arn must be the full ARN of a Secrets Manager secret, with the six characters that AWS put behind its name."
   }
 
   validation {
-    condition     = var.prometheus.auth.ssm_parameter_arn == null ? true : can(regex("^arn:[^:]+:ssm:[^:]+:[0-9]{12}:parameter/[^*]+$", var.prometheus.auth.ssm_parameter_arn))
+    condition     = try(var.prometheus.auth.ssm_parameter_arn, null) == null ? true : can(regex("^arn:[^:]+:ssm:[^:]+:[0-9]{12}:parameter/[^*]+$", var.prometheus.auth.ssm_parameter_arn))
     error_message = "prometheus.auth.ssm_parameter_arn must be the ARN of an SSM parameter, such as arn:aws:ssm:REGION:ACCOUNT:parameter/prometheus/token."
   }
 
   validation {
-    condition     = var.prometheus.auth.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/[^*]+$", var.prometheus.auth.kms_key_arn))
+    condition     = try(var.prometheus.auth.kms_key_arn, null) == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/[^*]+$", var.prometheus.auth.kms_key_arn))
     error_message = "prometheus.auth.kms_key_arn must be the ARN of a KMS key (not of an alias), such as arn:aws:kms:REGION:ACCOUNT:key/ID."
   }
 
   validation {
-    condition     = var.prometheus.auth.region == null ? true : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.prometheus.auth.region))
+    condition     = try(var.prometheus.auth.region, null) == null ? true : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.prometheus.auth.region))
     error_message = "prometheus.auth.region must be an AWS region, such as eu-west-1."
   }
 
   validation {
-    condition     = var.prometheus.auth.type != "sigv4" ? true : can(regex("/workspaces/ws-[A-Za-z0-9-]+", var.prometheus.url))
+    condition     = try(var.prometheus.auth.type, "none") != "sigv4" ? true : can(regex("/workspaces/ws-[A-Za-z0-9-]+", var.prometheus.url))
     error_message = "prometheus.url must name the workspace for sigv4, https://aps-workspaces.REGION.amazonaws.com/workspaces/ws-...: the function may query that workspace only."
   }
 }

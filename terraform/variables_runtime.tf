@@ -15,6 +15,7 @@ variable "lambda" {
     memory_mb                        = optional(number, 256)
     handler_timeout_seconds          = optional(number, 30)
     operation_waiter_timeout_seconds = optional(number, 60)
+    flush_waiter_timeout_seconds     = optional(number, 90)
     buffer_waiter_timeout_seconds    = optional(number, 60)
     maximum_concurrency              = optional(number, 5)
     reserved_concurrency             = optional(number)
@@ -24,7 +25,7 @@ variable "lambda" {
   default     = {}
   nullable    = false
   description = <<-EOT
-    How the three functions run.
+    How the functions run.
 
     - `package.local_path`: the zip to upload. By default the one that `make package` builds for the
       architecture and runtime, `build/package/fluentd-lifecycle-ARCHITECTURE-RUNTIME.zip` beside
@@ -34,8 +35,8 @@ variable "lambda" {
     - `architecture`: `arm64` or `x86_64`; the package must be built for it.
     - `runtime`: `python3.11` to `python3.14`; the package must be built for it.
     - `memory_mb`: 128 to 10240.
-    - `handler_timeout_seconds`, `operation_waiter_timeout_seconds`, `buffer_waiter_timeout_seconds`:
-      the longest run of each function, 1 to 900.
+    - `handler_timeout_seconds`, `operation_waiter_timeout_seconds`, `flush_waiter_timeout_seconds`,
+      `buffer_waiter_timeout_seconds`: the longest run of each function, 1 to 900.
     - `maximum_concurrency`: how many batches (of up to 10 instances) a stage may work on at once, 2
       to 1000.
     - `reserved_concurrency`: concurrency set aside for, and the limit of, each function. Unset:
@@ -66,10 +67,10 @@ variable "lambda" {
 
   validation {
     condition = alltrue([
-      for seconds in [var.lambda.handler_timeout_seconds, var.lambda.operation_waiter_timeout_seconds, var.lambda.buffer_waiter_timeout_seconds] :
+      for seconds in [var.lambda.handler_timeout_seconds, var.lambda.operation_waiter_timeout_seconds, var.lambda.flush_waiter_timeout_seconds, var.lambda.buffer_waiter_timeout_seconds] :
       seconds >= 1 && seconds <= 900 && floor(seconds) == seconds
     ])
-    error_message = "lambda.handler_timeout_seconds, operation_waiter_timeout_seconds and buffer_waiter_timeout_seconds must be whole numbers from 1 to 900, the limits of Lambda."
+    error_message = "lambda.handler_timeout_seconds, operation_waiter_timeout_seconds, flush_waiter_timeout_seconds and buffer_waiter_timeout_seconds must be whole numbers from 1 to 900, the limits of Lambda."
   }
 
   validation {

@@ -10,18 +10,18 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 from lifecycle import batch, clients, prometheus
-from lifecycle.autoscaling import AutoScaling, Completion
+from lifecycle.autoscaling import AutoScaling
 from lifecycle.buffers import Reason, State, Verdict, judge, unknown
-from lifecycle.cloud_map import CloudMap
 from lifecycle.credentials import CredentialsSource
-from lifecycle.errors import ConfigurationError, NotReady
-from lifecycle.events import BufferCheck, OperationCheck
+from lifecycle.drain import Exit
+from lifecycle.errors import NotReady
+from lifecycle.events import BufferCheck
 from lifecycle.evidence import Rules, Series
 from lifecycle.instances import Instances
-from lifecycle.operations import MOST_REQUESTS_AGAIN
 from lifecycle.queues import Queue
-from lifecycle.settings import BufferWaiterSettings, IdentifyBy, load_settings
+from lifecycle.settings import BufferWaiterSettings, IdentifyBy
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
+from lifecycle.wiring import patience_of, registration_of, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,8 @@ class BufferWaiter:
     settings: BufferWaiterSettings
     autoscaling: AutoScaling
     instances: Instances
-    cloud_map: CloudMap
+    exit: Exit
     querier: Callable[[], prometheus.Querier]
-    operation_queue: Queue
     buffer_queue: Queue
     buffer_dead_letters: Queue
     telemetry: Telemetry
@@ -49,24 +48,15 @@ class BufferWaiter:
             autoscaling_group_name=settings.autoscaling_group_name,
             model=BufferCheck,
             begin=self._begin,
-            still_waited_for=self._still_waited_for,
+            still_waited_for=self.exit.still_waited_for,
             queue=self.buffer_queue,
             dead_letters=self.buffer_dead_letters,
             autoscaling=self.autoscaling,
-            patience=self._patience,
+            patience=patience_of(settings),
             telemetry=self.telemetry,
             clock=self.clock,
         )
         return batch.process(event, stage)
-
-    @property
-    def _patience(self) -> batch.Patience:
-        settings = self.settings
-        return batch.Patience(
-            settings.poll_interval_seconds,
-            settings.poll_interval_max_seconds,
-            settings.timeout_seconds,
-        )
 
     @property
     def _rules(self) -> Rules:
@@ -133,10 +123,7 @@ class BufferWaiter:
                 f"{verdict.state} ({verdict.reason}): {verdict.detail}",
                 not_before=verdict.not_before,
             )
-        if self.cloud_map.is_registered(message.action.instance_id):
-            self._back_to_operation(message)
-        else:
-            self._release(message)
+        self.exit.leave(message)
 
     def _log_verdict(self, message: BufferCheck, verdict: Verdict) -> None:
         self.telemetry.info(
@@ -149,7 +136,7 @@ class BufferWaiter:
             next_check_seconds=(
                 None
                 if verdict.state is State.DRAINED
-                else self._patience.next_check_seconds(verdict.not_before, self.clock())
+                else patience_of(self.settings).next_check_seconds(verdict.not_before, self.clock())
             ),
         )
         if verdict.errors_rose:
@@ -161,60 +148,38 @@ class BufferWaiter:
             )
             self.telemetry.measure(Metric.OUTPUT_ERRORS, verdict.errors_rose)
 
-    def _back_to_operation(self, message: BufferCheck) -> None:
-        """Somebody registered it meanwhile (a late event, a person): its proof is worth nothing.
-
-        After too many rounds it goes back without a new request: the operation waiter then gives
-        up, and a redrive from there waits anew for forwarders to let go.
-        """
-        action = message.action
-        count = message.requested_again + 1
-        self.telemetry.warning(
-            LogEvent.STILL_REGISTERED, **action.log_fields(), requested_again=count
-        )
-        operation_id = (
-            self.cloud_map.deregister(action.instance_id) if count <= MOST_REQUESTS_AGAIN else None
-        )
-        self.operation_queue.send(
-            OperationCheck(action=action, operation_id=operation_id, requested_again=count)
-        )
-
-    def _release(self, message: BufferCheck) -> None:
-        action = message.action
-        completion = self.autoscaling.complete(action, "CONTINUE")
-        if completion is Completion.COMPLETED:
-            seconds = self.clock() - action.started_at
-            self.telemetry.info(
-                LogEvent.LIFECYCLE_ACTION_COMPLETED, **action.log_fields(), drain_seconds=seconds
-            )
-            self.telemetry.measure(Metric.LIFECYCLE_ACTION_COMPLETED)
-            self.telemetry.measure(Metric.DRAIN_SECONDS, seconds)
-        else:
-            # It ended without us, but the proof is in hand: nothing was lost. A duplicate of this
-            # message that completed first looks just like this.
-            self.telemetry.info(
-                LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended=completion
-            )
-
-    def _still_waited_for(self, message: BufferCheck) -> bool:
-        """Without an active hook and without proof: if the instance is gone, logs may be lost."""
-        action = message.action
-        if not self.autoscaling.has_ended(action.instance_id):
-            return True
-        self.telemetry.error(LogEvent.LIFECYCLE_ACTION_EXPIRED, **action.log_fields())
-        self.telemetry.measure(Metric.LIFECYCLE_ACTION_EXPIRED)
-        return False
-
 
 def wire(environment: Mapping[str, str]) -> BufferWaiter:
     """Build the waiter from environment variables; raises ConfigurationError."""
     telemetry = PowertoolsTelemetry()
-    try:
-        settings = load_settings(BufferWaiterSettings, environment)
-    except ConfigurationError as error:
-        telemetry.error(LogEvent.CONFIGURATION_INVALID, reason=str(error))
-        raise
+    settings = settings_of(BufferWaiterSettings, environment, telemetry)
     sqs = clients.sqs()
+    autoscaling = AutoScaling(clients.autoscaling())
+    return BufferWaiter(
+        settings=settings,
+        autoscaling=autoscaling,
+        instances=Instances(clients.ec2()),
+        exit=Exit(
+            autoscaling=autoscaling,
+            registration=registration_of(
+                settings.cloud_map_service_id,
+                settings.operation_queue_url,
+                clients.servicediscovery(),
+                sqs,
+            ),
+            next_stage=None,
+            telemetry=telemetry,
+            clock=time.time,
+        ),
+        querier=_querier(settings),
+        buffer_queue=Queue(sqs, settings.buffer_queue_url),
+        buffer_dead_letters=Queue(sqs, settings.buffer_dlq_url),
+        telemetry=telemetry,
+        clock=time.time,
+    )
+
+
+def _querier(settings: BufferWaiterSettings) -> Callable[[], prometheus.Querier]:
     credentials = CredentialsSource(settings)
 
     def querier() -> prometheus.Querier:
@@ -226,18 +191,7 @@ def wire(environment: Mapping[str, str]) -> BufferWaiter:
             authentication.headers,
         )
 
-    return BufferWaiter(
-        settings=settings,
-        autoscaling=AutoScaling(clients.autoscaling()),
-        instances=Instances(clients.ec2()),
-        cloud_map=CloudMap(clients.servicediscovery(), settings.cloud_map_service_id),
-        querier=querier,
-        operation_queue=Queue(sqs, settings.operation_queue_url),
-        buffer_queue=Queue(sqs, settings.buffer_queue_url),
-        buffer_dead_letters=Queue(sqs, settings.buffer_dlq_url),
-        telemetry=telemetry,
-        clock=time.time,
-    )
+    return querier
 
 
 @cache

@@ -12,13 +12,15 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from lifecycle import batch, clients
 from lifecycle.autoscaling import AutoScaling, Completion, may_serve
 from lifecycle.cloud_map import CloudMap
-from lifecycle.errors import ConfigurationError, NotReady, Permanent
-from lifecycle.events import BufferCheck, OperationCheck, Transition
+from lifecycle.drain import NextStage
+from lifecycle.errors import NotReady, Permanent
+from lifecycle.events import OperationCheck, Transition
 from lifecycle.instances import Address, Instances
 from lifecycle.operations import NextStep, Operation, OperationStatus, next_step
 from lifecycle.queues import Queue
-from lifecycle.settings import OperationWaiterSettings, load_settings
+from lifecycle.settings import OperationWaiterSettings
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
+from lifecycle.wiring import first_draining_stage, patience_of, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class OperationWaiter:
     cloud_map: CloudMap
     operation_queue: Queue
     operation_dead_letters: Queue
-    buffer_queue: Queue
+    next_stage: NextStage
     telemetry: Telemetry
     clock: Callable[[], float]
 
@@ -46,11 +48,7 @@ class OperationWaiter:
             queue=self.operation_queue,
             dead_letters=self.operation_dead_letters,
             autoscaling=self.autoscaling,
-            patience=batch.Patience(
-                settings.poll_interval_seconds,
-                settings.poll_interval_max_seconds,
-                settings.timeout_seconds,
-            ),
+            patience=patience_of(settings),
             telemetry=self.telemetry,
             clock=self.clock,
         )
@@ -148,14 +146,9 @@ class OperationWaiter:
         if action.transition is Transition.LAUNCHING:
             self._put_in_service(message)
             return
-        self.buffer_queue.send(
-            BufferCheck(
-                action=action,
-                deregistered_at=self.clock(),
-                requested_again=message.requested_again,
-            )
+        self.next_stage.enqueue(
+            action, deregistered_at=self.clock(), requested_again=message.requested_again
         )
-        self.telemetry.info(LogEvent.CHECK_MESSAGE_ENQUEUED, **action.log_fields(), stage="buffer")
 
     def _put_in_service(self, message: OperationCheck) -> None:
         action = message.action
@@ -189,11 +182,7 @@ def _until_cloud_map_is_done(message: OperationCheck) -> bool:
 def wire(environment: Mapping[str, str]) -> OperationWaiter:
     """Build the waiter from environment variables; raises ConfigurationError."""
     telemetry = PowertoolsTelemetry()
-    try:
-        settings = load_settings(OperationWaiterSettings, environment)
-    except ConfigurationError as error:
-        telemetry.error(LogEvent.CONFIGURATION_INVALID, reason=str(error))
-        raise
+    settings = settings_of(OperationWaiterSettings, environment, telemetry)
     sqs = clients.sqs()
     return OperationWaiter(
         settings=settings,
@@ -202,7 +191,9 @@ def wire(environment: Mapping[str, str]) -> OperationWaiter:
         cloud_map=CloudMap(clients.servicediscovery(), settings.cloud_map_service_id),
         operation_queue=Queue(sqs, settings.operation_queue_url),
         operation_dead_letters=Queue(sqs, settings.operation_dlq_url),
-        buffer_queue=Queue(sqs, settings.buffer_queue_url),
+        next_stage=first_draining_stage(
+            settings.flush_queue_url, settings.buffer_queue_url, sqs, telemetry
+        ),
         telemetry=telemetry,
         clock=time.time,
     )

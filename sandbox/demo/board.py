@@ -29,6 +29,8 @@ _TOLD: dict[str, str] = {
     "retained": "is retained",
     "terminated": "is terminated",
     "operation_failed": "Cloud Map operation failed",
+    "command_sent": "is told to flush",
+    "command_ended": "flush command",
 }
 
 
@@ -142,6 +144,8 @@ def told(entry: JournalEntry) -> str | None:
     if text is None:
         return None
     result = entry.details.get("result")
+    if entry.event == "command_ended":
+        result = entry.details.get("status_details")
     return f"{entry.instance_id} {text}" + (f" ({result})" if result else "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.demo.stories import InstanceStory, Outcome, tell
+from sandbox.demo.summary import longest_release_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,8 @@ def problems(run: Run) -> tuple[str, ...]:
         *run.failures,
         *_lines(run),
         *(problem for story in tell(run) for problem in _instance(story)),
+        *(problem for story in tell(run) if run.discovery for problem in _discovery(story)),
+        *_comparison(run),
     )
 
 
@@ -44,8 +47,24 @@ def _instance(story: InstanceStory) -> Iterator[str]:
     last = story.last_received_at
     if last is not None and last > story.released_at:
         yield f"{name} took a log line at {last:.1f} s, after its release."
+
+
+def _discovery(story: InstanceStory) -> Iterator[str]:
+    if story.released_at is None:
+        return
     if story.deregistered_at is None or story.deregistered_at > story.released_at:
-        yield f"{name} was released before it was out of discovery."
+        yield f"{story.instance_id} was released before it was out of discovery."
+
+
+def _comparison(run: Run) -> Iterator[str]:
+    if run.comparison is None:
+        return
+    flushed = longest_release_seconds(run, run.comparison.flushed_group)
+    other = longest_release_seconds(run, run.comparison.other_group)
+    if flushed is None or other is None:
+        yield "With and without flush cannot be compared: one of the groups released nobody."
+    elif flushed >= other:
+        yield f"The flush made nothing faster: {flushed:.1f} s with it, {other:.1f} s without."
 
 
 def _buffer(

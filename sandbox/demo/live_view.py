@@ -28,7 +28,14 @@ _STATE_STYLES = {
     "Terminating:Wait": "yellow",
     GONE: "bright_black",
 }
-_VERDICT_STYLES = {"DRAINED": "bold green", "DRAINING": "yellow", "UNKNOWN": "bold magenta"}
+_VERDICT_STYLES = {
+    "FLUSHED": "bold green",
+    "REMAINING": "yellow",
+    "SET_ASIDE": "bold red",
+    "DRAINED": "bold green",
+    "DRAINING": "yellow",
+    "UNKNOWN": "bold magenta",
+}
 
 
 class LiveView:

@@ -115,6 +115,15 @@ class LineCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two groups that leave at once, of which one is flushed; chunks wait for slices of time."""
+
+    timekey_seconds: int
+    flushed_group: str
+    other_group: str
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """All the evidence of one scenario."""
 
@@ -130,3 +139,7 @@ class Run:
     # What the scenario showed, and what it waited for in vain, in plain words.
     proven: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+    # Whether forwarders find the instances, and whether the module makes Fluentd flush.
+    discovery: bool = True
+    flush: bool = False
+    comparison: Comparison | None = None

@@ -16,7 +16,7 @@ from sandbox.demo.recording import Observation
 from sandbox.demo.verdicts import Verdict, latest_verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sandbox.demo.recording import Clock
     from sandbox.fleet.accounting import Delivery
@@ -26,23 +26,40 @@ _SLOW_INTERVAL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class StageNames:
+    """What belongs to one stage of the pipeline."""
+
+    queue_arn: str
+    dead_letter_queue_arn: str
+    alarm: str
+
+    @property
+    def dead_letter_queue(self) -> str:
+        """The name of the dead-letter queue."""
+        return self.dead_letter_queue_arn.rsplit(":", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True)
 class Names:
     """What the module and the group beside it are called."""
 
     group: str
-    service_id: str
-    buffer_queue_arn: str
-    buffer_dead_letter_queue_arn: str
-    buffer_alarm: str
+    # None: there is no service discovery.
+    service_id: str | None
+    # By name: operation, flush, buffer, as in use.
+    stages: Mapping[str, StageNames]
     # URL of each dead-letter queue by its name.
-    dead_letter_queues: dict[str, str]
+    dead_letter_queues: Mapping[str, str]
     notification_queue_url: str
-    buffer_function: str
+    # The functions of the stages.
+    waiters: tuple[str, ...]
+    # A second group, to compare with.
+    other_group: str | None = None
 
     @property
-    def buffer_dead_letter_queue(self) -> str:
-        """The name of the buffer stage's dead-letter queue."""
-        return self.buffer_dead_letter_queue_arn.rsplit(":", 1)[-1]
+    def groups(self) -> tuple[str, ...]:
+        """Every group that is watched."""
+        return (self.group,) if self.other_group is None else (self.group, self.other_group)
 
 
 class CloudRecords(Protocol):
@@ -97,14 +114,16 @@ class CloudObserver:
         """Look once."""
         notifications = self._look_slowly()
         journal = self._new_journal()
-        group = self._group()
+        groups = self._groups()
         registered, alive = self._registered(), set(self._fleet.alive())
         sample = Sample(
             at=at,
             phase=phase,
-            desired_capacity=int(group["DesiredCapacity"]),
+            desired_capacity=sum(int(group["DesiredCapacity"]) for group in groups),
             instances=tuple(
-                self._instance(instance, registered, alive) for instance in group["Instances"]
+                self._instance(instance, registered, alive)
+                for group in groups
+                for instance in group["Instances"]
             ),
             lines_sent=self._lines[0],
             lines_delivered=self._lines[1],
@@ -120,7 +139,9 @@ class CloudObserver:
         if now - self._slow_at < _SLOW_INTERVAL_SECONDS:
             return ()
         self._slow_at = now
-        self._verdicts = latest_verdicts(self._cloud.logs(self._names.buffer_function))
+        self._verdicts = latest_verdicts(
+            line for function in self._names.waiters for line in self._cloud.logs(function)
+        )
         answer = self._cloudwatch.describe_alarms(StateValue="ALARM")
         self._alarms = tuple(sorted(alarm["AlarmName"] for alarm in answer["MetricAlarms"]))
         delivery = self._fleet.delivered()
@@ -143,14 +164,16 @@ class CloudObserver:
             reason=reason,
         )
 
-    def _group(self) -> dict[str, Any]:
+    def _groups(self) -> list[dict[str, Any]]:
         answer = self._autoscaling.describe_auto_scaling_groups(
-            AutoScalingGroupNames=[self._names.group]
+            AutoScalingGroupNames=list(self._names.groups)
         )
-        group: dict[str, Any] = answer["AutoScalingGroups"][0]
-        return group
+        groups: list[dict[str, Any]] = answer["AutoScalingGroups"]
+        return groups
 
     def _registered(self) -> set[str]:
+        if self._names.service_id is None:
+            return set()
         answer = self._cloud_map.list_instances(ServiceId=self._names.service_id)
         return {instance["Id"] for instance in answer["Instances"]}
 

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud import REGION, STACK, LocalCloud
+from sandbox.demo.acts import bring_everything_home
 from sandbox.demo.apply_progress import ApplyProgress
-from sandbox.demo.model import AggregatorHistory, BufferPoint, LineCount, Run
-from sandbox.demo.observer import CloudObserver, Names
+from sandbox.demo.model import AggregatorHistory, BufferPoint, Comparison, LineCount, Run
+from sandbox.demo.observer import CloudObserver, Names, StageNames
 from sandbox.demo.recording import Clock, Recorder
 from sandbox.demo.redrive import RedriveFailed
-from sandbox.demo.scenarios import bring_everything_home, scale_out_under_load
 from sandbox.demo.stage import Stage
 from sandbox.demo.waiting import WaitedInVain
 from sandbox.demo.warm_up import warmed_up
+from sandbox.fleet.aggregator import FLUENTD_DIRECTORY
 from sandbox.fleet.buffer import StagingPolicy
 from sandbox.fleet.fleet import Fleet, FleetSettings, NotFinishedError
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.demo.board import View
-    from sandbox.demo.scenarios import Scenario
+    from sandbox.demo.scenarios import Scenario, Setting
     from sandbox.fleet.accounting import Delivery
     from sandbox.fleet.history import History
 
 PROJECT = Path(__file__).parents[2]
 NAME = "fluentd"
 LINES_PER_SECOND = 600.0
+LINES_PER_SECOND_EACH = 200.0
 FORWARDERS = 6
 DNS_TTL_SECONDS = 1
 FORWARDER_REFRESH_SECONDS = 2
@@ -58,7 +60,19 @@ TIMING: dict[str, float] = {
     "launch_heartbeat_timeout_seconds": 180,
     "terminate_heartbeat_timeout_seconds": 180,
 }
+# Where the simulated Fluentd has its `root_dir`; the rest is compressed, too.
+FLUSH: dict[str, Any] = {
+    "buffer_paths": [f"{FLUENTD_DIRECTORY}/worker*/*/buffer"],
+    "backup_paths": [f"{FLUENTD_DIRECTORY}/backup"],
+    "monitor_agent_required": True,
+    "wait_seconds": 5,
+    "quiet_seconds": 2,
+    "command_timeout_seconds": 15,
+    "delivery_timeout_seconds": 30,
+    "timeout_seconds": 300,
+}
 FUNCTION_TIMEOUT_SECONDS = 20
+FLUSH_FUNCTION_TIMEOUT_SECONDS = 25
 PROMETHEUS_TIMEOUT_SECONDS = 2
 
 _IN_VAIN = (WaitedInVain, NotFinishedError, RedriveFailed)
@@ -76,7 +90,7 @@ class Performance:
     def play(self) -> Run:
         """Play the scenario from beginning to end; what goes wrong in it is part of the result."""
         failures = []
-        for part in (scale_out_under_load, self.scenario.play, bring_everything_home):
+        for part in (self.scenario.begin, self.scenario.play, bring_everything_home):
             try:
                 part(self.stage)
             except _IN_VAIN as error:
@@ -103,6 +117,9 @@ class Performance:
             notifications=tuple(recorder.notifications),
             proven=tuple(self.stage.statements),
             failures=failures,
+            discovery=self.stage.has_discovery,
+            flush=self.scenario.setting.flush,
+            comparison=_comparison(self.stage),
         )
 
 
@@ -125,66 +142,88 @@ def perform(scenario: Scenario, output: Path, clock: Clock, view: View) -> Run:
 def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitStack) -> Stage:
     recorder.phase("Starting the local cloud")
     cloud = stack.enter_context(LocalCloud(output / "cloud"))
-    prometheus = stack.enter_context(
-        Prometheus(
-            PrometheusSettings(
-                autoscaling_group_name=f"{NAME}-aggregators",
-                ec2_endpoint=cloud.endpoints["ec2"],
-                region=REGION,
-                scrape_interval_seconds=SCRAPE_INTERVAL_SECONDS,
-            ),
-            output / "prometheus",
-        )
-    )
+    prometheus_url = _start_prometheus(scenario, cloud, output, stack)
     recorder.phase("terraform apply")
     recorder.progress("reading the configuration")
-    inputs = variables(scenario, str(cloud.subnet), prometheus.url)
+    inputs = variables(scenario, str(cloud.subnet), prometheus_url)
     outputs = cloud.apply(STACK, inputs, ApplyProgress(recorder.progress).line)
     recorder.phase("Starting the fleet")
     names = names_of(outputs)
     fleet = Fleet(
-        _fleet_settings(outputs, names),
+        _fleet_settings(scenario.setting, outputs, names),
         output / "fleet",
         client=cloud.client,
         environment=cloud.environment,
+        run_command=cloud.control,
     )
-    with warmed_up(cloud.client("lambda"), names.buffer_function):
+    # What ends a stage with a proof; an operation is waited for without a hurry.
+    proving = [name for name in names.waiters if not name.endswith("-operation-waiter")]
+    with warmed_up(cloud.client("lambda"), proving):
         stack.enter_context(fleet)
-    return Stage(cloud, fleet, recorder, names, LINES_PER_SECOND)
+    rate = LINES_PER_SECOND if scenario.setting.cloud_map else LINES_PER_SECOND_EACH
+    return Stage(cloud, fleet, recorder, names, rate, scenario.setting.timekey_seconds)
 
 
-def _fleet_settings(outputs: dict[str, Any], names: Names) -> FleetSettings:
+def _start_prometheus(
+    scenario: Scenario, cloud: LocalCloud, output: Path, stack: ExitStack
+) -> str | None:
+    if not scenario.setting.prometheus:
+        return None
+    settings = PrometheusSettings(
+        autoscaling_group_name=f"{NAME}-aggregators",
+        other_group_names=(f"{NAME}-aggregators-without-flush",),
+        ec2_endpoint=cloud.endpoints["ec2"],
+        region=REGION,
+        scrape_interval_seconds=SCRAPE_INTERVAL_SECONDS,
+    )
+    return stack.enter_context(Prometheus(settings, output / "prometheus")).url
+
+
+def _fleet_settings(setting: Setting, outputs: dict[str, Any], names: Names) -> FleetSettings:
     return FleetSettings(
         autoscaling_group_name=names.group,
-        namespace=outputs["namespace"],
+        other_group_names=names.groups[1:],
+        namespace=outputs.get("namespace"),
         service_id=names.service_id,
         bucket=outputs["bucket"],
         forwarders=FORWARDERS,
         lines_per_second=0,
         dns_ttl_seconds=DNS_TTL_SECONDS,
         forwarder_interval_seconds=FORWARDER_REFRESH_SECONDS,
-        staging=StagingPolicy(flush_interval_seconds=FLUSH_INTERVAL_SECONDS),
+        staging=StagingPolicy(
+            flush_interval_seconds=FLUSH_INTERVAL_SECONDS, timekey_seconds=setting.timekey_seconds
+        ),
     )
 
 
-def variables(scenario: Scenario, subnet: str, prometheus_url: str) -> dict[str, Any]:
+def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> dict[str, Any]:
     """The inputs of the stack that holds the module."""
+    timing = {**TIMING, **scenario.timing}
+    if not scenario.setting.cloud_map:
+        # Nobody has to let go; the module works out that this takes no time.
+        del timing["settle_seconds"]
     return {
         "name": NAME,
         "subnet_cidr_block": subnet,
         "dns_ttl_seconds": DNS_TTL_SECONDS,
+        "cloud_map": scenario.setting.cloud_map,
+        "flush": FLUSH if scenario.setting.flush else None,
+        "compare_without_flush": scenario.setting.comparison,
         "prometheus": {
             "url": prometheus_url,
             "scrape_interval_seconds": SCRAPE_INTERVAL_SECONDS,
             "request_timeout_seconds": PROMETHEUS_TIMEOUT_SECONDS,
             "expected_buffered_outputs": 1,
             "heartbeat_plugin_id": "out_heartbeat",
-        },
-        "timing": {**TIMING, **scenario.timing},
+        }
+        if prometheus_url
+        else None,
+        "timing": timing,
         "lambda": {
             **_package(),
             "handler_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
             "operation_waiter_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
+            "flush_waiter_timeout_seconds": FLUSH_FUNCTION_TIMEOUT_SECONDS,
             "buffer_waiter_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
         },
     }
@@ -204,18 +243,33 @@ def _package() -> dict[str, Any]:
 
 def names_of(outputs: dict[str, Any]) -> Names:
     """What the stack's outputs say everything is called."""
-    module = outputs["module"]
-    letters = module["dead_letter_queues"]
+    # Terraform leaves an output out that is null.
+    module, other = outputs["module"], outputs.get("without_flush")
+    modules = [module] if other is None else [module, other["module"]]
+    letters = [queue for one in modules for queue in one["dead_letter_queues"].values()]
     return Names(
         group=outputs["autoscaling_group_name"],
         service_id=module["cloud_map_service_id"],
-        buffer_queue_arn=module["queues"]["buffer"]["arn"],
-        buffer_dead_letter_queue_arn=letters["buffer"]["arn"],
-        buffer_alarm=module["alarm_names"]["buffer-dlq"],
-        dead_letter_queues={queue["name"]: queue["url"] for queue in letters.values()},
+        stages={
+            stage: StageNames(
+                queue["arn"],
+                module["dead_letter_queues"][stage]["arn"],
+                module["alarm_names"][f"{stage}-dlq"],
+            )
+            for stage, queue in module["queues"].items()
+        },
+        dead_letter_queues={queue["name"]: queue["url"] for queue in letters},
         notification_queue_url=outputs["on_call"]["queue_url"],
-        buffer_function=module["function_names"]["buffer"],
+        waiters=tuple(one["function_names"][stage] for one in modules for stage in one["queues"]),
+        other_group=None if other is None else other["autoscaling_group_name"],
     )
+
+
+def _comparison(stage: Stage) -> Comparison | None:
+    names = stage.names
+    if names.other_group is None or stage.timekey_seconds is None:
+        return None
+    return Comparison(stage.timekey_seconds, names.group, names.other_group)
 
 
 def line_count(delivery: Delivery) -> LineCount:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -28,21 +29,31 @@ class Stage:
     recorder: Recorder
     names: Names
     lines_per_second: float
+    timekey_seconds: int | None = None
     statements: list[str] = field(default_factory=list)
+
+    @property
+    def has_discovery(self) -> bool:
+        """Whether forwarders find the instances in Cloud Map."""
+        return self.names.service_id is not None
 
     def set_desired_capacity(self, capacity: int) -> None:
         """Scale the group, as a policy or a person would."""
-        self.cloud.client("autoscaling").set_desired_capacity(
-            AutoScalingGroupName=self.names.group, DesiredCapacity=capacity
-        )
+        self._scale(self.names.group, capacity)
+
+    def set_other_capacity(self, capacity: int) -> None:
+        """Scale the group that is compared with."""
+        if self.names.other_group is None:
+            raise RuntimeError("there is no other group")
+        self._scale(self.names.other_group, capacity)
 
     def start_load(self) -> None:
-        """Let the forwarders make lines."""
+        """Let forwarders, or the instances themselves, make lines."""
         self.fleet.set_rate(self.lines_per_second)
 
     def end_load(self) -> None:
-        """Let the forwarders make no more lines, and wait until all are acknowledged."""
-        self.fleet.drain_forwarders()
+        """Let no more lines be made, and wait until all are in the hands of some Fluentd."""
+        self.fleet.end_load()
 
     def flush(self) -> None:
         """SIGUSR1 to every aggregator that is left."""
@@ -69,6 +80,33 @@ class Stage:
                 self.fleet.destination(DestinationMode.OK, name)
 
     @contextmanager
+    def s3_rejects_writes(self, name: str) -> Iterator[None]:
+        """Every write of one aggregator fails for good while the block runs."""
+        with self.recorder.disruption(f"S3 rejects what {name} writes"):
+            self.fleet.destination(DestinationMode.REJECTING, name)
+            try:
+                yield
+            finally:
+                self.fleet.destination(DestinationMode.OK, name)
+
+    def rescue(self, name: str) -> None:
+        """Bring what an instance has set aside to S3, and remove it there: a person's work."""
+        self.fleet.rescue(name)
+
+    def flush_requests(self, name: str) -> int:
+        """How often an instance was told to flush so far."""
+        return sum(
+            entry.event == "command_sent" and entry.instance_id == name
+            for entry in self.recorder.journal
+        )
+
+    def slice_age_seconds(self) -> float:
+        """How long ago the present slice of time of the chunks began."""
+        if self.timekey_seconds is None:
+            raise RuntimeError("chunks do not wait for slices of time")
+        return time.time() % self.timekey_seconds
+
+    @contextmanager
     def exporter_is_dead(self, name: str) -> Iterator[None]:
         """Nothing listens on one aggregator's metrics port while the block runs."""
         with self.recorder.disruption(f"no metrics from {name}"):
@@ -84,14 +122,16 @@ class Stage:
             told.alarm == alarm and told.state == "ALARM" for told in self.recorder.notifications
         )
 
-    def redrive_buffer_dead_letters(self) -> int:
-        """What the runbook of buffer-dlq ends with; how many messages were moved."""
-        return redrive(
-            self.cloud.client("sqs"),
-            self.names.buffer_dead_letter_queue_arn,
-            self.names.buffer_queue_arn,
-        )
+    def redrive(self, stage: str) -> int:
+        """What the runbook of a stage's dead letters ends with; how many messages were moved."""
+        names = self.names.stages[stage]
+        return redrive(self.cloud.client("sqs"), names.dead_letter_queue_arn, names.queue_arn)
 
     def proven(self, statement: str) -> None:
         """Note something that this run has shown."""
         self.statements.append(statement)
+
+    def _scale(self, group: str, capacity: int) -> None:
+        self.cloud.client("autoscaling").set_desired_capacity(
+            AutoScalingGroupName=group, DesiredCapacity=capacity
+        )

@@ -60,6 +60,20 @@ class InstanceStory:
     buffer_bytes_at_release: int | None
     last_received_at: float | None
     waits: tuple[HookWait, ...]
+    group: str | None = None
+
+    @property
+    def left_at(self) -> float | None:
+        """When it last began to wait for its termination."""
+        leaving = [wait.since for wait in self.waits if wait.transition == _TERMINATING]
+        return leaving[-1] if leaving else None
+
+    @property
+    def release_seconds(self) -> float | None:
+        """How long it then took until it was released."""
+        if self.left_at is None or self.released_at is None:
+            return None
+        return self.released_at - self.left_at
 
 
 def tell(run: Run) -> tuple[InstanceStory, ...]:
@@ -93,6 +107,7 @@ def _story(
         ),
         last_received_at=history.last_received_at,
         waits=waits,
+        group=_group(entries),
     )
 
 
@@ -179,6 +194,12 @@ def _outcome(entries: Sequence[JournalEntry], released_at: float | None) -> Outc
         return Outcome.ABANDONED
     decisive = [entry.event for entry in entries if entry.event in _OUTCOME_OF_LAST_EVENT]
     return _OUTCOME_OF_LAST_EVENT[decisive[-1]] if decisive else Outcome.UNKNOWN
+
+
+def _group(entries: Iterable[JournalEntry]) -> str | None:
+    """The Auto Scaling group that it was launched in."""
+    names = (entry.details.get("autoscaling_group_name") for entry in entries)
+    return next((str(name) for name in names if name), None)
 
 
 def _first(entries: Iterable[JournalEntry], events: set[str]) -> float | None:

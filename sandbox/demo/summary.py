@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
     from sandbox.demo.model import Run, Sample
 
+# How long systems of this kind commonly sleep after SIGUSR1 before they let an instance die,
+# whatever became of its logs.
+FIXED_SLEEP_SECONDS = 300
+
 
 def summarise(run: Run) -> dict[str, Any]:
     """The content of summary.json; times are seconds since the demo started."""
@@ -25,6 +29,39 @@ def summarise(run: Run) -> dict[str, Any]:
         "dlq_messages": dead_lettered(run.samples),
         "scenario": run.scenario,
         "seconds": round(run.seconds, 1),
+        "releases": releases(run),
+    }
+
+
+def releases(run: Run) -> dict[str, Any]:
+    """How long instances waited for their release, beside a sleep of fixed length."""
+    seconds = {
+        story.instance_id: round(story.release_seconds, 2)
+        for story in tell(run)
+        if story.release_seconds is not None
+    }
+    return {
+        "fixed_sleep_seconds": FIXED_SLEEP_SECONDS,
+        "seconds": seconds,
+        "longest_seconds": max(seconds.values(), default=None),
+        **_comparison(run),
+    }
+
+
+def longest_release_seconds(run: Run, group: str) -> float | None:
+    """The longest that an instance of this group waited for its release; None: none was."""
+    waited = [story.release_seconds for story in tell(run) if story.group == group]
+    return max((seconds for seconds in waited if seconds is not None), default=None)
+
+
+def _comparison(run: Run) -> dict[str, Any]:
+    if run.comparison is None:
+        return {}
+    compared = run.comparison
+    return {
+        "timekey_seconds": compared.timekey_seconds,
+        "with_flush_seconds": _rounded(longest_release_seconds(run, compared.flushed_group)),
+        "without_flush_seconds": _rounded(longest_release_seconds(run, compared.other_group)),
     }
 
 

@@ -1,4 +1,4 @@
-"""Starts the buffer waiter's worker before it is needed.
+"""Starts the workers of the waiters that a drain waits for, before they are needed.
 
 On AWS a cold start takes about a second. The emulator's takes up to ten on a busy machine, as long
 as a whole drain here, and would hide a waiter that lets an aggregator go too early.
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _EMPTY_BATCH = json.dumps({"Records": []}).encode()
 
@@ -22,12 +22,13 @@ class WarmUpFailed(Exception):
 
 
 @contextmanager
-def warmed_up(functions: Any, name: str) -> Iterator[None]:  # noqa: ANN401 - boto3
-    """Invoke a function beside the block; it is warm when the block ends."""
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(_take_nothing, functions, name)
+def warmed_up(functions: Any, names: Sequence[str]) -> Iterator[None]:  # noqa: ANN401 - boto3
+    """Invoke functions beside the block; they are warm when the block ends."""
+    with ThreadPoolExecutor(len(names)) as pool:
+        answers = [pool.submit(_take_nothing, functions, name) for name in names]
         yield
-        answer.result()
+        for answer in answers:
+            answer.result()
 
 
 def _take_nothing(functions: Any, name: str) -> None:  # noqa: ANN401 - boto3

@@ -1,8 +1,9 @@
 """The emulated part of AWS that no other emulator is strict enough about.
 
-moto plays EC2, Route 53, Auto Scaling and Cloud Map; this package adds to it what an aggregator's
-life and death depend on: wait states and lifecycle actions, and Cloud Map operations that take
-time. `extended_aws` runs it inside a test, `python -m sandbox.emulator` as a server.
+moto plays EC2, Route 53, Auto Scaling, Cloud Map and SSM; this package adds to it what an
+aggregator's life and death depend on: wait states and lifecycle actions, Cloud Map operations that
+take time, commands that agents run. `extended_aws` runs it inside a test, `python -m
+sandbox.emulator` as a server.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from moto import mock_aws
 
+from sandbox.emulator.agents import Agent, Assignment, Report
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.install import installed
 from sandbox.emulator.world import Clock, World
@@ -20,7 +22,7 @@ from sandbox.emulator.world import Clock, World
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Faults", "World", "extended_aws"]
+__all__ = ["Agent", "Assignment", "Faults", "Report", "World", "extended_aws"]
 
 
 @contextmanager

@@ -10,17 +10,24 @@ POST /_sandbox/tick               apply what is due
 POST /_sandbox/retention          {"autoscaling_group_name": ..., "terminate_hook_abandon":
 "retain" | "terminate"}: an instance lifecycle policy, for
 which old Terraform providers have no argument
+POST /_sandbox/commands/fetch     {"instance_ids": [...]}: {"assignments": [...]}, what SSM has for
+these instances' agents; each is in progress from now on
+POST /_sandbox/commands/report    {"command_id", "instance_id", "report": {"exit_code", "output",
+"error", "timed_out"}}: {"taken": whether somebody still waited for it}
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.wrappers import Request, Response
 
+from sandbox.emulator.agents import Report
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
+from sandbox.emulator.run_command import RunCommandBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,6 +55,8 @@ class ControlAPI:
             ("POST", "faults/clear"): self._clear_faults,
             ("POST", "tick"): self._tick,
             ("POST", "retention"): self._set_retention,
+            ("POST", "commands/fetch"): self._fetch_commands,
+            ("POST", "commands/report"): self._report_command,
         }
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - WSGI
@@ -111,6 +120,26 @@ class ControlAPI:
         if not found:
             raise NotFound(f"there is no Auto Scaling group {name}")
         return {"autoscaling_group_name": name, "InstanceLifecyclePolicy": policy}
+
+    def _fetch_commands(self, request: Request) -> Answer:
+        instance_ids = [str(one) for one in _body(request)["instance_ids"]]
+        with self._world.turn():
+            assignments = [
+                asdict(assignment)
+                for backend in RunCommandBackend.all_of(self._world)
+                for assignment in backend.fetch(instance_ids)
+            ]
+        return {"assignments": assignments}
+
+    def _report_command(self, request: Request) -> Answer:
+        told = _body(request)
+        report = Report(**told["report"])
+        with self._world.turn():
+            taken = [
+                backend.report(told["command_id"], told["instance_id"], report)
+                for backend in RunCommandBackend.all_of(self._world)
+            ]
+        return {"taken": any(taken)}
 
 
 def _position(request: Request) -> int:

@@ -21,6 +21,12 @@ OPERATION_ERROR_CODES = frozenset(
     }
 )
 
+DURATIONS = frozenset(
+    {"operation_seconds", "proceed_seconds", "invocation_hidden_seconds", "delivery_seconds"}
+)
+INSTANCE_LISTS = frozenset({"agents_off", "agents_silent", "undeliverable"})
+EVERY_INSTANCE = "*"
+
 
 @dataclass
 class OperationFailure:
@@ -59,6 +65,21 @@ class Faults:
     proceed_seconds: float = 0.0
     """How long an instance stays in Pending:Proceed or Terminating:Proceed."""
 
+    invocation_hidden_seconds: float = 0.2
+    """How long after SendCommand GetCommandInvocation says InvocationDoesNotExist."""
+
+    delivery_seconds: float = 0.0
+    """How long a command takes to reach the agent of its instance."""
+
+    agents_off: list[str] = field(default_factory=list)
+    """Instances (`*`: all) whose agent SSM does not hear: SendCommand is refused."""
+
+    agents_silent: list[str] = field(default_factory=list)
+    """Instances whose agent was heard a moment ago and fetches nothing: DeliveryTimedOut."""
+
+    undeliverable: list[str] = field(default_factory=list)
+    """Instances to which SSM gives up delivering: Undeliverable."""
+
     operation_failures: list[OperationFailure] = field(default_factory=list)
     call_failures: list[CallFailure] = field(default_factory=list)
 
@@ -85,6 +106,10 @@ class Faults:
         """Let the next calls of `action` ("CompleteLifecycleAction", ...) end in an error."""
         self.call_failures.append(CallFailure(action, code, message, times, moment))
 
+    def concerns(self, names: list[str], instance_id: str) -> bool:
+        """Whether a list of instances means this one."""
+        return instance_id in names or EVERY_INSTANCE in names
+
     def clear(self) -> None:
         """Back to a healthy day."""
         healthy = Faults()
@@ -93,17 +118,13 @@ class Faults:
 
     def update(self, settings: dict[str, Any]) -> None:
         """Set what a JSON document says, as the control API receives it."""
-        unknown = set(settings) - {
-            "operation_seconds",
-            "proceed_seconds",
-            "operation_failures",
-            "call_failures",
-        }
+        unknown = set(settings) - {*vars(self)}
         if unknown:
             raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
-        for name in ("operation_seconds", "proceed_seconds"):
-            if name in settings:
-                setattr(self, name, float(settings[name]))
+        for name in DURATIONS & set(settings):
+            setattr(self, name, float(settings[name]))
+        for name in INSTANCE_LISTS & set(settings):
+            setattr(self, name, [str(one) for one in settings[name]])
         for failure in settings.get("operation_failures", []):
             self.fail_operations(**failure)
         for failure in settings.get("call_failures", []):

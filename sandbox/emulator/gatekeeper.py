@@ -23,8 +23,16 @@ if TYPE_CHECKING:
 CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
 
 # The same refusal has a name of its own in each service's protocol.
-DENIED = {"ec2": "UnauthorizedOperation", "servicediscovery": "AccessDeniedException"}
-UNKNOWN_KEY = {"ec2": "AuthFailure", "servicediscovery": "UnrecognizedClientException"}
+DENIED = {
+    "ec2": "UnauthorizedOperation",
+    "servicediscovery": "AccessDeniedException",
+    "ssm": "AccessDeniedException",
+}
+UNKNOWN_KEY = {
+    "ec2": "AuthFailure",
+    "servicediscovery": "UnrecognizedClientException",
+    "ssm": "UnrecognizedClientException",
+}
 
 
 class CallRefusedError(ServiceException):

@@ -1,4 +1,4 @@
-"""Put the extension in place of moto's own Auto Scaling and Cloud Map, and take it out again."""
+"""Put the extension in place of moto's Auto Scaling, Cloud Map and SSM; take it out again."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.moto_api._internal import mock_random
 from moto.servicediscovery.models import servicediscovery_backends
+from moto.ssm.models import ssm_backends
 
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
 from sandbox.emulator.cloud_map import SlowCloudMapBackend
 from sandbox.emulator.faults import OperationFailure
 from sandbox.emulator.groups import WaitingGroup
+from sandbox.emulator.run_command import RunCommandBackend
 
 if TYPE_CHECKING:
     from moto.core.common_types import TYPE_RESPONSE
@@ -55,11 +57,13 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
     """While inside, every call that moto answers is a turn of `world`."""
     groups_backend = type("BoundAutoScaling", (WaitingAutoScalingBackend,), {"world": world})
     map_backend = type("BoundCloudMap", (SlowCloudMapBackend,), {"world": world})
+    command_backend = type("BoundRunCommand", (RunCommandBackend,), {"world": world})
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ, WITHOUT_CATALOGUE))
         for owner, name, replacement in (
             (autoscaling_backends, "backend", groups_backend),
             (servicediscovery_backends, "backend", map_backend),
+            (ssm_backends, "backend", command_backend),
             (autoscaling_models, "FakeAutoScalingGroup", WaitingGroup),
             (BaseResponse, "call_action", _in_turn(world, gate)),
             (route53_models, "create_route53_zone_id", new_zone_id),

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from sandbox.emulator.autoscaling_api import WaitingAutoScalingResponse
 from sandbox.emulator.cloud_map_api import SlowCloudMapResponse
 from sandbox.emulator.policies import Request
+from sandbox.emulator.run_command_api import RunCommandResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from moto.core.responses import BaseResponse
     from moto.servicediscovery.models import Service
@@ -33,6 +34,8 @@ def permissions_needed(response: BaseResponse, action: str) -> list[Request]:
         return [Request(name, _group_arn(response, action), common)]
     if isinstance(response, SlowCloudMapResponse):
         return [_cloud_map_request(response, action, common)]
+    if isinstance(response, RunCommandResponse):
+        return list(_ssm_requests(response, action, common))
     return [Request(name, "*", common)]
 
 
@@ -78,6 +81,35 @@ def _cloud_map_request(
     context = {**common, "servicediscovery:ServiceArn": [service.arn]}
     resource = service.arn if action in SERVICE_ACTIONS else "*"
     return Request(f"servicediscovery:{action}", resource, context)
+
+
+def _ssm_requests(
+    response: RunCommandResponse, action: str, common: Mapping[str, list[str]]
+) -> Iterator[Request]:
+    """A command needs permission for its document and for each of its instances."""
+    name = f"ssm:{action}"
+    parameters = json.loads(response.body or "{}")
+    if action == "SendCommand":
+        backend, document = response.run_command_backend, parameters["DocumentName"]
+        tags = _tag_keys(backend.document_tags(document))
+        yield Request(name, backend.document_arn(document), {**common, **tags})
+        instances = f"arn:{response.partition}:ec2:{response.region}:{response.current_account}"
+        for instance_id in parameters.get("InstanceIds") or []:
+            tags = _tag_keys(backend.instance_tags(instance_id))
+            yield Request(name, f"{instances}:instance/{instance_id}", {**common, **tags})
+    elif action in {"GetParameter", "GetParameters"}:
+        account = f"arn:{response.partition}:ssm:{response.region}:{response.current_account}"
+        for one in parameters.get("Names") or [parameters["Name"]]:
+            bare = one.rpartition(":parameter/")[2].removeprefix("/")
+            yield Request(name, f"{account}:parameter/{bare}", common)
+    else:
+        yield Request(name, "*", common)
+
+
+def _tag_keys(tags: Mapping[str, str]) -> dict[str, list[str]]:
+    """The condition keys by which SSM's permissions may ask for a resource's tags."""
+    prefixes = ("ssm:resourceTag/", "aws:ResourceTag/")
+    return {f"{prefix}{key}": [value] for prefix in prefixes for key, value in tags.items()}
 
 
 def _service(response: SlowCloudMapResponse) -> Service | None:

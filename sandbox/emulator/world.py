@@ -14,9 +14,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.emulator.faults import Faults, OperationFailure
+
+if TYPE_CHECKING:
+    from sandbox.emulator.agents import Agent
 
 Clock = Callable[[], float]
 Event = dict[str, Any]
@@ -44,6 +47,8 @@ class World:
         self.faults = Faults()
         self.journal: list[dict[str, Any]] = []
         self.lifecycle_events: list[Event] = []
+        self.agent: Agent | None = None
+        """The SSM agent of every instance; None: agents fetch their commands from outside."""
         self.doom: OperationFailure | None = None
         """How an operation that the present call starts is bound to end."""
         self._clock = clock

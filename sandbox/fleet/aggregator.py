@@ -1,8 +1,9 @@
 """One simulated Fluentd aggregator: `python -m sandbox.fleet.aggregator --help`.
 
-It listens on an address of its own for forwarders (24224), Prometheus (24231) and, on the port of
-`monitor_agent` (24220), for live counters and for the faults that a scenario injects. SIGUSR1
-flushes, SIGTERM ends it with its chunks left on disk, SIGKILL is the end of its instance.
+It listens on an address of its own for forwarders (24224), Prometheus (24231), RPC (24444) and, on
+the port of `monitor_agent` (24220), for live counters and for the faults that a scenario injects.
+With `--source` it also reads the lines of a web server beside it. SIGUSR1 flushes, SIGTERM ends it
+with its chunks left on disk, SIGKILL is the end of its instance.
 """
 
 import argparse
@@ -25,7 +26,9 @@ from sandbox.fleet.monitor import OutputSample
 from sandbox.fleet.output import Counters, Output
 from sandbox.fleet.receiver import Receiver
 from sandbox.fleet.sampling import MonitorTimer, sample_output, sample_unbuffered
+from sandbox.fleet.source import LineSource
 
+FLUENTD_DIRECTORY = Path("/var/log/fluentd")
 PLUGIN_ID, PLUGIN_TYPE = "out_s3", "s3"
 HEARTBEAT_PLUGIN_ID, HEARTBEAT_PLUGIN_TYPE = "out_heartbeat", "null"
 HEARTBEAT_SECONDS = 1.0
@@ -37,30 +40,44 @@ class AggregatorSettings:
 
     address: str
     root_directory: Path
+    """The disk of its instance: the folder that stands for `/`."""
     bucket: str
     prefix: str
     destination_mode: DestinationMode = DestinationMode.OK
     forward_port: int = 24224
     exporter_port: int = 24231
     monitor_port: int = 24220
+    rpc_port: int = 24444
+    source: str | None = None
+    """The name in the lines that it reads on its own instance; None: it reads none."""
     monitor_interval_seconds: float = 5.0
     staging: StagingPolicy = field(default_factory=StagingPolicy)
     backoff: BackoffPolicy = field(default_factory=BackoffPolicy)
 
     @property
+    def fluentd_directory(self) -> Path:
+        """Fluentd's `root_dir`."""
+        return self.root_directory.joinpath(*FLUENTD_DIRECTORY.parts[1:])
+
+    @property
     def buffer_directory(self) -> Path:
         """Where Fluentd's `root_dir` puts this output's chunks."""
-        return self.root_directory / "worker0" / PLUGIN_ID / "buffer"
+        return self.fluentd_directory / "worker0" / PLUGIN_ID / "buffer"
 
     @property
     def backup_directory(self) -> Path:
         """Where Fluentd's `root_dir` puts chunks that it set aside."""
-        return self.root_directory / "backup" / "worker0" / PLUGIN_ID
+        return self.fluentd_directory / "backup" / "worker0" / PLUGIN_ID
 
     @property
     def history_path(self) -> Path:
-        """The true states of the buffer, beside the folders of Fluentd."""
+        """The true states of the buffer: the simulator's, no part of the instance's disk."""
         return self.root_directory / "history.jsonl"
+
+    @property
+    def ledger(self) -> Path:
+        """The number of lines that the source has made: the simulator's, too."""
+        return self.root_directory / "lines_sent"
 
 
 class Aggregator:
@@ -93,7 +110,19 @@ class Aggregator:
                 ("PUT", "/_sandbox/destination"): self._set_destination,
                 ("PUT", "/_sandbox/exporter"): self._set_exporter,
                 ("PUT", "/_sandbox/flush"): lambda _body: self.output.flush(),
+                ("PUT", "/_sandbox/rescue"): lambda _body: self.output.rescue(),
+                ("PUT", "/_sandbox/source"): self._set_source,
             },
+        )
+        self._rpc = HttpService(
+            settings.address,
+            settings.rpc_port,
+            {("GET", "/api/plugins.flushBuffers"): self._flush_by_rpc},
+        )
+        self._source = (
+            LineSource(settings.source, self.output.emit, settings.ledger)
+            if settings.source
+            else None
         )
 
     def run(self, await_signal: Callable[[float], signal.Signals | None]) -> None:
@@ -102,7 +131,10 @@ class Aggregator:
         self._timer.start()
         self._exporter.start()
         self._monitor_agent.start()
+        self._rpc.start()
         self._receiver.start()
+        if self._source:
+            self._source.start()
         next_beat = time.monotonic() + HEARTBEAT_SECONDS
         while (received := await_signal(next_beat - time.monotonic())) != signal.SIGTERM:
             if received == signal.SIGUSR1:
@@ -114,11 +146,14 @@ class Aggregator:
         self._stop()
 
     def _stop(self) -> None:
+        if self._source:
+            self._source.stop()
         self._receiver.stop()
         self.output.stop()
         self._timer.stop()
         self._exporter.stop()
         self._monitor_agent.stop()
+        self._rpc.stop()
 
     def _record(self, event: str, state: BufferState) -> None:
         self._history.record(time.time(), event, state)
@@ -155,6 +190,15 @@ class Aggregator:
         mode = DestinationMode(body["mode"])
         self._destination.behave(mode, float(body.get("delay_seconds", 0)))
 
+    def _set_source(self, body: Any) -> None:  # noqa: ANN401 - JSON
+        if self._source:
+            self._source.set_rate(float(body["lines_per_second"]))
+
+    def _flush_by_rpc(self, _body: object) -> dict[str, Any]:
+        """`rpc_endpoint`: it answers at once, and says nothing of what came of it."""
+        self.output.flush()
+        return {"ok": True}
+
     def _set_exporter(self, body: Any) -> None:  # noqa: ANN401 - JSON
         self._exporter.behave(ExporterMode(body["mode"]))
 
@@ -175,6 +219,8 @@ def parse(arguments: Sequence[str] | None = None) -> AggregatorSettings:
     parser.add_argument("--forward-port", type=int, default=24224)
     parser.add_argument("--exporter-port", type=int, default=24231)
     parser.add_argument("--monitor-port", type=int, default=24220)
+    parser.add_argument("--rpc-port", type=int, default=24444)
+    parser.add_argument("--source", help="read the lines of a web server of this name")
     parser.add_argument("--monitor-interval-seconds", type=float, default=5.0)
     parser.add_argument("--flush-interval-seconds", type=float, default=5.0)
     parser.add_argument("--timekey-seconds", type=int, help="flush by slices of time instead")

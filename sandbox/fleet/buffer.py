@@ -135,6 +135,18 @@ class Buffer:
             self._set_aside.append(chunk)
             self._report("set_aside")
 
+    def set_aside_chunks(self) -> list[Chunk]:
+        """The chunks that the destination will never take."""
+        with self._lock:
+            return list(self._set_aside)
+
+    def forget(self, chunk: Chunk) -> None:
+        """Somebody has brought a chunk that was set aside to safety: delete it."""
+        with self._lock:
+            chunk.purge()
+            self._set_aside.remove(chunk)
+            self._report("rescued")
+
     @property
     def is_queued(self) -> bool:
         """Whether a chunk waits to be written."""

@@ -22,9 +22,11 @@ from sandbox.fleet.destination import DestinationMode
 from sandbox.fleet.exporter import ExporterMode
 from sandbox.fleet.history import BufferState, History
 from sandbox.fleet.host import AggregatorCommand, AggregatorHost, simulated_aggregator
-from sandbox.fleet.instances import Instance, group_instances
-from sandbox.fleet.load import DnsProcess, ForwardersProcess, ForwardersProcessSettings
+from sandbox.fleet.instances import Instance, group_instances, lifecycle_states
+from sandbox.fleet.load import DnsProcess, ForwardersProcess, ForwardersProcessSettings, Load
+from sandbox.fleet.ssm_agent import Machine, RunCommandService, SsmAgents
 from sandbox.fleet.supervisor import POLL_SECONDS, Supervisor
+from sandbox.fleet.web_servers import WebServers
 from sandbox.processes import Processes, clean_environment
 
 PROJECT = Path(__file__).parents[2]
@@ -40,11 +42,15 @@ class FleetSettings:
     """The group, its discovery, its destination, and how fast everything goes."""
 
     autoscaling_group_name: str
-    namespace: str
-    service_id: str
     bucket: str
+    namespace: str | None = None
+    service_id: str | None = None
+    """Without a service there are no forwarders: each instance writes lines of its own."""
+    other_group_names: tuple[str, ...] = ()
+    """Further groups whose instances belong to the fleet."""
     forwarders: int = 10
     lines_per_second: float = 1000.0
+    """Of all forwarders together, or of each instance that writes its own."""
     dns_ttl_seconds: int = 1
     forwarder_interval_seconds: float = 2.0
     forwarder_tick_seconds: float = 3.0
@@ -56,21 +62,32 @@ class FleetSettings:
     )
 
     @property
+    def has_forwarders(self) -> bool:
+        """Whether lines come from elsewhere, by service discovery."""
+        return self.service_id is not None
+
+    @property
     def service(self) -> str:
         """The name that forwarders look up."""
         return f"_fluentd._tcp.{self.namespace}"
 
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """Every group of the fleet."""
+        return (self.autoscaling_group_name, *self.other_group_names)
+
 
 class Fleet:
-    """Aggregators on the group's instances, forwarders, and the DNS between them."""
+    """Aggregators on the group's instances, what sends lines to them, and their SSM agents."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - by name, what a fleet needs of its cloud
         self,
         settings: FleetSettings,
         directory: Path,
         *,
         client: Callable[[str], Any],
         environment: Mapping[str, str],
+        run_command: RunCommandService | None = None,
         command: AggregatorCommand = simulated_aggregator,
     ) -> None:
         self._settings = settings
@@ -81,15 +98,18 @@ class Fleet:
             **environment,
         }
         self._command = command
+        self._run_command = run_command
+        self._autoscaling = client("autoscaling")
         ec2 = client("ec2")
         self._supervisor = Supervisor(
-            lambda: group_instances(ec2, settings.autoscaling_group_name),
+            lambda: group_instances(ec2, settings.group_names),
             self._new_host,
             settings.boot_seconds,
         )
         self._delivered = DeliveredLines(client("s3"), settings.bucket)
         self._processes = Processes(self._directory / "logs")
         self._stack = ExitStack()
+        self._load: Load | None = None
         self._forwarders: ForwardersProcess | None = None
 
     def __enter__(self) -> Self:
@@ -111,22 +131,24 @@ class Fleet:
     # The load
 
     def set_rate(self, lines_per_second: float) -> None:
-        """Let all forwarders together make so many lines a second."""
-        self._running_forwarders.set_rate(lines_per_second)
+        """Make so many lines a second: all forwarders together, or each instance in service."""
+        self._running_load.set_rate(lines_per_second)
 
     def reports(self) -> dict[str, dict[str, Any]]:
         """Each forwarder's report: sent, acknowledged, repeated_chunks, targets, finished."""
-        return self._running_forwarders.report()
+        if self._forwarders is None:
+            raise RuntimeError("the fleet has no forwarders, or is not running")
+        return self._forwarders.report()
 
     def sent(self) -> dict[str, int]:
-        """The highest line number of each forwarder."""
-        return {name: int(report["sent"]) for name, report in self.reports().items()}
+        """The highest line number of each forwarder, or of each instance that writes its own."""
+        return self._running_load.sent()
 
-    def drain_forwarders(self, timeout_seconds: float = 60.0) -> None:
+    def end_load(self, timeout_seconds: float = 60.0) -> None:
         """End the load, and wait until every line made is acknowledged by an aggregator."""
-        self._running_forwarders.drain()
+        self._running_load.drain()
         self._wait(
-            lambda: all(report["finished"] for report in self.reports().values()),
+            self._running_load.is_finished,
             "forwarders still hold lines that no aggregator acknowledged",
             timeout_seconds,
         )
@@ -142,7 +164,7 @@ class Fleet:
 
     def finish(self, timeout_seconds: float = 120.0) -> Delivery:
         """End the load, flush the aggregators that are left, and account for every line."""
-        self.drain_forwarders(timeout_seconds)
+        self.end_load(timeout_seconds)
         self.flush()
         self._wait(
             lambda: not any(self.held_bytes(name) for name in self.alive()),
@@ -185,6 +207,10 @@ class Fleet:
         for name in names:
             self._supervisor.host(name).signal(signal.SIGUSR1)
 
+    def rescue(self, instance_id: str) -> None:
+        """Bring what an instance has set aside to S3 and remove it there, as a person would."""
+        self._supervisor.host(instance_id).rescue()
+
     # Faults
 
     def destination(
@@ -203,23 +229,45 @@ class Fleet:
     # Inside
 
     @property
-    def _running_forwarders(self) -> ForwardersProcess:
-        if self._forwarders is None:
+    def _running_load(self) -> Load:
+        if self._load is None:
             raise RuntimeError("the fleet is not running")
-        return self._forwarders
+        return self._load
 
     def _start(self, stack: ExitStack) -> None:
-        settings = self._settings
         stack.enter_context(self._processes)
+        stack.enter_context(Background("supervisor", self._supervisor.converge, POLL_SECONDS))
+        if self._run_command is not None:
+            stack.enter_context(SsmAgents(self._run_command, self._machines))
+        if self._settings.has_forwarders:
+            self._load = self._forwarders = self._start_forwarders()
+        else:
+            self._load = self._start_web_servers(stack)
+
+    def _machines(self) -> dict[str, Machine]:
+        return {name: host.machine() for name, host in self._supervisor.alive().items()}
+
+    def _start_web_servers(self, stack: ExitStack) -> WebServers:
+        settings = self._settings
+        servers = WebServers(
+            lambda: lifecycle_states(self._autoscaling, settings.group_names),
+            self._supervisor.hosts,
+            self._supervisor.alive,
+        )
+        servers.set_rate(settings.lines_per_second)
+        stack.enter_context(Background("web servers", servers.converge, POLL_SECONDS))
+        return servers
+
+    def _start_forwarders(self) -> ForwardersProcess:
+        settings = self._settings
         dns = DnsProcess(
             settings.service,
-            settings.service_id,
+            str(settings.service_id),
             settings.dns_ttl_seconds,
             self._processes,
             self._environment,
         )
-        stack.enter_context(Background("supervisor", self._supervisor.converge, POLL_SECONDS))
-        self._forwarders = ForwardersProcess(
+        return ForwardersProcess(
             ForwardersProcessSettings(
                 service=settings.service,
                 count=settings.forwarders,
@@ -239,6 +287,7 @@ class Fleet:
             bucket=self._settings.bucket,
             prefix=f"logs/{instance.instance_id}/",
             destination_mode=mode,
+            source=None if self._settings.has_forwarders else instance.instance_id,
             monitor_interval_seconds=self._settings.monitor_interval_seconds,
             staging=self._settings.staging,
             backoff=self._settings.backoff,

@@ -14,10 +14,13 @@ from sandbox.fleet.destination import DestinationMode
 from sandbox.fleet.exporter import ExporterMode
 from sandbox.fleet.history import History, HistoryWriter
 from sandbox.fleet.http_service import request
+from sandbox.fleet.source import lines_sent
+from sandbox.fleet.ssm_agent import Machine
 from sandbox.processes import Process, Processes
 
 CONTROL_SECONDS = 15.0
 POLL_SECONDS = 0.1
+UNIT = "fluentd"
 
 AggregatorCommand = Callable[[AggregatorSettings], Sequence[str]]
 """Settings to the command that runs an aggregator.
@@ -40,6 +43,8 @@ def simulated_aggregator(settings: AggregatorSettings) -> list[str]:
         "forward-port": settings.forward_port,
         "exporter-port": settings.exporter_port,
         "monitor-port": settings.monitor_port,
+        "rpc-port": settings.rpc_port,
+        "source": settings.source,
         "monitor-interval-seconds": settings.monitor_interval_seconds,
         "flush-interval-seconds": settings.staging.flush_interval_seconds,
         "timekey-seconds": settings.staging.timekey_seconds,
@@ -83,6 +88,14 @@ class AggregatorHost:
             self._command(self._settings),
             environment=self._environment,
         )
+        machine = self.machine()
+        machine.units.mkdir(parents=True, exist_ok=True)
+        (machine.units / UNIT).write_text(str(self._process.popen.pid))
+
+    def machine(self) -> Machine:
+        """The instance as its SSM agent sees it."""
+        disk = self._settings.root_directory
+        return Machine(self._settings.address, disk, disk / "run" / "units")
 
     def signal(self, number: signal.Signals) -> None:
         """Send the process a signal: SIGUSR1 flushes."""
@@ -96,6 +109,18 @@ class AggregatorHost:
     def exporter(self, mode: ExporterMode) -> None:
         """Let its exporter answer or fail from now on."""
         self._control("exporter", {"mode": mode.value})
+
+    def set_source_rate(self, lines_per_second: float) -> None:
+        """Let its web server write so many lines a second; an `OSError` if it does not listen."""
+        request("PUT", self._url("source"), {"lines_per_second": lines_per_second}, timeout=2)
+
+    def lines_sent(self) -> int:
+        """How many lines its web server has written, dead or alive."""
+        return lines_sent(self._settings.ledger)
+
+    def rescue(self) -> None:
+        """Bring the chunks that were set aside to S3 and remove them, as a person would."""
+        self._control("rescue", {})
 
     def terminate(self) -> None:
         """The instance is gone: the process at once, then its disk. What was on it is recorded."""
@@ -113,12 +138,12 @@ class AggregatorHost:
         writer.close()
         if died.lines:
             logger.error("%d lines died with %s", died.lines, self._settings.address)
-        for folder in ("worker0", "backup"):
+        for folder in ("var", "run"):
             shutil.rmtree(self._settings.root_directory / folder, ignore_errors=True)
 
     def _control(self, path: str, body: Mapping[str, object]) -> None:
         """Tell the process; one that is still starting is waited for."""
-        url = f"http://{self._settings.address}:{self._settings.monitor_port}/_sandbox/{path}"
+        url = self._url(path)
         deadline = time.monotonic() + CONTROL_SECONDS
         while True:
             try:
@@ -131,3 +156,6 @@ class AggregatorHost:
                 time.sleep(POLL_SECONDS)
             else:
                 return
+
+    def _url(self, path: str) -> str:
+        return f"http://{self._settings.address}:{self._settings.monitor_port}/_sandbox/{path}"

@@ -1,5 +1,6 @@
 """The group's EC2 instances, as `DescribeInstances` tells them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,10 +28,10 @@ class Instance:
         return self.state not in ALIVE_STATES
 
 
-def group_instances(client: Any, autoscaling_group_name: str) -> list[Instance]:  # noqa: ANN401
-    """Every instance of the group that EC2 still lists, terminated ones included."""
+def group_instances(client: Any, group_names: Sequence[str]) -> list[Instance]:  # noqa: ANN401
+    """Every instance of the groups that EC2 still lists, terminated ones included."""
     pages = client.get_paginator("describe_instances").paginate(
-        Filters=[{"Name": "tag:aws:autoscaling:groupName", "Values": [autoscaling_group_name]}]
+        Filters=[{"Name": "tag:aws:autoscaling:groupName", "Values": list(group_names)}]
     )
     return [
         Instance(
@@ -43,3 +44,16 @@ def group_instances(client: Any, autoscaling_group_name: str) -> list[Instance]:
         for reservation in page["Reservations"]
         for instance in reservation["Instances"]
     ]
+
+
+def lifecycle_states(client: Any, group_names: Sequence[str]) -> dict[str, str]:  # noqa: ANN401
+    """The lifecycle state of every instance of the groups."""
+    pages = client.get_paginator("describe_auto_scaling_groups").paginate(
+        AutoScalingGroupNames=list(group_names)
+    )
+    return {
+        instance["InstanceId"]: instance["LifecycleState"]
+        for page in pages
+        for group in page["AutoScalingGroups"]
+        for instance in group["Instances"]
+    }

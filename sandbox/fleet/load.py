@@ -3,13 +3,29 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from sandbox.fleet.http_service import request
 from sandbox.processes import Processes
 
 READY_SECONDS = 30.0
+
+
+class Load(Protocol):
+    """Whatever makes the lines of a fleet."""
+
+    def set_rate(self, lines_per_second: float) -> None:
+        """Make so many lines a second from now on."""
+
+    def sent(self) -> dict[str, int]:
+        """The highest line number of each maker of lines."""
+
+    def drain(self) -> None:
+        """Make no more lines."""
+
+    def is_finished(self) -> bool:
+        """Whether every line is in some Fluentd's hands, and no other will be made."""
 
 
 class DnsProcess:
@@ -75,6 +91,14 @@ class ForwardersProcess:
     def set_rate(self, lines_per_second: float) -> None:
         """Make so many lines a second, all together, from now on."""
         request("PUT", f"{self._url}/rate", {"lines_per_second": lines_per_second})
+
+    def sent(self) -> dict[str, int]:
+        """The highest line number of each forwarder."""
+        return {name: int(report["sent"]) for name, report in self.report().items()}
+
+    def is_finished(self) -> bool:
+        """Whether every line is acknowledged, and no other will be made."""
+        return all(report["finished"] for report in self.report().values())
 
     def drain(self) -> None:
         """Make no more lines; go on sending what is not acknowledged."""

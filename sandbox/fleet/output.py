@@ -65,6 +65,12 @@ class Output:
         """SIGUSR1: enqueue everything staged, to be written now or when the back-off ends."""
         self.buffer.enqueue_all()
 
+    def rescue(self) -> None:
+        """Write what was set aside all the same, by hand: not Fluentd's doing, a person's."""
+        for chunk in self.buffer.set_aside_chunks():
+            self._destination.write(chunk.chunk_id, chunk.read())
+            self.buffer.forget(chunk)
+
     def write_next(self) -> bool:
         """Write one queued chunk, if there is one and no back-off forbids it. True if it was."""
         if self.backoff and self._clock() < self.backoff.next_attempt_at:

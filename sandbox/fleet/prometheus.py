@@ -37,6 +37,7 @@ class PrometheusSettings:
     exporter_port: int = 24231
     scrape_interval_seconds: float = 1.0
     refresh_interval_seconds: float = 1.0
+    other_group_names: tuple[str, ...] = ()
 
     def configuration(self) -> dict[str, Any]:
         """The content of `prometheus.yml`."""
@@ -50,7 +51,7 @@ class PrometheusSettings:
             "filters": [
                 {
                     "name": "tag:aws:autoscaling:groupName",
-                    "values": [self.autoscaling_group_name],
+                    "values": [self.autoscaling_group_name, *self.other_group_names],
                 },
                 {"name": "instance-state-name", "values": ["running"]},
             ],

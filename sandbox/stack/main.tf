@@ -27,13 +27,14 @@ module "lifecycle" {
 
   name                   = var.name
   autoscaling_group_name = aws_autoscaling_group.aggregators.name
-  cloud_map = {
-    namespace_id    = aws_service_discovery_private_dns_namespace.logs.id
-    namespace_name  = aws_service_discovery_private_dns_namespace.logs.name
-    hosted_zone_id  = aws_service_discovery_private_dns_namespace.logs.hosted_zone
+  cloud_map = !var.cloud_map ? null : {
+    namespace_id    = one(aws_service_discovery_private_dns_namespace.logs[*].id)
+    namespace_name  = one(aws_service_discovery_private_dns_namespace.logs[*].name)
+    hosted_zone_id  = one(aws_service_discovery_private_dns_namespace.logs[*].hosted_zone)
     dns_ttl_seconds = var.dns_ttl_seconds
     force_destroy   = true
   }
+  flush      = var.flush
   prometheus = var.prometheus
   timing     = var.timing
   lambda     = local.lambda

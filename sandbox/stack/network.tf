@@ -11,6 +11,8 @@ resource "aws_subnet" "aggregators" {
 }
 
 resource "aws_service_discovery_private_dns_namespace" "logs" {
+  count = var.cloud_map ? 1 : 0
+
   name = var.namespace
   vpc  = aws_vpc.logs.id
 }

@@ -7,7 +7,7 @@ output "bucket" {
 }
 
 output "namespace" {
-  value = aws_service_discovery_private_dns_namespace.logs.name
+  value = one(aws_service_discovery_private_dns_namespace.logs[*].name)
 }
 
 output "on_call" {
@@ -18,4 +18,12 @@ output "on_call" {
 output "module" {
   description = "Everything the module says about itself."
   value       = module.lifecycle
+}
+
+output "without_flush" {
+  description = "The same of the group to compare with, if there is one."
+  value = !var.compare_without_flush ? null : {
+    autoscaling_group_name = one(aws_autoscaling_group.without_flush[*].name)
+    module                 = one(module.without_flush[*])
+  }
 }

@@ -29,9 +29,28 @@ variable "max_size" {
   description = "The most instances the group can have."
 }
 
+variable "cloud_map" {
+  type        = bool
+  default     = true
+  description = "Whether there is a namespace in which forwarders find the aggregators."
+}
+
+variable "flush" {
+  type        = any
+  default     = null
+  description = "The module's `flush`."
+}
+
 variable "prometheus" {
   type        = any
+  default     = null
   description = "The module's `prometheus`; `url` at least."
+}
+
+variable "compare_without_flush" {
+  type        = bool
+  default     = false
+  description = "Whether there is a second group, in the same service, whose instances are not flushed."
 }
 
 variable "timing" {

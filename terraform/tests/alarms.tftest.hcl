@@ -49,10 +49,14 @@ run "every_alarm_is_heard_and_quiet_without_data" {
 
 run "every_alarm_links_its_runbook" {
   command = plan
+  variables {
+    flush = { buffer_paths = ["/var/log/fluent/buffer"] }
+  }
 
   assert {
     condition = output.alarm_names == {
       operation-dlq            = "fluentd-operation-dlq"
+      flush-dlq                = "fluentd-flush-dlq"
       buffer-dlq               = "fluentd-buffer-dlq"
       lifecycle-dlq            = "fluentd-lifecycle-dlq"
       event-dlq                = "fluentd-event-dlq"
@@ -72,10 +76,14 @@ run "every_alarm_links_its_runbook" {
 
 run "every_alarm_says_by_when_to_act" {
   command = plan
+  variables {
+    flush = { buffer_paths = ["/var/log/fluent/buffer"] }
+  }
 
   assert {
     condition = { for key, alarm in aws_cloudwatch_metric_alarm.dead_letter : key => split(".", alarm.alarm_description)[0] } == {
       operation = "Act within 58 minutes" # 3600 s, and two minutes until the alarm
+      flush     = "Act within 58 minutes"
       buffer    = "Act within 58 minutes"
       event     = "Act within 53 minutes" # 300 s of delivery attempts before
       lifecycle = "Act within 48 minutes" # and 300 s of the handler's attempts
@@ -113,6 +121,7 @@ run "descriptions_fit_with_the_longest_names" {
   variables {
     name                   = "fluentd-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
     autoscaling_group_name = join("", [for number in range(255) : "g"])
+    flush                  = { buffer_paths = ["/var/log/fluent/buffer"] }
     alarms                 = merge(var.alarms, { runbook_base_url = join("", [for number in range(201) : "u"]) })
   }
 

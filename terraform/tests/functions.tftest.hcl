@@ -151,18 +151,21 @@ run "functions_run_as_asked" {
       memory_mb                        = 512
       handler_timeout_seconds          = 20
       operation_waiter_timeout_seconds = 30
+      flush_waiter_timeout_seconds     = 70
       buffer_waiter_timeout_seconds    = 40
       maximum_concurrency              = 3
       reserved_concurrency             = 4
       log_retention_days               = 30
     }
-    tags = { team = "logs" }
+    flush = { buffer_paths = ["/var/log/fluent/buffer"] }
+    tags  = { team = "logs" }
   }
 
   assert {
     condition = { for key, function in aws_lambda_function.this : key => "${function.function_name} ${function.handler} ${function.timeout}" } == {
       lifecycle = "fluentd-lifecycle handlers.lifecycle.handler 20"
       operation = "fluentd-operation-waiter waiters.operation.handler 30"
+      flush     = "fluentd-flush-waiter waiters.flush.handler 70"
       buffer    = "fluentd-buffer-waiter waiters.buffer.handler 40"
     }
     error_message = "Names, entry points and timeouts must be as agreed."
@@ -186,12 +189,12 @@ run "functions_run_as_asked" {
     error_message = "The stages' concurrency must be as asked."
   }
   assert {
-    condition     = { for key, group in aws_cloudwatch_log_group.function : key => "${group.name} ${group.retention_in_days}" } == { lifecycle = "/aws/lambda/fluentd-lifecycle 30", operation = "/aws/lambda/fluentd-operation-waiter 30", buffer = "/aws/lambda/fluentd-buffer-waiter 30" }
+    condition     = { for key, group in aws_cloudwatch_log_group.function : key => "${group.name} ${group.retention_in_days}" } == { lifecycle = "/aws/lambda/fluentd-lifecycle 30", operation = "/aws/lambda/fluentd-operation-waiter 30", flush = "/aws/lambda/fluentd-flush-waiter 30", buffer = "/aws/lambda/fluentd-buffer-waiter 30" }
     error_message = "Each function has a log group with a retention."
   }
   assert {
-    condition     = alltrue([for function in aws_lambda_function.this : function.tags.team == "logs"])
-    error_message = "Tags must reach the functions."
+    condition     = alltrue([for function in aws_lambda_function.this : function.tags.team == "logs"]) && aws_ssm_document.flush[0].tags.team == "logs"
+    error_message = "Tags must reach the functions and the document."
   }
 }
 

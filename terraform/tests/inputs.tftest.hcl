@@ -39,6 +39,7 @@ run "everything_at_its_limits_is_accepted" {
     }
     lambda  = merge(var.lambda, { architecture = "x86_64", runtime = "python3.11", memory_mb = 128, maximum_concurrency = 2, reserved_concurrency = 2, log_level = "DEBUG", log_retention_days = 1 })
     network = { subnet_ids = ["subnet-0a"], security_group_ids = ["sg-0a"] }
+    flush   = { buffer_paths = ["/var/log/fluent/buffer"] }
     tags    = { team = "logs" }
   }
 }
@@ -290,6 +291,9 @@ run "readme_lists_every_key_with_its_default" {
   module {
     source = "./tests/without_provider"
   }
+  variables {
+    flush = { buffer_paths = ["/var/log/fluent/buffer"] }
+  }
 
   assert {
     condition = alltrue(flatten([
@@ -297,6 +301,7 @@ run "readme_lists_every_key_with_its_default" {
         cloud_map         = { for key, value in var.cloud_map : key => value if key != "service_id" }
         prometheus        = { for key, value in var.prometheus : key => value if !contains(["url", "auth"], key) }
         "prometheus.auth" = var.prometheus.auth
+        flush             = { for key, value in var.flush : key => value if key != "buffer_paths" }
         timing            = var.timing
         lambda            = { for key, value in var.lambda : key => value if key != "package" }
         alarms            = { for key, value in var.alarms : key => value if key != "actions" }

@@ -168,6 +168,7 @@ run "with_every_option_no_action_is_a_wildcard" {
   command = plan
   variables {
     cloud_map = { service_id = "srv-existing" }
+    flush     = { buffer_paths = ["/var/log/fluent/buffer"] }
     prometheus = {
       url         = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0a1b2c"
       identify_by = "private_ip_address"
@@ -193,6 +194,7 @@ run "with_every_option_no_action_is_a_wildcard" {
           "DescribeLifecycleState",
           "LookUpRegistration",
           "LookUpOperation",
+          "LookUpCommand",
           "CreateHealthChecksThroughCloudMap",
           "DescribeNetworkForLambda",
         ], statement.Sid) if statement.Resource == "*" && statement.Effect == "Allow"

@@ -310,9 +310,11 @@ run "budget_is_told_in_plain_numbers" {
     condition = jsonencode(output.timing) == jsonencode({
       settle_seconds            = 75
       minimum_drain_seconds     = 375
+      flush_timeout_seconds     = null
       drain_timeout_seconds     = 3600
       operator_response_seconds = 3600
       operation                 = { visibility_timeout_seconds = 360, max_receive_count = 130 }
+      flush                     = null
       buffer                    = { visibility_timeout_seconds = 360, max_receive_count = 250 }
     })
     error_message = "The budget changed: ${jsonencode(output.timing)}"

@@ -5,11 +5,14 @@ _COMMON = {
     "POWERTOOLS_METRICS_NAMESPACE": "FluentdLifecycle",
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "AUTOSCALING_GROUP_NAME": "fluentd-aggregators",
-    "LAUNCH_HOOK_NAME": "pipeline-launch",
     "TERMINATE_HOOK_NAME": "pipeline-terminate",
     # Lambda's own.
     "AWS_REGION": "ap-northeast-1",
     "AWS_LAMBDA_FUNCTION_NAME": "pipeline-function",
+}
+_CLOUD_MAP = {
+    "LAUNCH_HOOK_NAME": "pipeline-launch",
+    "CLOUD_MAP_SERVICE_ID": "srv-0123456789abcdef",
 }
 _QUEUE = "https://sqs.ap-northeast-1.amazonaws.com/123456789012/pipeline-"
 
@@ -18,7 +21,7 @@ def lifecycle_handler(**changes: str) -> dict[str, str]:
     """What ``handlers.lifecycle`` finds in its environment."""
     return {
         **_COMMON,
-        "CLOUD_MAP_SERVICE_ID": "srv-0123456789abcdef",
+        **_CLOUD_MAP,
         "CLOUD_MAP_PORT": "24224",
         "OPERATION_QUEUE_URL": f"{_QUEUE}operation",
         **changes,
@@ -38,11 +41,30 @@ def operation_waiter(**changes: str) -> dict[str, str]:
     }
 
 
+def flush_waiter(**changes: str) -> dict[str, str]:
+    """What ``waiters.flush`` finds in its environment, as the only stage after Cloud Map."""
+    return {
+        **_COMMON,
+        **_CLOUD_MAP,
+        "OPERATION_QUEUE_URL": f"{_QUEUE}operation",
+        "FLUSH_QUEUE_URL": f"{_QUEUE}flush",
+        "FLUSH_DLQ_URL": f"{_QUEUE}flush-dlq",
+        "POLL_INTERVAL_SECONDS": "15",
+        "POLL_INTERVAL_MAX_SECONDS": "120",
+        "TIMEOUT_SECONDS": "3600",
+        "SETTLE_SECONDS": "75",
+        "FLUSH_DOCUMENT_NAME": "pipeline-flush",
+        "FLUSH_COMMAND_TIMEOUT_SECONDS": "55",
+        "FLUSH_DELIVERY_TIMEOUT_SECONDS": "60",
+        **changes,
+    }
+
+
 def buffer_waiter(**changes: str) -> dict[str, str]:
     """What ``waiters.buffer`` finds in its environment, without its optional settings."""
     return {
         **_COMMON,
-        "CLOUD_MAP_SERVICE_ID": "srv-0123456789abcdef",
+        **_CLOUD_MAP,
         "OPERATION_QUEUE_URL": f"{_QUEUE}operation",
         "BUFFER_QUEUE_URL": f"{_QUEUE}buffer",
         "BUFFER_DLQ_URL": f"{_QUEUE}buffer-dlq",
@@ -55,4 +77,28 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
         "PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "10",
         "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15",
         **changes,
+    }
+
+
+def without_cloud_map(environment: dict[str, str], **changes: str) -> dict[str, str]:
+    """The same function for a fleet that is in no service discovery."""
+    in_cloud_map = {*_CLOUD_MAP, "CLOUD_MAP_PORT", "OPERATION_QUEUE_URL"}
+    return {name: v for name, v in environment.items() if name not in in_cloud_map} | changes
+
+
+def queue_url(stage: str) -> str:
+    """The URL of a stage's queue."""
+    return f"{_QUEUE}{stage}"
+
+
+def everything() -> dict[str, str]:
+    """A sound value for every setting that Terraform always gives to some function."""
+    return {
+        **operation_waiter(),
+        **flush_waiter(),
+        **buffer_waiter(),
+        "PROMETHEUS_AUTH": "none",
+        "PROMETHEUS_INSTANCE_LABEL": "instance_id",
+        "PROMETHEUS_IDENTIFY_BY": "instance_id",
+        "PROMETHEUS_METRIC_PREFIX": "fluentd_output_status_",
     }

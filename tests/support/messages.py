@@ -10,6 +10,7 @@ from typing import Any
 from lifecycle.events import (
     BufferCheck,
     CheckMessage,
+    FlushCheck,
     LifecycleAction,
     OperationCheck,
     Transition,
@@ -103,6 +104,17 @@ def buffer_check(
 ) -> BufferCheck:
     """A message of the buffer stage; ``changes`` are those of its action."""
     return BufferCheck(
+        action=action(Transition.TERMINATING, **changes),
+        deregistered_at=deregistered_at,
+        requested_again=requested_again,
+    )
+
+
+def flush_check(
+    *, deregistered_at: float = NOW, requested_again: int = 0, **changes: Any
+) -> FlushCheck:
+    """A message of the flush stage; ``changes`` are those of its action."""
+    return FlushCheck(
         action=action(Transition.TERMINATING, **changes),
         deregistered_at=deregistered_at,
         requested_again=requested_again,

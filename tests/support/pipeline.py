@@ -8,7 +8,7 @@ named in ``batchItemFailures`` is deleted.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,11 @@ from sandbox.emulator import Faults, World, extended_aws
 from tests.support import environments
 from tests.support.fleet import Fleet
 from tests.support.histories import START
+from tests.support.machines import DOCUMENT, Machines
 from tests.support.messages import GROUP, LAUNCH_HOOK, TERMINATE_HOOK
 from tests.support.recording import RecordingTelemetry
 from waiters import buffer as buffer_waiter
+from waiters import flush as flush_waiter
 from waiters import operation as operation_waiter
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ EMPTY_FOR = 60.0
 SETTLE = 20.0
 DRAIN_TIMEOUT = 900.0
 HEARTBEAT_TIMEOUT = 300
-_QUEUES = ("operation", "operation-dlq", "buffer", "buffer-dlq")
+_STAGES = ("operation", "flush", "buffer")
+_QUEUES = tuple(f"{stage}{suffix}" for stage in _STAGES for suffix in ("", "-dlq"))
+_IN_CLOUD_MAP = ("CLOUD_MAP_SERVICE_ID", "CLOUD_MAP_PORT", "LAUNCH_HOOK_NAME")
 _VISIBILITY_TIMEOUT = 120
 
 
@@ -70,6 +74,7 @@ class Pipeline:
     world: World
     clock: Clock
     fleet: Fleet
+    machines: Machines
     telemetry: RecordingTelemetry
     clients: SimpleNamespace
     queue_urls: dict[str, str]
@@ -78,7 +83,9 @@ class Pipeline:
     environment: dict[str, str]
     handler: lifecycle_handler.LifecycleHandler = field(init=False)
     operation: operation_waiter.OperationWaiter = field(init=False)
+    flush: flush_waiter.FlushWaiter = field(init=False)
     buffer: buffer_waiter.BufferWaiter = field(init=False)
+    stages: tuple[str, ...] = ()
     alter: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda event: event)
     consume: Callable[[Mapping[str, Any]], Any] | None = None  # in place of the buffer waiter
     copies: int = 1  # how often each event is delivered, and each message received
@@ -88,23 +95,54 @@ class Pipeline:
     batches: list[int] = field(default_factory=list)  # sizes of the buffer waiter's batches
     _journal_seen: int = 0
 
-    def wire(self, querier: Callable[[], Querier] | None = None, /, **settings: str) -> None:
-        """Deploy the three functions, with other settings if a test wants them."""
-        environment = {**self.environment, **settings}
-        shared: dict[str, Any] = {"telemetry": self.telemetry}
-        self.handler = replace(lifecycle_handler.wire(environment), **shared)
-        timed = {**shared, "clock": self.clock}
-        self.operation = replace(
-            operation_waiter.wire({**environment, "POLL_INTERVAL_SECONDS": "5"}), **timed
-        )
-        self.buffer = replace(buffer_waiter.wire(environment), **timed)
-        if querier is not None:
-            self.buffer = replace(self.buffer, querier=querier)
+    def wire(
+        self,
+        querier: Callable[[], Querier] | None = None,
+        /,
+        *,
+        stages: tuple[str, ...] = ("operation", "buffer"),
+        **settings: str,
+    ) -> None:
+        """Deploy the functions of these stages, with other settings if a test wants them."""
+        self.stages = stages
+        left_out = {f"{one.upper()}_QUEUE_URL" for one in _STAGES if one not in stages}
+        left_out |= set() if "operation" in stages else set(_IN_CLOUD_MAP)
+        environment = {
+            name: value
+            for name, value in {**self.environment, **settings}.items()
+            if name not in left_out
+        }
+        self.handler = self._deployed(lifecycle_handler.wire(environment))
+        if "operation" in stages:
+            quick = {**environment, "POLL_INTERVAL_SECONDS": "5"}
+            self.operation = self._deployed(operation_waiter.wire(quick))
+        if "flush" in stages:
+            self.flush = self._deployed(flush_waiter.wire(environment))
+        if "buffer" in stages:
+            self.buffer = self._deployed(buffer_waiter.wire(environment))
+            if querier is not None:
+                self.buffer = replace(self.buffer, querier=querier)
+
+    def _deployed(self, part: Any) -> Any:
+        """Give a function, and all that it is made of, the test's clock and telemetry."""
+        shared = {"telemetry": self.telemetry, "clock": self.clock, "sleep": self._sleep}
+        changes = {}
+        for one in fields(part):
+            value = getattr(part, one.name)
+            if one.name in shared:
+                changes[one.name] = shared[one.name]
+            elif is_dataclass(value):
+                changes[one.name] = self._deployed(value)
+        return replace(part, **changes)
+
+    def _sleep(self, seconds: float) -> None:
+        self.clock.now += seconds
 
     # What a person or AWS does.
 
     def create_group(self, desired: int = 0, **settings: Any) -> None:
-        """Create the group with both hooks, as the module's users do."""
+        """Create the group with the module's hooks; without Cloud Map launches do not wait."""
+        launching = [(LAUNCH_HOOK, "LAUNCHING")] if "operation" in self.stages else []
         self.clients.autoscaling.create_auto_scaling_group(
             AutoScalingGroupName=GROUP,
             MinSize=0,
@@ -119,10 +157,7 @@ class Pipeline:
                     "HeartbeatTimeout": HEARTBEAT_TIMEOUT,
                     "DefaultResult": "ABANDON",
                 }
-                for name, transition in (
-                    (LAUNCH_HOOK, "LAUNCHING"),
-                    (TERMINATE_HOOK, "TERMINATING"),
-                )
+                for name, transition in [*launching, (TERMINATE_HOOK, "TERMINATING")]
             ],
             **settings,
         )
@@ -204,8 +239,12 @@ class Pipeline:
     def _turn(self) -> None:
         self.world.tick()
         self._deliver()
-        self._poll("operation", self.operation.handle)
-        self._poll("buffer", self.consume or self.buffer.handle)
+        if "operation" in self.stages:
+            self._poll("operation", self.operation.handle)
+        if "flush" in self.stages:
+            self._poll("flush", self.flush.handle)
+        if "buffer" in self.stages:
+            self._poll("buffer", self.consume or self.buffer.handle)
         self._check_releases()
 
     def receive_event(self, event: dict[str, Any]) -> None:
@@ -299,10 +338,22 @@ class Pipeline:
                 self.fleet.loses_target(entry["instance_id"])
             released = entry["event"] == "completed" and entry["result"] == "CONTINUE"
             if released and entry["lifecycle_hook_name"] == TERMINATE_HOOK:
-                since = self.fleet.aggregators[entry["instance_id"]].empty_since
-                assert since is not None, "released with a full buffer"
-                assert since + EMPTY_FOR <= entry["at"], "released before the window was over"
-                assert entry["instance_id"] not in self.registered(), "released while registered"
+                self._check_release(entry["instance_id"], entry["at"])
+
+    def _check_release(self, instance_id: str, at: float) -> None:
+        if "buffer" in self.stages:
+            since = self.fleet.aggregators[instance_id].empty_since
+            assert since is not None, "released with a full buffer"
+            assert since + EMPTY_FOR <= at, "released before the window was over"
+        if "flush" in self.stages:
+            assert self.machines[instance_id].is_safe_to_end(), "released with chunks on its disk"
+            assert self.machines.signals_of(instance_id), "released without a flush"
+        if "operation" in self.stages:
+            assert instance_id not in self.registered(), "released while registered"
+            if "flush" in self.stages:
+                [*_, deregistered] = self.journal(instance_id, "deregistered")
+                flushed_at = self.machines.signals_of(instance_id)[-1]
+                assert flushed_at >= deregistered["at"] + SETTLE, "flushed before the last record"
 
     # What there is to see.
 
@@ -406,12 +457,18 @@ def running() -> Iterator[Pipeline]:
             ec2=boto3.client("ec2"),
             servicediscovery=boto3.client("servicediscovery"),
             sqs=boto3.client("sqs"),
+            ssm=boto3.client("ssm"),
         )
         urls = {queue: _create_queue(clients.sqs, queue) for queue in _QUEUES}
         subnet_id, service_id = _create_network(clients)
-        fleet = Fleet(clock)
+        clients.ssm.create_document(
+            Name="pipeline-flush", DocumentType="Command", Content=json.dumps(DOCUMENT)
+        )
+        fleet, machines = Fleet(clock), Machines(clock)
+        world.agent = machines
         environment = {
             **environments.operation_waiter(),
+            **environments.flush_waiter(),
             **environments.buffer_waiter(
                 EMPTY_FOR_SECONDS=str(EMPTY_FOR),
                 SETTLE_SECONDS=str(SETTLE),
@@ -421,6 +478,8 @@ def running() -> Iterator[Pipeline]:
             "CLOUD_MAP_PORT": str(PORT),
             "OPERATION_QUEUE_URL": urls["operation"],
             "OPERATION_DLQ_URL": urls["operation-dlq"],
+            "FLUSH_QUEUE_URL": urls["flush"],
+            "FLUSH_DLQ_URL": urls["flush-dlq"],
             "BUFFER_QUEUE_URL": urls["buffer"],
             "BUFFER_DLQ_URL": urls["buffer-dlq"],
         }
@@ -428,6 +487,7 @@ def running() -> Iterator[Pipeline]:
             world,
             clock,
             fleet,
+            machines,
             RecordingTelemetry(),
             clients,
             urls,

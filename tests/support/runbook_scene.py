@@ -181,7 +181,7 @@ class Scene:
 
     def disk(self, instance_id: str) -> Path:
         """Where the aggregator of an instance keeps its buffer: Fluentd's root_dir."""
-        return self.folder / "fleet" / instance_id
+        return self.folder / "fleet" / instance_id / "var" / "log" / "fluentd"
 
     def address(self, instance_id: str) -> str:
         answer = self.cloud.client("ec2").describe_instances(InstanceIds=[instance_id])

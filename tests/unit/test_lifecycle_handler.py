@@ -7,6 +7,7 @@ import pytest
 from handlers.lifecycle import LifecycleHandler
 from lifecycle.autoscaling import AutoScaling
 from lifecycle.cloud_map import CloudMap
+from lifecycle.drain import Registration
 from lifecycle.errors import Surprise
 from lifecycle.instances import Instances
 from lifecycle.queues import Queue
@@ -47,9 +48,11 @@ class Handled:
                 settings=load_settings(LifecycleHandlerSettings, environments.lifecycle_handler()),
                 autoscaling=AutoScaling(self.autoscaling),
                 instances=Instances(ec2),
-                cloud_map=CloudMap(self.cloud_map, "srv-1"),
-                operation_queue=Queue(self.queue, "https://sqs/operation"),
+                start=Registration(
+                    CloudMap(self.cloud_map, "srv-1"), Queue(self.queue, "https://sqs/operation")
+                ),
                 telemetry=self.telemetry,
+                clock=lambda: 0.0,
             ).handle(event)
         except Surprise as error:
             self.error = error

@@ -15,6 +15,7 @@ from botocore.session import Session
 
 from lifecycle.buffers import Reason, State
 from lifecycle.events import LifecycleAction
+from lifecycle.flush import FlushReason, FlushState
 from lifecycle.telemetry import LogEvent
 from sandbox.emulator.faults import OPERATION_ERROR_CODES
 from tests.support import runbooks
@@ -41,12 +42,40 @@ S3_OPTIONS = {
     "ls": {"recursive"},
 }
 # What a search may name beside events: an instance, a verdict, Lambda's own words.
-NOT_EVENTS = {"$INSTANCE", str(State.DRAINED), "ERROR", "Task timed out", "Runtime."}
-# The modules that write to each function's log.
+NOT_EVENTS = {
+    "$INSTANCE",
+    str(State.DRAINED),
+    str(FlushState.FLUSHED),
+    "ERROR",
+    "Task timed out",
+    "Runtime.",
+}
+# The modules, or classes of them, that write to each function's log.
 WRITERS = {
-    "lifecycle": ["handlers/lifecycle.py"],
-    "operation-waiter": ["waiters/operation.py", "lifecycle/batch.py"],
-    "buffer-waiter": ["waiters/buffer.py", "lifecycle/batch.py"],
+    "lifecycle": [
+        "handlers/lifecycle.py",
+        "lifecycle/wiring.py",
+        "lifecycle/drain.py:NextStage",
+    ],
+    "operation-waiter": [
+        "waiters/operation.py",
+        "lifecycle/batch.py",
+        "lifecycle/wiring.py",
+        "lifecycle/drain.py:NextStage",
+    ],
+    "flush-waiter": [
+        "waiters/flush.py",
+        "lifecycle/batch.py",
+        "lifecycle/wiring.py",
+        "lifecycle/drain.py:NextStage",
+        "lifecycle/drain.py:Exit",
+    ],
+    "buffer-waiter": [
+        "waiters/buffer.py",
+        "lifecycle/batch.py",
+        "lifecycle/wiring.py",
+        "lifecycle/drain.py:Exit",
+    ],
 }
 POWERTOOLS_KEYS = {"level", "message", "timestamp", "service"}
 GIVEN_BY_THE_SHELL = {"PATH"}
@@ -289,7 +318,15 @@ def written(module: str) -> dict[LogEvent, set[str]]:
     """The events that a module logs, each with the keys it gives them."""
     result: dict[LogEvent, set[str]] = {}
     common = set(LifecycleAction.model_fields) - {"lifecycle_action_token", "started_at"}
-    for node in ast.walk(ast.parse((PROJECT / module).read_text())):
+    file, _, chosen = module.partition(":")
+    tree: ast.AST = ast.parse((PROJECT / file).read_text())
+    if chosen:
+        [tree] = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef) and node.name == chosen
+        ]
+    for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         for argument in node.args:
@@ -301,9 +338,27 @@ def written(module: str) -> dict[LogEvent, set[str]]:
     return result
 
 
-def test_every_reason_of_a_verdict_has_its_line_in_the_runbook() -> None:
-    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", runbooks.text("buffer-dlq"), re.MULTILINE)
-    assert sorted(re.findall(r"[a-z_]+", " ".join(rows))) == sorted(Reason)
+@pytest.mark.parametrize(
+    ("name", "reasons"), [("buffer-dlq", list(Reason)), ("flush-dlq", list(FlushReason))]
+)
+def test_every_reason_of_a_verdict_has_its_line_in_the_runbook(
+    name: str, reasons: list[str]
+) -> None:
+    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", runbooks.text(name), re.MULTILINE)
+    assert sorted(re.findall(r"[a-z_]+", " ".join(rows))) == sorted(reasons)
+
+
+def test_every_function_has_its_writers() -> None:
+    """All that log, and none that a function does not have in it."""
+    functions = {path.stem for path in PROJECT.glob("waiters/*.py")} - {"__init__"}
+    assert set(WRITERS) == {"lifecycle"} | {f"{one}-waiter" for one in functions}
+    sources = {
+        str(path.relative_to(PROJECT))
+        for folder in ("handlers", "lifecycle", "waiters")
+        for path in (PROJECT / folder).glob("*.py")
+        if re.search(r"\(\s*LogEvent\.", path.read_text())
+    }
+    assert {one.partition(":")[0] for modules in WRITERS.values() for one in modules} == sources
 
 
 def test_every_error_code_of_cloud_map_has_its_section() -> None:
@@ -319,6 +374,14 @@ def test_every_error_code_of_cloud_map_has_its_section() -> None:
         ("buffer-dlq", "check message: "),
         ("buffer-dlq", "is not this pipeline's group"),
         ("buffer-dlq", "not a Prometheus answer"),
+        ("flush-dlq", "not done after "),
+        ("flush-dlq", "would die with the instance"),
+        ("flush-dlq", "its lifecycle action ended before the proof"),
+        ("flush-dlq", "check message: "),
+        ("flush-dlq", "is not this pipeline's group"),
+        ("flush-dlq", "SSM knows no running agent on "),
+        ("flush-dlq", "took no signal: it may not run"),
+        ("flush-dlq", "in retry back-off and ignores signals"),
         ("operation-dlq", "Cloud Map did not do it in "),
         ("operation-dlq", "unknown to Cloud Map"),
         ("operation-dlq", "is still under way"),

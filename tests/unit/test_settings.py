@@ -1,6 +1,7 @@
 """Settings: a wrong function says everything that is wrong with it, at once and without secrets."""
 
 import itertools
+import re
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -12,6 +13,7 @@ from lifecycle.errors import ConfigurationError
 from lifecycle.settings import (
     AnySettings,
     BufferWaiterSettings,
+    FlushWaiterSettings,
     IdentifyBy,
     LifecycleHandlerSettings,
     OperationWaiterSettings,
@@ -21,6 +23,7 @@ from lifecycle.settings import (
 from lifecycle.telemetry import LogEvent
 from tests.support import environments
 from waiters import buffer as buffer_module
+from waiters import flush as flush_module
 from waiters import operation as operation_module
 
 SECRET = "hunter2"
@@ -40,9 +43,11 @@ def buffer_problem(**changes: str) -> str:
 def test_the_environment_that_terraform_sets_is_right_for_every_function() -> None:
     handler = load_settings(LifecycleHandlerSettings, environments.lifecycle_handler())
     operation = load_settings(OperationWaiterSettings, environments.operation_waiter())
+    flush = load_settings(FlushWaiterSettings, environments.flush_waiter())
     buffer = load_settings(BufferWaiterSettings, environments.buffer_waiter())
     assert (handler.cloud_map_port, handler.launch_hook_name) == (24224, "pipeline-launch")
     assert (operation.poll_interval_seconds, operation.timeout_seconds) == (5.0, 600.0)
+    assert (flush.flush_command_timeout_seconds, flush.flush_delivery_timeout_seconds) == (55.0, 60)
     assert (buffer.empty_for_seconds, buffer.settle_seconds) == (300.0, 75.0)
 
 
@@ -56,25 +61,160 @@ def test_the_optional_settings_of_prometheus_have_the_documented_defaults() -> N
     assert settings.prometheus_heartbeat_plugin_id is None
 
 
+# Each function in a fleet with and without Cloud Map, and what it needs there beside what it
+# always needs. Of the stages that may come next, these have the buffer stage only.
+NEEDS = [
+    pytest.param(
+        LifecycleHandlerSettings,
+        environments.lifecycle_handler(),
+        {"LAUNCH_HOOK_NAME", "CLOUD_MAP_PORT", "OPERATION_QUEUE_URL"},
+        id="handler",
+    ),
+    pytest.param(
+        LifecycleHandlerSettings,
+        environments.without_cloud_map(
+            environments.lifecycle_handler(), BUFFER_QUEUE_URL=environments.queue_url("buffer")
+        ),
+        {"BUFFER_QUEUE_URL"},
+        id="handler-alone",
+    ),
+    pytest.param(
+        OperationWaiterSettings,
+        environments.operation_waiter(),
+        {"BUFFER_QUEUE_URL"},
+        id="operation",
+    ),
+    pytest.param(
+        FlushWaiterSettings, environments.flush_waiter(), {"OPERATION_QUEUE_URL"}, id="flush"
+    ),
+    pytest.param(
+        FlushWaiterSettings,
+        environments.without_cloud_map(environments.flush_waiter()),
+        set(),
+        id="flush-alone",
+    ),
+    pytest.param(
+        BufferWaiterSettings, environments.buffer_waiter(), {"OPERATION_QUEUE_URL"}, id="buffer"
+    ),
+    pytest.param(
+        BufferWaiterSettings,
+        environments.without_cloud_map(environments.buffer_waiter()),
+        set(),
+        id="buffer-alone",
+    ),
+]
+FEWEST = {
+    LifecycleHandlerSettings: 4,
+    OperationWaiterSettings: 10,
+    FlushWaiterSettings: 12,
+    BufferWaiterSettings: 13,
+}
+
+
+@pytest.mark.parametrize(("model", "environment", "needed_here"), NEEDS)
+def test_every_setting_that_is_missing_is_named_in_one_message(
+    model: type[AnySettings], environment: dict[str, str], needed_here: set[str]
+) -> None:
+    always = {name.upper() for name, field in model.model_fields.items() if field.is_required()}
+    assert len(always) >= FEWEST[model]
+    load_settings(model, environment)
+    needed = always | needed_here
+    kept = {name: v for name, v in environment.items() if name == "CLOUD_MAP_SERVICE_ID"}
+    kept = {name: v for name, v in kept.items() if name not in always}
+    problem = problem_of(model, kept)
+    assert {name for name in needed if re.search(rf"\b{name}:? is missing", problem)} == needed
+    assert problem.count("is missing") == len(needed)
+    for name in needed:
+        alone = problem_of(model, {k: v for k, v in environment.items() if k != name})
+        assert re.match(rf"wrong settings: {name}:? is missing", alone)
+        assert alone.count("is missing") == 1
+
+
 @pytest.mark.parametrize(
     ("model", "environment"),
     [
         (LifecycleHandlerSettings, environments.lifecycle_handler()),
-        (OperationWaiterSettings, environments.operation_waiter()),
+        (FlushWaiterSettings, environments.flush_waiter()),
         (BufferWaiterSettings, environments.buffer_waiter()),
     ],
 )
-def test_every_setting_that_is_missing_is_named_in_one_message(
-    model: type[AnySettings], environment: dict[str, str]
+def test_half_a_cloud_map_is_refused(model: type[AnySettings], environment: dict[str, str]) -> None:
+    # To do without would be to release an instance that forwarders can still find.
+    del environment["CLOUD_MAP_SERVICE_ID"]
+    problem = problem_of(model, {**environment, "FLUSH_QUEUE_URL": "https://sqs/flush"})
+    assert "OPERATION_QUEUE_URL: means nothing without CLOUD_MAP_SERVICE_ID" in problem
+    if model is LifecycleHandlerSettings:
+        assert "LAUNCH_HOOK_NAME: means nothing without CLOUD_MAP_SERVICE_ID" in problem
+        assert "CLOUD_MAP_PORT: means nothing without CLOUD_MAP_SERVICE_ID" in problem
+
+
+@pytest.mark.parametrize("flush", [True, False])
+@pytest.mark.parametrize("prometheus", [True, False])
+@pytest.mark.parametrize("cloud_map", [True, False])
+def test_a_fleet_needs_a_stage_that_drains(
+    *, cloud_map: bool, flush: bool, prometheus: bool
 ) -> None:
-    required = {name.upper() for name, field in model.model_fields.items() if field.is_required()}
-    assert len(required) >= 7
-    problem = problem_of(model, {})
-    assert {name for name in required if f"{name} is missing" in problem} == required
-    assert problem.count("is missing") == len(required)
-    for name in required:
-        alone = problem_of(model, {k: v for k, v in environment.items() if k != name})
-        assert alone == f"wrong settings: {name} is missing"
+    """Terraform refuses the neither; a function that is deployed by hand does, too."""
+    model: type[LifecycleHandlerSettings | OperationWaiterSettings] = OperationWaiterSettings
+    environment = environments.operation_waiter()
+    if not cloud_map:
+        model = LifecycleHandlerSettings
+        environment = environments.without_cloud_map(environments.lifecycle_handler())
+    environment.pop("BUFFER_QUEUE_URL", None)
+    if flush:
+        environment["FLUSH_QUEUE_URL"] = environments.queue_url("flush")
+    if prometheus:
+        environment["BUFFER_QUEUE_URL"] = environments.queue_url("buffer")
+    if flush or prometheus:
+        settings = load_settings(model, environment)
+        assert (settings.flush_queue_url is not None) == flush
+        assert (settings.buffer_queue_url is not None) == prometheus
+    else:
+        problem = problem_of(model, environment)
+        assert problem.startswith("wrong settings: BUFFER_QUEUE_URL: is missing; ")
+        assert "FLUSH_QUEUE_URL is needed" in problem
+
+
+@pytest.mark.parametrize("name", ["CLOUD_MAP_SERVICE_ID", "FLUSH_QUEUE_URL"])
+def test_what_hangs_on_a_wrong_setting_is_not_reported_with_it(name: str) -> None:
+    """One mistake, one complaint: a person mends the first and would search for the second."""
+    wrong = {name: ""}
+    handler = environments.without_cloud_map(environments.lifecycle_handler(), **wrong)
+    assert problem_of(LifecycleHandlerSettings, handler).count(";") == 0
+    flush = environments.flush_waiter(**wrong)
+    assert problem_of(FlushWaiterSettings, flush).count(";") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FLUSH_QUEUE_URL", "flush"),
+        ("FLUSH_DLQ_URL", "https://sqs/a b"),
+        ("BUFFER_QUEUE_URL", ""),
+        ("OPERATION_QUEUE_URL", ""),
+        ("CLOUD_MAP_SERVICE_ID", ""),
+        ("TIMEOUT_SECONDS", "0"),
+        ("POLL_INTERVAL_MAX_SECONDS", "14"),
+        ("SETTLE_SECONDS", "-1"),
+        ("SETTLE_SECONDS", "nan"),
+        ("FLUSH_DOCUMENT_NAME", ""),
+        ("FLUSH_COMMAND_TIMEOUT_SECONDS", "0"),
+        ("FLUSH_COMMAND_TIMEOUT_SECONDS", "inf"),
+        ("FLUSH_DELIVERY_TIMEOUT_SECONDS", "29"),
+        ("FLUSH_DELIVERY_TIMEOUT_SECONDS", "30.5"),
+        ("FLUSH_DELIVERY_TIMEOUT_SECONDS", "2592001"),
+    ],
+)
+def test_a_wrong_setting_of_the_flush_waiter_is_named_with_its_value(name: str, value: str) -> None:
+    problem = problem_of(FlushWaiterSettings, environments.flush_waiter(**{name: value}))
+    assert problem.startswith(f"wrong settings: {name}: ")
+    assert problem.endswith(f" (got {value!r})")
+
+
+def test_nobody_has_to_let_go_of_a_fleet_without_cloud_map() -> None:
+    alone = environments.without_cloud_map(environments.flush_waiter(SETTLE_SECONDS="0"))
+    settings = load_settings(FlushWaiterSettings, alone)
+    assert (settings.settle_seconds, settings.cloud_map_service_id) == (0.0, None)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +408,10 @@ def test_no_environment_raises_anything_but_a_configuration_error(changes: dict[
             environments.operation_waiter(CLOUD_MAP_PORT="x", TIMEOUT_SECONDS="y"),
         ),
         (
+            flush_module.wire,
+            environments.flush_waiter(FLUSH_DELIVERY_TIMEOUT_SECONDS="x", TIMEOUT_SECONDS="y"),
+        ),
+        (
             buffer_module.wire,
             environments.buffer_waiter(PROMETHEUS_URL="x", TIMEOUT_SECONDS="y"),
         ),
@@ -288,7 +432,7 @@ def test_a_misconfigured_function_fails_at_once_with_all_problems_in_one_log_lin
 
 
 @pytest.mark.usefixtures("service")
-@pytest.mark.parametrize("module", [handler_module, operation_module, buffer_module])
+@pytest.mark.parametrize("module", [handler_module, operation_module, flush_module, buffer_module])
 def test_every_invocation_of_a_misconfigured_function_fails_alike(
     module: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -298,3 +442,31 @@ def test_every_invocation_of_a_misconfigured_function_fails_alike(
         with pytest.raises(ConfigurationError, match="AUTOSCALING_GROUP_NAME is missing"):
             entry_point({"Records": []}, None)
     assert capsys.readouterr().out.count(LogEvent.CONFIGURATION_INVALID) == 2
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize(
+    ("module", "environment"),
+    [
+        (handler_module, environments.without_cloud_map(environments.lifecycle_handler())),
+        (
+            operation_module,
+            {k: v for k, v in environments.operation_waiter().items() if k != "BUFFER_QUEUE_URL"},
+        ),
+    ],
+)
+def test_a_fleet_without_a_stage_that_drains_is_refused_at_the_first_invocation(
+    module: object,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("CLOUD_MAP_SERVICE_ID", "FLUSH_QUEUE_URL", "BUFFER_QUEUE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        if name != "POWERTOOLS_SERVICE_NAME":
+            monkeypatch.setenv(name, value)
+    vars(module)["_wired"].cache_clear()
+    with pytest.raises(ConfigurationError, match="FLUSH_QUEUE_URL"):
+        vars(module)["handler"]({"Records": []}, None)
+    assert capsys.readouterr().out.count(LogEvent.CONFIGURATION_INVALID) == 1

@@ -25,6 +25,8 @@ LOG_EVENTS = {
     "check_message_invalid",
     "configuration_invalid",
     "deregistration_requested",
+    "flush_requested",
+    "flush_verdict",
     "heartbeat_failed",
     "instance_gone",
     "lifecycle_action_already_ended",

@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 
 GROUP = "aggregators"
 PATIENCE_SECONDS = 30.0
+DOCUMENT = json.dumps(
+    {
+        "schemaVersion": "2.2",
+        "mainSteps": [
+            {
+                "action": "aws:runShellScript",
+                "name": "flush",
+                "inputs": {"runCommand": ["true"]},
+            }
+        ],
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +222,49 @@ class TestPermissions:
             for one in (ours, theirs)
         ]
         assert codes == ["ValidationError", "AccessDenied"]
+
+    def test_a_document_is_sent_only_by_who_may_and_only_to_whom_it_may(
+        self, cloud: LocalCloud, group_arn: str
+    ) -> None:
+        ssm = cloud.client("ssm")
+        for name in ("ours", "theirs"):
+            ssm.create_document(Name=name, DocumentType="Command", Content=DOCUMENT)
+        member = launch_one(cloud)
+        stranger = cloud.client("ec2").run_instances(
+            ImageId="ami-12345678", MinCount=1, MaxCount=1
+        )["Instances"][0]["InstanceId"]
+        tag = {"StringEquals": {"ssm:resourceTag/aws:autoscaling:groupName": GROUP}}
+        function = deploy(
+            cloud,
+            "sends",
+            {
+                "Action": "ssm:SendCommand",
+                "Resource": f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:document/ours",
+            },
+            {
+                "Action": "ssm:SendCommand",
+                "Resource": f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:instance/*",
+                "Condition": tag,
+            },
+        )
+
+        def send(document: str, instance_id: str) -> dict[str, Any]:
+            return function.call(
+                "ssm", "SendCommand", DocumentName=document, InstanceIds=[instance_id]
+            )
+
+        sent = send("ours", member)["answer"]["Command"]
+        assert sent["InstanceIds"] == [member]
+        for document, instance_id in (
+            ("theirs", member),
+            ("AWS-RunShellScript", member),
+            ("ours", stranger),
+            ("ours", "i-0123456789abcdef0"),
+        ):
+            assert send(document, instance_id)["error"]["Code"] == "AccessDeniedException"
+        looked_up = {"CommandId": sent["CommandId"], "InstanceId": member}
+        code = function.error_code("ssm", "GetCommandInvocation", **looked_up)
+        assert code == "AccessDeniedException"
 
     def test_ec2_refuses_in_its_own_words(self, cloud: LocalCloud) -> None:
         function = deploy(cloud, "no-ec2")

@@ -120,3 +120,34 @@ def test_events_are_handed_out_in_order(address: str, control: EmulatorControl) 
     events = control.events(0)
     assert [one["detail"]["EC2InstanceId"] for one in events] == launched
     assert control.events(1) == events[1:]
+
+
+def test_agents_fetch_commands_and_report_what_came_of_them(
+    address: str, control: EmulatorControl
+) -> None:
+    ec2, ssm = client(address, "ec2"), client(address, "ssm")
+    made = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)
+    instance_id = made["Instances"][0]["InstanceId"]
+    command_id = ssm.send_command(
+        DocumentName="AWS-RunShellScript",
+        InstanceIds=[instance_id],
+        Parameters={"commands": ["uptime"]},
+    )["Command"]["CommandId"]
+
+    assert control.fetch_commands(["i-0123456789abcdef0"]) == []
+    [assignment] = control.fetch_commands([instance_id])
+    assert assignment["parameters"]["commands"] == ["uptime"]
+    assert control.fetch_commands([instance_id]) == []
+    report = {"exit_code": 0, "output": "up 3 days"}
+    assert control.report_command(command_id, instance_id, report)
+    assert not control.report_command(command_id, instance_id, report)
+    time.sleep(0.3)
+    answer = ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id)
+    assert (answer["Status"], answer["StandardOutputContent"]) == ("Success", "up 3 days")
+
+
+def test_a_report_of_another_form_is_refused(address: str) -> None:
+    told = {"command_id": "c", "instance_id": "i-1", "report": {"mood": "good"}}
+
+    assert ask(address, "commands/report", told)[0] == 400
+    assert ask(address, "commands/fetch", {})[0] == 400

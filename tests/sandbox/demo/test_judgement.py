@@ -7,7 +7,14 @@ from dataclasses import replace
 import pytest
 
 from sandbox.demo.judgement import problems
-from sandbox.demo.model import AggregatorHistory, BufferPoint, JournalEntry, LineCount, Run
+from sandbox.demo.model import (
+    AggregatorHistory,
+    BufferPoint,
+    Comparison,
+    JournalEntry,
+    LineCount,
+    Run,
+)
 
 
 def with_history(run: Run, instance_id: str, **changes: object) -> Run:
@@ -85,3 +92,43 @@ def test_what_the_scenario_waited_for_in_vain_comes_first(good_run: Run) -> None
     run = replace(good_run, failures=("No alarm within 60 s.",), lines=LineCount(5, 4, 1, 0))
 
     assert problems(run)[0] == "No alarm within 60 s."
+
+
+def test_without_discovery_nobody_has_to_be_out_of_it(good_run: Run) -> None:
+    journal = tuple(entry for entry in good_run.journal if "registered" not in entry.event)
+    found = problems(replace(good_run, journal=journal))
+
+    assert any("before it was out of discovery" in problem for problem in found)
+    assert problems(replace(good_run, journal=journal, discovery=False)) == ()
+
+
+@pytest.mark.parametrize(
+    ("flushed", "other", "complaint"),
+    [
+        (30.0, 60.0, None),
+        (60.0, 30.0, "The flush made nothing faster: 60.0 s with it, 30.0 s without."),
+        (None, 30.0, "cannot be compared"),
+        (30.0, None, "cannot be compared"),
+    ],
+)
+def test_a_flush_must_make_a_release_faster(
+    good_run: Run, flushed: float | None, other: float | None, complaint: str | None
+) -> None:
+    journal = [
+        JournalEntry(at, name, event, {"autoscaling_group_name": group, "result": "CONTINUE"})
+        for name, group, seconds in (("i-1", "demo", flushed), ("i-2", "other", other))
+        for at, event in [(50.0, "terminating_wait"), (50.0 + (seconds or 0), "completed")]
+        if seconds is not None
+    ]
+    quiet = AggregatorHistory((BufferPoint(20.0, 0),), last_received_at=30.0)
+    run = replace(
+        good_run,
+        journal=tuple(journal),
+        histories={"i-1": quiet, "i-2": quiet},
+        discovery=False,
+        comparison=Comparison(75, "demo", "other"),
+    )
+    found = problems(run)
+
+    assert len(found) == (complaint is not None)
+    assert complaint is None or complaint in found[0]

@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.demo import recording, scenarios, waiting
+from sandbox.demo import acts, flush_scenarios, recording, waiting
+from sandbox.demo.acts import bring_everything_home
 from sandbox.demo.model import InstanceSample, Sample
+from sandbox.demo.observer import StageNames
 from sandbox.demo.plain_view import PlainView
 from sandbox.demo.recording import Clock, Observation, Recorder
-from sandbox.demo.scenarios import SCENARIOS, bring_everything_home, scale_out_under_load
+from sandbox.demo.scenarios import SCENARIOS
 from sandbox.demo.waiting import WaitedInVain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-QUEUE = "demo-buffer-dlq"
 DRAIN_LOOKS = 15
+LINES = 100
 
 
 class Member:
@@ -40,18 +42,32 @@ class StandIn:
     """The part of the stage that scenarios use, and an observer of it."""
 
     def __init__(self) -> None:
-        self.names = SimpleNamespace(buffer_dead_letter_queue=QUEUE, buffer_alarm=QUEUE)
+        stages = ("operation", "flush", "buffer")
+        self.names = SimpleNamespace(
+            stages={
+                one: StageNames(f"demo-{one}", f"demo-{one}-dlq", f"{one}-dlq") for one in stages
+            }
+        )
+        self.has_discovery = True
+        self.flushes = False
+        self.timekey_seconds = 2
         self.recorder: Recorder
         self.members: dict[str, Member] = {}
         self.desired = 0
         self.refuses = False
         self.dead: str | None = None
+        self.rejected: str | None = None
+        self.rescued: str | None = None
+        self.requests: dict[str, int] = {}
+        self.other_desired = 0
         self.dead_letters = 0
         self.statements: list[str] = []
         # Ways to misbehave.
         self.releases_while_refused = False
         self.gives_up = True
         self.notifies = True
+        self.tells_again = True
+        self.tells_at_all = True
         self.redrive_helps = True
         self.lost = 0
 
@@ -59,6 +75,13 @@ class StandIn:
 
     def set_desired_capacity(self, capacity: int) -> None:
         self.desired = capacity
+        self._resize(capacity + self.other_desired)
+
+    def set_other_capacity(self, capacity: int) -> None:
+        self.other_desired = capacity
+        self._resize(capacity + self.desired)
+
+    def _resize(self, capacity: int) -> None:
         while len(self.members) < capacity:
             self.members[f"i-{len(self.members) + 1}"] = Member()
         staying = list(self.members)[-capacity:] if capacity else []
@@ -95,7 +118,21 @@ class StandIn:
     def was_notified(self, alarm: str) -> bool:
         return self.notifies and self.dead_letters > 0
 
-    def redrive_buffer_dead_letters(self) -> int:
+    @contextmanager
+    def s3_rejects_writes(self, name: str) -> Iterator[None]:
+        self.rejected = name
+        yield
+
+    def rescue(self, name: str) -> None:
+        self.rescued = name
+
+    def flush_requests(self, name: str) -> int:
+        return self.requests.get(name, 0) if self.tells_at_all else 0
+
+    def slice_age_seconds(self) -> float:
+        return 4.0
+
+    def redrive(self, stage: str) -> int:
         moved, self.dead_letters = self.dead_letters, 0
         if not self.redrive_helps:
             self.members["i-1"].draining = -1_000_000
@@ -106,15 +143,17 @@ class StandIn:
     def observe(self, at: float, phase: str) -> Observation:
         for name, member in list(self.members.items()):
             self._step(name, member)
-        alarms = (QUEUE,) if self.dead_letters else ()
+        stage = "flush" if self.flushes else "buffer"
+        alarms = (f"{stage}-dlq",) if self.dead_letters else ()
+        delivered = LINES - 10 if self.flushes and len(self.members) > 1 else LINES
         sample = Sample(
             at,
             phase,
             self.desired,
             tuple(self._seen(name, member) for name, member in self.members.items()),
-            100,
-            100 - self.lost,
-            {QUEUE: self.dead_letters},
+            LINES,
+            delivered - self.lost,
+            {f"demo-{stage}-dlq": self.dead_letters},
             alarms,
             len(alarms),
         )
@@ -127,7 +166,9 @@ class StandIn:
         if member.state != "Terminating:Wait":
             return
         member.draining += 1
-        if self.dead == name:
+        if self.flushes and (self.tells_again or not self.requests.get(name)):
+            self.requests[name] = self.requests.get(name, 0) + 1
+        if name in {self.dead, self.rejected} and name != self.rescued:
             self.dead_letters = int(self.gives_up and member.draining > 2 * DRAIN_LOOKS)
         elif member.draining > DRAIN_LOOKS and self._may_go(name):
             del self.members[name]
@@ -139,9 +180,18 @@ class StandIn:
 
     def _seen(self, name: str, member: Member) -> InstanceSample:
         leaving = member.state == "Terminating:Wait"
-        verdict = ("UNKNOWN" if self.dead == name else "DRAINING") if leaving else None
         held = 500 if leaving or self.desired > 1 else 0
-        return InstanceSample(name, member.state, member.state == "InService", held, verdict)
+        registered = self.has_discovery and member.state == "InService"
+        return InstanceSample(
+            name, member.state, registered, held, self._verdict(name) if leaving else None
+        )
+
+    def _verdict(self, name: str) -> str:
+        if name == self.dead:
+            return "UNKNOWN"
+        if name == self.rejected:
+            return "SET_ASIDE"
+        return "REMAINING" if self.flushes else "DRAINING"
 
 
 @pytest.fixture(autouse=True)
@@ -153,22 +203,26 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
         "_LAUNCH_SECONDS": 2.0,
         "_LEAVE_SECONDS": 2.0,
         "_RELEASE_SECONDS": 2.0,
-        "_KEPT_SECONDS": 0.8,
+        "KEPT_SECONDS": 0.8,
         "_HOME_SECONDS": 1.0,
     }.items():
-        monkeypatch.setattr(scenarios, name, seconds)
+        monkeypatch.setattr(acts, name, seconds)
+    monkeypatch.setattr(flush_scenarios, "_UPLOAD_SECONDS", 2.0)
 
 
 def play(name: str, stand_in: StandIn, tmp_path: Path) -> list[str]:
     """The statements of a scenario, played from beginning to end."""
     stage: Any = stand_in
+    scenario = SCENARIOS[name]
+    stand_in.flushes = scenario.setting.flush
+    stand_in.has_discovery = scenario.setting.cloud_map
     with Recorder(
         Clock(), tmp_path / "timeline.jsonl", PlainView(io.StringIO(), lambda: 0.0)
     ) as recorder:
         stand_in.recorder = recorder
         recorder.watch(stand_in)
-        scale_out_under_load(stage)
-        SCENARIOS[name].play(stage)
+        scenario.begin(stage)
+        scenario.play(stage)
         bring_everything_home(stage)
     return stand_in.statements
 
@@ -178,26 +232,48 @@ def test_a_scenario_that_goes_well_says_what_it_proved(name: str, tmp_path: Path
     assert play(name, StandIn(), tmp_path)
 
 
-def test_a_release_while_s3_refuses_writes_fails_the_scenario(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["destination-down", "flush-in-backoff"])
+def test_a_release_while_s3_refuses_writes_fails_the_scenario(name: str, tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.releases_while_refused = True
 
     with pytest.raises(WaitedInVain, match="kept while S3 refuses writes"):
-        play("destination-down", stand_in, tmp_path)
+        play(name, stand_in, tmp_path)
 
 
-def test_a_pipeline_that_never_gives_up_fails_the_scenario(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "queue"), [("exporter-dies", "demo-buffer-dlq"), ("set-aside", "demo-flush-dlq")]
+)
+def test_a_pipeline_that_never_gives_up_fails_the_scenario(
+    name: str, queue: str, tmp_path: Path
+) -> None:
     stand_in = StandIn()
     stand_in.gives_up = False
 
-    with pytest.raises(WaitedInVain, match="the check message of i-1 in demo-buffer-dlq"):
-        play("exporter-dies", stand_in, tmp_path)
+    with pytest.raises(WaitedInVain, match=f"the check message of i-1 in {queue}"):
+        play(name, stand_in, tmp_path)
+
+
+def test_a_release_without_a_flush_fails_the_scenario(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.tells_at_all = False
+
+    with pytest.raises(WaitedInVain, match="i-1 was released, and nobody told it to flush"):
+        play("agents-to-s3", stand_in, tmp_path)
+
+
+def test_a_pipeline_that_signals_only_once_fails_the_scenario(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.tells_again = False
+
+    with pytest.raises(WaitedInVain, match="0 x after"):
+        play("flush-in-backoff", stand_in, tmp_path)
 
 
 def test_an_operator_who_is_not_told_fails_the_scenario(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scenarios, "_NOTIFY_SECONDS", 0.3)
+    monkeypatch.setattr(acts, "_NOTIFY_SECONDS", 0.3)
     stand_in = StandIn()
     stand_in.notifies = False
 

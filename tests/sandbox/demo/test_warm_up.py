@@ -22,7 +22,7 @@ class Functions:
 
 def test_the_function_has_answered_when_the_block_ends() -> None:
     functions = Functions()
-    with warmed_up(functions, "a-waiter"):
+    with warmed_up(functions, ["a-waiter"]):
         pass
 
     assert functions.invoked == ["a-waiter"]
@@ -33,6 +33,6 @@ def test_a_function_that_fails_on_an_empty_batch_is_named_with_its_answer() -> N
 
     with (
         pytest.raises(WarmUpFailed, match="a-waiter cannot be invoked: wrong settings"),
-        warmed_up(functions, "a-waiter"),
+        warmed_up(functions, ["a-waiter"]),
     ):
         pass

@@ -82,6 +82,7 @@ def site(aws_environment: dict[str, str], tmp_path: Path) -> Iterator[Site]:
             root_directory=tmp_path / "i-1",
             bucket=create_bucket(s3),
             prefix="i-1/",
+            source="i-1",
             monitor_interval_seconds=0.2,
             # Nothing is flushed unless a test says so.
             staging=StagingPolicy(flush_interval_seconds=3600),
@@ -190,6 +191,56 @@ def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:
     assert {"start", "steps", "next_time"} == set(plugin["retry"])
 
 
+def test_the_rpc_endpoint_flushes_and_answers_at_once(site: Site) -> None:
+    site.send(100)
+    url = f"http://{site.settings.address}:{site.settings.rpc_port}/api/plugins.flushBuffers"
+
+    assert request("GET", url) == {"ok": True}
+    wait_until(lambda: site.held_lines() == 0)
+    assert site.delivered(sent=100).is_complete
+
+
+def test_a_chunk_that_was_set_aside_is_held_until_somebody_rescues_it(site: Site) -> None:
+    site.host.destination(DestinationMode.REJECTING)
+    site.send(100)
+    site.host.signal(signal.SIGUSR1)
+    wait_until(lambda: list(site.settings.backup_directory.glob("*.log")))
+    wait_until(lambda: site.gauges().get("buffer_total_bytes") == 0)
+    assert site.held_lines() == 100
+
+    site.host.destination(DestinationMode.OK)
+    site.host.rescue()
+    assert site.held_lines() == 0
+    assert not list(site.settings.backup_directory.glob("*"))
+    assert site.delivered(sent=100).is_complete
+
+
+def test_its_own_lines_are_counted_and_end_when_they_are_told_to(site: Site) -> None:
+    wait_until(lambda: _connects((site.settings.address, site.settings.monitor_port)))
+    site.host.set_source_rate(200)
+    wait_until(lambda: site.host.lines_sent() > 50)
+    site.host.set_source_rate(0)
+    sent = site.host.lines_sent()
+    site.host.signal(signal.SIGUSR1)
+    wait_until(lambda: site.held_lines() == 0)
+
+    assert site.host.lines_sent() == sent
+    lines = DeliveredLines(site.s3, site.settings.bucket)
+    assert lines.compare(lambda: {"i-1": sent}).is_complete
+
+
+def test_the_agent_s_machine_knows_the_process_and_the_disk(site: Site) -> None:
+    site.send(10)
+    machine = site.host.machine()
+
+    assert machine.disk in site.settings.buffer_directory.parents
+    number = int((machine.units / "fluentd").read_text())
+    site.host.signal(signal.SIGTERM)
+    wait_until(lambda: not site.host.is_running)
+    site.host.start()
+    assert int((machine.units / "fluentd").read_text()) != number
+
+
 def test_the_command_line_carries_every_setting(tmp_path: Path) -> None:
     settings = AggregatorSettings(
         address="127.1.0.5",
@@ -200,6 +251,8 @@ def test_the_command_line_carries_every_setting(tmp_path: Path) -> None:
         forward_port=1,
         exporter_port=2,
         monitor_port=3,
+        rpc_port=4,
+        source="i-1",
         monitor_interval_seconds=0.5,
         staging=StagingPolicy(7.0, 3600, 60.0, 1024),
         backoff=BackoffPolicy(first_wait_seconds=3.0, longest_wait_seconds=30.0),

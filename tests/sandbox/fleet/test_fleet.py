@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -12,6 +12,7 @@ from sandbox.fleet.buffer import StagingPolicy
 from sandbox.fleet.exporter import ExporterMode
 from sandbox.fleet.fleet import Fleet, FleetSettings, NotFinishedError
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
+from sandbox.fleet.ssm_agent import SsmAgents
 from sandbox.ports import held_subnet
 from tests.sandbox.fleet.kit import create_bucket, wait_until
 from tests.sandbox.fleet.test_discovery import Register, create_service
@@ -141,7 +142,7 @@ def test_the_load_follows_the_rate_and_ends_with_the_drain(
     instance_id = cloud.launch(group)
     wait_until(lambda: receives(fleet, instance_id))
     fleet.set_rate(0)
-    fleet.drain_forwarders(timeout_seconds=30)
+    fleet.end_load(timeout_seconds=30)
     sent = fleet.sent()
 
     assert all(report["pending"] == 0 for report in fleet.reports().values())
@@ -160,7 +161,7 @@ def test_lines_that_no_aggregator_took_are_not_reported_as_finished(
     wait_until(lambda: sum(fleet.sent().values()) > sent)
 
     with pytest.raises(NotFinishedError, match="no aggregator acknowledged"):
-        fleet.drain_forwarders(timeout_seconds=1)
+        fleet.end_load(timeout_seconds=1)
 
 
 def test_prometheus_finds_the_instances_by_itself_and_sees_them_fail(
@@ -184,3 +185,79 @@ def test_prometheus_finds_the_instances_by_itself_and_sees_them_fail(
 def up(prometheus: Prometheus) -> dict[str, float]:
     series = prometheus.query('up{job="fluentd"}')
     return {one["metric"]["instance_id"]: float(one["value"][1]) for one in series}
+
+
+@dataclass
+class OneCommand:
+    """SSM with one command, for whoever asks first."""
+
+    script: str
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def fetch_commands(self, instance_ids: Any) -> list[dict[str, Any]]:
+        script, self.script = self.script, ""
+        if not script or not instance_ids:
+            self.script = script
+            return []
+        inputs = {"runCommand": [script], "timeoutSeconds": "20"}
+        instance_id = next(iter(instance_ids))
+        which = {"command_id": "c", "instance_id": instance_id, "document_name": "d"}
+        folder = {"folder": "/var/log/fluentd"}
+        return [{**which, "step": "s", "inputs": inputs, "parameters": folder}]
+
+    def report_command(self, command_id: str, instance_id: str, report: dict[str, Any]) -> bool:
+        self.report = report
+        return True
+
+
+def test_web_servers_write_their_own_lines_and_a_command_makes_them_flush(
+    cloud: Cloud, group: str, aws_environment: dict[str, str], tmp_path: Path
+) -> None:
+    unit = "$(systemctl show --property=MainPID fluentd | cut -d= -f2)"
+    look = "sleep 3; find {{ folder }} -name 'buffer.*.log' | wc -l"
+    ssm = OneCommand(f"kill -s USR1 {unit}; {look}")
+    settings = FleetSettings(
+        autoscaling_group_name=group,
+        bucket=create_bucket(boto3.client("s3")),
+        lines_per_second=100,
+        boot_seconds=0.1,
+        staging=StagingPolicy(timekey_seconds=3600),
+    )
+    autoscaling = InService(cloud)
+    with Fleet(
+        settings,
+        tmp_path / "fleet",
+        client=lambda name: autoscaling if name == "autoscaling" else cast(Any, boto3.client)(name),
+        environment=aws_environment,
+    ) as fleet:
+        instance_id = cloud.launch(group)
+        wait_until(lambda: sum(fleet.sent().values()) > 100)
+        assert fleet.delivered().delivered == 0
+        fleet.end_load(timeout_seconds=10)
+        with SsmAgents(ssm, fleet._machines):
+            wait_until(lambda: ssm.report)
+
+        assert (ssm.report["exit_code"], ssm.report["output"].strip()) == (0, "0")
+        assert fleet.held_bytes(instance_id) == 0
+        delivery = fleet.delivered()
+        assert delivery.is_complete
+        assert delivery.sent == fleet.sent()[instance_id]
+
+
+@dataclass
+class InService:
+    """Auto Scaling, for instances that were made by hand: all are in service."""
+
+    cloud: Cloud
+
+    def get_paginator(self, _name: str) -> InService:
+        return self
+
+    def paginate(self, **_names: Any) -> list[dict[str, Any]]:
+        reservations = self.cloud.ec2.describe_instances()["Reservations"]
+        instances = [
+            {"InstanceId": one["InstanceId"], "LifecycleState": "InService"}
+            for reservation in reservations
+            for one in reservation["Instances"]
+        ]
+        return [{"AutoScalingGroups": [{"Instances": instances}]}]

@@ -1,0 +1,115 @@
+"""What the draining stages share: the way into the next one, and the way out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lifecycle.autoscaling import AutoScaling, Completion
+from lifecycle.cloud_map import CloudMap
+from lifecycle.events import BufferCheck, DrainCheck, FlushCheck, LifecycleAction, OperationCheck
+from lifecycle.operations import MOST_REQUESTS_AGAIN
+from lifecycle.queues import Queue
+from lifecycle.telemetry import LogEvent, Metric, Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class NextStage:
+    """A draining stage, as the one before it sees it."""
+
+    model: type[FlushCheck] | type[BufferCheck]
+    queue: Queue
+    telemetry: Telemetry
+
+    def enqueue(
+        self, action: LifecycleAction, *, deregistered_at: float, requested_again: int = 0
+    ) -> None:
+        """Hand an instance to this stage."""
+        message = self.model(
+            action=action, deregistered_at=deregistered_at, requested_again=requested_again
+        )
+        self.queue.send(message)
+        self.telemetry.info(
+            LogEvent.CHECK_MESSAGE_ENQUEUED, **action.log_fields(), stage=message.stage
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Service discovery, for a fleet that is in one."""
+
+    cloud_map: CloudMap
+    operation_queue: Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The way out of a draining stage, for an instance that it has its proof for.
+
+    ``next_stage`` is None for the last stage, ``registration`` for a fleet without Cloud Map.
+    """
+
+    autoscaling: AutoScaling
+    registration: Registration | None
+    next_stage: NextStage | None
+    telemetry: Telemetry
+    clock: Callable[[], float]
+
+    def leave(self, message: DrainCheck) -> None:
+        """Pass a proven instance on: to the next stage, or out of the group."""
+        if self.registration is not None and self.registration.cloud_map.is_registered(
+            message.action.instance_id
+        ):
+            self._back_to_operation(message, self.registration)
+        elif self.next_stage is not None:
+            self.next_stage.enqueue(
+                message.action,
+                deregistered_at=message.deregistered_at,
+                requested_again=message.requested_again,
+            )
+        else:
+            self._release(message)
+
+    def still_waited_for(self, message: DrainCheck) -> bool:
+        """Without an active hook and without proof: if the instance is gone, logs may be lost."""
+        action = message.action
+        if not self.autoscaling.has_ended(action.instance_id):
+            return True
+        self.telemetry.error(LogEvent.LIFECYCLE_ACTION_EXPIRED, **action.log_fields())
+        self.telemetry.measure(Metric.LIFECYCLE_ACTION_EXPIRED)
+        return False
+
+    def _back_to_operation(self, message: DrainCheck, registration: Registration) -> None:
+        """Somebody registered it meanwhile (a late event, a person): its proof is worth nothing.
+
+        After too many rounds it goes back without a new request: the operation waiter then gives
+        up, and a redrive from there waits anew for forwarders to let go.
+        """
+        action = message.action
+        count = message.requested_again + 1
+        self.telemetry.warning(
+            LogEvent.STILL_REGISTERED, **action.log_fields(), requested_again=count
+        )
+        operation_id = (
+            registration.cloud_map.deregister(action.instance_id)
+            if count <= MOST_REQUESTS_AGAIN
+            else None
+        )
+        registration.operation_queue.send(
+            OperationCheck(action=action, operation_id=operation_id, requested_again=count)
+        )
+
+    def _release(self, message: DrainCheck) -> None:
+        action = message.action
+        completion = self.autoscaling.complete(action, "CONTINUE")
+        if completion is Completion.COMPLETED:
+            seconds = self.clock() - action.started_at
+            self.telemetry.info(
+                LogEvent.LIFECYCLE_ACTION_COMPLETED, **action.log_fields(), drain_seconds=seconds
+            )
+            self.telemetry.measure(Metric.LIFECYCLE_ACTION_COMPLETED)
+            self.telemetry.measure(Metric.DRAIN_SECONDS, seconds)
+        else:
+            # It ended without us, but the proof is in hand: nothing was lost. A duplicate of this
+            # message that completed first looks just like this.
+            self.telemetry.info(
+                LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended=completion
+            )

@@ -1,0 +1,66 @@
+"""What every entry point does with its environment variables before anything else."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from lifecycle.batch import Patience
+from lifecycle.cloud_map import CloudMap
+from lifecycle.drain import NextStage, Registration
+from lifecycle.errors import ConfigurationError
+from lifecycle.events import BufferCheck, FlushCheck
+from lifecycle.queues import Queue
+from lifecycle.settings import AnySettings, WaiterSettings, load_settings
+from lifecycle.telemetry import LogEvent, Telemetry
+
+if TYPE_CHECKING:
+    from mypy_boto3_servicediscovery import ServiceDiscoveryClient
+    from mypy_boto3_sqs import SQSClient
+
+
+def settings_of(
+    model: type[AnySettings], environment: Mapping[str, str], telemetry: Telemetry
+) -> AnySettings:
+    """Read a function's settings; log what is wrong with them and raise ConfigurationError."""
+    try:
+        return load_settings(model, environment)
+    except ConfigurationError as error:
+        telemetry.error(LogEvent.CONFIGURATION_INVALID, reason=str(error))
+        raise
+
+
+def patience_of(settings: WaiterSettings) -> Patience:
+    """Build a stage's patience from its settings."""
+    return Patience(
+        settings.poll_interval_seconds,
+        settings.poll_interval_max_seconds,
+        settings.timeout_seconds,
+    )
+
+
+def registration_of(
+    cloud_map_service_id: str | None,
+    operation_queue_url: str | None,
+    servicediscovery: "ServiceDiscoveryClient",
+    sqs: "SQSClient",
+) -> Registration | None:
+    """Build the fleet's service discovery, None for a fleet that is in none."""
+    if cloud_map_service_id is None or operation_queue_url is None:
+        return None
+    return Registration(
+        cloud_map=CloudMap(servicediscovery, cloud_map_service_id),
+        operation_queue=Queue(sqs, operation_queue_url),
+    )
+
+
+def first_draining_stage(
+    flush_queue_url: str | None,
+    buffer_queue_url: str | None,
+    sqs: "SQSClient",
+    telemetry: Telemetry,
+) -> NextStage:
+    """Build the first draining stage of those that are configured; settings see to one."""
+    if flush_queue_url is not None:
+        return NextStage(FlushCheck, Queue(sqs, flush_queue_url), telemetry)
+    if buffer_queue_url is not None:
+        return NextStage(BufferCheck, Queue(sqs, buffer_queue_url), telemetry)
+    raise ConfigurationError("neither FLUSH_QUEUE_URL nor BUFFER_QUEUE_URL is set")

@@ -1,0 +1,104 @@
+# What runs on the instance: one document with one step, whose script is flush.sh. Nothing but this
+# document may be sent by the flush waiter (flush_stage.tf), and it sends no parameters: all of them
+# have a default from `flush`. A person may give others, within the same patterns, save for the unit
+# that is signalled: SIGUSR1 ends most programs that are not Fluentd.
+
+locals {
+  flush_parameters = {
+    Service = {
+      variable    = "SERVICE"
+      description = "Fluentd's systemd unit."
+      value       = try(var.flush.service_name, "")
+      allowed     = { allowedValues = [try(var.flush.service_name, "")] }
+    }
+    Method = {
+      variable    = "METHOD"
+      description = "signal: SIGUSR1 to the unit's main process. rpc: Fluentd's rpc_endpoint on loopback."
+      value       = try(var.flush.method, "")
+      allowed     = { allowedValues = ["signal", "rpc"] }
+    }
+    RpcPort = {
+      variable    = "RPC_PORT"
+      description = "Port of the rpc_endpoint."
+      value       = tostring(try(var.flush.rpc_port, 0))
+      allowed     = { allowedPattern = "^[0-9]{1,5}$" }
+    }
+    BufferPaths = {
+      variable    = "BUFFER_PATHS"
+      description = "Folders with Fluentd's chunk files, blanks between them."
+      value       = join(" ", try(var.flush.buffer_paths, []))
+      allowed     = { allowedPattern = "^(/[A-Za-z0-9._@%+=:,~*?-]+)+( (/[A-Za-z0-9._@%+=:,~*?-]+)+)*$" }
+    }
+    BackupPaths = {
+      variable    = "BACKUP_PATHS"
+      description = "Folders with chunks that Fluentd has set aside, blanks between them."
+      value       = join(" ", try(var.flush.backup_paths, []))
+      allowed     = { allowedPattern = "^((/[A-Za-z0-9._@%+=:,~-]+)+( (/[A-Za-z0-9._@%+=:,~-]+)+)*)?$" }
+    }
+    MonitorAgentPort = {
+      variable    = "MONITOR_AGENT_PORT"
+      description = "Port of the first worker's monitor_agent on loopback; 0: not asked."
+      value       = tostring(try(var.flush.monitor_agent_port, 0))
+      allowed     = { allowedPattern = "^[0-9]{1,5}$" }
+    }
+    MonitorAgentRequired = {
+      variable    = "MONITOR_AGENT_REQUIRED"
+      description = "Whether it is an error if monitor_agent does not answer."
+      value       = tostring(try(var.flush.monitor_agent_required, false))
+      allowed     = { allowedValues = ["true", "false"] }
+    }
+    Workers = {
+      variable    = "WORKERS"
+      description = "How many workers Fluentd has."
+      value       = tostring(try(var.flush.workers, 0))
+      allowed     = { allowedPattern = "^[1-9][0-9]?$" }
+    }
+    WaitSeconds = {
+      variable    = "WAIT_SECONDS"
+      description = "How long to wait for the flush to end."
+      value       = tostring(try(var.flush.wait_seconds, 0))
+      allowed     = { allowedPattern = "^[0-9]{1,3}$" }
+    }
+    QuietSeconds = {
+      variable    = "QUIET_SECONDS"
+      description = "How long nothing may come in after that."
+      value       = tostring(try(var.flush.quiet_seconds, 0))
+      allowed     = { allowedPattern = "^[1-9][0-9]{0,2}$" }
+    }
+  }
+
+  flush_document = {
+    schemaVersion = "2.2"
+    description   = "Makes Fluentd flush and tells in one line of JSON what is left on the instance. Made by ${var.name} for the instances of ${var.autoscaling_group_name}."
+    parameters = {
+      for name, parameter in local.flush_parameters : name => merge(
+        { type = "String", description = parameter.description, default = parameter.value },
+        parameter.allowed,
+      )
+    }
+    mainSteps = [{
+      action       = "aws:runShellScript"
+      name         = "flush"
+      precondition = { StringEquals = ["platformType", "Linux"] }
+      inputs = {
+        timeoutSeconds = tostring(local.flush_command_timeout_seconds)
+        # SSM replaces each {{ Name }} by the bare text of its value; no pattern lets a quote pass.
+        runCommand = concat(
+          [for name, parameter in local.flush_parameters : "${parameter.variable}='{{ ${name} }}'"],
+          split("\n", trimspace(file("${path.module}/flush.sh"))),
+        )
+      }
+    }]
+  }
+}
+
+resource "aws_ssm_document" "flush" {
+  count = local.uses.flush ? 1 : 0
+
+  name            = local.flush_document_name
+  document_type   = "Command"
+  document_format = "JSON"
+  target_type     = "/AWS::EC2::Instance"
+  content         = jsonencode(local.flush_document)
+  tags            = var.tags
+}

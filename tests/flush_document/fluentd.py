@@ -1,0 +1,132 @@
+"""A process that plays Fluentd: it buffers in files, takes SIGUSR1, and serves its counters.
+
+    fluentd.py '{"buffer": "/DIR", "at_flush": "send"}'
+
+`at_flush` is what it does when it is told to flush: `send` its chunks after `seconds`, `keep` them
+(it is in back-off), `set_aside` in `backup`; send them and have a record come in `seconds` later,
+which it buffers (`restage`) or sends at once (`emit`); or `end`. It holds its chunk files open, as
+Fluentd does; with `worker` another process does, one that systemd does not know. `plugins` is what
+monitor_agent shows rather than the truth. The first line of output is `ready PORT`.
+"""
+
+import http.server
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+BEATS_A_SECOND = 1000
+
+
+class Fluentd:
+    """One output, its buffer, its monitor_agent and RPC on one port."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.buffer = Path(settings["buffer"])
+        self.backup = Path(settings.get("backup", "/nowhere"))
+        self.at_flush = settings.get("at_flush", "send")
+        self.seconds = settings.get("seconds", 0.0)
+        self.shown = settings.get("plugins")
+        self.emitted = 7
+
+    def chunks(self) -> list[Path]:
+        return sorted(self.buffer.glob("*.[bq]*.log"))
+
+    def flush(self) -> None:
+        if self.at_flush == "end":
+            os._exit(1)
+        elif self.at_flush == "set_aside":
+            self.backup.mkdir(parents=True, exist_ok=True)
+            for chunk in self.chunks():
+                chunk.rename(self.backup / f"{chunk.name.split('.')[1][1:]}.log")
+        elif self.at_flush == "send":
+            time.sleep(self.seconds)
+            self.send()
+        elif self.at_flush in {"restage", "emit"}:
+            self.send()
+            time.sleep(self.seconds)
+            self.emitted += 1
+            if self.at_flush == "restage":
+                (self.buffer / f"buffer.b{'5' * 32}.log").write_text("one more\n")
+
+    def send(self) -> None:
+        for chunk in self.chunks():
+            Path(f"{chunk}.meta").unlink(missing_ok=True)
+            chunk.unlink()
+
+    def plugins(self) -> object:
+        if self.shown is not None:
+            return self.shown
+        heartbeats = int(time.monotonic() * BEATS_A_SECOND)
+        chunks = self.chunks()
+        return [
+            {"plugin_id": "heartbeat", "type": "null", "emit_records": heartbeats},
+            {
+                "plugin_id": "out_s3",
+                "type": "s3",
+                "buffer_stage_length": len(chunks),
+                "buffer_queue_length": 0,
+                "buffer_total_queued_size": sum(chunk.stat().st_size for chunk in chunks),
+                "emit_records": self.emitted,
+                "retry": {},
+            },
+        ]
+
+    def listen(self) -> int:
+        """Serve monitor_agent and RPC; the port."""
+        fluentd = self
+
+        class Answers(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path == "/api/plugins.json":
+                    self.answer({"plugins": fluentd.plugins()})
+                elif self.path == "/api/plugins.flushBuffers":
+                    threading.Thread(target=fluentd.flush).start()
+                    self.answer({"ok": True})
+                else:
+                    self.send_error(404)
+
+            def answer(self, body: object) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(body).encode())
+
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server.server_port
+
+
+def tell_ready(port: int) -> None:
+    sys.stdout.write(f"ready {port}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[1])
+    fluentd = Fluentd(settings)
+    supervisor = os.getpid()
+    if settings.get("worker") and os.fork() == 0:
+        # SIGUSR1 would end it: only its supervisor may be signalled.
+        _held = [chunk.open("rb") for chunk in fluentd.chunks()]
+        tell_ready(0)
+        while os.getppid() == supervisor:
+            time.sleep(0.05)
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    port = fluentd.listen()
+    if not settings.get("worker"):
+        _held = [chunk.open("rb") for chunk in fluentd.chunks()]
+        tell_ready(port)
+    while True:
+        signal.sigwait({signal.SIGUSR1})
+        fluentd.flush()
+
+
+main()

@@ -1,0 +1,213 @@
+"""The script makes Fluentd flush, waits for the end of it, and believes only what it sees."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.flush_document.conftest import Instance
+
+EMPTY = {
+    "version": 1,
+    "service": "fluentd",
+    "signalled": True,
+    "chunks": 0,
+    "bytes": 0,
+    "set_aside": 0,
+    "quiet": True,
+    "monitor": None,
+}
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_chunks_are_flushed_and_the_answer_is_that_nothing_is_left(
+    instance: Instance, shell: str
+) -> None:
+    chunk = instance.chunk()
+    instance.start()
+    assert instance.flush(shell).json == EMPTY
+    assert not chunk.exists()
+
+
+def test_an_empty_instance_is_signalled_all_the_same(instance: Instance) -> None:
+    instance.start()
+    assert instance.flush().json == EMPTY
+
+
+def test_a_flush_that_takes_a_while_is_waited_for(instance: Instance) -> None:
+    instance.chunk()
+    instance.start(seconds=1.5)
+    assert instance.flush().json == EMPTY
+
+
+def test_what_is_not_flushed_in_time_is_counted_without_its_metadata(instance: Instance) -> None:
+    instance.chunk(f"buffer.b{'0a' * 16}.log", "12345")
+    instance.chunk(f"buffer.q{'0b' * 16}.log", "1234567")
+    instance.start(at_flush="keep")
+    started = time.monotonic()
+    answer = instance.flush(wait_seconds=1, quiet_seconds=300).json
+    assert time.monotonic() - started < 10
+    assert answer == {**EMPTY, "chunks": 2, "bytes": 12, "quiet": False}
+
+
+def test_an_empty_chunk_file_is_a_chunk(instance: Instance) -> None:
+    instance.chunk(content="")
+    instance.start(at_flush="keep")
+    answer = instance.flush(wait_seconds=0).json
+    assert (answer["chunks"], answer["bytes"], answer["quiet"]) == (1, 0, False)
+
+
+def test_a_chunk_that_comes_in_between_the_looks_is_seen(instance: Instance) -> None:
+    instance.chunk()
+    instance.start(at_flush="restage", seconds=1.0)
+    answer = instance.flush(quiet_seconds=2).json
+    assert (answer["chunks"], answer["bytes"], answer["quiet"]) == (1, len("one more\n"), False)
+
+
+def test_a_record_that_was_sent_between_the_looks_is_no_quiet(instance: Instance) -> None:
+    port = instance.start(at_flush="emit", seconds=1.0)
+    answer = instance.flush(quiet_seconds=2, monitor_agent_port=port).json
+    assert answer["chunks"] == 0
+    assert not answer["quiet"]
+
+
+def test_the_heartbeat_of_an_output_without_a_buffer_is_quiet(instance: Instance) -> None:
+    port = instance.start()
+    answer = instance.flush(quiet_seconds=1, monitor_agent_port=port).json
+    assert answer["quiet"]
+    assert answer["monitor"]["emit_records"] == 7
+
+
+class TestWhoIsSignalled:
+    def test_a_unit_that_does_not_run_was_not_signalled(self, instance: Instance) -> None:
+        instance.chunk()
+        answer = instance.flush(wait_seconds=0).json
+        assert (answer["signalled"], answer["chunks"]) == (False, 1)
+
+    def test_a_main_process_that_is_gone_was_not_signalled(self, instance: Instance) -> None:
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        instance.unit("fluentd", ended.pid)
+        assert instance.flush().json["signalled"] is False
+
+    def test_another_unit_is_left_alone(self, instance: Instance) -> None:
+        chunk = instance.chunk()
+        instance.start("fluentd")
+        assert instance.flush(service="td-agent", wait_seconds=0).json["signalled"] is False
+        assert chunk.exists()
+
+    def test_the_service_is_named_in_the_answer(self, instance: Instance) -> None:
+        instance.start("calyptia-fluentd")
+        answer = instance.flush(service="calyptia-fluentd").json
+        assert (answer["service"], answer["signalled"]) == ("calyptia-fluentd", True)
+
+    def test_the_main_process_alone_is_signalled(self, instance: Instance) -> None:
+        # The worker would be ended by the signal, and a gzip that compresses a chunk as well.
+        chunk = instance.chunk()
+        instance.start(worker=True, at_flush="keep")
+        answer = instance.flush(wait_seconds=0).json
+        assert answer["signalled"]
+        main = int((instance.root / "units/fluentd").read_text())
+        tasks = Path(f"/proc/{main}/task").glob("*/children")
+        assert any(task.read_text().strip() for task in tasks), "the worker was signalled as well"
+        assert chunk.exists()
+
+    def test_a_fluentd_that_ends_has_not_flushed(self, instance: Instance) -> None:
+        instance.start(at_flush="end")
+        answer = instance.flush(quiet_seconds=1)
+        assert answer.json["signalled"] is False
+        assert "ended or was started anew" in answer.complaint
+
+    def test_a_fluentd_that_is_started_anew_has_not_flushed(self, instance: Instance) -> None:
+        instance.start(at_flush="keep")
+        chunk = instance.chunk()
+        first = int((instance.root / "units/fluentd").read_text())
+        watch = (
+            "import os, pathlib, sys, time; time.sleep(0.5);"
+            "pathlib.Path(sys.argv[1]).write_text(sys.argv[2]); os.unlink(sys.argv[3])"
+        )
+        other = str(os.getpid())
+        with subprocess.Popen(
+            [sys.executable, "-c", watch, str(instance.root / "units/fluentd"), other, str(chunk)]
+        ):
+            answer = instance.flush().json
+        os.kill(first, signal.SIGKILL)
+        assert (answer["signalled"], answer["chunks"]) == (False, 0)
+
+    def test_a_machine_without_systemd_was_not_signalled(self, instance: Instance) -> None:
+        (instance.path / "systemctl").unlink()
+        assert instance.flush(path=_tools_without(instance, "systemctl")).json["signalled"] is False
+
+
+class TestRpc:
+    def test_rpc_flushes_a_fluentd_that_is_no_unit(self, instance: Instance) -> None:
+        chunk = instance.chunk()
+        port = instance.start()
+        (instance.root / "units/fluentd").unlink()
+        assert instance.flush(method="rpc", rpc_port=port).json == EMPTY
+        assert not chunk.exists()
+
+    def test_rpc_that_nobody_answers_is_no_signal(self, instance: Instance) -> None:
+        instance.start()
+        answer = instance.flush(method="rpc", rpc_port=1)
+        assert answer.json["signalled"] is False
+
+    def test_rpc_without_curl_is_no_signal(self, instance: Instance) -> None:
+        port = instance.start()
+        path = _tools_without(instance, "curl")
+        assert instance.flush(method="rpc", rpc_port=port, path=path).json["signalled"] is False
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("service", "--all"),
+            ("service", 'x","signalled":true'),
+            ("method", "restart"),
+            ("wait_seconds", "5s"),
+            ("quiet_seconds", "-1"),
+            ("workers", "two"),
+            ("monitor_agent_port", "1234567"),
+            ("buffer_paths", "relative/path"),
+            ("buffer_paths", ""),
+        ],
+    )
+    def test_a_setting_that_makes_no_sense_is_refused(
+        self, instance: Instance, name: str, value: str
+    ) -> None:
+        instance.start()
+        done = instance.flush(**{name: value})
+        assert done.status != 0
+        assert done.output == ""
+        assert done.complaint
+
+    @pytest.mark.parametrize("tool", ["find", "stat", "date", "sleep"])
+    def test_without_the_tools_to_look_there_is_no_answer(
+        self, instance: Instance, tool: str
+    ) -> None:
+        instance.chunk()
+        instance.start(at_flush="keep")
+        path = _tools_without(instance, tool)
+        assert f"{tool} is missing" in instance.flush(path=path).refusal()
+
+
+def _tools_without(instance: Instance, missing: str) -> str:
+    """A PATH with what the script needs, save for one of it."""
+    folder = instance.root / f"without-{missing}"
+    folder.mkdir()
+    needed = ("find", "stat", "date", "sleep", "grep", "cat", "sh", "awk", "curl")
+    for name in needed:
+        found = shutil.which(name)
+        assert found, f"{name} is missing on this machine"
+        if name != missing:
+            (folder / name).symlink_to(found)
+    systemctl = instance.path / "systemctl"
+    if systemctl.exists() and missing != "systemctl":
+        (folder / "systemctl").symlink_to(systemctl)
+    return str(folder)

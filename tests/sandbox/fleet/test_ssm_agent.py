@@ -1,0 +1,214 @@
+"""An agent really runs a document's script, in its own instance's world and no other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.fleet.ssm_agent import SYSTEMCTL, Machine, SsmAgents, rendered
+from tests.sandbox.fleet.kit import wait_until
+
+
+@dataclass
+class Service:
+    """SSM, as far as agents see it."""
+
+    waiting: list[dict[str, Any]] = field(default_factory=list)
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def fetch_commands(self, instance_ids: Any) -> list[dict[str, Any]]:
+        fetched = [one for one in self.waiting if one["instance_id"] in instance_ids]
+        self.waiting = [one for one in self.waiting if one not in fetched]
+        return fetched
+
+    def report_command(self, command_id: str, instance_id: str, report: dict[str, Any]) -> bool:
+        self.reports[command_id] = report
+        return True
+
+
+@dataclass
+class Site:
+    service: Service
+    machines: dict[str, Machine]
+
+    def run(self, *lines: str, timeout_seconds: int = 20, **parameters: str) -> dict[str, Any]:
+        command_id = self.send(*lines, timeout_seconds=timeout_seconds, **parameters)
+        with SsmAgents(self.service, lambda: self.machines):
+            wait_until(lambda: command_id in self.service.reports)
+        return self.service.reports[command_id]
+
+    def send(self, *lines: str, timeout_seconds: int = 20, **parameters: str) -> str:
+        command_id = f"command-{len(self.service.reports)}"
+        inputs = {"runCommand": list(lines), "timeoutSeconds": str(timeout_seconds)}
+        self.service.waiting.append(
+            {
+                "command_id": command_id,
+                "instance_id": "i-1",
+                "document_name": "fluentd-flush",
+                "step": "flush",
+                "inputs": inputs,
+                "parameters": parameters,
+            }
+        )
+        return command_id
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    made = Machine("127.9.9.9", tmp_path / "i-1", tmp_path / "i-1" / "run")
+    made.units.mkdir(parents=True)
+    return made
+
+
+@pytest.fixture
+def site(machine: Machine) -> Site:
+    return Site(Service(), {"i-1": machine})
+
+
+def test_the_script_runs_with_its_parameters_and_says_what_it_has_to(site: Site) -> None:
+    report = site.run("echo '{{ word }}'", "echo $FLUENTD_ADDRESS >&2", "exit 3", word="flushed")
+
+    assert report == {"exit_code": 3, "output": "flushed\n", "error": "127.9.9.9\n"}
+
+
+def test_absolute_paths_in_parameters_are_on_the_instance_s_own_disk(
+    site: Site, machine: Machine
+) -> None:
+    folder = machine.disk / "var" / "log" / "fluentd"
+    folder.mkdir(parents=True)
+    (folder / "buffer.b1.log").write_text("log")
+
+    report = site.run("ls {{ paths }}", paths="/var/log/fluentd/* /var/log/fluentd")
+
+    assert report["output"].splitlines() == [
+        f"{folder}/buffer.b1.log",
+        "",
+        f"{folder}:",
+        "buffer.b1.log",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "on_disk"),
+    [
+        ("/var/log", "DISK/var/log"),
+        ("/a /b,/c", "DISK/a DISK/b,DISK/c"),
+        ("http://127.0.0.1/api", "http://127.0.0.1/api"),
+        ("fluentd", "fluentd"),
+        (["/a", "b/c"], ["DISK/a", "b/c"]),
+        (5, 5),
+    ],
+)
+def test_only_absolute_paths_are_moved_to_the_disk(value: Any, on_disk: Any) -> None:
+    assignment = {
+        "step": "flush",
+        "inputs": {"runCommand": ["{{ value }}"]},
+        "parameters": {"value": value},
+    }
+    if isinstance(value, list):
+        assignment["inputs"] = {"runCommand": "{{ value }}"}
+    if isinstance(value, int):
+        assignment["inputs"] = {"runCommand": ["number {{ value }}"]}
+        on_disk = f"number {on_disk}"
+    wanted = "\n".join(on_disk) if isinstance(on_disk, list) else on_disk
+
+    assert rendered(assignment, Path("DISK")).text == f"{wanted}\n"
+
+
+def test_a_script_that_takes_too_long_is_killed_with_its_children(site: Site) -> None:
+    report = site.run("echo begun", "sleep 61 & echo $!", "wait", timeout_seconds=1)
+
+    assert report["timed_out"] is True
+    begun, child = report["output"].split()
+    assert begun == "begun"
+    wait_until(lambda: not _lives(int(child)))
+
+
+def test_the_script_of_an_instance_that_ends_is_killed_and_says_nothing(
+    site: Site, tmp_path: Path
+) -> None:
+    site.send(f"echo $$ > {tmp_path}/number", "sleep 61")
+    with SsmAgents(site.service, lambda: site.machines):
+        wait_until(lambda: (tmp_path / "number").exists() and _number(tmp_path))
+        site.machines = {}
+        wait_until(lambda: not _lives(_number(tmp_path)))
+        time.sleep(0.5)
+    assert site.service.reports == {}
+
+
+def test_no_script_outlives_the_agents(site: Site, tmp_path: Path) -> None:
+    site.send(f"echo $$ > {tmp_path}/number", "sleep 61")
+    with SsmAgents(site.service, lambda: site.machines):
+        wait_until(lambda: (tmp_path / "number").exists() and _number(tmp_path))
+    assert not _lives(_number(tmp_path))
+
+
+def test_a_document_that_cannot_be_run_is_reported_as_failed(site: Site) -> None:
+    site.send("true", timeout_seconds=0)
+    with SsmAgents(site.service, lambda: site.machines):
+        wait_until(lambda: site.service.reports)
+    [report] = site.service.reports.values()
+
+    assert report["exit_code"] == 1
+    assert "timeoutSeconds" in report["error"]
+
+
+def test_systemctl_tells_the_main_process_of_the_instance_s_unit(
+    site: Site, machine: Machine
+) -> None:
+    (machine.units / "fluentd").write_text(str(os.getpid()))
+    report = site.run(
+        "systemctl show --property=MainPID fluentd",
+        "systemctl show --property=MainPID fluentd.service",
+        "systemctl show --property=MainPID td-agent",
+        "systemctl is-active --quiet fluentd && echo active",
+        "systemctl is-active --quiet td-agent; echo $?",
+    )
+
+    me = f"MainPID={os.getpid()}"
+    assert report["output"].splitlines() == [me, me, "MainPID=0", "active", "3"]
+
+
+def test_systemctl_knows_no_process_that_has_ended(machine: Machine) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (machine.units / "fluentd").write_text(str(ended.pid))
+
+    assert _systemctl(machine, "show", "--property=MainPID", "fluentd").stdout == "MainPID=0\n"
+
+
+def test_what_systemctl_does_not_know_is_an_error(machine: Machine) -> None:
+    asked = _systemctl(machine, "restart", "fluentd")
+
+    assert asked.returncode == 1
+    assert "not known on a simulated instance: restart fluentd" in asked.stderr
+
+
+def _systemctl(machine: Machine, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SANDBOX_UNITS": str(machine.units)}
+    return subprocess.run(
+        [str(SYSTEMCTL), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _number(folder: Path) -> int:
+    return int((folder / "number").read_text() or 0)
+
+
+def _lives(process: int) -> bool:
+    """Whether a process runs; one that is dead and not yet buried does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
