@@ -206,7 +206,7 @@ class TestKeeping:
         ],
     )
     def test_what_the_user_demands_on_top_keeps_it(
-        self, pipeline: Pipeline, settings: dict[str, str], reason: str
+        self, pipeline: Pipeline, settings: dict[str, Any], reason: str
     ) -> None:
         pipeline.wire(lambda: pipeline.fleet, **settings)
         instance_id = start_draining(pipeline, EMPTY)

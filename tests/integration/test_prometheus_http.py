@@ -35,7 +35,7 @@ def prometheus() -> Iterator[PrometheusServer]:
         yield server
 
 
-def check(pipeline: Pipeline, url: str, **settings: str) -> list[str]:
+def check(pipeline: Pipeline, url: str, **settings: Any) -> list[str]:
     """Let the buffer waiter check a batch of three; returns the messages that come back."""
     pipeline.wire(PROMETHEUS_URL=url, **{"PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "0.3", **settings})
     records = [
