@@ -105,7 +105,7 @@ def _looped(loop: re.Match[str], uses: frozenset[str]) -> Iterator[str]:
 
 
 def _items(over: str, uses: frozenset[str]) -> list[str]:
-    draining = [stage for stage in ("flush", "buffer") if stage in uses]
+    draining: list[str] = [stage for stage in ("flush", "buffer") if stage in uses]
     known: dict[str, list[str]] = {
         "local.hooks": [*(["launch"] if "operation" in uses else []), "terminate"],
         "local.draining_stages": draining,
