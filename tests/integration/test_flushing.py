@@ -5,6 +5,7 @@ is checked in every test, by the pipeline fixture.
 """
 
 import json
+from typing import Literal
 
 import pytest
 
@@ -26,7 +27,8 @@ COMBINATIONS = [ALL, FLUSH_LAST, FLUSH_ALONE, FLUSH_AND_BUFFER, BUFFER_ALONE]
 def deploy(pipeline: Pipeline, stages: tuple[str, ...], **settings: str) -> None:
     """Deploy the functions of these stages; without Cloud Map nobody has to let go."""
     settle = {} if "operation" in stages else {"SETTLE_SECONDS": "0"}
-    pipeline.wire(lambda: pipeline.fleet, stages=stages, **settle, **settings)
+    pipeline.stages = stages
+    pipeline.wire(lambda: pipeline.fleet, **settle, **settings)
 
 
 def scale_in(pipeline: Pipeline, machine: Machine | None = None) -> str:
@@ -261,14 +263,10 @@ class TestKeeping:
     @pytest.mark.parametrize("moment", ["before", "after"])
     @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
     def test_ssm_on_a_bad_day_loses_nothing(
-        self, pipeline: Pipeline, action: str, moment: str, code: str
+        self, pipeline: Pipeline, action: str, moment: Literal["before", "after"], code: str
     ) -> None:
         deploy(pipeline, FLUSH_ALONE)
-        faults = pipeline.world.faults
-        if moment == "before":
-            faults.fail_calls(action, code, times=20, moment="before")
-        else:
-            faults.fail_calls(action, code, times=20, moment="after")
+        pipeline.world.faults.fail_calls(action, code, times=20, moment=moment)
         instance_id = scale_in(pipeline)
         until_released(pipeline, instance_id, within=900)
         assert pipeline.is_quiet()
@@ -360,6 +358,22 @@ class TestTwice:
         ]
         assert len(released) == 1
         assert not [queue for queue in stages if pipeline.waiting(f"{queue}-dlq")]
+
+    def test_a_second_message_that_comes_after_the_end_is_taken_for_an_expiry(
+        self, pipeline: Pipeline
+    ) -> None:
+        """Nobody remembers a release; a false alarm is better than a missed one (its runbook)."""
+        deploy(pipeline, FLUSH_ALONE)
+        instance_id = scale_in(pipeline)
+        pipeline.until(lambda: pipeline.waiting("flush") == 1, step=1)
+        [body] = pipeline.bodies("flush")
+        until_released(pipeline, instance_id)
+        pipeline.send("flush", body)
+        pipeline.advance(5)
+        assert pipeline.is_quiet()
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
+        completed = pipeline.telemetry.the(LogEvent.LIFECYCLE_ACTION_COMPLETED)
+        assert completed["instance_id"] == instance_id
 
     def test_one_that_somebody_registered_again_is_taken_out_and_flushed_again(
         self, pipeline: Pipeline

@@ -84,7 +84,7 @@ class Pipeline:
     operation: operation_waiter.OperationWaiter = field(init=False)
     flush: flush_waiter.FlushWaiter = field(init=False)
     buffer: buffer_waiter.BufferWaiter = field(init=False)
-    stages: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ("operation", "buffer")  # those in use, in their order
     alter: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda event: event)
     consume: Callable[[Mapping[str, Any]], Any] | None = None  # in place of the buffer waiter
     copies: int = 1  # how often each event is delivered, and each message received
@@ -98,12 +98,10 @@ class Pipeline:
         self,
         querier: Callable[[], Querier] | None = None,
         /,
-        *,
-        stages: tuple[str, ...] = ("operation", "buffer"),
         **settings: str,
     ) -> None:
-        """Deploy the functions of these stages, with other settings if a test wants them."""
-        self.stages = stages
+        """Deploy the functions of the stages, with other settings if a test wants them."""
+        stages = self.stages
         left_out = {f"{one.upper()}_QUEUE_URL" for one in _STAGES if one not in stages}
         left_out |= set() if "operation" in stages else set(_IN_CLOUD_MAP)
         environment = {

@@ -407,7 +407,8 @@ class TestLeaving:
     def test_a_release_that_came_before_is_no_error(self) -> None:
         world = World(is_last=True, completion=NO_ACTIVE_ACTION)
         assert world.receive(flush_check()) == []
-        assert world.telemetry.the(LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED)
+        ended = world.telemetry.the(LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED)["ended"]
+        assert ended == "already_ended_gone"
         assert world.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
 
     def test_one_that_is_gone_without_proof_raises_the_alarm(self) -> None:

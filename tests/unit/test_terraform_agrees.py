@@ -105,8 +105,8 @@ def _looped(loop: re.Match[str], uses: frozenset[str]) -> Iterator[str]:
 
 
 def _items(over: str, uses: frozenset[str]) -> list[str]:
-    draining = [stage for stage in ("flush", "buffer") if stage in uses]
-    known = {
+    draining: list[str] = [stage for stage in ("flush", "buffer") if stage in uses]
+    known: dict[str, list[str]] = {
         "local.hooks": [*(["launch"] if "operation" in uses else []), "terminate"],
         "local.draining_stages": draining,
         "[local.first_stage]": ["operation"] if "operation" in uses else draining[:1],
@@ -114,8 +114,8 @@ def _items(over: str, uses: frozenset[str]) -> list[str]:
     if over in known:
         return known[over]
     if over.startswith("["):
-        return re.findall(r'"(\w+)"', over)
-    return re.findall(r"([A-Z][A-Z0-9_]+) *=", over)
+        return [found[1] for found in re.finditer(r'"(\w+)"', over)]
+    return [found[1] for found in re.finditer(r"([A-Z][A-Z0-9_]+) *=", over)]
 
 
 def given(file: str, uses: frozenset[str]) -> set[str]:
