@@ -85,7 +85,7 @@ class Pipeline:
     operation: operation_waiter.OperationWaiter = field(init=False)
     flush: flush_waiter.FlushWaiter = field(init=False)
     buffer: buffer_waiter.BufferWaiter = field(init=False)
-    stages: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ("operation", "buffer")  # those in use, in their order
     alter: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda event: event)
     consume: Callable[[Mapping[str, Any]], Any] | None = None  # in place of the buffer waiter
     copies: int = 1  # how often each event is delivered, and each message received
@@ -99,12 +99,10 @@ class Pipeline:
         self,
         querier: Callable[[], Querier] | None = None,
         /,
-        *,
-        stages: tuple[str, ...] = ("operation", "buffer"),
         **settings: str,
     ) -> None:
-        """Deploy the functions of these stages, with other settings if a test wants them."""
-        self.stages = stages
+        """Deploy the functions of the stages, with other settings if a test wants them."""
+        stages = self.stages
         left_out = {f"{one.upper()}_QUEUE_URL" for one in _STAGES if one not in stages}
         left_out |= set() if "operation" in stages else set(_IN_CLOUD_MAP)
         environment = {
@@ -179,6 +177,7 @@ class Pipeline:
         """Bring a group of this size into service; returns the instance ids, oldest first."""
         self.create_group(size)
         self.until(lambda: self.states_are("InService", size))
+        self._read_journal()  # without a launch hook no time has passed
         return list(self.states())
 
     def redrive(self, queue: str) -> int:
@@ -245,7 +244,7 @@ class Pipeline:
             self._poll("flush", self.flush.handle)
         if "buffer" in self.stages:
             self._poll("buffer", self.consume or self.buffer.handle)
-        self._check_releases()
+        self._read_journal()
 
     def receive_event(self, event: dict[str, Any]) -> None:
         """EventBridge hands an event to the lifecycle handler."""
@@ -327,7 +326,7 @@ class Pipeline:
             "awsRegion": REGION,
         }
 
-    def _check_releases(self) -> None:
+    def _read_journal(self) -> None:
         """Whatever a test is about: nobody may be released early."""
         entries = self.world.journal[self._journal_seen :]
         self._journal_seen = len(self.world.journal)

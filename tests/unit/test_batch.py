@@ -351,6 +351,7 @@ class TestStrangers:
         world = World(check=raising(AssertionError("must not be checked")))
         message = record(buffer_check(autoscaling_group_name="other"))
         assert world.run(message) == []
+        assert world.begun_with == [[]]  # what a stage does for a whole batch is not for it either
         [(body, reason)] = world.dead
         assert body == message["body"]
         assert reason == "action.autoscaling_group_name: 'other' is not this pipeline's group"

@@ -1,23 +1,28 @@
 """The handler in every lifecycle state; what it does with AWS is in tests/integration."""
 
+import json
 from typing import Any
 
 import pytest
 
-from handlers.lifecycle import LifecycleHandler
+from handlers.lifecycle import LifecycleHandler, wire
 from lifecycle.autoscaling import AutoScaling
 from lifecycle.cloud_map import CloudMap
-from lifecycle.drain import Registration
+from lifecycle.drain import NextStage, Registration
 from lifecycle.errors import Surprise
+from lifecycle.events import BufferCheck, FlushCheck
 from lifecycle.instances import Instances
 from lifecycle.queues import Queue
 from lifecycle.settings import LifecycleHandlerSettings, load_settings
 from lifecycle.telemetry import LogEvent
 from tests.support import environments
-from tests.support.messages import INSTANCE_ID, launch_event, terminate_event
+from tests.support.messages import INSTANCE_ID, NOW, launch_event, terminate_event
 from tests.support.recording import RecordingTelemetry
 from tests.support.scripted import NO_ACTIVE_ACTION, scripted
+from waiters.flush import wire as wire_flush_waiter
+from waiters.operation import wire as wire_operation_waiter
 
+STAGE_URL = "https://sqs/stage"
 INSTANCE = {
     "InstanceId": INSTANCE_ID,
     "State": {"Name": "running"},
@@ -27,9 +32,19 @@ INSTANCE = {
 
 
 class Handled:
-    """One event, handled while the instance is in this state."""
+    """One event, handled while the instance is in this state.
 
-    def __init__(self, event: dict[str, Any], state: str | None, completion: Any = None) -> None:
+    ``first_stage`` is where a fleet that is not in Cloud Map starts.
+    """
+
+    def __init__(
+        self,
+        event: dict[str, Any],
+        state: str | None,
+        completion: Any = None,
+        *,
+        first_stage: type[FlushCheck] | type[BufferCheck] | None = None,
+    ) -> None:
         instances = [{"InstanceId": INSTANCE_ID, "LifecycleState": state}] if state else []
         self.autoscaling = scripted(
             describe_auto_scaling_instances={"AutoScalingInstances": instances},
@@ -43,16 +58,21 @@ class Handled:
         self.telemetry = RecordingTelemetry()
         ec2 = scripted(describe_instances={"Reservations": [{"Instances": [INSTANCE]}]})
         self.error: Exception | None = None
+        environment = environments.lifecycle_handler()
+        start: Registration | NextStage = Registration(
+            CloudMap(self.cloud_map, "srv-1"), Queue(self.queue, "https://sqs/operation")
+        )
+        if first_stage is not None:
+            environment = environments.without_cloud_map(environment, FLUSH_QUEUE_URL=STAGE_URL)
+            start = NextStage(first_stage, Queue(self.queue, STAGE_URL), self.telemetry)
         try:
             LifecycleHandler(
-                settings=load_settings(LifecycleHandlerSettings, environments.lifecycle_handler()),
+                settings=load_settings(LifecycleHandlerSettings, environment),
                 autoscaling=AutoScaling(self.autoscaling),
                 instances=Instances(ec2),
-                start=Registration(
-                    CloudMap(self.cloud_map, "srv-1"), Queue(self.queue, "https://sqs/operation")
-                ),
+                start=start,
                 telemetry=self.telemetry,
-                clock=lambda: 0.0,
+                clock=lambda: NOW,
             ).handle(event)
         except Surprise as error:
             self.error = error
@@ -61,6 +81,13 @@ class Handled:
     def done(self) -> list[str]:
         """What was done to Cloud Map and the queue, in order."""
         return [name for name, _ in (*self.cloud_map.calls, *self.queue.calls)]
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The only message that was sent."""
+        [call] = self.queue.arguments_of("send_message")
+        body: dict[str, Any] = json.loads(call["MessageBody"])
+        return body
 
 
 @pytest.mark.parametrize("state", ["Pending", "Pending:Wait", "Pending:Proceed", "InService"])
@@ -156,3 +183,81 @@ def test_the_token_of_a_lifecycle_action_is_not_logged() -> None:
     handled = Handled(terminate_event(), "Terminating:Wait")
     token = terminate_event()["detail"]["LifecycleActionToken"]
     assert token not in str(handled.telemetry.lines)
+
+
+@pytest.mark.parametrize(("first_stage", "stage"), [(FlushCheck, "flush"), (BufferCheck, "buffer")])
+@pytest.mark.parametrize("state", [None, "Terminating:Wait", "Warmed:Terminating:Wait"])
+def test_without_cloud_map_an_instance_goes_straight_into_the_first_stage(
+    state: str | None, first_stage: type[FlushCheck] | type[BufferCheck], stage: str
+) -> None:
+    handled = Handled(terminate_event(), state, first_stage=first_stage)
+    assert handled.done == ["send_message"]
+    message = handled.message
+    assert (message["stage"], message["deregistered_at"]) == (stage, NOW)
+    assert message["requested_again"] == 0
+    assert message["action"]["instance_id"] == INSTANCE_ID
+    assert handled.telemetry.the(LogEvent.CHECK_MESSAGE_ENQUEUED)["stage"] == stage
+
+
+@pytest.mark.parametrize("state", ["Pending", "InService", "Standby", "Warmed:Stopped"])
+def test_without_cloud_map_too_nobody_is_drained_who_does_not_leave(state: str) -> None:
+    handled = Handled(terminate_event(), state, first_stage=FlushCheck)
+    assert handled.done == []
+    assert "not terminating" in str(handled.error)
+
+
+@pytest.mark.parametrize("destination", ["AutoScalingGroup", "WarmPool"])
+def test_without_cloud_map_the_launches_are_somebody_elses(destination: str) -> None:
+    event = launch_event(Destination=destination)
+    handled = Handled(event, "Pending:Wait", first_stage=FlushCheck)
+    assert handled.done == []
+    assert handled.autoscaling.calls == []
+    line = handled.telemetry.the(LogEvent.LIFECYCLE_EVENT_IGNORED)
+    assert line["reason"] == "another lifecycle hook"
+
+
+@pytest.mark.usefixtures("service", "aws_environment")
+@pytest.mark.parametrize(
+    ("urls", "model"),
+    [
+        (["FLUSH_QUEUE_URL"], FlushCheck),
+        (["BUFFER_QUEUE_URL"], BufferCheck),
+        (["BUFFER_QUEUE_URL", "FLUSH_QUEUE_URL"], FlushCheck),
+    ],
+)
+def test_flush_comes_before_buffer(
+    urls: list[str], model: type[FlushCheck] | type[BufferCheck]
+) -> None:
+    environment = environments.without_cloud_map(environments.lifecycle_handler())
+    wired = wire({**environment, **dict.fromkeys(urls, STAGE_URL)})
+    assert isinstance(wired.start, NextStage)
+    assert wired.start.model is model
+    environment = environments.operation_waiter()
+    del environment["BUFFER_QUEUE_URL"]
+    waiter = wire_operation_waiter({**environment, **dict.fromkeys(urls, STAGE_URL)})
+    assert waiter.next_stage.model is model
+
+
+@pytest.mark.usefixtures("service", "aws_environment")
+def test_a_fleet_in_cloud_map_starts_there() -> None:
+    assert isinstance(wire(environments.lifecycle_handler()).start, Registration)
+
+
+@pytest.mark.usefixtures("service", "aws_environment")
+@pytest.mark.parametrize("in_cloud_map", [True, False])
+@pytest.mark.parametrize("prometheus", [True, False])
+def test_the_flush_waiter_knows_the_stage_after_it_and_the_one_to_go_back_to(
+    *, in_cloud_map: bool, prometheus: bool
+) -> None:
+    environment = environments.flush_waiter()
+    if not in_cloud_map:
+        environment = environments.without_cloud_map(environment)
+    if prometheus:
+        environment["BUFFER_QUEUE_URL"] = STAGE_URL
+    waiter = wire_flush_waiter(environment)
+    assert (waiter.exit.registration is not None) == in_cloud_map
+    assert (waiter.exit.next_stage is not None) == prometheus
+    if waiter.exit.next_stage is not None:
+        assert waiter.exit.next_stage.model is BufferCheck
+    assert waiter.run_command.document_name == "pipeline-flush"
+    assert waiter.run_command.delivery_timeout_seconds == 60

@@ -114,8 +114,8 @@ def _items(over: str, uses: frozenset[str]) -> list[str]:
     if over in known:
         return known[over]
     if over.startswith("["):
-        return re.findall(r'"(\w+)"', over)
-    return re.findall(r"([A-Z][A-Z0-9_]+) *=", over)
+        return [found[1] for found in re.finditer(r'"(\w+)"', over)]
+    return [found[1] for found in re.finditer(r"([A-Z][A-Z0-9_]+) *=", over)]
 
 
 def given(file: str, uses: frozenset[str]) -> set[str]:

@@ -1,0 +1,392 @@
+"""From scale-in to release with the flush stage: nobody goes with a chunk on its disk.
+
+That nobody is released with chunks, with records still coming, without a flush or while registered
+is checked in every test, by the pipeline fixture.
+"""
+
+import json
+from typing import Literal
+
+import pytest
+
+from lifecycle.telemetry import LogEvent, Metric
+from sandbox.emulator import Report
+from tests.support.fleet import EMPTY
+from tests.support.machines import Machine, answer
+from tests.support.messages import flush_check
+from tests.support.pipeline import DRAIN_TIMEOUT, HEARTBEAT_TIMEOUT, SETTLE, Pipeline
+
+ALL = ("operation", "flush", "buffer")
+FLUSH_LAST = ("operation", "flush")
+FLUSH_ALONE = ("flush",)
+FLUSH_AND_BUFFER = ("flush", "buffer")
+BUFFER_ALONE = ("buffer",)
+COMBINATIONS = [ALL, FLUSH_LAST, FLUSH_ALONE, FLUSH_AND_BUFFER, BUFFER_ALONE]
+
+
+def deploy(pipeline: Pipeline, stages: tuple[str, ...], **settings: str) -> None:
+    """Deploy the functions of these stages; without Cloud Map nobody has to let go."""
+    settle = {} if "operation" in stages else {"SETTLE_SECONDS": "0"}
+    pipeline.stages = stages
+    pipeline.wire(lambda: pipeline.fleet, **settle, **settings)
+
+
+def scale_in(pipeline: Pipeline, machine: Machine | None = None) -> str:
+    """Scale a group of one in; returns the instance."""
+    [instance_id] = pipeline.start_fleet()
+    if machine is not None:
+        pipeline.machines.machines[instance_id] = machine
+    if "buffer" in pipeline.stages:
+        pipeline.fleet.shows(instance_id, EMPTY)
+    pipeline.scale_to(0)
+    return instance_id
+
+
+def until_released(pipeline: Pipeline, instance_id: str, within: float = 600) -> float:
+    """Let time pass until the instance is gone; returns when that was."""
+    pipeline.until(lambda: pipeline.state(instance_id) is None, within)
+    *_, released = pipeline.journal(instance_id, "completed")
+    assert released["result"] == "CONTINUE"
+    assert pipeline.crashes == []
+    return float(released["at"])
+
+
+def reasons(pipeline: Pipeline) -> list[object]:
+    """The reasons of the flush verdicts, each once, in order."""
+    told = pipeline.telemetry.of(LogEvent.FLUSH_VERDICT)
+    return list(dict.fromkeys(line["reason"] for line in told))
+
+
+class TestCombinations:
+    @pytest.mark.parametrize("stages", COMBINATIONS, ids="+".join)
+    def test_every_combination_releases_and_leaves_nothing_behind(
+        self, pipeline: Pipeline, stages: tuple[str, ...]
+    ) -> None:
+        deploy(pipeline, stages)
+        instance_id = scale_in(pipeline)
+        until_released(pipeline, instance_id)
+        pipeline.advance(120)
+        assert pipeline.is_quiet()
+        enqueued = pipeline.telemetry.of(LogEvent.CHECK_MESSAGE_ENQUEUED)
+        passed = [line["stage"] for line in enqueued if line["transition"] == "terminating"]
+        assert passed == list(stages)
+        launched = 1 if "operation" in stages else 0
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_COMPLETED) == launched + 1
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
+
+    def test_the_log_tells_the_whole_story(self, pipeline: Pipeline) -> None:
+        deploy(pipeline, ALL)
+        instance_id = scale_in(pipeline)
+        until_released(pipeline, instance_id)
+        told = [
+            line.event
+            for line in pipeline.telemetry.lines
+            if line.fields.get("transition") == "terminating" or "commands" in line.fields
+        ]
+        story = [event for event in told if event is not LogEvent.OUTPUT_ERRORS_ROSE]
+        assert list(dict.fromkeys(story)) == [
+            LogEvent.LIFECYCLE_EVENT_RECEIVED,
+            LogEvent.DEREGISTRATION_REQUESTED,
+            LogEvent.CHECK_MESSAGE_ENQUEUED,
+            LogEvent.OPERATION_PENDING,
+            LogEvent.OPERATION_SUCCEEDED,
+            LogEvent.FLUSH_REQUESTED,
+            LogEvent.FLUSH_VERDICT,
+            LogEvent.BUFFER_VERDICT,
+            LogEvent.LIFECYCLE_ACTION_COMPLETED,
+        ]
+
+    def test_the_flush_waits_for_forwarders_and_then_not_much_longer(
+        self, pipeline: Pipeline
+    ) -> None:
+        deploy(pipeline, FLUSH_LAST)
+        instance_id = scale_in(pipeline)
+        released_at = until_released(pipeline, instance_id)
+        [deregistered] = pipeline.journal(instance_id, "deregistered")
+        [signalled_at] = pipeline.machines.signals_of(instance_id)
+        assert SETTLE <= signalled_at - deregistered["at"] <= SETTLE + 20
+        assert released_at - signalled_at <= 10
+
+    def test_without_cloud_map_a_release_takes_no_longer_than_a_flush(
+        self, pipeline: Pipeline
+    ) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        instance_id = scale_in(pipeline)
+        [waited] = pipeline.journal(instance_id, "terminating_wait")
+        assert until_released(pipeline, instance_id) - waited["at"] <= 20
+        assert pipeline.registrations(instance_id) == []
+
+    def test_without_cloud_map_launches_do_not_wait(self, pipeline: Pipeline) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        pipeline.create_group(3)
+        assert pipeline.states_are("InService", 3)
+        assert pipeline.world.lifecycle_events == []
+
+    def test_many_instances_flush_side_by_side(self, pipeline: Pipeline) -> None:
+        deploy(pipeline, FLUSH_LAST)
+        pipeline.start_fleet(12)
+        pipeline.scale_to(2)
+        pipeline.until(lambda: pipeline.states_are("InService", 2))
+        assert len({name for _, name in pipeline.machines.signals}) == 10
+        assert sorted(pipeline.registered()) == sorted(pipeline.states())
+        assert pipeline.is_quiet()
+
+    def test_one_that_cannot_be_flushed_does_not_hold_up_the_others(
+        self, pipeline: Pipeline
+    ) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        first, second, third = pipeline.start_fleet(3)
+        pipeline.world.faults.agents_off = [first]
+        pipeline.machines.machines[second] = Machine(is_running=False)
+        pipeline.scale_to(0)
+        pipeline.until(lambda: pipeline.state(third) is None)
+        pipeline.advance(120)
+        assert set(pipeline.states()) == {first, second}
+        pipeline.world.faults.agents_off = []
+        pipeline.machines[second].is_running = True
+        pipeline.until(lambda: pipeline.states() == {})
+
+
+class TestKeeping:
+    @pytest.mark.parametrize("stages", [ALL, FLUSH_ALONE], ids="+".join)
+    def test_an_agent_that_is_off_for_a_while_is_waited_for(
+        self, pipeline: Pipeline, stages: tuple[str, ...]
+    ) -> None:
+        deploy(pipeline, stages)
+        pipeline.world.faults.agents_off = ["*"]
+        instance_id = scale_in(pipeline)
+        pipeline.advance(HEARTBEAT_TIMEOUT * 1.5)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert reasons(pipeline) == ["agent_not_reachable"]
+        assert pipeline.crashes == []
+        pipeline.world.faults.agents_off = []
+        until_released(pipeline, instance_id)
+
+    @pytest.mark.parametrize(
+        ("fault", "reason"),
+        [("agents_silent", "not_finished"), ("undeliverable", "not_delivered")],
+    )
+    def test_a_command_that_does_not_arrive_is_no_answer(
+        self, pipeline: Pipeline, fault: str, reason: str
+    ) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        setattr(pipeline.world.faults, fault, ["*"])
+        instance_id = scale_in(pipeline)
+        pipeline.advance(300)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert reasons(pipeline) == [reason]
+        setattr(pipeline.world.faults, fault, [])
+        until_released(pipeline, instance_id)
+
+    def test_a_destination_that_is_down_keeps_it_until_it_is_back(self, pipeline: Pipeline) -> None:
+        deploy(pipeline, ALL)
+        machine = Machine(chunks=5, retry_next_at=pipeline.clock() + 100_000)
+        instance_id = scale_in(pipeline, machine)
+        pipeline.advance(HEARTBEAT_TIMEOUT * 1.5)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert reasons(pipeline) == ["retrying"]
+        looks = len(pipeline.machines.signals_of(instance_id))
+        assert looks <= HEARTBEAT_TIMEOUT * 1.5 / 100  # no more often than the longest interval
+        line = pipeline.telemetry.of(LogEvent.FLUSH_VERDICT)[-1]
+        assert (line["verdict"], line["chunks"], line["bytes"]) == ("REMAINING", 5, 5000)
+        machine.retry_next_at = None
+        until_released(pipeline, instance_id)
+        assert machine.chunks == 0
+
+    def test_the_next_look_comes_right_after_fluentds_own_retry(self, pipeline: Pipeline) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        machine = Machine(retry_next_at=pipeline.clock() + 70)
+        instance_id = scale_in(pipeline, machine)
+        pipeline.until(lambda: bool(pipeline.telemetry.of(LogEvent.FLUSH_VERDICT)))
+        assert machine.retry_next_at is not None
+        retried_at, machine.retry_next_at = machine.retry_next_at, None
+        released_at = until_released(pipeline, instance_id)
+        assert retried_at <= pipeline.machines.signals_of(instance_id)[-1] <= released_at
+        assert released_at - retried_at <= 20
+
+    def test_records_that_still_come_in_keep_it(self, pipeline: Pipeline) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        machine = Machine(is_receiving=True)
+        instance_id = scale_in(pipeline, machine)
+        pipeline.advance(300)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert reasons(pipeline) == ["receiving"]
+        machine.is_receiving = False
+        until_released(pipeline, instance_id)
+
+    def test_a_fluentd_that_does_not_run_keeps_it_with_and_without_chunks(
+        self, pipeline: Pipeline
+    ) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        machine = Machine(chunks=0, is_running=False)
+        instance_id = scale_in(pipeline, machine)
+        pipeline.advance(100)
+        machine.chunks = 3
+        pipeline.advance(100)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert reasons(pipeline) == ["not_signalled"]
+        machine.is_running = True
+        until_released(pipeline, instance_id)
+
+    @pytest.mark.parametrize(
+        ("report", "reason"),
+        [
+            (Report(exit_code=1, error="flush: no such folder: /var/log/x"), "command_failed"),
+            (Report(output="Killed", seconds=1), "malformed_answer"),
+            (Report(output=json.dumps(answer()), seconds=600), "not_finished"),
+            (Report(), "malformed_answer"),
+        ],
+    )
+    def test_a_script_that_gives_no_answer_keeps_it(
+        self, pipeline: Pipeline, report: Report, reason: str
+    ) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        machine = Machine(report=report)
+        instance_id = scale_in(pipeline, machine)
+        pipeline.advance(300)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert set(reasons(pipeline)) <= {reason, "timed_out"}
+        machine.report = None
+        until_released(pipeline, instance_id)
+
+    def test_slow_scripts_are_signalled_again_and_again(self, pipeline: Pipeline) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        machine = Machine(seconds=54.5)  # the waiter's patience is 55, the first look after 1
+        instance_id = scale_in(pipeline, machine)
+        pipeline.advance(200)
+        machine.seconds = 20
+        until_released(pipeline, instance_id)
+        sent = pipeline.telemetry.of(LogEvent.FLUSH_REQUESTED)
+        assert len(sent) == len(pipeline.machines.signals_of(instance_id))
+
+    @pytest.mark.parametrize("action", ["SendCommand", "GetCommandInvocation"])
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
+    def test_ssm_on_a_bad_day_loses_nothing(
+        self, pipeline: Pipeline, action: str, moment: Literal["before", "after"], code: str
+    ) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        pipeline.world.faults.fail_calls(action, code, times=20, moment=moment)
+        instance_id = scale_in(pipeline)
+        until_released(pipeline, instance_id, within=900)
+        assert pipeline.is_quiet()
+
+
+class TestGivingUp:
+    @pytest.mark.parametrize("stages", [ALL, FLUSH_ALONE], ids="+".join)
+    def test_a_chunk_that_was_set_aside_calls_a_person_at_once(
+        self, pipeline: Pipeline, stages: tuple[str, ...]
+    ) -> None:
+        deploy(pipeline, stages)
+        machine = Machine(set_aside=1)
+        instance_id = scale_in(pipeline, machine)
+        pipeline.until(lambda: pipeline.waiting("flush-dlq") == 1, within=SETTLE + 60)
+        given_up_at = pipeline.clock()
+        assert pipeline.waiting("flush") == 0
+        [(body, reason)] = pipeline.dead_letters("flush")
+        assert reason == "1 chunks set aside: they would die with the instance"
+        assert json.loads(body)["stage"] == "flush"
+        beats = pipeline.journal(instance_id, "heartbeat")
+        assert given_up_at - beats[-1]["at"] <= 10
+        pipeline.advance(HEARTBEAT_TIMEOUT / 2)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        # A redrive before the chunk is rescued comes straight back; after it, it releases.
+        pipeline.redrive("flush")
+        pipeline.until(lambda: pipeline.waiting("flush-dlq") == 1)
+        machine.set_aside = 0
+        pipeline.redrive("flush")
+        until_released(pipeline, instance_id)
+
+    def test_a_flush_that_takes_too_long_is_handed_to_a_person_and_a_redrive_resumes(
+        self, pipeline: Pipeline
+    ) -> None:
+        deploy(pipeline, FLUSH_LAST)
+        machine = Machine(is_running=False)
+        instance_id = scale_in(pipeline, machine)
+        pipeline.until(
+            lambda: pipeline.waiting("flush-dlq") == 1, within=SETTLE + DRAIN_TIMEOUT + 200
+        )
+        [(_, reason)] = pipeline.dead_letters("flush")
+        assert reason.startswith("not done after ")
+        assert "UNKNOWN (not_signalled): 3 chunk files (3000 bytes)" in reason
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        machine.is_running = True
+        pipeline.redrive("flush")
+        until_released(pipeline, instance_id)
+
+    def test_an_instance_that_was_let_go_without_proof_raises_the_alarm_once(
+        self, pipeline: Pipeline
+    ) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        pipeline.world.faults.fail_calls("RecordLifecycleActionHeartbeat", "Outage", times=100_000)
+        instance_id = scale_in(pipeline, Machine(is_running=False))
+        pipeline.advance(HEARTBEAT_TIMEOUT + 10)
+        assert pipeline.state(instance_id) is None
+        pipeline.world.faults.clear()
+        pipeline.until(lambda: pipeline.waiting("flush") == 0)
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
+
+    def test_a_malformed_or_foreign_message_signals_nobody(self, pipeline: Pipeline) -> None:
+        deploy(pipeline, FLUSH_ALONE)
+        [instance_id] = pipeline.start_fleet()
+        foreign = flush_check(autoscaling_group_name="other", instance_id=instance_id)
+        pipeline.send("flush", foreign.model_dump_json())
+        pipeline.send("flush", json.dumps({"version": 1, "stage": "flush"}))
+        pipeline.advance(30)
+        assert pipeline.machines.signals == []
+        assert pipeline.waiting("flush-dlq") == 2
+        assert pipeline.states_are("InService", 1)
+
+
+class TestTwice:
+    @pytest.mark.parametrize("stages", COMBINATIONS, ids="+".join)
+    def test_events_and_messages_that_come_twice_release_once(
+        self, pipeline: Pipeline, stages: tuple[str, ...]
+    ) -> None:
+        deploy(pipeline, stages)
+        pipeline.copies = 2
+        # As on AWS: an instance that was released does not vanish at that moment.
+        pipeline.world.faults.proceed_seconds = 120
+        instance_id = scale_in(pipeline)
+        until_released(pipeline, instance_id)
+        pipeline.advance(300)
+        assert pipeline.is_quiet()
+        released = [
+            one
+            for one in pipeline.journal(instance_id, "completed")
+            if one["lifecycle_hook_name"] == "pipeline-terminate"
+        ]
+        assert len(released) == 1
+        assert not [queue for queue in stages if pipeline.waiting(f"{queue}-dlq")]
+
+    def test_a_second_message_that_comes_after_the_end_is_taken_for_an_expiry(
+        self, pipeline: Pipeline
+    ) -> None:
+        """Nobody remembers a release; a false alarm is better than a missed one (its runbook)."""
+        deploy(pipeline, FLUSH_ALONE)
+        instance_id = scale_in(pipeline)
+        pipeline.until(lambda: pipeline.waiting("flush") == 1, step=1)
+        [body] = pipeline.bodies("flush")
+        until_released(pipeline, instance_id)
+        pipeline.send("flush", body)
+        pipeline.advance(5)
+        assert pipeline.is_quiet()
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
+        completed = pipeline.telemetry.the(LogEvent.LIFECYCLE_ACTION_COMPLETED)
+        assert completed["instance_id"] == instance_id
+
+    def test_one_that_somebody_registered_again_is_taken_out_and_flushed_again(
+        self, pipeline: Pipeline
+    ) -> None:
+        deploy(pipeline, FLUSH_LAST)
+        instance_id = scale_in(pipeline)
+        pipeline.until(lambda: pipeline.waiting("flush") == 1)
+        pipeline.clients.servicediscovery.register_instance(
+            ServiceId=pipeline.service_id,
+            InstanceId=instance_id,
+            Attributes={"AWS_INSTANCE_IPV4": "10.0.0.9", "AWS_INSTANCE_PORT": "24224"},
+        )
+        until_released(pipeline, instance_id)
+        assert pipeline.telemetry.the(LogEvent.STILL_REGISTERED)["instance_id"] == instance_id
+        assert len(pipeline.machines.signals_of(instance_id)) == 2
+        assert pipeline.registered() == {}
