@@ -50,8 +50,8 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 
 ## Test
 
-test: venv venv-ministack programs ## everything below; what CI runs
-	@$(VENV) tools/run_checks.py lint types unit integration sandbox-tests package-tests terraform-test end-to-end
+test: venv venv-ministack programs package-local ## everything below; what CI runs
+	@$(VENV) tools/run_checks.py --beside end-to-end lint types unit integration sandbox-tests package-tests terraform-test
 
 lint: venv ## style, imports between the floors, shell scripts
 	@.venv/bin/ruff check --quiet

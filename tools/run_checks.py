@@ -1,6 +1,8 @@
-"""Run checks one after the other and close with a summary that a person can take in at a glance.
+"""Run checks and close with a summary that a person can take in at a glance.
 
-    python tools/run_checks.py lint types unit
+    python tools/run_checks.py --beside end-to-end lint types unit
+
+They run one after the other; the one behind ``--beside`` mostly waits, so it runs beside them.
 
 Each check is a verb of the Makefile. Its output goes to build/test/<check>.log and is shown if it
 fails; the others run all the same, since each protects something else. A skipped test counts as
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOGS = Path("build/test")
-LIMIT_SECONDS = 15 * 60
+LIMIT_SECONDS = 30 * 60
 # The closing lines: pytest's "12 passed, 1 skipped in 3.21s", Terraform's "Success! 9 passed, ...".
 CLOSING = re.compile(r"(=+ )?\d+ \w+.* in \d+\.\d\ds\b|(Success|Failure)! \d+ passed")
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
@@ -44,11 +46,31 @@ class Outcome:
         return ", ".join(f"{n} {name}" for name, n in idle.items())
 
 
-def main(checks: list[str]) -> int:
+@dataclass(frozen=True)
+class Running:
+    """A check under way."""
+
+    check: str
+    process: subprocess.Popen[bytes]
+    started: float
+    log: Path
+
+
+def main(arguments: list[str]) -> int:
     """Run all checks; fail if any did."""
     LOGS.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    outcomes = [show(run(check)) for check in checks]
+    beside, checks = split(arguments)
+    background = [start(check) for check in beside]
+    try:
+        outcomes = [show(run(check)) for check in checks]
+        outcomes += [show(finish(running)) for running in background]
+    except KeyboardInterrupt:
+        for running in background:
+            os.killpg(running.process.pid, signal.SIGINT)
+            running.process.wait()
+        raise
+    checks = beside + checks
     failed = [outcome for outcome in outcomes if outcome.problem]
     print()
     for outcome in failed:
@@ -63,9 +85,26 @@ def main(checks: list[str]) -> int:
     return 1 if failed else 0
 
 
+def split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Tell the check that runs beside the others, if there is one, from the others."""
+    if arguments[:1] == ["--beside"]:
+        return arguments[1:2], arguments[2:]
+    return [], arguments
+
+
 def run(check: str) -> Outcome:
     """Run one verb of the Makefile to its end, or to ours."""
-    print(f"{check:<16}", end="", flush=True)
+    running = start(check)
+    try:
+        return finish(running)
+    except KeyboardInterrupt:
+        os.killpg(running.process.pid, signal.SIGINT)
+        running.process.wait()
+        raise
+
+
+def start(check: str) -> Running:
+    """Start one verb of the Makefile."""
     log = LOGS / f"{check}.log"
     started = time.monotonic()
     with log.open("wb") as output:
@@ -78,13 +117,14 @@ def run(check: str) -> Outcome:
             env=os.environ | {"NO_COLOR": "1"},
             start_new_session=True,
         )
-        try:
-            status = wait(process)
-        except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait()
-            raise
-    return Outcome(check, status, time.monotonic() - started, counts(log), log)
+    return Running(check, process, started, log)
+
+
+def finish(running: Running) -> Outcome:
+    """Wait for the end of a check and read what it came to."""
+    status = wait(running.process)
+    seconds = time.monotonic() - running.started
+    return Outcome(running.check, status, seconds, counts(running.log), running.log)
 
 
 def wait(process: subprocess.Popen[bytes]) -> int:
@@ -112,7 +152,7 @@ def show(outcome: Outcome) -> Outcome:
     """Print the result, and the whole log of a failure."""
     shown = ", ".join(f"{n} {name}" for name, n in outcome.counts.items() if n)
     verdict = "FAILED" if outcome.problem else "ok"
-    print(f"{verdict:<8}{outcome.seconds:6.1f} s  {shown}", flush=True)
+    print(f"{outcome.check:<16}{verdict:<8}{outcome.seconds:6.1f} s  {shown}", flush=True)
     if outcome.problem:
         text = outcome.log.read_text(errors="replace")
         print("\n".join(f"    {line}" for line in text.splitlines()), flush=True)

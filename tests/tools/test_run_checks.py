@@ -40,6 +40,15 @@ def test_a_failure_shows_its_output_and_the_others_run_all_the_same(
     assert printed.splitlines()[-1] == "7 passed, 1 failed"
 
 
+def test_a_check_beside_the_others_counts_like_them(capsys: pytest.CaptureFixture[str]) -> None:
+    status = run_checks.main(["--beside", "bad", "good"])
+
+    printed = capsys.readouterr().out
+    assert status == 1
+    assert "1 of 2 checks passed" in printed
+    assert printed.splitlines()[-1] == "7 passed, 1 failed"
+
+
 def test_a_skipped_test_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     status = run_checks.main(["idle"])
 
