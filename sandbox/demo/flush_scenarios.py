@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from sandbox.demo.stage import Stage
 
 _UPLOAD_SECONDS = 30.0
+# How far away the next attempt is when S3 comes back: longer than any command takes.
+_RETRY_SECONDS = (10.0, 30.0)
 # How far into a slice of time the groups are scaled in: most of it is still to come.
 _EARLY_SECONDS = (3.0, 12.0)
 
@@ -46,8 +48,15 @@ def flush_in_backoff(stage: Stage) -> None:
             "aggregators with logs are kept while S3 refuses writes",
             lambda sample: all(acts.is_kept_with_logs(sample, name) for name in leaving),
         )
+        # S3 comes back in the middle of a long wait: signals go on being ignored for a while.
+        nearest, furthest = _RETRY_SECONDS
+        stage.recorder.wait_for(
+            "the outputs to be in the middle of a long back-off",
+            lambda _: all(nearest <= stage.retry_in_seconds(name) <= furthest for name in leaving),
+            60,
+        )
         in_vain = {name: stage.flush_requests(name) for name in leaving}
-    stage.recorder.phase("S3 is back")
+    stage.recorder.phase("S3 is back; the outputs do not know it yet")
     acts.wait_for_release(stage, leaving)
     for name, before in in_vain.items():
         after = stage.flush_requests(name) - before

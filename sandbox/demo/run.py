@@ -21,6 +21,7 @@ from sandbox.demo.stage import Stage
 from sandbox.demo.waiting import WaitedInVain
 from sandbox.demo.warm_up import warmed_up
 from sandbox.fleet.aggregator import FLUENTD_DIRECTORY
+from sandbox.fleet.backoff import BackoffPolicy
 from sandbox.fleet.buffer import StagingPolicy
 from sandbox.fleet.fleet import Fleet, FleetSettings, NotFinishedError
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
@@ -192,6 +193,9 @@ def _fleet_settings(setting: Setting, outputs: dict[str, Any], names: Names) -> 
         forwarder_interval_seconds=FORWARDER_REFRESH_SECONDS,
         staging=StagingPolicy(
             flush_interval_seconds=FLUSH_INTERVAL_SECONDS, timekey_seconds=setting.timekey_seconds
+        ),
+        backoff=BackoffPolicy(
+            setting.retry_wait_seconds, longest_wait_seconds=setting.retry_max_interval_seconds
         ),
     )
 

@@ -33,6 +33,9 @@ class Setting:
     flush: bool = False
     # Chunks wait for slices of time of this length; None: for an interval since they were begun.
     timekey_seconds: int | None = None
+    # `retry_wait` and `retry_max_interval` of the outputs.
+    retry_wait_seconds: float = 1.0
+    retry_max_interval_seconds: float = 4.0
     # Whether a second group beside this one is drained without flush.
     comparison: bool = False
 
@@ -121,7 +124,13 @@ SCENARIOS: Mapping[str, Scenario] = {
             "flush-in-backoff",
             "S3 is down when Fluentd is told to flush: told again when it is back, then let go",
             flush_scenarios.flush_in_backoff,
-            setting=Setting(prometheus=False, flush=True, timekey_seconds=AN_HOUR),
+            setting=Setting(
+                prometheus=False,
+                flush=True,
+                timekey_seconds=AN_HOUR,
+                retry_wait_seconds=4.0,
+                retry_max_interval_seconds=24.0,
+            ),
         ),
         Scenario(
             "set-aside",

@@ -100,6 +100,11 @@ class Stage:
             for entry in self.recorder.journal
         )
 
+    def retry_in_seconds(self, name: str) -> float:
+        """How far away the next attempt of an output in back-off is; 0 without back-off."""
+        at = self.fleet.retry_at(name)
+        return 0.0 if at is None else max(0.0, at - time.time())
+
     def slice_age_seconds(self) -> float:
         """How long ago the present slice of time of the chunks began."""
         if self.timekey_seconds is None:

@@ -211,6 +211,10 @@ class Fleet:
         """Bring what an instance has set aside to S3 and remove it there, as a person would."""
         self._supervisor.host(instance_id).rescue()
 
+    def retry_at(self, instance_id: str) -> float | None:
+        """When the output of an instance tries again; None if it is not in back-off."""
+        return self._supervisor.host(instance_id).retry_at()
+
     # Faults
 
     def destination(

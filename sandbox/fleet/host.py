@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from sandbox.fleet.aggregator import AggregatorSettings
 from sandbox.fleet.buffer import Buffer
@@ -21,6 +22,7 @@ from sandbox.processes import Process, Processes
 CONTROL_SECONDS = 15.0
 POLL_SECONDS = 0.1
 UNIT = "fluentd"
+RETRY_TIME = "%Y-%m-%d %H:%M:%S %z"
 
 AggregatorCommand = Callable[[AggregatorSettings], Sequence[str]]
 """Settings to the command that runs an aggregator.
@@ -117,6 +119,13 @@ class AggregatorHost:
     def lines_sent(self) -> int:
         """How many lines its web server has written, dead or alive."""
         return lines_sent(self._settings.ledger)
+
+    def retry_at(self) -> float | None:
+        """When its output tries again, as `monitor_agent` says; None if it is not in back-off."""
+        url = f"http://{self._settings.address}:{self._settings.monitor_port}/api/plugins.json"
+        [plugin] = request("GET", url)["plugins"]
+        next_time = plugin["retry"].get("next_time")
+        return datetime.strptime(next_time, RETRY_TIME).timestamp() if next_time else None
 
     def rescue(self) -> None:
         """Bring the chunks that were set aside to S3 and remove them, as a person would."""

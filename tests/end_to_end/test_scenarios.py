@@ -19,6 +19,9 @@ PROJECT = Path(__file__).parents[2]
 OUTPUT = PROJECT / "build" / "end-to-end"
 # The demo bounds all its waits itself; this is for a bug in that.
 SECONDS = 540
+# Their instances write lines of their own; nobody has to find them.
+WITHOUT_DISCOVERY = frozenset({"agents-to-s3", "set-aside"})
+FIXED_SLEEP_SECONDS = 300
 
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 
@@ -73,12 +76,27 @@ def assert_the_promise_was_kept(played: Played, scenario: str) -> None:
     assert len(released) == len(summary["instances"]) - 1 == 2
     for one in released:
         assert one["buffer_bytes_at_release"] == 0
-        assert (
-            one["launched_at"] < one["registered_at"] < one["deregistered_at"] < one["released_at"]
-        )
-        assert one["drained_at"] < one["released_at"]
+        assert one["launched_at"] < one["drained_at"] < one["released_at"]
+        if scenario not in WITHOUT_DISCOVERY:
+            registered, deregistered = one["registered_at"], one["deregistered_at"]
+            assert one["launched_at"] < registered < deregistered < one["released_at"]
     for name in ("timeline.png", "report.html"):
         assert (played.output / name).stat().st_size > 10_000
+
+
+def assert_each_was_told_to_flush(played: Played) -> None:
+    """Nobody was released but by a flush command that ended well, sooner than a fixed sleep."""
+    commands = [one for one in played.recorded("journal") if one["event"] == "command_ended"]
+    for one in played.of_outcome("released"):
+        own = [command for command in commands if command["instance_id"] == one["id"]]
+        last = max(command["at"] for command in own)
+        assert last < one["released_at"]
+        assert own[-1]["details"]["status_details"] == "Success"
+    releases = played.summary["releases"]
+    assert releases["fixed_sleep_seconds"] == FIXED_SLEEP_SECONDS
+    assert len(releases["seconds"]) == 2
+    assert releases["longest_seconds"] == max(releases["seconds"].values()) < FIXED_SLEEP_SECONDS
+    assert f"a fixed sleep takes {FIXED_SLEEP_SECONDS} s" in " ".join(played.written.split())
 
 
 def mended(played: Played, what: str) -> dict[str, Any]:
@@ -140,3 +158,75 @@ def test_an_aggregator_without_metrics_is_kept_until_a_person_redrives_its_messa
     alarmed = [one for one in played.recorded("notification") if one["state"] == "ALARM"]
     assert [one["alarm"] for one in alarmed] == ["fluentd-buffer-dlq"]
     assert "Runbook: docs/runbooks/buffer-dlq.md" in alarmed[0]["description"]
+
+
+def test_an_hourly_agent_is_released_only_when_its_last_hour_is_in_s3() -> None:
+    played = play("agents-to-s3")
+
+    assert_the_promise_was_kept(played, "agents-to-s3")
+    assert_each_was_told_to_flush(played)
+    assert played.summary["dlq_messages"] == 0
+    assert played.recorded("notification") == []
+    begun = [entry for entry in played.recorded("journal") if entry["event"] == "terminating_wait"]
+    for one in played.of_outcome("released"):
+        (left_at,) = [entry["at"] for entry in begun if entry["instance_id"] == one["id"]]
+        before = [sample for sample in played.recorded("sample") if sample["at"] < left_at][-1]
+        (seen,) = [each for each in before["instances"] if each["instance_id"] == one["id"]]
+        assert seen["buffer_bytes"] > 0
+        assert left_at < one["drained_at"]
+        assert one["registered_at"] is None
+
+
+def test_fluentd_in_back_off_is_told_again_when_its_destination_is_back() -> None:
+    played = play("flush-in-backoff")
+
+    assert_the_promise_was_kept(played, "flush-in-backoff")
+    assert_each_was_told_to_flush(played)
+    assert played.summary["dlq_messages"] == 0
+    refusal = mended(played, "S3 refuses writes")
+    sent = [entry for entry in played.recorded("journal") if entry["event"] == "command_sent"]
+    for one in played.of_outcome("released"):
+        times = [entry["at"] for entry in sent if entry["instance_id"] == one["id"]]
+        assert times[0] < refusal["until"] < times[-1] < one["released_at"]
+        assert one["drained_at"] > refusal["until"]
+        seen = seen_while_broken(played, one["id"], refusal)
+        assert {instance["lifecycle_state"] for instance in seen[1:]} == {"Terminating:Wait"}
+        assert all(instance["buffer_bytes"] > 0 for instance in seen)
+        assert ("REMAINING", "retrying") in {(each["verdict"], each["reason"]) for each in seen}
+        assert "FLUSHED" not in {instance["verdict"] for instance in seen}
+
+
+def test_an_instance_with_a_chunk_set_aside_is_kept_until_a_person_has_rescued_it() -> None:
+    played = play("set-aside")
+
+    assert_the_promise_was_kept(played, "set-aside")
+    assert_each_was_told_to_flush(played)
+    assert played.summary["dlq_messages"] == 1
+    rejection = mended(played, "S3 rejects what ")
+    (victim,) = [one for one in played.summary["instances"] if one["id"] in rejection["name"]]
+    assert victim["released_at"] > rejection["until"]
+    seen = seen_while_broken(played, victim["id"], rejection)
+    assert seen[-1]["lifecycle_state"] == "Terminating:Wait"
+    assert (seen[-1]["verdict"], seen[-1]["reason"]) == ("SET_ASIDE", "chunks_set_aside")
+    assert all(instance["buffer_bytes"] > 0 for instance in seen)
+    alarmed = [one for one in played.recorded("notification") if one["state"] == "ALARM"]
+    assert [one["alarm"] for one in alarmed] == ["fluentd-flush-dlq"]
+    assert "Runbook: docs/runbooks/flush-dlq.md" in alarmed[0]["description"]
+
+
+def test_with_flush_an_hourly_chunk_does_not_hold_the_release_for_its_hour() -> None:
+    played = play("scale-in-hourly")
+
+    assert_the_promise_was_kept(played, "scale-in-hourly")
+    assert played.summary["dlq_messages"] == 0
+    releases = played.summary["releases"]
+    assert releases["with_flush_seconds"] < releases["without_flush_seconds"]
+    # The group without flush had to wait for most of the slice of time, the other for none of it.
+    assert releases["without_flush_seconds"] > releases["timekey_seconds"] - 15
+    assert set(releases["seconds"].values()) == {
+        releases["with_flush_seconds"],
+        releases["without_flush_seconds"],
+    }
+    told = [entry for entry in played.recorded("journal") if entry["event"] == "command_sent"]
+    fast = min(releases["seconds"], key=lambda name: releases["seconds"][name])
+    assert {entry["instance_id"] for entry in told} == {fast}

@@ -129,6 +129,9 @@ class StandIn:
     def flush_requests(self, name: str) -> int:
         return self.requests.get(name, 0) if self.tells_at_all else 0
 
+    def retry_in_seconds(self, name: str) -> float:
+        return 20.0
+
     def slice_age_seconds(self) -> float:
         return 4.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -189,6 +190,13 @@ def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:
     assert plugin["buffer_total_queued_size"] == len(entries(10))
     assert plugin["buffer_stage_length"] == 0
     assert {"start", "steps", "next_time"} == set(plugin["retry"])
+    retry_at = site.host.retry_at()
+    assert retry_at is not None
+    assert abs(retry_at - time.time()) < 5
+
+    site.host.destination(DestinationMode.OK)
+    wait_until(lambda: site.held_lines() == 0)
+    assert site.host.retry_at() is None
 
 
 def test_the_rpc_endpoint_flushes_and_answers_at_once(site: Site) -> None:
