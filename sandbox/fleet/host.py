@@ -1,5 +1,6 @@
 """What runs on one simulated instance: the aggregator's process and its disk."""
 
+import calendar
 import logging
 import os
 import shutil
@@ -7,7 +8,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 
 from sandbox.fleet.aggregator import AggregatorSettings
 from sandbox.fleet.buffer import Buffer
@@ -22,7 +22,7 @@ from sandbox.processes import Process, Processes
 CONTROL_SECONDS = 15.0
 POLL_SECONDS = 0.1
 UNIT = "fluentd"
-RETRY_TIME = "%Y-%m-%d %H:%M:%S %z"
+RETRY_TIME = "%Y-%m-%d %H:%M:%S +0000"
 
 AggregatorCommand = Callable[[AggregatorSettings], Sequence[str]]
 """Settings to the command that runs an aggregator.
@@ -125,7 +125,7 @@ class AggregatorHost:
         url = f"http://{self._settings.address}:{self._settings.monitor_port}/api/plugins.json"
         [plugin] = request("GET", url)["plugins"]
         next_time = plugin["retry"].get("next_time")
-        return datetime.strptime(next_time, RETRY_TIME).timestamp() if next_time else None
+        return calendar.timegm(time.strptime(next_time, RETRY_TIME)) if next_time else None
 
     def rescue(self) -> None:
         """Bring the chunks that were set aside to S3 and remove them, as a person would."""

@@ -365,10 +365,10 @@ class TestTwice:
         """Nobody remembers a release; a false alarm is better than a missed one (its runbook)."""
         deploy(pipeline, FLUSH_ALONE)
         instance_id = scale_in(pipeline)
-        pipeline.until(lambda: pipeline.waiting("flush") == 1, step=1)
-        [body] = pipeline.bodies("flush")
+        scaled_in_at = pipeline.clock()
         until_released(pipeline, instance_id)
-        pipeline.send("flush", body)
+        late = flush_check(instance_id=instance_id, deregistered_at=scaled_in_at)
+        pipeline.send("flush", late.model_dump_json())
         pipeline.advance(5)
         assert pipeline.is_quiet()
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
