@@ -34,7 +34,7 @@ help: ## list the verbs
 
 ## See it work
 
-demo: venv venv-ministack programs package-local ## scale a simulated fleet in, live; SCENARIO=scale-in|destination-down|exporter-dies
+demo: venv venv-ministack programs package-local ## scale a simulated fleet in, live; SCENARIO=scale-in|destination-down|exporter-dies|...
 	@$(VENV) -m sandbox demo --scenario $(SCENARIO)
 
 sandbox: venv venv-ministack programs package-local ## the local cloud on its own, until Ctrl-C
