@@ -287,6 +287,27 @@ run "numbers_of_stages_that_are_not_there_do_not_count" {
   }
 }
 
+run "deliveries_of_stages_that_are_not_there_do_not_count" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = merge(var.timing, { max_receive_count = null, operation_poll_interval_seconds = 1, operation_timeout_seconds = 172800, drain_timeout_seconds = 172800 })
+  }
+}
+
+run "short_times_of_stages_that_are_not_there_do_not_count" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    lambda = { flush_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 1 }
+    timing = merge(var.timing, { drain_timeout_seconds = 1 })
+  }
+}
+
 run "numbers_of_a_flush_that_is_not_there_do_not_count" {
   command = plan
   module {
@@ -296,6 +317,19 @@ run "numbers_of_a_flush_that_is_not_there_do_not_count" {
     flush      = null
     prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 6 }
     lambda     = { flush_waiter_timeout_seconds = 900, buffer_waiter_timeout_seconds = 20 }
+    timing     = merge(var.timing, { drain_timeout_seconds = 1000, empty_for_seconds = 45 })
+  }
+}
+
+run "short_times_of_a_flush_that_is_not_there_do_not_count" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush      = null
+    prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 6 }
+    lambda     = { flush_waiter_timeout_seconds = 1, buffer_waiter_timeout_seconds = 20 }
     timing     = merge(var.timing, { drain_timeout_seconds = 1000, empty_for_seconds = 45 })
   }
 }

@@ -1,8 +1,6 @@
 """The script makes Fluentd flush, waits for the end of it, and believes only what it sees."""
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -124,20 +122,20 @@ class TestWhoIsSignalled:
         assert "ended or was started anew" in answer.complaint
 
     def test_a_fluentd_that_is_started_anew_has_not_flushed(self, instance: Instance) -> None:
+        unit = instance.root / "units/fluentd"
+        instance.start("successor")
         instance.start(at_flush="keep")
         chunk = instance.chunk()
-        first = int((instance.root / "units/fluentd").read_text())
-        watch = (
-            "import os, pathlib, sys, time; time.sleep(0.5);"
-            "pathlib.Path(sys.argv[1]).write_text(sys.argv[2]); os.unlink(sys.argv[3])"
+        replace = (
+            "import pathlib, sys, time; time.sleep(1.5);"
+            "unit, pid, chunk = sys.argv[1:]; pathlib.Path(unit).write_text(pid);"
+            "pathlib.Path(chunk).unlink()"
         )
-        other = str(os.getpid())
-        with subprocess.Popen(
-            [sys.executable, "-c", watch, str(instance.root / "units/fluentd"), other, str(chunk)]
-        ):
-            answer = instance.flush().json
-        os.kill(first, signal.SIGKILL)
-        assert (answer["signalled"], answer["chunks"]) == (False, 0)
+        successor = (instance.root / "units/successor").read_text()
+        with subprocess.Popen([sys.executable, "-c", replace, str(unit), successor, str(chunk)]):
+            answer = instance.flush(wait_seconds=20)
+        assert (answer.json["signalled"], answer.json["chunks"]) == (False, 0)
+        assert "ended or was started anew" in answer.complaint
 
     def test_a_machine_without_systemd_was_not_signalled(self, instance: Instance) -> None:
         (instance.path / "systemctl").unlink()

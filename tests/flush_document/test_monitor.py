@@ -190,6 +190,7 @@ class TestNoAnswer:
             b"{}",
             b"[]",
             b'{"plugins":',
+            b'{"plugins":[]',
             b'{"plugins":[{"plugin_id":"out_s3","buffer_total_queued_size":0}',
             b'{"plugins":{"buffer_total_queued_size":0}}',
             b'{"config":[{"buffer_total_queued_size":0}]}',
