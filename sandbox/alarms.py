@@ -102,7 +102,7 @@ class Alarms:
         """Gather what is new, then bring every alarm into the state it should have."""
         now = time.time()
         self._read_queues(now)
-        self._read_logs()
+        self._read_logs(now)
         for page in self.cloudwatch.get_paginator("describe_alarms").paginate():
             for alarm in page["MetricAlarms"]:
                 self._judge(dict(alarm), now)
@@ -116,13 +116,14 @@ class Alarms:
                 value = float(attributes.get(attribute, "0"))
                 self.samples.add(Series("AWS/SQS", metric, dimensions), now, value)
 
-    def _read_logs(self) -> None:
+    def _read_logs(self, now: float) -> None:
         for function in self.functions.list_functions()["Functions"]:
             name = function["FunctionName"]
             records = self.logs.records(name)
             for record in records[self._lines_read.get(name, 0) :]:
                 for series, at, value in _embedded_metrics(record):
-                    self.samples.add(series, at, value)
+                    # CloudWatch looks back for what arrives late; an alarm here sees it now.
+                    self.samples.add(series, max(at, now - LOOK_SECONDS), value)
             self._lines_read[name] = len(records)
 
     def _judge(self, alarm: dict[str, Any], now: float) -> None:

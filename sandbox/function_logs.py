@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
-OVERLAP_MILLISECONDS = 10_000
+# A function's lines arrive when its run ends, with the times at which they were written.
+OVERLAP_MILLISECONDS = 60_000
 
 
 Line = tuple[str, int, str]
