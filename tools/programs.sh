@@ -9,7 +9,7 @@ programs=$1
 main() {
     local missing=0
     have terraform || {
-        say "terraform is missing. Install Terraform 1.7 or later: https://developer.hashicorp.com/terraform/install"
+        say "terraform is missing. Install Terraform 1.9 or later: https://developer.hashicorp.com/terraform/install"
         missing=1
     }
     have prometheus || take_from_debian prometheus || {
