@@ -6,24 +6,17 @@ then sends the event to the function's on-failure destination, which has an alar
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from lifecycle import clients
-from lifecycle.autoscaling import AutoScaling, Completion, is_leaving, may_serve
-from lifecycle.drain import NextStage, Registration
-from lifecycle.errors import Malformed, Surprise
-from lifecycle.events import (
-    LifecycleAction,
-    LifecycleEvent,
-    Location,
-    OperationCheck,
-    Transition,
-    parse_lifecycle_event,
-)
+from lifecycle.autoscaling import AutoScaling, Completion
+from lifecycle.errors import Malformed
+from lifecycle.events import LifecycleAction, Location, Transition, parse_lifecycle_event
 from lifecycle.instances import Instances
+from lifecycle.pipeline import Pipeline
 from lifecycle.settings import LifecycleHandlerSettings
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import first_draining_stage, registration_of, settings_of
@@ -31,18 +24,12 @@ from lifecycle.wiring import first_draining_stage, registration_of, settings_of
 
 @dataclass(frozen=True, slots=True)
 class LifecycleHandler:
-    """Everything the handler touches.
-
-    ``start`` is where a terminating instance goes first: out of service discovery, or, for a fleet
-    that is in none, into the first draining stage.
-    """
+    """Everything the handler touches."""
 
     settings: LifecycleHandlerSettings
     autoscaling: AutoScaling
-    instances: Instances
-    start: Registration | NextStage
+    pipeline: Pipeline
     telemetry: Telemetry
-    clock: Callable[[], float]
 
     def handle(self, event: object) -> None:
         """Register or deregister the instance of a lifecycle event and enqueue the check message.
@@ -64,11 +51,14 @@ class LifecycleHandler:
         )
         not_ours = self._why_not_ours(action)
         if not_ours is not None:
-            self._ignore(action, not_ours)
+            self.pipeline.ignore(action, not_ours)
         elif action.transition is Transition.TERMINATING:
-            self._terminate(action)
-        elif isinstance(self.start, Registration):
-            self._launch(lifecycle_event, self.start)
+            self.pipeline.terminate(action)
+        elif lifecycle_event.destination is Location.WARM_POOL:
+            # Not in service yet: registered when it leaves the pool for the group.
+            self._complete(action)
+        else:
+            self.pipeline.launch(action)
 
     def _why_not_ours(self, action: LifecycleAction) -> str | None:
         if action.autoscaling_group_name != self.settings.autoscaling_group_name:
@@ -81,62 +71,6 @@ class LifecycleHandler:
             return "another lifecycle hook"
         return None
 
-    def _launch(self, event: LifecycleEvent, registration: Registration) -> None:
-        action = event.action
-        if event.destination is Location.WARM_POOL:
-            # Not in service yet: registered when it leaves the pool for the group.
-            self._complete(action)
-            return
-        state = self.autoscaling.lifecycle_state(action.instance_id)
-        if not may_serve(state):
-            # A late event: registering now would send logs to an instance that is on its way out.
-            self._ignore(action, f"the instance is {state or 'gone'}")
-            return
-        address = self.instances.address(action.instance_id)
-        if address is None:
-            raise Surprise(f"{action.instance_id} is {state}, but EC2 does not know it (yet)")
-        port = self.settings.cloud_map_port
-        assert port is not None  # settings see to it for a fleet in Cloud Map
-        operation_id = registration.cloud_map.register(
-            action.instance_id,
-            address,
-            port,
-            creator_request_id=action.lifecycle_action_token,
-        )
-        self.telemetry.info(
-            LogEvent.REGISTRATION_REQUESTED,
-            **action.log_fields(),
-            operation_id=operation_id,
-            private_ip_address=address.private_ip_address,
-        )
-        self._enqueue(registration, action, operation_id)
-
-    def _terminate(self, action: LifecycleAction) -> None:
-        state = self.autoscaling.lifecycle_state(action.instance_id)
-        if not is_leaving(state):
-            # A duplicate of an earlier life in a warm pool, or a state that has not propagated
-            # yet. Never deregister a working instance, never drop a drain: ask again.
-            raise Surprise(f"{action.instance_id} is {state}, not terminating")
-        if isinstance(self.start, Registration):
-            self._deregister(action, self.start)
-        else:
-            self.start.enqueue(action, deregistered_at=self.clock())
-
-    def _deregister(self, action: LifecycleAction, registration: Registration) -> None:
-        operation_id = registration.cloud_map.deregister(action.instance_id)
-        self.telemetry.info(
-            LogEvent.DEREGISTRATION_REQUESTED, **action.log_fields(), operation_id=operation_id
-        )
-        self._enqueue(registration, action, operation_id)
-
-    def _enqueue(
-        self, registration: Registration, action: LifecycleAction, operation_id: str | None
-    ) -> None:
-        registration.operation_queue.send(OperationCheck(action=action, operation_id=operation_id))
-        self.telemetry.info(
-            LogEvent.CHECK_MESSAGE_ENQUEUED, **action.log_fields(), stage="operation"
-        )
-
     def _complete(self, action: LifecycleAction) -> None:
         completion = self.autoscaling.complete(action, "CONTINUE")
         if completion is Completion.COMPLETED:
@@ -148,30 +82,33 @@ class LifecycleHandler:
                 LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended=completion
             )
 
-    def _ignore(self, action: LifecycleAction, reason: str) -> None:
-        self.telemetry.info(LogEvent.LIFECYCLE_EVENT_IGNORED, **action.log_fields(), reason=reason)
-
 
 def wire(environment: Mapping[str, str]) -> LifecycleHandler:
     """Build the handler from environment variables; raises ConfigurationError."""
     telemetry = PowertoolsTelemetry()
     settings = settings_of(LifecycleHandlerSettings, environment, telemetry)
     sqs = clients.sqs()
+    autoscaling = AutoScaling(clients.autoscaling())
     return LifecycleHandler(
         settings=settings,
-        autoscaling=AutoScaling(clients.autoscaling()),
-        instances=Instances(clients.ec2()),
-        start=registration_of(
-            settings.cloud_map_service_id,
-            settings.operation_queue_url,
-            clients.servicediscovery(),
-            sqs,
-        )
-        or first_draining_stage(
-            settings.flush_queue_url, settings.buffer_queue_url, sqs, telemetry
+        autoscaling=autoscaling,
+        pipeline=Pipeline(
+            autoscaling=autoscaling,
+            instances=Instances(clients.ec2()),
+            start=registration_of(
+                settings.cloud_map_service_id,
+                settings.operation_queue_url,
+                clients.servicediscovery(),
+                sqs,
+            )
+            or first_draining_stage(
+                settings.flush_queue_url, settings.buffer_queue_url, sqs, telemetry
+            ),
+            port=settings.cloud_map_port,
+            telemetry=telemetry,
+            clock=time.time,
         ),
         telemetry=telemetry,
-        clock=time.time,
     )
 
 

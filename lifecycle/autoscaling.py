@@ -1,7 +1,8 @@
 """EC2 Auto Scaling: lifecycle states, heartbeats and the completion of lifecycle actions."""
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -10,6 +11,8 @@ from lifecycle.events import LifecycleAction, Transition
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
+
+_MOST_IDS = 50  # DescribeAutoScalingInstances takes no more at a time
 
 # docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
 IN_SERVICE = "InService"
@@ -21,6 +24,13 @@ _IN_WARM_POOL = {
     "Warmed:Stopped",
     "Warmed:Hibernated",
 }
+
+
+class _NamedAction(TypedDict):
+    AutoScalingGroupName: str
+    LifecycleHookName: str
+    InstanceId: str
+    LifecycleActionToken: NotRequired[str]
 
 
 class Heartbeat(StrEnum):
@@ -70,18 +80,23 @@ class AutoScaling:
                 return instance["LifecycleState"]
         return None
 
+    def lifecycle_states(self, instance_ids: Sequence[str]) -> dict[str, str]:
+        """Return the lifecycle states of those that are in any Auto Scaling group."""
+        states: dict[str, str] = {}
+        for first in range(0, len(instance_ids), _MOST_IDS):
+            ids = instance_ids[first : first + _MOST_IDS]
+            answer = self._client.describe_auto_scaling_instances(InstanceIds=ids)
+            for instance in answer["AutoScalingInstances"]:
+                states[instance["InstanceId"]] = instance["LifecycleState"]
+        return states
+
     def record_heartbeat(self, action: LifecycleAction) -> tuple[Heartbeat, str]:
         """Restart the hook's timer; never raises, since a missed heartbeat loses nothing yet.
 
         Returns the outcome and, where it is not RECORDED, what AWS said.
         """
         try:
-            self._client.record_lifecycle_action_heartbeat(
-                AutoScalingGroupName=action.autoscaling_group_name,
-                LifecycleHookName=action.lifecycle_hook_name,
-                LifecycleActionToken=action.lifecycle_action_token,
-                InstanceId=action.instance_id,
-            )
+            self._client.record_lifecycle_action_heartbeat(**_named(action))
         except ClientError as error:
             no_action = _is_no_active_action(error)
             return (Heartbeat.NO_ACTIVE_ACTION if no_action else Heartbeat.FAILED), str(error)
@@ -98,13 +113,7 @@ class AutoScaling:
         still waits although AWS knows no such action.
         """
         try:
-            self._client.complete_lifecycle_action(
-                AutoScalingGroupName=action.autoscaling_group_name,
-                LifecycleHookName=action.lifecycle_hook_name,
-                LifecycleActionToken=action.lifecycle_action_token,
-                InstanceId=action.instance_id,
-                LifecycleActionResult=result,
-            )
+            self._client.complete_lifecycle_action(**_named(action), LifecycleActionResult=result)
         except ClientError as error:
             if not _is_no_active_action(error):
                 raise
@@ -133,6 +142,17 @@ class AutoScaling:
                 "terminate it with TerminateInstanceInAutoScalingGroup"
             )
         raise Surprise(f"no active lifecycle action, yet {action.instance_id} is {state}")
+
+
+def _named(action: LifecycleAction) -> "_NamedAction":
+    named: _NamedAction = {
+        "AutoScalingGroupName": action.autoscaling_group_name,
+        "LifecycleHookName": action.lifecycle_hook_name,
+        "InstanceId": action.instance_id,
+    }
+    if action.lifecycle_action_token is not None:
+        named["LifecycleActionToken"] = action.lifecycle_action_token
+    return named
 
 
 def _is_no_active_action(error: ClientError) -> bool:

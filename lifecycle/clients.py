@@ -19,6 +19,9 @@ _CONFIG = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
 )
 
+# For what may fail: it is tried once, and must not hold up what matters.
+_ONCE = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+
 
 def autoscaling() -> "AutoScalingClient":
     """Build a client for EC2 Auto Scaling in the function's own region."""
@@ -28,6 +31,11 @@ def autoscaling() -> "AutoScalingClient":
 def ec2() -> "EC2Client":
     """Build a client for EC2 in the function's own region."""
     return boto3.client("ec2", config=_CONFIG)
+
+
+def ec2_once() -> "EC2Client":
+    """Build a client for EC2 that tries once and not for long."""
+    return boto3.client("ec2", config=_ONCE)
 
 
 def servicediscovery() -> "ServiceDiscoveryClient":

@@ -84,6 +84,15 @@ class CloudMap:
             error_message=answer.get("ErrorMessage"),
         )
 
+    def registered_instances(self) -> dict[str, str | None]:
+        """Return the address of every registered instance, by instance id."""
+        pages = self._client.get_paginator("list_instances").paginate(ServiceId=self._service_id)
+        return {
+            instance["Id"]: instance.get("Attributes", {}).get("AWS_INSTANCE_IPV4")
+            for page in pages
+            for instance in page["Instances"]
+        }
+
     def is_registered(self, instance_id: str) -> bool:
         """Tell whether the instance is in the service, by ``GetInstance``."""
         try:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from lifecycle.autoscaling import AutoScaling, Completion
 from lifecycle.cloud_map import CloudMap
 from lifecycle.events import BufferCheck, DrainCheck, FlushCheck, LifecycleAction, OperationCheck
+from lifecycle.instances import Instances, mark_instance
+from lifecycle.marks import Mark, MarkKind
 from lifecycle.operations import MOST_REQUESTS_AGAIN
 from lifecycle.queues import Queue
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
@@ -48,6 +50,7 @@ class Exit:
     """
 
     autoscaling: AutoScaling
+    instances: Instances
     registration: Registration | None
     next_stage: NextStage | None
     telemetry: Telemetry
@@ -99,6 +102,9 @@ class Exit:
 
     def _release(self, message: DrainCheck) -> None:
         action = message.action
+        # Before the completion: a moment after it the instance may be gone, mark and all.
+        mark = Mark(MarkKind.PROVEN, self.clock())
+        mark_instance(self.instances, action, mark, self.telemetry)
         completion = self.autoscaling.complete(action, "CONTINUE")
         if completion is Completion.COMPLETED:
             seconds = self.clock() - action.started_at

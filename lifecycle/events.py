@@ -52,16 +52,25 @@ _TRANSITIONS = {
 
 
 class LifecycleAction(BaseModel):
-    """One wait of one instance in one lifecycle hook; travels in every check message."""
+    """One wait of one instance in one lifecycle hook; travels in every check message.
+
+    The token is None where no event told it (EventBridge lost it): hook and instance name a wait
+    as well (docs.aws.amazon.com/autoscaling/ec2/APIReference, CompleteLifecycleAction).
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     autoscaling_group_name: _Name
     lifecycle_hook_name: _Name
-    lifecycle_action_token: _Token
+    lifecycle_action_token: _Token | None
     instance_id: InstanceId
     transition: Annotated[Transition, Field(strict=False)]
     started_at: _EpochSeconds
+
+    @property
+    def request_id(self) -> str:
+        """What makes a request on behalf of this wait recognizable when it is repeated."""
+        return self.lifecycle_action_token or f"{self.instance_id}-{self.started_at:.0f}"
 
     def log_fields(self) -> dict[str, object]:
         """Return what every log line about this action carries."""

@@ -1,4 +1,4 @@
-"""EC2 instances: where one listens, and whether it is there at all."""
+"""EC2 instances: where one listens, whether it is there at all, and the mark on it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from lifecycle.errors import Surprise
+from lifecycle.events import LifecycleAction
+from lifecycle.marks import TAG_KEY, Mark, read_mark
+from lifecycle.telemetry import LogEvent, Telemetry
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
 _ENDING = {"shutting-down", "terminated"}
 
@@ -22,8 +26,28 @@ class Address:
     availability_zone: str
 
 
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What EC2 knows of an instance.
+
+    ``state`` is as AWS spells it (docs.aws.amazon.com/AWSEC2/latest/APIReference, InstanceState);
+    ``launched_at`` (epoch seconds) is when it was last started.
+    """
+
+    id: str
+    state: str
+    launched_at: float
+    address: Address | None
+    mark: Mark | None
+
+    @property
+    def is_ending(self) -> bool:
+        """Tell whether it is gone for good, or about to be."""
+        return self.state in _ENDING
+
+
 class Instances:
-    """Looks instances up in EC2."""
+    """Looks instances up in EC2, and marks them."""
 
     def __init__(self, client: "EC2Client") -> None:
         self._client = client
@@ -52,6 +76,27 @@ class Instances:
                 )
         return None
 
+    def describe(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
+        """Return what EC2 knows, by instance id; those that it does not know are left out."""
+        if not instance_ids:
+            return {}
+        # A filter, unlike InstanceIds, does not fail the whole call for one unknown instance.
+        pages = self._client.get_paginator("describe_instances").paginate(
+            Filters=[{"Name": "instance-id", "Values": list(instance_ids)}]
+        )
+        return {
+            instance["InstanceId"]: _read(instance)
+            for page in pages
+            for reservation in page["Reservations"]
+            for instance in reservation["Instances"]
+        }
+
+    def mark(self, instance_id: str, mark: Mark) -> None:
+        """Write the mark on the instance, over the one before."""
+        self._client.create_tags(
+            Resources=[instance_id], Tags=[{"Key": TAG_KEY, "Value": str(mark)}]
+        )
+
     def private_ip_addresses(self, instance_ids: Sequence[str]) -> dict[str, str]:
         """Return the private address of each instance that has one; the others are left out."""
         # A filter, unlike InstanceIds, does not fail the whole call for one unknown instance.
@@ -64,3 +109,29 @@ class Instances:
             for instance in reservation["Instances"]
             if instance.get("PrivateIpAddress")
         }
+
+
+def _read(instance: "InstanceTypeDef") -> Instance:
+    private_ip_address = instance.get("PrivateIpAddress")
+    tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+    return Instance(
+        id=instance["InstanceId"],
+        state=instance["State"]["Name"],
+        launched_at=instance["LaunchTime"].timestamp(),
+        address=Address(private_ip_address, instance["Placement"]["AvailabilityZone"])
+        if private_ip_address
+        else None,
+        mark=read_mark(tags.get(TAG_KEY)),
+    )
+
+
+def mark_instance(
+    instances: Instances, action: LifecycleAction, mark: Mark, telemetry: Telemetry
+) -> None:
+    """Mark an instance; a mark that cannot be written loses nothing, so it is only logged."""
+    try:
+        instances.mark(action.instance_id, mark)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the pipeline is under way)
+        telemetry.warning(
+            LogEvent.MARK_FAILED, **action.log_fields(), mark=mark.kind, reason=str(error)
+        )

@@ -38,6 +38,7 @@ class LogEvent(StrEnum):
     LIFECYCLE_ACTION_ALREADY_ENDED = "lifecycle_action_already_ended"
     LIFECYCLE_ACTION_EXPIRED = "lifecycle_action_expired"
     INSTANCE_GONE = "instance_gone"
+    MARK_FAILED = "mark_failed"
 
 
 class Metric(StrEnum):

@@ -48,6 +48,7 @@ locals {
       [
         local.describe_lifecycle_state,
         local.keep_lifecycle_action_alive,
+        local.mark_instances,
       ],
       [for statement in local.deregister_statements : statement if local.uses.operation],
       [

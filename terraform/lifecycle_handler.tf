@@ -20,7 +20,7 @@ locals {
     }
 
     statements = concat(
-      [local.describe_lifecycle_state],
+      [local.describe_lifecycle_state, local.mark_instances],
       # To register what launches, and to let go what launches into a warm pool.
       [for statement in concat([local.describe_instances, local.complete_lifecycle_action], local.register_statements) : statement if local.uses.operation],
       [{

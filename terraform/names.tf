@@ -35,6 +35,9 @@ locals {
     event     = "${var.name}-event-dlq"
   }
 
+  # On each instance, as the functions write it (lifecycle/marks.py).
+  mark_tag_key = "fluentd-lifecycle"
+
   flush_document_name = "${var.name}-flush"
 
   sqs_arn_prefix         = "arn:${local.partition}:sqs:${local.region}:${local.account_id}"

@@ -16,6 +16,18 @@ locals {
     Resource = "*"
   }
 
+  # The mark on an instance says what was done with it last. This tag, on this group's instances only.
+  mark_instances = {
+    Sid      = "MarkInstancesOfGroup"
+    Effect   = "Allow"
+    Action   = ["ec2:CreateTags"]
+    Resource = "arn:${local.partition}:ec2:${local.region}:${local.account_id}:instance/*"
+    Condition = {
+      StringEquals                = { "ec2:ResourceTag/aws:autoscaling:groupName" = var.autoscaling_group_name }
+      "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.mark_tag_key] }
+    }
+  }
+
   complete_lifecycle_action = {
     Sid      = "EndTheWait"
     Effect   = "Allow"

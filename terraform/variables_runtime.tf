@@ -103,7 +103,7 @@ variable "network" {
   description = <<-EOT
     Where the function that asks Prometheus runs, if Prometheus can only be reached from inside a
     VPC. The subnets need a way to the AWS interfaces (NAT or VPC endpoints for SQS, Auto Scaling,
-    Cloud Map and, where used, Secrets Manager, SSM, EC2 and Managed Prometheus). Unset: outside any VPC.
+    Cloud Map, EC2 and, where used, Secrets Manager, SSM and Managed Prometheus). Unset: outside any VPC.
 
     - `subnet_ids`: at least one, preferably in several availability zones.
     - `security_group_ids`: at least one; it must let out to Prometheus and to port 443.

@@ -161,6 +161,7 @@ def wire(environment: Mapping[str, str]) -> BufferWaiter:
         instances=Instances(clients.ec2()),
         exit=Exit(
             autoscaling=autoscaling,
+            instances=Instances(clients.ec2_once()),
             registration=registration_of(
                 settings.cloud_map_service_id,
                 settings.operation_queue_url,

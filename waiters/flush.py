@@ -19,6 +19,7 @@ from lifecycle.drain import Exit, NextStage
 from lifecycle.errors import AgentNotReachable, NotReady, Permanent
 from lifecycle.events import BufferCheck, FlushCheck
 from lifecycle.flush import FlushReason, FlushState, FlushVerdict, judge_flush, unknown_flush
+from lifecycle.instances import Instances
 from lifecycle.queues import Queue
 from lifecycle.run_command import RunCommand
 from lifecycle.settings import FlushWaiterSettings
@@ -170,6 +171,7 @@ def wire(environment: Mapping[str, str]) -> FlushWaiter:
         autoscaling=autoscaling,
         exit=Exit(
             autoscaling=autoscaling,
+            instances=Instances(clients.ec2_once()),
             registration=registration_of(
                 settings.cloud_map_service_id,
                 settings.operation_queue_url,

@@ -121,7 +121,7 @@ class OperationWaiter:
             address,
             self.settings.cloud_map_port,
             # With an id of before, Cloud Map would answer with the failed request.
-            f"{message.action.lifecycle_action_token}-{self.clock():.0f}",
+            f"{message.action.request_id}-{self.clock():.0f}",
         )
 
     def _check_again(self, message: OperationCheck, operation_id: str | None) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from moto.ec2.models import ec2_backends
+
 from sandbox.emulator.autoscaling_api import WaitingAutoScalingResponse
 from sandbox.emulator.cloud_map_api import SlowCloudMapResponse
 from sandbox.emulator.policies import Request
@@ -36,6 +38,8 @@ def permissions_needed(response: BaseResponse, action: str) -> list[Request]:
         return [_cloud_map_request(response, action, common)]
     if isinstance(response, RunCommandResponse):
         return list(_ssm_requests(response, action, common))
+    if action == "CreateTags":
+        return list(_tagging_requests(response, name, common))
     return [Request(name, "*", common)]
 
 
@@ -106,9 +110,36 @@ def _ssm_requests(
         yield Request(name, "*", common)
 
 
-def _tag_keys(tags: Mapping[str, str]) -> dict[str, list[str]]:
-    """The condition keys by which SSM's permissions may ask for a resource's tags."""
-    prefixes = ("ssm:resourceTag/", "aws:ResourceTag/")
+def _tagging_requests(
+    response: BaseResponse, name: str, common: Mapping[str, list[str]]
+) -> Iterator[Request]:
+    """Tags need permission for each resource that they are written on; only instances are known."""
+    backend = ec2_backends[response.current_account][response.region]
+    tags = _numbered(response.querystring, "Tag", ".Key")
+    instances = f"arn:{response.partition}:ec2:{response.region}:{response.current_account}"
+    for resource_id in _numbered(response.querystring, "ResourceId", ""):
+        there = {tag["key"]: tag["value"] for tag in backend.describe_tags(_by_id(resource_id))}
+        context = {**common, **_tag_keys(there, "ec2:ResourceTag/"), "aws:TagKeys": tags}
+        yield Request(name, f"{instances}:instance/{resource_id}", context)
+
+
+def _by_id(resource_id: str) -> dict[str, list[str]]:
+    return {"resource-id": [resource_id]}
+
+
+def _numbered(parameters: Mapping[str, list[str]], prefix: str, suffix: str) -> list[str]:
+    """The values of a list in the query protocol: Tag.1.Key, Tag.2.Key, ..."""
+    values: list[str] = []
+    while value := parameters.get(f"{prefix}.{len(values) + 1}{suffix}"):
+        values.append(value[0])
+    return values
+
+
+def _tag_keys(
+    tags: Mapping[str, str], own_prefix: str = "ssm:resourceTag/"
+) -> dict[str, list[str]]:
+    """The condition keys by which a service's permissions may ask for a resource's tags."""
+    prefixes = (own_prefix, "aws:ResourceTag/")
     return {f"{prefix}{key}": [value] for prefix in prefixes for key, value in tags.items()}
 
 

@@ -20,6 +20,7 @@ run "each_function_may_make_exactly_its_own_calls" {
     condition = sort(flatten([for statement in jsondecode(aws_iam_role_policy.function["lifecycle"].policy).Statement : statement.Action])) == tolist([
       "autoscaling:CompleteLifecycleAction",
       "autoscaling:DescribeAutoScalingInstances",
+      "ec2:CreateTags",
       "ec2:DescribeInstances",
       "logs:CreateLogStream",
       "logs:PutLogEvents",
@@ -65,6 +66,7 @@ run "each_function_may_make_exactly_its_own_calls" {
       "autoscaling:CompleteLifecycleAction",
       "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:RecordLifecycleActionHeartbeat",
+      "ec2:CreateTags",
       "logs:CreateLogStream",
       "logs:PutLogEvents",
       "route53:ChangeResourceRecordSets",
@@ -92,6 +94,7 @@ run "each_function_may_work_on_its_own_resources_only" {
       DescribeInstances                 = "*"
       DescribeLifecycleState            = "*"
       EndTheWait                        = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
+      MarkInstancesOfGroup              = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
       RegisterAndDeregister             = "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"
       LookUpRegistration                = "*"
       ChangeDnsRecordsThroughCloudMap   = "arn:aws:route53:::hostedzone/Z0123456789"
@@ -130,6 +133,7 @@ run "each_function_may_work_on_its_own_resources_only" {
       WriteOwnLogs                    = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-buffer-waiter:*"
       DescribeLifecycleState          = "*"
       ProlongOrEndTheWait             = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
+      MarkInstancesOfGroup            = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
       Deregister                      = "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"
       LookUpRegistration              = "*"
       ChangeDnsRecordsThroughCloudMap = "arn:aws:route53:::hostedzone/Z0123456789"
@@ -161,6 +165,13 @@ run "each_function_may_work_on_its_own_resources_only" {
       ])
     ])
     error_message = "Only address and SRV records may be changed."
+  }
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.function["lifecycle"].policy).Statement : statement.Condition if statement.Sid == "MarkInstancesOfGroup"] == [{
+      StringEquals                = { "ec2:ResourceTag/aws:autoscaling:groupName" = "aggregators" }
+      "ForAllValues:StringEquals" = { "aws:TagKeys" = ["fluentd-lifecycle"] }
+    }]
+    error_message = "Only instances of the group may be tagged, and with nothing but the mark."
   }
 }
 

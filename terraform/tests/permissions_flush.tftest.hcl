@@ -56,6 +56,7 @@ run "without_cloud_map_nobody_touches_it" {
       WriteOwnLogs           = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-flush-waiter:*"
       DescribeLifecycleState = "*"
       ProlongOrEndTheWait    = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/agents"
+      MarkInstancesOfGroup   = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
       SendFlushDocument      = "arn:aws:ssm:eu-west-1:123456789012:document/fluentd-flush"
       SendToInstancesOfGroup = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
       LookUpCommand          = "*"
@@ -68,6 +69,7 @@ run "without_cloud_map_nobody_touches_it" {
     condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.function["lifecycle"].policy).Statement : statement.Sid => [statement.Action, statement.Resource] }) == jsonencode({
       WriteOwnLogs           = [["logs:CreateLogStream", "logs:PutLogEvents"], "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-lifecycle:*"]
       DescribeLifecycleState = [["autoscaling:DescribeAutoScalingInstances"], "*"]
+      MarkInstancesOfGroup   = [["ec2:CreateTags"], "arn:aws:ec2:eu-west-1:123456789012:instance/*"]
       HandOver               = [["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:123456789012:fluentd-flush", "arn:aws:sqs:eu-west-1:123456789012:fluentd-lifecycle-dlq"]]
     })
     error_message = "The handler only looks and hands over: ${aws_iam_role_policy.function["lifecycle"].policy}"
@@ -86,6 +88,7 @@ run "in_every_stage_the_flush_waiter_may_make_exactly_its_own_calls" {
       "autoscaling:CompleteLifecycleAction",
       "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:RecordLifecycleActionHeartbeat",
+      "ec2:CreateTags",
       "logs:CreateLogStream",
       "logs:PutLogEvents",
       "route53:ChangeResourceRecordSets",

@@ -11,6 +11,7 @@ from lifecycle.autoscaling import AutoScaling
 from lifecycle.cloud_map import CloudMap
 from lifecycle.drain import Exit, NextStage, Registration
 from lifecycle.events import BufferCheck, FlushCheck
+from lifecycle.instances import Instances
 from lifecycle.queues import Queue
 from lifecycle.run_command import RunCommand
 from lifecycle.settings import FlushWaiterSettings, load_settings
@@ -119,6 +120,7 @@ class World:
             autoscaling=autoscaling,
             exit=Exit(
                 autoscaling=autoscaling,
+                instances=Instances(self.ec2),
                 registration=registration if self.in_cloud_map else None,
                 next_stage=None if self.is_last else next_stage,
                 telemetry=self.telemetry,
@@ -131,6 +133,10 @@ class World:
             clock=self.clock,
             sleep=self.sleep,
         )
+
+    @property
+    def ec2(self) -> Any:
+        return scripted(create_tags={})
 
     def clock(self) -> float:
         return self.now

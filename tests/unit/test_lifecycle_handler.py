@@ -12,13 +12,14 @@ from lifecycle.drain import NextStage, Registration
 from lifecycle.errors import Surprise
 from lifecycle.events import BufferCheck, FlushCheck
 from lifecycle.instances import Instances
+from lifecycle.pipeline import Pipeline
 from lifecycle.queues import Queue
 from lifecycle.settings import LifecycleHandlerSettings, load_settings
 from lifecycle.telemetry import LogEvent
 from tests.support import environments
 from tests.support.messages import INSTANCE_ID, NOW, launch_event, terminate_event
 from tests.support.recording import RecordingTelemetry
-from tests.support.scripted import NO_ACTIVE_ACTION, scripted
+from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, scripted
 from waiters.flush import wire as wire_flush_waiter
 from waiters.operation import wire as wire_operation_waiter
 
@@ -43,6 +44,7 @@ class Handled:
         state: str | None,
         completion: Any = None,
         *,
+        tagging: Any = None,
         first_stage: type[FlushCheck] | type[BufferCheck] | None = None,
     ) -> None:
         instances = [{"InstanceId": INSTANCE_ID, "LifecycleState": state}] if state else []
@@ -56,7 +58,10 @@ class Handled:
         )
         self.queue = scripted(send_message={})
         self.telemetry = RecordingTelemetry()
-        ec2 = scripted(describe_instances={"Reservations": [{"Instances": [INSTANCE]}]})
+        self.ec2 = scripted(
+            describe_instances={"Reservations": [{"Instances": [INSTANCE]}]},
+            create_tags=tagging or {},
+        )
         self.error: Exception | None = None
         environment = environments.lifecycle_handler()
         start: Registration | NextStage = Registration(
@@ -66,16 +71,34 @@ class Handled:
             environment = environments.without_cloud_map(environment, FLUSH_QUEUE_URL=STAGE_URL)
             start = NextStage(first_stage, Queue(self.queue, STAGE_URL), self.telemetry)
         try:
-            LifecycleHandler(
-                settings=load_settings(LifecycleHandlerSettings, environment),
-                autoscaling=AutoScaling(self.autoscaling),
-                instances=Instances(ec2),
-                start=start,
-                telemetry=self.telemetry,
-                clock=lambda: NOW,
-            ).handle(event)
+            self._deployed(environment, start).handle(event)
         except Surprise as error:
             self.error = error
+
+    def _deployed(
+        self, environment: dict[str, str], start: Registration | NextStage
+    ) -> LifecycleHandler:
+        settings = load_settings(LifecycleHandlerSettings, environment)
+        autoscaling = AutoScaling(self.autoscaling)
+        return LifecycleHandler(
+            settings=settings,
+            autoscaling=autoscaling,
+            pipeline=Pipeline(
+                autoscaling=autoscaling,
+                instances=Instances(self.ec2),
+                start=start,
+                port=settings.cloud_map_port,
+                telemetry=self.telemetry,
+                clock=lambda: NOW,
+            ),
+            telemetry=self.telemetry,
+        )
+
+    @property
+    def marks(self) -> list[str]:
+        """The marks that were written on the instance."""
+        calls = self.ec2.arguments_of("create_tags")
+        return [tag["Value"] for call in calls for tag in call["Tags"]]
 
     @property
     def done(self) -> list[str]:
@@ -230,8 +253,8 @@ def test_flush_comes_before_buffer(
 ) -> None:
     environment = environments.without_cloud_map(environments.lifecycle_handler())
     wired = wire({**environment, **dict.fromkeys(urls, STAGE_URL)})
-    assert isinstance(wired.start, NextStage)
-    assert wired.start.model is model
+    assert isinstance(wired.pipeline.start, NextStage)
+    assert wired.pipeline.start.model is model
     environment = environments.operation_waiter()
     del environment["BUFFER_QUEUE_URL"]
     waiter = wire_operation_waiter({**environment, **dict.fromkeys(urls, STAGE_URL)})
@@ -240,7 +263,7 @@ def test_flush_comes_before_buffer(
 
 @pytest.mark.usefixtures("service", "aws_environment")
 def test_a_fleet_in_cloud_map_starts_there() -> None:
-    assert isinstance(wire(environments.lifecycle_handler()).start, Registration)
+    assert isinstance(wire(environments.lifecycle_handler()).pipeline.start, Registration)
 
 
 @pytest.mark.usefixtures("service", "aws_environment")
@@ -261,3 +284,27 @@ def test_the_flush_waiter_knows_the_stage_after_it_and_the_one_to_go_back_to(
         assert waiter.exit.next_stage.model is BufferCheck
     assert waiter.run_command.document_name == "pipeline-flush"
     assert waiter.run_command.delivery_timeout_seconds == 60
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "mark"),
+    [
+        (launch_event(), "Pending:Wait", "launching 2023-11-14T22:13:20Z"),
+        (terminate_event(), "Terminating:Wait", "terminating 2023-11-14T22:13:20Z"),
+    ],
+)
+def test_the_instance_says_which_pipeline_took_it_over(
+    event: dict[str, Any], state: str, mark: str
+) -> None:
+    assert Handled(event, state).marks == [mark]
+
+
+def test_an_instance_that_is_left_alone_is_not_marked() -> None:
+    assert Handled(launch_event(), "Terminating:Wait").marks == []
+
+
+def test_a_mark_that_cannot_be_written_does_not_keep_the_pipeline_from_starting() -> None:
+    handled = Handled(terminate_event(), "Terminating:Wait", tagging=THROTTLED)
+    assert handled.error is None
+    assert handled.done == ["deregister_instance", "send_message"]
+    assert handled.telemetry.the(LogEvent.MARK_FAILED)["mark"] == "terminating"

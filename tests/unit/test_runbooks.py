@@ -54,6 +54,8 @@ NOT_EVENTS = {
 WRITERS = {
     "lifecycle": [
         "handlers/lifecycle.py",
+        "lifecycle/pipeline.py",
+        "lifecycle/instances.py",
         "lifecycle/wiring.py",
         "lifecycle/drain.py:NextStage",
     ],
@@ -69,12 +71,14 @@ WRITERS = {
         "lifecycle/wiring.py",
         "lifecycle/drain.py:NextStage",
         "lifecycle/drain.py:Exit",
+        "lifecycle/instances.py",
     ],
     "buffer-waiter": [
         "waiters/buffer.py",
         "lifecycle/batch.py",
         "lifecycle/wiring.py",
         "lifecycle/drain.py:Exit",
+        "lifecycle/instances.py",
     ],
 }
 POWERTOOLS_KEYS = {"level", "message", "timestamp", "service"}

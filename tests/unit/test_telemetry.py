@@ -35,6 +35,7 @@ LOG_EVENTS = {
     "lifecycle_event_ignored",
     "lifecycle_event_invalid",
     "lifecycle_event_received",
+    "mark_failed",
     "operation_failed",
     "operation_pending",
     "operation_requested_again",

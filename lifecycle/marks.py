@@ -1,0 +1,43 @@
+"""What the product last did with an instance, written on the instance itself as an EC2 tag.
+
+Nobody can look a message up in SQS. The mark says, to the functions that come later and to a person
+in the console, which pipeline took an instance over and when, and that it was proven empty.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+TAG_KEY = "fluentd-lifecycle"
+_FORM = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class MarkKind(StrEnum):
+    """What was done last."""
+
+    LAUNCHING = "launching"  # the pipeline of its launch was started
+    TERMINATING = "terminating"  # the pipeline of its termination was started
+    PROVEN = "proven"  # proven to hold nothing, and let go: to its end, or into the warm pool
+    RECLAIMED = "reclaimed"  # AWS takes it away: out of service discovery for good
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What was done, and when (epoch seconds; a tag keeps whole ones)."""
+
+    kind: MarkKind
+    at: float
+
+    def __str__(self) -> str:
+        """Return the tag's value."""
+        return f"{self.kind} {datetime.fromtimestamp(self.at, UTC).strftime(_FORM)}"
+
+
+def read_mark(value: str | None) -> Mark | None:
+    """Read a tag's value; None for no tag, or one that somebody else wrote: it says nothing."""
+    kind, _, moment = (value or "").partition(" ")
+    try:
+        at = datetime.strptime(moment, _FORM).replace(tzinfo=UTC)
+        return Mark(MarkKind(kind), at.timestamp())
+    except ValueError:
+        return None

@@ -1,0 +1,96 @@
+"""How an instance that a hook holds gets into the pipeline."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lifecycle.autoscaling import AutoScaling, is_leaving, may_serve
+from lifecycle.drain import NextStage, Registration
+from lifecycle.errors import Surprise
+from lifecycle.events import LifecycleAction, OperationCheck
+from lifecycle.instances import Instances, mark_instance
+from lifecycle.marks import Mark, MarkKind
+from lifecycle.telemetry import LogEvent, Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Registers or deregisters, and enqueues the first check message.
+
+    Starting it twice for one wait is safe: the stages and the completion are idempotent.
+    ``start`` is where a terminating instance goes first: out of service discovery, or, for a fleet
+    that is in none, into the first draining stage. ``port`` is where instances listen, None for
+    such a fleet.
+    """
+
+    autoscaling: AutoScaling
+    instances: Instances
+    start: Registration | NextStage
+    port: int | None
+    telemetry: Telemetry
+    clock: Callable[[], float]
+
+    def launch(self, action: LifecycleAction) -> None:
+        """Register a launching instance; one that is not on its way into service is left alone.
+
+        Raises Surprise for an instance that EC2 does not know (yet), and whatever AWS raises.
+        """
+        if not isinstance(self.start, Registration):
+            return
+        state = self.autoscaling.lifecycle_state(action.instance_id)
+        if not may_serve(state):
+            # A late event: registering now would send logs to an instance that is on its way out.
+            self.ignore(action, f"the instance is {state or 'gone'}")
+            return
+        address = self.instances.address(action.instance_id)
+        if address is None:
+            raise Surprise(f"{action.instance_id} is {state}, but EC2 does not know it (yet)")
+        assert self.port is not None  # settings see to it for a fleet in Cloud Map
+        operation_id = self.start.cloud_map.register(
+            action.instance_id, address, self.port, creator_request_id=action.request_id
+        )
+        self.telemetry.info(
+            LogEvent.REGISTRATION_REQUESTED,
+            **action.log_fields(),
+            operation_id=operation_id,
+            private_ip_address=address.private_ip_address,
+        )
+        self._enqueue(self.start, action, operation_id)
+        self._mark(action, MarkKind.LAUNCHING)
+
+    def terminate(self, action: LifecycleAction) -> None:
+        """Take a terminating instance out of service discovery and begin to drain it.
+
+        Raises Surprise for an instance that is not on its way out, and whatever AWS raises.
+        """
+        state = self.autoscaling.lifecycle_state(action.instance_id)
+        if not is_leaving(state):
+            # A duplicate of an earlier life in a warm pool, or a state that has not propagated
+            # yet. Never deregister a working instance, never drop a drain: ask again.
+            raise Surprise(f"{action.instance_id} is {state}, not terminating")
+        if isinstance(self.start, Registration):
+            self._deregister(action, self.start)
+        else:
+            self.start.enqueue(action, deregistered_at=self.clock())
+        self._mark(action, MarkKind.TERMINATING)
+
+    def ignore(self, action: LifecycleAction, reason: str) -> None:
+        """Log that nothing is done about a lifecycle action, and why."""
+        self.telemetry.info(LogEvent.LIFECYCLE_EVENT_IGNORED, **action.log_fields(), reason=reason)
+
+    def _deregister(self, action: LifecycleAction, registration: Registration) -> None:
+        operation_id = registration.cloud_map.deregister(action.instance_id)
+        self.telemetry.info(
+            LogEvent.DEREGISTRATION_REQUESTED, **action.log_fields(), operation_id=operation_id
+        )
+        self._enqueue(registration, action, operation_id)
+
+    def _enqueue(
+        self, registration: Registration, action: LifecycleAction, operation_id: str | None
+    ) -> None:
+        registration.operation_queue.send(OperationCheck(action=action, operation_id=operation_id))
+        self.telemetry.info(
+            LogEvent.CHECK_MESSAGE_ENQUEUED, **action.log_fields(), stage="operation"
+        )
+
+    def _mark(self, action: LifecycleAction, kind: MarkKind) -> None:
+        mark_instance(self.instances, action, Mark(kind, self.clock()), self.telemetry)

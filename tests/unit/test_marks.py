@@ -1,0 +1,33 @@
+"""The mark that tells what was done with an instance last."""
+
+import pytest
+
+from lifecycle.marks import Mark, MarkKind, read_mark
+from tests.support.messages import NOW
+
+
+@pytest.mark.parametrize("kind", MarkKind)
+def test_a_mark_is_read_as_it_was_written(kind: MarkKind) -> None:
+    assert read_mark(str(Mark(kind, NOW))) == Mark(kind, NOW)
+
+
+def test_a_mark_can_be_read_by_a_person() -> None:
+    assert str(Mark(MarkKind.PROVEN, NOW + 0.9)) == "proven 2023-11-14T22:13:20Z"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "proven",
+        "proven ",
+        "proven yesterday",
+        "PROVEN 2023-11-14T22:13:20Z",
+        "safe 2023-11-14T22:13:20Z",
+        "proven 2023-11-14T22:13:20",
+        "proven 2023-11-14T22:13:20Z and more",
+    ],
+)
+def test_what_somebody_else_wrote_says_nothing(value: str | None) -> None:
+    assert read_mark(value) is None
