@@ -81,8 +81,8 @@ class FleetRecords(Protocol):
     def alive(self) -> list[str]:
         """The instances whose aggregators run."""
 
-    def held_bytes(self, instance_id: str) -> int:
-        """What only this instance has: its buffer, and chunks that were set aside."""
+    def held_bytes(self, instance_id: str, at: float | None = None) -> int:
+        """What only this instance has (now by default): its buffer, and chunks set aside."""
 
     def delivered(self) -> Delivery:
         """Lines sent compared with the lines in S3."""
@@ -121,7 +121,7 @@ class CloudObserver:
             phase=phase,
             desired_capacity=sum(int(group["DesiredCapacity"]) for group in groups),
             instances=tuple(
-                self._instance(instance, registered, alive)
+                self._instance(instance, registered, alive, at)
                 for group in groups
                 for instance in group["Instances"]
             ),
@@ -151,15 +151,19 @@ class CloudObserver:
         return notifications
 
     def _instance(
-        self, instance: dict[str, Any], registered: set[str], alive: set[str]
+        self, instance: dict[str, Any], registered: set[str], alive: set[str], at: float
     ) -> InstanceSample:
         instance_id = instance["InstanceId"]
+        # As it was when the look began: on a busy machine a look takes a while.
+        held_at = self._clock.started_at + at
         verdict, reason = self._verdicts.get(instance_id, (None, None))
         return InstanceSample(
             instance_id=instance_id,
             lifecycle_state=instance["LifecycleState"],
             registered=instance_id in registered,
-            buffer_bytes=self._fleet.held_bytes(instance_id) if instance_id in alive else None,
+            buffer_bytes=(
+                self._fleet.held_bytes(instance_id, held_at) if instance_id in alive else None
+            ),
             verdict=verdict,
             reason=reason,
         )
