@@ -96,7 +96,7 @@ def wire(environment: Mapping[str, str]) -> LifecycleHandler:
             autoscaling=autoscaling,
             instances=Instances(clients.ec2()),
             start=registration_of(
-                settings.cloud_map_service_id,
+                settings.cloud_map_service_ids,
                 settings.operation_queue_url,
                 clients.servicediscovery(),
                 sqs,

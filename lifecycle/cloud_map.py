@@ -1,9 +1,10 @@
-"""AWS Cloud Map: registrations of one service and the operations on them.
+"""AWS Cloud Map: registrations in a fleet's services and the operations on them.
 
 Semantics: docs.aws.amazon.com/cloud-map/latest/api (RegisterInstance, DeregisterInstance,
-GetOperation, GetInstance).
+GetOperation, GetInstance, ListInstances).
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -11,29 +12,50 @@ from botocore.exceptions import ClientError
 from lifecycle.errors import Surprise
 from lifecycle.instances import Address
 from lifecycle.operations import Operation, OperationStatus
+from lifecycle.shards import shard_for
 
 if TYPE_CHECKING:
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient
 
 
 class CloudMap:
-    """One Cloud Map service."""
+    """The Cloud Map services of one fleet: usually one, several for more than eight aggregators.
 
-    def __init__(self, client: "ServiceDiscoveryClient", service_id: str) -> None:
+    An instance belongs in one of them; what is asked or done about it holds for all.
+    """
+
+    def __init__(self, client: "ServiceDiscoveryClient", service_ids: Sequence[str]) -> None:
         self._client = client
-        self._service_id = service_id
+        self._service_ids = tuple(service_ids)
 
     def register(
         self, instance_id: str, address: Address, port: int, creator_request_id: str
     ) -> str:
         """Ask for the registration and return the id of the operation under way.
 
+        Of several services it is the one that the instance is in already, else the emptiest.
         A repeated request with the same ``creator_request_id`` is harmless. The operation can be
         another one that was under way already: compare its type.
         """
+        service_id = (
+            self._service_ids[0]
+            if len(self._service_ids) == 1
+            else shard_for(instance_id, self.members())
+        )
+        return self.register_in(service_id, instance_id, address, port, creator_request_id)
+
+    def register_in(
+        self,
+        service_id: str,
+        instance_id: str,
+        address: Address,
+        port: int,
+        creator_request_id: str,
+    ) -> str:
+        """Ask for the registration in one of the services, as ``register`` does."""
         try:
             answer = self._client.register_instance(
-                ServiceId=self._service_id,
+                ServiceId=service_id,
                 InstanceId=instance_id,
                 CreatorRequestId=creator_request_id,
                 Attributes={
@@ -47,15 +69,18 @@ class CloudMap:
         return answer["OperationId"]
 
     def deregister(self, instance_id: str) -> str | None:
-        """Ask for the deregistration and return the id of the operation under way.
+        """Ask for the deregistration, wherever it is; return the id of an operation under way.
 
         None means that Cloud Map knows no such instance. That can be a registration which has not
         propagated yet, so look with ``is_registered`` before believing it.
         """
+        operation_ids = [self.deregister_from(one, instance_id) for one in self._service_ids]
+        return next((one for one in operation_ids if one is not None), None)
+
+    def deregister_from(self, service_id: str, instance_id: str) -> str | None:
+        """Ask for the deregistration from one of the services, as ``deregister`` does."""
         try:
-            answer = self._client.deregister_instance(
-                ServiceId=self._service_id, InstanceId=instance_id
-            )
+            answer = self._client.deregister_instance(ServiceId=service_id, InstanceId=instance_id)
         except ClientError as error:
             if _code(error) == "InstanceNotFound":
                 return None
@@ -86,17 +111,31 @@ class CloudMap:
 
     def registered_instances(self) -> dict[str, str | None]:
         """Return the address of every registered instance, by instance id."""
-        pages = self._client.get_paginator("list_instances").paginate(ServiceId=self._service_id)
+        return {
+            instance_id: address
+            for service_id in self._service_ids
+            for instance_id, address in self._listed(service_id).items()
+        }
+
+    def members(self) -> dict[str, frozenset[str]]:
+        """Return the ids of the registered instances by service id, in the services' order."""
+        return {one: frozenset(self._listed(one)) for one in self._service_ids}
+
+    def is_registered(self, instance_id: str) -> bool:
+        """Tell whether the instance is in any of the services, by ``GetInstance``."""
+        return any(self._is_registered_in(one, instance_id) for one in self._service_ids)
+
+    def _listed(self, service_id: str) -> dict[str, str | None]:
+        pages = self._client.get_paginator("list_instances").paginate(ServiceId=service_id)
         return {
             instance["Id"]: instance.get("Attributes", {}).get("AWS_INSTANCE_IPV4")
             for page in pages
             for instance in page["Instances"]
         }
 
-    def is_registered(self, instance_id: str) -> bool:
-        """Tell whether the instance is in the service, by ``GetInstance``."""
+    def _is_registered_in(self, service_id: str, instance_id: str) -> bool:
         try:
-            self._client.get_instance(ServiceId=self._service_id, InstanceId=instance_id)
+            self._client.get_instance(ServiceId=service_id, InstanceId=instance_id)
         except ClientError as error:
             if _code(error) == "InstanceNotFound":
                 return False

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -32,6 +33,24 @@ _LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$
 _MetricPrefix = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _QueueUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+
+
+def _separated(ids: object) -> object:
+    return tuple(one.strip() for one in ids.split(",")) if isinstance(ids, str) else ids
+
+
+def _all_different(ids: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(ids)) < len(ids):
+        raise ValueError("must not name a service twice")
+    return ids
+
+
+# Comma separated; with several services each is a shard of the fleet.
+_ServiceIds = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^[^\s,]+$")], ...],
+    BeforeValidator(_separated),
+    AfterValidator(_all_different),
+]
 
 
 def _url_without_credentials(url: str) -> str:
@@ -85,13 +104,13 @@ def _fits_cloud_map(value: object, info: ValidationInfo) -> object:
 
     One without the other is a mistake that would skip the look at the registration.
     """
-    if "cloud_map_service_id" not in info.data:  # wrong itself, and reported already
+    if "cloud_map_service_ids" not in info.data:  # wrong itself, and reported already
         return value
-    is_in_cloud_map = info.data["cloud_map_service_id"] is not None
+    is_in_cloud_map = info.data["cloud_map_service_ids"] is not None
     if value is None and is_in_cloud_map:
-        raise ValueError("is missing; CLOUD_MAP_SERVICE_ID needs it")
+        raise ValueError("is missing; CLOUD_MAP_SERVICE_IDS needs it")
     if value is not None and not is_in_cloud_map:
-        raise ValueError("means nothing without CLOUD_MAP_SERVICE_ID")
+        raise ValueError("means nothing without CLOUD_MAP_SERVICE_IDS")
     return value
 
 
@@ -110,7 +129,7 @@ class LifecycleHandlerSettings(_Settings):
     """
 
     terminate_hook_name: _Text
-    cloud_map_service_id: _Text | None = None
+    cloud_map_service_ids: _ServiceIds | None = None
     launch_hook_name: Annotated[_Text | None, *_InCloudMap] = None
     cloud_map_port: Annotated[_Port | None, *_InCloudMap] = None
     operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
@@ -120,7 +139,7 @@ class LifecycleHandlerSettings(_Settings):
     @field_validator("buffer_queue_url")
     @classmethod
     def _some_stage(cls, url: str | None, info: ValidationInfo) -> str | None:
-        if url is None and _are_all_unset(info, "cloud_map_service_id", "flush_queue_url"):
+        if url is None and _are_all_unset(info, "cloud_map_service_ids", "flush_queue_url"):
             raise ValueError("is missing; without Cloud Map it or FLUSH_QUEUE_URL is needed")
         return url
 
@@ -143,7 +162,7 @@ class WaiterSettings(_Settings):
 class OperationWaiterSettings(WaiterSettings):
     """Settings of ``waiters.operation``."""
 
-    cloud_map_service_id: _Text
+    cloud_map_service_ids: _ServiceIds
     cloud_map_port: _Port
     operation_queue_url: _QueueUrl
     operation_dlq_url: _QueueUrl
@@ -161,7 +180,7 @@ class OperationWaiterSettings(WaiterSettings):
 class FlushWaiterSettings(WaiterSettings):
     """Settings of ``waiters.flush``."""
 
-    cloud_map_service_id: _Text | None = None
+    cloud_map_service_ids: _ServiceIds | None = None
     operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
     flush_queue_url: _QueueUrl
     flush_dlq_url: _QueueUrl
@@ -176,7 +195,7 @@ class FlushWaiterSettings(WaiterSettings):
 class BufferWaiterSettings(WaiterSettings):
     """Settings of ``waiters.buffer``."""
 
-    cloud_map_service_id: _Text | None = None
+    cloud_map_service_ids: _ServiceIds | None = None
     operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
     buffer_queue_url: _QueueUrl
     buffer_dlq_url: _QueueUrl

@@ -1,6 +1,6 @@
 """What every entry point does with its environment variables before anything else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lifecycle.batch import Patience
@@ -38,16 +38,16 @@ def patience_of(settings: WaiterSettings) -> Patience:
 
 
 def registration_of(
-    cloud_map_service_id: str | None,
+    cloud_map_service_ids: Sequence[str] | None,
     operation_queue_url: str | None,
     servicediscovery: "ServiceDiscoveryClient",
     sqs: "SQSClient",
 ) -> Registration | None:
     """Build the fleet's service discovery, None for a fleet that is in none."""
-    if cloud_map_service_id is None or operation_queue_url is None:
+    if cloud_map_service_ids is None or operation_queue_url is None:
         return None
     return Registration(
-        cloud_map=CloudMap(servicediscovery, cloud_map_service_id),
+        cloud_map=CloudMap(servicediscovery, cloud_map_service_ids),
         operation_queue=Queue(sqs, operation_queue_url),
     )
 

@@ -2,25 +2,48 @@
 # service is used if its id is given, otherwise one is made in the namespace. Without `cloud_map`
 # there is none, and nothing to register in.
 #
+# A Route 53 answer holds at most eight instances of a service, chosen at random if there are more
+# (AWS Cloud Map Developer Guide, multivalue answer routing): forwarders of a larger fleet would lose
+# members at every refresh. `cloud_map.shards` makes several services; the functions keep the
+# instances spread over them, and forwarders ask for each.
+#
+# Quotas that a larger fleet meets: services a namespace and instances a namespace (Service Quotas,
+# AWS Cloud Map), and Route 53's five record changes a second an account, which every registration and
+# deregistration shares.
+#
 # Cloud Map refuses to delete a service that still has instances. That refusal is left in place by
 # default: whoever destroys the module while aggregators are registered would empty the SRV answer,
 # and a forwarder that restarts with an empty answer exits. Scale the group in first, or set
 # cloud_map.force_destroy.
 
 locals {
-  create_cloud_map_service = !local.uses.operation ? false : (
+  create_cloud_map_services = !local.uses.operation ? false : (
     var.cloud_map.create_service != null ? var.cloud_map.create_service : var.cloud_map.service_id == null
   )
-  cloud_map_service_id  = local.create_cloud_map_service ? aws_service_discovery_service.this[0].id : (local.uses.operation ? var.cloud_map.service_id : null)
-  cloud_map_service_arn = !local.uses.operation ? null : "arn:${local.partition}:servicediscovery:${local.region}:${local.account_id}:service/${local.cloud_map_service_id}"
 
-  cloud_map_environment = { for key, id in { CLOUD_MAP_SERVICE_ID = local.cloud_map_service_id } : key => id if local.uses.operation }
+  # `_fluentd._tcp`, or `_fluentd0._tcp`, `_fluentd1._tcp`, ...
+  cloud_map_service_names = !local.uses.operation ? [] : var.cloud_map.shards == 1 ? [var.cloud_map.service_name] : [
+    for shard in range(var.cloud_map.shards) : (
+      shard == 0 && var.cloud_map.first_shard_name != null
+      ? var.cloud_map.first_shard_name
+      : replace(var.cloud_map.service_name, ".", "${shard}.")
+    )
+  ]
+
+  cloud_map_service_ids = local.create_cloud_map_services ? aws_service_discovery_service.this[*].id : (
+    local.uses.operation ? [var.cloud_map.service_id] : []
+  )
+  cloud_map_service_arns = [
+    for id in local.cloud_map_service_ids : "arn:${local.partition}:servicediscovery:${local.region}:${local.account_id}:service/${id}"
+  ]
+
+  cloud_map_environment = { for key, ids in { CLOUD_MAP_SERVICE_IDS = join(",", local.cloud_map_service_ids) } : key => ids if local.uses.operation }
 }
 
 resource "aws_service_discovery_service" "this" {
-  count = local.create_cloud_map_service ? 1 : 0
+  count = local.create_cloud_map_services ? var.cloud_map.shards : 0
 
-  name          = var.cloud_map.service_name
+  name          = local.cloud_map_service_names[count.index]
   description   = "Fluentd aggregators of ${var.autoscaling_group_name}"
   force_destroy = var.cloud_map.force_destroy
 

@@ -13,9 +13,9 @@ output "initial_lifecycle_hooks" {
   ]
 }
 
-output "cloud_map_service_id" {
-  description = "The Cloud Map service that aggregators are registered in; null without `cloud_map`."
-  value       = local.cloud_map_service_id
+output "cloud_map_service_ids" {
+  description = "The Cloud Map services that aggregators are registered in: one, or as many as `cloud_map.shards`; empty without `cloud_map`."
+  value       = local.cloud_map_service_ids
 }
 
 output "queues" {
@@ -79,16 +79,17 @@ output "timing" {
 }
 
 output "forwarder_service_discovery" {
-  description = "The `<service_discovery>` block for the forwarders' `out_forward`; null without `cloud_map`."
-  value       = !local.uses.operation ? null : <<-EOT
+  description = "The `<service_discovery>` blocks for the forwarders' `out_forward`, one a shard, all of them needed; null without `cloud_map`."
+  value = !local.uses.operation ? null : join("", [for name in local.cloud_map_service_names : <<-EOT
     <service_discovery>
       @type srv
-      service ${trimprefix(split(".", var.cloud_map.service_name)[0], "_")}
-      proto ${trimprefix(split(".", var.cloud_map.service_name)[1], "_")}
+      service ${trimprefix(split(".", name)[0], "_")}
+      proto ${trimprefix(split(".", name)[1], "_")}
       hostname ${coalesce(var.cloud_map.namespace_name, "NAMESPACE_NAME")}
       interval ${var.timing.forwarder_refresh_seconds}
     </service_discovery>
   EOT
+  ])
 }
 
 output "prometheus_scrape_config" {

@@ -61,7 +61,15 @@ locals {
     Effect    = "Allow"
     Action    = ["servicediscovery:GetInstance"]
     Resource  = "*"
-    Condition = { StringEquals = { "servicediscovery:ServiceArn" = local.cloud_map_service_arn } }
+    Condition = { StringEquals = { "servicediscovery:ServiceArn" = local.cloud_map_service_arns } }
+  }
+  # Neither does ListInstances.
+  list_registrations = {
+    Sid       = "ListRegistrations"
+    Effect    = "Allow"
+    Action    = ["servicediscovery:ListInstances"]
+    Resource  = "*"
+    Condition = { StringEquals = { "servicediscovery:ServiceArn" = local.cloud_map_service_arns } }
   }
   # GetOperation knows neither.
   look_up_operation = {
@@ -75,13 +83,13 @@ locals {
     Sid      = "RegisterAndDeregister"
     Effect   = "Allow"
     Action   = ["servicediscovery:RegisterInstance", "servicediscovery:DeregisterInstance"]
-    Resource = local.cloud_map_service_arn
+    Resource = local.cloud_map_service_arns
   }
   deregister = {
     Sid      = "Deregister"
     Effect   = "Allow"
     Action   = ["servicediscovery:DeregisterInstance"]
-    Resource = local.cloud_map_service_arn
+    Resource = local.cloud_map_service_arns
   }
 
   # Cloud Map works on Route 53 with its caller's permissions (AWS Cloud Map API permissions
@@ -113,6 +121,7 @@ locals {
   register_statements = [
     local.register_and_deregister,
     local.look_up_registration,
+    local.list_registrations,
     local.change_dns_records,
     local.manage_health_checks,
     local.create_health_checks,

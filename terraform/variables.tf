@@ -33,15 +33,17 @@ variable "autoscaling_group_name" {
 
 variable "cloud_map" {
   type = object({
-    service_id      = optional(string)
-    namespace_id    = optional(string)
-    namespace_name  = optional(string)
-    create_service  = optional(bool)
-    service_name    = optional(string, "_fluentd._tcp")
-    dns_ttl_seconds = optional(number, 10)
-    port            = optional(number, 24224)
-    hosted_zone_id  = optional(string)
-    force_destroy   = optional(bool, false)
+    service_id       = optional(string)
+    namespace_id     = optional(string)
+    namespace_name   = optional(string)
+    create_service   = optional(bool)
+    service_name     = optional(string, "_fluentd._tcp")
+    shards           = optional(number, 1)
+    first_shard_name = optional(string)
+    dns_ttl_seconds  = optional(number, 10)
+    port             = optional(number, 24224)
+    hosted_zone_id   = optional(string)
+    force_destroy    = optional(bool, false)
   })
   default     = null
   description = <<-EOT
@@ -57,6 +59,12 @@ variable "cloud_map" {
       must know the answer while planning.
     - `service_name`: name of the service to create, `_SERVICE._PROTOCOL` as RFC 2782 and Fluentd's
       `sd_srv` want it.
+    - `shards`: how many such services to create, 1 to 20. One carries eight aggregators, N carry 8 x N,
+      since a DNS answer holds eight. With more than one they are called `_fluentd0._tcp`,
+      `_fluentd1._tcp`, ...; run at least as many aggregators as shards, since a forwarder that starts
+      while one of them is empty exits.
+    - `first_shard_name`: what the first of several is called instead. A fleet that began with one
+      service keeps it, and its forwarders, with `_fluentd._tcp` here.
     - `dns_ttl_seconds`: TTL of the SRV records, 1 to 3600. For an existing service state the TTL it
       has: the time that forwarders need to let go is worked out from it.
     - `port`: where aggregators accept the forward protocol, 1 to 65535.
@@ -91,6 +99,23 @@ variable "cloud_map" {
   validation {
     condition     = var.cloud_map == null ? true : can(regex("^_[a-z0-9-]+\\._(tcp|udp)$", var.cloud_map.service_name))
     error_message = "cloud_map.service_name must look like _fluentd._tcp (an underscore, lower-case letters, digits or hyphens, then ._tcp or ._udp): Fluentd's sd_srv finds no other."
+  }
+
+  validation {
+    condition     = var.cloud_map == null ? true : var.cloud_map.shards >= 1 && var.cloud_map.shards <= 20 && floor(var.cloud_map.shards) == var.cloud_map.shards
+    error_message = "cloud_map.shards must be a whole number from 1 to 20. A DNS answer holds eight instances, so N shards carry 8 x N aggregators (1: 8, 3: 24, 20: 160): divide the group's maximum size by 8 and round up."
+  }
+
+  validation {
+    condition     = try(var.cloud_map.shards, 1) <= 1 ? true : var.cloud_map.namespace_id != null
+    error_message = "cloud_map.shards above 1 needs namespace_id: the module creates the services. An existing service (service_id) is one shard and carries 8 aggregators."
+  }
+
+  validation {
+    condition = try(var.cloud_map.first_shard_name, null) == null ? true : (
+      var.cloud_map.shards > 1 && can(regex("^_[a-z0-9-]+\\._(tcp|udp)$", var.cloud_map.first_shard_name))
+    )
+    error_message = "cloud_map.first_shard_name must look like _fluentd._tcp and needs shards above 1: with one shard, service_name is its name."
   }
 
   validation {

@@ -163,7 +163,7 @@ def wire(environment: Mapping[str, str]) -> BufferWaiter:
             autoscaling=autoscaling,
             instances=Instances(clients.ec2_once()),
             registration=registration_of(
-                settings.cloud_map_service_id,
+                settings.cloud_map_service_ids,
                 settings.operation_queue_url,
                 clients.servicediscovery(),
                 sqs,

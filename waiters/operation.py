@@ -188,7 +188,7 @@ def wire(environment: Mapping[str, str]) -> OperationWaiter:
         settings=settings,
         autoscaling=AutoScaling(clients.autoscaling()),
         instances=Instances(clients.ec2()),
-        cloud_map=CloudMap(clients.servicediscovery(), settings.cloud_map_service_id),
+        cloud_map=CloudMap(clients.servicediscovery(), settings.cloud_map_service_ids),
         operation_queue=Queue(sqs, settings.operation_queue_url),
         operation_dead_letters=Queue(sqs, settings.operation_dlq_url),
         next_stage=first_draining_stage(

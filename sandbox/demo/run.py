@@ -253,7 +253,7 @@ def names_of(outputs: dict[str, Any]) -> Names:
     letters = [queue for one in modules for queue in one["dead_letter_queues"].values()]
     return Names(
         group=outputs["autoscaling_group_name"],
-        service_id=module["cloud_map_service_id"],
+        service_id=next(iter(module["cloud_map_service_ids"]), None),
         stages={
             stage: StageNames(
                 queue["arn"],

@@ -29,7 +29,7 @@ module "without_flush" {
   name                   = "${var.name}-without-flush"
   autoscaling_group_name = one(aws_autoscaling_group.without_flush[*].name)
   cloud_map = {
-    service_id      = module.lifecycle.cloud_map_service_id
+    service_id      = one(module.lifecycle.cloud_map_service_ids)
     create_service  = false
     hosted_zone_id  = one(aws_service_discovery_private_dns_namespace.logs[*].hosted_zone)
     dns_ttl_seconds = var.dns_ttl_seconds

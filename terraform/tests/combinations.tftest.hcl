@@ -93,8 +93,8 @@ run "flush_alone" {
   }
   assert {
     condition = jsonencode([
-      output.cloud_map_service_id, output.forwarder_service_discovery, output.prometheus_scrape_config, output.flush_document_name, length(aws_service_discovery_service.this), [for hook in output.initial_lifecycle_hooks : hook.name],
-    ]) == jsonencode([null, null, null, "fluentd-flush", 0, ["fluentd-terminate"]])
+      output.cloud_map_service_ids, output.forwarder_service_discovery, output.prometheus_scrape_config, output.flush_document_name, length(aws_service_discovery_service.this), [for hook in output.initial_lifecycle_hooks : hook.name],
+    ]) == jsonencode([[], null, null, "fluentd-flush", 0, ["fluentd-terminate"]])
     error_message = "Outputs of what is not in use are null."
   }
   assert {
@@ -136,26 +136,26 @@ run "flush_in_cloud_map" {
       }
       }) == jsonencode({
       lifecycle = {
-        CLOUD_MAP_PORT       = "24224"
-        CLOUD_MAP_SERVICE_ID = "srv-existing"
-        LAUNCH_HOOK_NAME     = "fluentd-launch"
-        OPERATION_QUEUE_URL  = "https://sqs/operation"
+        CLOUD_MAP_PORT        = "24224"
+        CLOUD_MAP_SERVICE_IDS = "srv-existing"
+        LAUNCH_HOOK_NAME      = "fluentd-launch"
+        OPERATION_QUEUE_URL   = "https://sqs/operation"
       }
       operation = {
-        CLOUD_MAP_PORT       = "24224"
-        CLOUD_MAP_SERVICE_ID = "srv-existing"
-        FLUSH_QUEUE_URL      = "https://sqs/flush"
-        LAUNCH_HOOK_NAME     = "fluentd-launch"
-        OPERATION_DLQ_URL    = "https://sqs/operation-dlq"
-        OPERATION_QUEUE_URL  = "https://sqs/operation"
+        CLOUD_MAP_PORT        = "24224"
+        CLOUD_MAP_SERVICE_IDS = "srv-existing"
+        FLUSH_QUEUE_URL       = "https://sqs/flush"
+        LAUNCH_HOOK_NAME      = "fluentd-launch"
+        OPERATION_DLQ_URL     = "https://sqs/operation-dlq"
+        OPERATION_QUEUE_URL   = "https://sqs/operation"
       }
       flush = {
-        CLOUD_MAP_SERVICE_ID = "srv-existing"
-        FLUSH_DLQ_URL        = "https://sqs/flush-dlq"
-        FLUSH_QUEUE_URL      = "https://sqs/flush"
-        LAUNCH_HOOK_NAME     = "fluentd-launch"
-        OPERATION_QUEUE_URL  = "https://sqs/operation"
-        SETTLE_SECONDS       = "75"
+        CLOUD_MAP_SERVICE_IDS = "srv-existing"
+        FLUSH_DLQ_URL         = "https://sqs/flush-dlq"
+        FLUSH_QUEUE_URL       = "https://sqs/flush"
+        LAUNCH_HOOK_NAME      = "fluentd-launch"
+        OPERATION_QUEUE_URL   = "https://sqs/operation"
+        SETTLE_SECONDS        = "75"
       }
     })
     error_message = "From Cloud Map to flush, and no further: ${jsonencode({ for key, function in aws_lambda_function.this : key => function.environment[0].variables })}"

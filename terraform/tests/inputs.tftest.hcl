@@ -21,7 +21,7 @@ run "everything_at_its_limits_is_accepted" {
   variables {
     name                   = "fluentd-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
     autoscaling_group_name = "Aggregators of team/one (blue)"
-    cloud_map              = { namespace_id = "ns-existing", create_service = true, service_name = "_a-1._udp", dns_ttl_seconds = 1, port = 65535, hosted_zone_id = "Z0123456789ABCDEFGHIJ" }
+    cloud_map              = { namespace_id = "ns-existing", create_service = true, service_name = "_a-1._udp", shards = 20, first_shard_name = "_a._tcp", dns_ttl_seconds = 1, port = 65535, hosted_zone_id = "Z0123456789ABCDEFGHIJ" }
     prometheus = {
       url                       = "https://prometheus.internal/behind/a/path"
       identify_by               = "private_ip_address"
@@ -249,6 +249,72 @@ run "service_name_must_be_found_by_srv" {
   }
   variables {
     cloud_map = { namespace_id = "ns-existing", service_name = "fluentd" }
+  }
+  expect_failures = [var.cloud_map]
+}
+
+run "a_fleet_has_at_least_one_shard" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map = { namespace_id = "ns-existing", shards = 0 }
+  }
+  expect_failures = [var.cloud_map]
+}
+
+run "a_fleet_has_a_bounded_number_of_shards" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map = { namespace_id = "ns-existing", shards = 21 }
+  }
+  expect_failures = [var.cloud_map]
+}
+
+run "shards_are_whole" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map = { namespace_id = "ns-existing", shards = 1.5 }
+  }
+  expect_failures = [var.cloud_map]
+}
+
+run "shards_are_created_by_the_module" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map = { service_id = "srv-existing", shards = 2 }
+  }
+  expect_failures = [var.cloud_map]
+}
+
+run "one_shard_has_one_name" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map = { namespace_id = "ns-existing", first_shard_name = "_fluentd._tcp" }
+  }
+  expect_failures = [var.cloud_map]
+}
+
+run "the_first_shard_can_be_found_by_forwarders" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map = { namespace_id = "ns-existing", shards = 2, first_shard_name = "fluentd" }
   }
   expect_failures = [var.cloud_map]
 }

@@ -31,6 +31,7 @@ run "each_function_may_make_exactly_its_own_calls" {
       "route53:UpdateHealthCheck",
       "servicediscovery:DeregisterInstance",
       "servicediscovery:GetInstance",
+      "servicediscovery:ListInstances",
       "servicediscovery:RegisterInstance",
       "sqs:SendMessage",
     ])
@@ -52,6 +53,7 @@ run "each_function_may_make_exactly_its_own_calls" {
       "servicediscovery:DeregisterInstance",
       "servicediscovery:GetInstance",
       "servicediscovery:GetOperation",
+      "servicediscovery:ListInstances",
       "servicediscovery:RegisterInstance",
       "sqs:ChangeMessageVisibility",
       "sqs:DeleteMessage",
@@ -95,8 +97,9 @@ run "each_function_may_work_on_its_own_resources_only" {
       DescribeLifecycleState            = "*"
       EndTheWait                        = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
       MarkInstancesOfGroup              = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
-      RegisterAndDeregister             = "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"
+      RegisterAndDeregister             = ["arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"]
       LookUpRegistration                = "*"
+      ListRegistrations                 = "*"
       ChangeDnsRecordsThroughCloudMap   = "arn:aws:route53:::hostedzone/Z0123456789"
       HealthChecksThroughCloudMap       = "arn:aws:route53:::healthcheck/*"
       CreateHealthChecksThroughCloudMap = "*"
@@ -114,8 +117,9 @@ run "each_function_may_work_on_its_own_resources_only" {
       DescribeLifecycleState            = "*"
       ProlongOrEndTheWait               = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
       LookUpOperation                   = "*"
-      RegisterAndDeregister             = "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"
+      RegisterAndDeregister             = ["arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"]
       LookUpRegistration                = "*"
+      ListRegistrations                 = "*"
       ChangeDnsRecordsThroughCloudMap   = "arn:aws:route53:::hostedzone/Z0123456789"
       HealthChecksThroughCloudMap       = "arn:aws:route53:::healthcheck/*"
       CreateHealthChecksThroughCloudMap = "*"
@@ -134,7 +138,7 @@ run "each_function_may_work_on_its_own_resources_only" {
       DescribeLifecycleState          = "*"
       ProlongOrEndTheWait             = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
       MarkInstancesOfGroup            = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
-      Deregister                      = "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"
+      Deregister                      = ["arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"]
       LookUpRegistration              = "*"
       ChangeDnsRecordsThroughCloudMap = "arn:aws:route53:::hostedzone/Z0123456789"
       HealthChecksThroughCloudMap     = "arn:aws:route53:::healthcheck/*"
@@ -150,11 +154,11 @@ run "each_function_may_work_on_its_own_resources_only" {
     condition = alltrue([
       for policy in aws_iam_role_policy.function : alltrue([
         for statement in jsondecode(policy.policy).Statement :
-        statement.Condition.StringEquals["servicediscovery:ServiceArn"] == "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"
-        if statement.Sid == "LookUpRegistration"
+        jsonencode(statement.Condition.StringEquals["servicediscovery:ServiceArn"]) == jsonencode(["arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"])
+        if contains(["LookUpRegistration", "ListRegistrations"], statement.Sid)
       ])
     ])
-    error_message = "GetInstance has no resource, so its condition must name the service."
+    error_message = "GetInstance and ListInstances have no resource, so their condition must name the service."
   }
   assert {
     condition = alltrue([
@@ -204,6 +208,7 @@ run "with_every_option_no_action_is_a_wildcard" {
           "DescribeInstances",
           "DescribeLifecycleState",
           "LookUpRegistration",
+          "ListRegistrations",
           "LookUpOperation",
           "LookUpCommand",
           "CreateHealthChecksThroughCloudMap",

@@ -235,7 +235,7 @@ run "existing_cloud_map_service_is_used" {
   command = plan
 
   assert {
-    condition     = length(aws_service_discovery_service.this) == 0 && output.cloud_map_service_id == "srv-existing"
+    condition     = length(aws_service_discovery_service.this) == 0 && jsonencode(output.cloud_map_service_ids) == jsonencode(["srv-existing"])
     error_message = "No second service may be made."
   }
 }
@@ -260,9 +260,62 @@ run "cloud_map_service_is_created_in_a_namespace" {
   }
   assert {
     condition = alltrue([
-      for function in aws_lambda_function.this : function.environment[0].variables.CLOUD_MAP_SERVICE_ID == aws_service_discovery_service.this[0].id
+      for function in aws_lambda_function.this : function.environment[0].variables.CLOUD_MAP_SERVICE_IDS == aws_service_discovery_service.this[0].id
     ])
     error_message = "The functions must use the service that was made."
+  }
+}
+
+run "several_services_carry_a_larger_fleet" {
+  command = apply
+  variables {
+    cloud_map = { namespace_id = "ns-existing", namespace_name = "logs.internal", shards = 3 }
+    timing    = { forwarder_refresh_seconds = 30 }
+  }
+
+  assert {
+    condition     = jsonencode(aws_service_discovery_service.this[*].name) == jsonencode(["_fluentd0._tcp", "_fluentd1._tcp", "_fluentd2._tcp"])
+    error_message = "One service a shard: ${jsonencode(aws_service_discovery_service.this[*].name)}"
+  }
+  assert {
+    condition = length(output.cloud_map_service_ids) == 3 && alltrue([
+      for function in aws_lambda_function.this : function.environment[0].variables.CLOUD_MAP_SERVICE_IDS == join(",", aws_service_discovery_service.this[*].id)
+    ])
+    error_message = "Every function must know every shard."
+  }
+  assert {
+    condition = alltrue([
+      for policy in aws_iam_role_policy.function : alltrue([
+        for statement in jsondecode(policy.policy).Statement : length(statement.Resource) == 3
+        if contains(["RegisterAndDeregister", "Deregister"], statement.Sid)
+      ])
+    ])
+    error_message = "Every function that deregisters must be allowed to in every shard."
+  }
+  assert {
+    condition = output.forwarder_service_discovery == join("", [for shard in range(3) : <<-EOT
+      <service_discovery>
+        @type srv
+        service fluentd${shard}
+        proto tcp
+        hostname logs.internal
+        interval 30
+      </service_discovery>
+    EOT
+    ])
+    error_message = "Forwarders need a block for each shard: ${output.forwarder_service_discovery}"
+  }
+}
+
+run "a_fleet_that_grew_keeps_its_first_service" {
+  command = plan
+  variables {
+    cloud_map = { namespace_id = "ns-existing", shards = 2, first_shard_name = "_fluentd._tcp" }
+  }
+
+  assert {
+    condition     = jsonencode(aws_service_discovery_service.this[*].name) == jsonencode(["_fluentd._tcp", "_fluentd1._tcp"])
+    error_message = "The service that forwarders know must not be replaced: ${jsonencode(aws_service_discovery_service.this[*].name)}"
   }
 }
 

@@ -12,7 +12,7 @@ _COMMON = {
 }
 _CLOUD_MAP = {
     "LAUNCH_HOOK_NAME": "pipeline-launch",
-    "CLOUD_MAP_SERVICE_ID": "srv-0123456789abcdef",
+    "CLOUD_MAP_SERVICE_IDS": "srv-0123456789abcdef",
 }
 _QUEUE = "https://sqs.ap-northeast-1.amazonaws.com/123456789012/pipeline-"
 

@@ -44,7 +44,7 @@ DRAIN_TIMEOUT = 900.0
 HEARTBEAT_TIMEOUT = 300
 _STAGES = ("operation", "flush", "buffer")
 _QUEUES = tuple(f"{stage}{suffix}" for stage in _STAGES for suffix in ("", "-dlq"))
-_IN_CLOUD_MAP = ("CLOUD_MAP_SERVICE_ID", "CLOUD_MAP_PORT", "LAUNCH_HOOK_NAME")
+_IN_CLOUD_MAP = ("CLOUD_MAP_SERVICE_IDS", "CLOUD_MAP_PORT", "LAUNCH_HOOK_NAME")
 _VISIBILITY_TIMEOUT = 120
 
 
@@ -473,7 +473,7 @@ def running() -> Iterator[Pipeline]:
                 SETTLE_SECONDS=str(SETTLE),
                 TIMEOUT_SECONDS=str(DRAIN_TIMEOUT),
             ),
-            "CLOUD_MAP_SERVICE_ID": service_id,
+            "CLOUD_MAP_SERVICE_IDS": service_id,
             "CLOUD_MAP_PORT": str(PORT),
             "OPERATION_QUEUE_URL": urls["operation"],
             "OPERATION_DLQ_URL": urls["operation-dlq"],

@@ -18,7 +18,7 @@ NOT_FOUND = aws_error("InstanceNotFound")
 
 
 def cloud_map(client: Any) -> CloudMap:
-    return CloudMap(client, "srv-1")
+    return CloudMap(client, ["srv-1"])
 
 
 def register(client: Any) -> str:
@@ -140,3 +140,82 @@ def test_registered_means_that_cloud_map_shows_the_instance() -> None:
 def test_a_service_that_is_gone_is_not_an_instance_that_is_not_registered() -> None:
     with pytest.raises(ClientError):
         cloud_map(scripted(get_instance=aws_error("ServiceNotFound"))).is_registered(INSTANCE_ID)
+
+
+class Services:
+    """Several services that answer as Cloud Map does; ``listed`` is what each holds."""
+
+    def __init__(self, **listed: list[str]) -> None:
+        self.listed = {f"srv-{name}": ids for name, ids in listed.items()}
+        self.calls: list[tuple[str, str]] = []
+
+    def get_paginator(self, name: str) -> Any:
+        assert name == "list_instances"
+        return self
+
+    def paginate(self, ServiceId: str) -> list[dict[str, Any]]:  # noqa: N803 (boto3's)
+        """Two pages, always."""
+        listed = [
+            {"Id": one, "Attributes": {"AWS_INSTANCE_IPV4": f"10.0.0.{one[2:]}"}}
+            for one in self.listed[ServiceId]
+        ]
+        return [{"Instances": listed[:1]}, {"Instances": listed[1:]}]
+
+    def register_instance(self, *, ServiceId: str, **_: Any) -> dict[str, str]:  # noqa: N803
+        self.calls.append(("register", ServiceId))
+        return {"OperationId": f"register-{ServiceId}"}
+
+    def deregister_instance(self, *, ServiceId: str, InstanceId: str) -> dict[str, str]:  # noqa: N803
+        if InstanceId not in self.listed[ServiceId]:
+            raise NOT_FOUND
+        self.calls.append(("deregister", ServiceId))
+        return {"OperationId": f"deregister-{ServiceId}"}
+
+    def get_instance(self, *, ServiceId: str, InstanceId: str) -> dict[str, str]:  # noqa: N803
+        if InstanceId not in self.listed[ServiceId]:
+            raise NOT_FOUND
+        return {}
+
+
+def three(services: Any) -> CloudMap:
+    return CloudMap(services, ["srv-a", "srv-b", "srv-c"])
+
+
+def test_of_several_services_an_instance_registers_in_the_emptiest() -> None:
+    services: Any = Services(a=["i-1", "i-2"], b=["i-3"], c=["i-4", "i-5"])
+    assert three(services).register("i-9", ADDRESS, 24224, TOKEN) == "register-srv-b"
+    assert services.calls == [("register", "srv-b")]
+
+
+def test_an_instance_that_is_in_a_service_already_stays_there() -> None:
+    services: Any = Services(a=["i-1"], b=["i-3", "i-9", "i-4"], c=[])
+    assert three(services).register("i-9", ADDRESS, 24224, TOKEN) == "register-srv-b"
+
+
+def test_an_instance_leaves_whatever_service_it_is_in() -> None:
+    services: Any = Services(a=["i-1"], b=["i-1", "i-2"], c=["i-2"])
+    assert three(services).deregister("i-2") == "deregister-srv-b"
+    assert services.calls == [("deregister", "srv-b"), ("deregister", "srv-c")]
+    assert three(services).deregister("i-3") is None
+
+
+def test_registered_means_in_any_of_the_services() -> None:
+    services: Any = Services(a=["i-1"], b=[], c=["i-2"])
+    assert three(services).is_registered("i-2")
+    assert not three(services).is_registered("i-3")
+
+
+def test_the_fleet_is_all_services_together() -> None:
+    services: Any = Services(a=["i-1", "i-2"], b=[], c=["i-3"])
+    assert three(services).registered_instances() == {
+        "i-1": "10.0.0.1",
+        "i-2": "10.0.0.2",
+        "i-3": "10.0.0.3",
+    }
+    assert three(services).members() == {"srv-a": {"i-1", "i-2"}, "srv-b": set(), "srv-c": {"i-3"}}
+
+
+def test_a_service_that_cannot_be_listed_is_not_an_empty_one() -> None:
+    services: Any = Services(a=["i-1"])  # KeyError for the others, as for any error
+    with pytest.raises(KeyError):
+        CloudMap(services, ["srv-a", "srv-b"]).register("i-9", ADDRESS, 24224, TOKEN)

@@ -109,7 +109,7 @@ class World:
         environment = environments.flush_waiter()
         autoscaling = AutoScaling(self.autoscaling)
         registration = Registration(
-            CloudMap(self.cloud_map, "srv-1"), Queue(self.operation_queue, "https://operation")
+            CloudMap(self.cloud_map, ["srv-1"]), Queue(self.operation_queue, "https://operation")
         )
         next_stage = NextStage(
             BufferCheck, Queue(self.buffer_queue, "https://buffer"), self.telemetry

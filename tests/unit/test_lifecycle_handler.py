@@ -65,7 +65,7 @@ class Handled:
         self.error: Exception | None = None
         environment = environments.lifecycle_handler()
         start: Registration | NextStage = Registration(
-            CloudMap(self.cloud_map, "srv-1"), Queue(self.queue, "https://sqs/operation")
+            CloudMap(self.cloud_map, ["srv-1"]), Queue(self.queue, "https://sqs/operation")
         )
         if first_stage is not None:
             environment = environments.without_cloud_map(environment, FLUSH_QUEUE_URL=STAGE_URL)

@@ -119,7 +119,7 @@ def test_every_setting_that_is_missing_is_named_in_one_message(
     assert len(always) >= FEWEST[model]
     load_settings(model, environment)
     needed = always | needed_here
-    kept = {name: v for name, v in environment.items() if name == "CLOUD_MAP_SERVICE_ID"}
+    kept = {name: v for name, v in environment.items() if name == "CLOUD_MAP_SERVICE_IDS"}
     kept = {name: v for name, v in kept.items() if name not in always}
     problem = problem_of(model, kept)
     assert {name for name in needed if re.search(rf"\b{name}:? is missing", problem)} == needed
@@ -140,12 +140,12 @@ def test_every_setting_that_is_missing_is_named_in_one_message(
 )
 def test_half_a_cloud_map_is_refused(model: type[AnySettings], environment: dict[str, str]) -> None:
     # To do without would be to release an instance that forwarders can still find.
-    del environment["CLOUD_MAP_SERVICE_ID"]
+    del environment["CLOUD_MAP_SERVICE_IDS"]
     problem = problem_of(model, {**environment, "FLUSH_QUEUE_URL": "https://sqs/flush"})
-    assert "OPERATION_QUEUE_URL: means nothing without CLOUD_MAP_SERVICE_ID" in problem
+    assert "OPERATION_QUEUE_URL: means nothing without CLOUD_MAP_SERVICE_IDS" in problem
     if model is LifecycleHandlerSettings:
-        assert "LAUNCH_HOOK_NAME: means nothing without CLOUD_MAP_SERVICE_ID" in problem
-        assert "CLOUD_MAP_PORT: means nothing without CLOUD_MAP_SERVICE_ID" in problem
+        assert "LAUNCH_HOOK_NAME: means nothing without CLOUD_MAP_SERVICE_IDS" in problem
+        assert "CLOUD_MAP_PORT: means nothing without CLOUD_MAP_SERVICE_IDS" in problem
 
 
 @pytest.mark.parametrize("flush", [True, False])
@@ -175,7 +175,7 @@ def test_a_fleet_needs_a_stage_that_drains(
         assert "FLUSH_QUEUE_URL is needed" in problem
 
 
-@pytest.mark.parametrize("name", ["CLOUD_MAP_SERVICE_ID", "FLUSH_QUEUE_URL"])
+@pytest.mark.parametrize("name", ["CLOUD_MAP_SERVICE_IDS", "FLUSH_QUEUE_URL"])
 def test_what_hangs_on_a_wrong_setting_is_not_reported_with_it(name: str) -> None:
     """One mistake, one complaint: a person mends the first and would search for the second."""
     wrong = {name: ""}
@@ -192,7 +192,7 @@ def test_what_hangs_on_a_wrong_setting_is_not_reported_with_it(name: str) -> Non
         ("FLUSH_DLQ_URL", "https://sqs/a b"),
         ("BUFFER_QUEUE_URL", ""),
         ("OPERATION_QUEUE_URL", ""),
-        ("CLOUD_MAP_SERVICE_ID", ""),
+        ("CLOUD_MAP_SERVICE_IDS", ""),
         ("TIMEOUT_SECONDS", "0"),
         ("POLL_INTERVAL_MAX_SECONDS", "14"),
         ("SETTLE_SECONDS", "-1"),
@@ -214,7 +214,22 @@ def test_a_wrong_setting_of_the_flush_waiter_is_named_with_its_value(name: str, 
 def test_nobody_has_to_let_go_of_a_fleet_without_cloud_map() -> None:
     alone = environments.without_cloud_map(environments.flush_waiter(SETTLE_SECONDS="0"))
     settings = load_settings(FlushWaiterSettings, alone)
-    assert (settings.settle_seconds, settings.cloud_map_service_id) == (0.0, None)
+    assert (settings.settle_seconds, settings.cloud_map_service_ids) == (0.0, None)
+
+
+def test_a_fleet_can_be_in_several_services() -> None:
+    environment = environments.lifecycle_handler(CLOUD_MAP_SERVICE_IDS="srv-1,srv-2, srv-3")
+    settings = load_settings(LifecycleHandlerSettings, environment)
+    assert settings.cloud_map_service_ids == ("srv-1", "srv-2", "srv-3")
+    one = load_settings(LifecycleHandlerSettings, environments.lifecycle_handler())
+    assert one.cloud_map_service_ids == ("srv-0123456789abcdef",)
+
+
+@pytest.mark.parametrize("ids", ["srv-1,", ",srv-1", "srv-1,,srv-2", "srv-1 srv-2", "srv-1,srv-1"])
+def test_services_must_be_separated_by_commas_and_differ(ids: str) -> None:
+    environment = environments.lifecycle_handler(CLOUD_MAP_SERVICE_IDS=ids)
+    problem = problem_of(LifecycleHandlerSettings, environment)
+    assert problem.startswith("wrong settings: CLOUD_MAP_SERVICE_IDS: ")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +237,7 @@ def test_nobody_has_to_let_go_of_a_fleet_without_cloud_map() -> None:
     [
         ("AUTOSCALING_GROUP_NAME", ""),
         ("POWERTOOLS_METRICS_NAMESPACE", ""),
-        ("CLOUD_MAP_SERVICE_ID", ""),
+        ("CLOUD_MAP_SERVICE_IDS", ""),
         ("OPERATION_QUEUE_URL", "operation"),
         ("BUFFER_QUEUE_URL", "https://"),
         ("BUFFER_DLQ_URL", "https://sqs/a b"),
@@ -461,7 +476,7 @@ def test_a_fleet_without_a_stage_that_drains_is_refused_at_the_first_invocation(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name in ("CLOUD_MAP_SERVICE_ID", "FLUSH_QUEUE_URL", "BUFFER_QUEUE_URL"):
+    for name in ("CLOUD_MAP_SERVICE_IDS", "FLUSH_QUEUE_URL", "BUFFER_QUEUE_URL"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         if name != "POWERTOOLS_SERVICE_NAME":

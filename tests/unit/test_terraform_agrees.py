@@ -157,7 +157,7 @@ def test_what_terraform_does_with_the_names_is_understood() -> None:
     assert 'if key != "launch" || local.uses.operation }' in hooks
     handler = given("lifecycle_handler.tf", frozenset({"flush", "buffer"}))
     assert {"FLUSH_QUEUE_URL", "TERMINATE_HOOK_NAME"} <= handler
-    assert not {"BUFFER_QUEUE_URL", "CLOUD_MAP_SERVICE_ID", "LAUNCH_HOOK_NAME"} & handler
+    assert not {"BUFFER_QUEUE_URL", "CLOUD_MAP_SERVICE_IDS", "LAUNCH_HOOK_NAME"} & handler
     assert len(CASES) == 3 * 2 + 3 + 2 * 2 + 2 * 2
 
 
