@@ -5,7 +5,6 @@ then sends the event to the function's on-failure destination, which has an alar
 """
 
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,11 +14,10 @@ from lifecycle import clients
 from lifecycle.autoscaling import AutoScaling, Completion
 from lifecycle.errors import Malformed
 from lifecycle.events import LifecycleAction, Location, Transition, parse_lifecycle_event
-from lifecycle.instances import Instances
 from lifecycle.pipeline import Pipeline
 from lifecycle.settings import LifecycleHandlerSettings
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
-from lifecycle.wiring import first_draining_stage, registration_of, settings_of
+from lifecycle.wiring import pipeline_of, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +85,11 @@ def wire(environment: Mapping[str, str]) -> LifecycleHandler:
     """Build the handler from environment variables; raises ConfigurationError."""
     telemetry = PowertoolsTelemetry()
     settings = settings_of(LifecycleHandlerSettings, environment, telemetry)
-    sqs = clients.sqs()
     autoscaling = AutoScaling(clients.autoscaling())
     return LifecycleHandler(
         settings=settings,
         autoscaling=autoscaling,
-        pipeline=Pipeline(
-            autoscaling=autoscaling,
-            instances=Instances(clients.ec2()),
-            start=registration_of(
-                settings.cloud_map_service_ids,
-                settings.operation_queue_url,
-                clients.servicediscovery(),
-                sqs,
-            )
-            or first_draining_stage(
-                settings.flush_queue_url, settings.buffer_queue_url, sqs, telemetry
-            ),
-            port=settings.cloud_map_port,
-            telemetry=telemetry,
-            clock=time.time,
-        ),
+        pipeline=pipeline_of(settings, autoscaling, telemetry),
         telemetry=telemetry,
     )
 

@@ -1,6 +1,7 @@
 """EC2 Auto Scaling: lifecycle states, heartbeats and the completion of lifecycle actions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
@@ -11,6 +12,7 @@ from lifecycle.events import LifecycleAction, Transition
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
 
 _MOST_IDS = 50  # DescribeAutoScalingInstances takes no more at a time
 
@@ -31,6 +33,28 @@ class _NamedAction(TypedDict):
     LifecycleHookName: str
     InstanceId: str
     LifecycleActionToken: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An Auto Scaling group: its sizes and its members' lifecycle states, without its warm pool.
+
+    ``retains_on_abandon``: its instance lifecycle policy keeps an instance whose termination was
+    abandoned.
+    """
+
+    min_size: int
+    desired_capacity: int
+    states: dict[str, str]
+    retains_on_abandon: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """In which group an instance is, and in which lifecycle state."""
+
+    autoscaling_group_name: str
+    state: str
 
 
 class Heartbeat(StrEnum):
@@ -82,13 +106,36 @@ class AutoScaling:
 
     def lifecycle_states(self, instance_ids: Sequence[str]) -> dict[str, str]:
         """Return the lifecycle states of those that are in any Auto Scaling group."""
-        states: dict[str, str] = {}
+        return {one: member.state for one, member in self.memberships(instance_ids).items()}
+
+    def memberships(self, instance_ids: Sequence[str]) -> dict[str, Membership]:
+        """Return where those are that are in any Auto Scaling group, warm pools included."""
+        found: dict[str, Membership] = {}
         for first in range(0, len(instance_ids), _MOST_IDS):
             ids = instance_ids[first : first + _MOST_IDS]
             answer = self._client.describe_auto_scaling_instances(InstanceIds=ids)
             for instance in answer["AutoScalingInstances"]:
-                states[instance["InstanceId"]] = instance["LifecycleState"]
-        return states
+                found[instance["InstanceId"]] = Membership(
+                    instance["AutoScalingGroupName"], instance["LifecycleState"]
+                )
+        return found
+
+    def group(self, name: str) -> Group:
+        """Return a group; raises Surprise if there is none of this name."""
+        answer = self._client.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+        for group in answer["AutoScalingGroups"]:
+            if group["AutoScalingGroupName"] == name:
+                return _read(group)
+        raise Surprise(f"there is no Auto Scaling group {name}")
+
+    def warm_pool_states(self, name: str) -> dict[str, str]:
+        """Return the lifecycle states of a group's warm pool; empty if it has none."""
+        pages = self._client.get_paginator("describe_warm_pool").paginate(AutoScalingGroupName=name)
+        return {
+            instance["InstanceId"]: instance["LifecycleState"]
+            for page in pages
+            for instance in page.get("Instances", [])
+        }
 
     def record_heartbeat(self, action: LifecycleAction) -> tuple[Heartbeat, str]:
         """Restart the hook's timer; never raises, since a missed heartbeat loses nothing yet.
@@ -142,6 +189,16 @@ class AutoScaling:
                 "terminate it with TerminateInstanceInAutoScalingGroup"
             )
         raise Surprise(f"no active lifecycle action, yet {action.instance_id} is {state}")
+
+
+def _read(group: "AutoScalingGroupTypeDef") -> Group:
+    policy = group.get("InstanceLifecyclePolicy", {}).get("RetentionTriggers", {})
+    return Group(
+        min_size=group["MinSize"],
+        desired_capacity=group["DesiredCapacity"],
+        states={one["InstanceId"]: one["LifecycleState"] for one in group.get("Instances", [])},
+        retains_on_abandon=policy.get("TerminateHookAbandon") == "retain",
+    )
 
 
 def _named(action: LifecycleAction) -> "_NamedAction":

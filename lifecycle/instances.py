@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
+_MOST_VALUES = 200  # of a filter, per request
 _ENDING = {"shutting-down", "terminated"}
 
 
@@ -78,18 +79,17 @@ class Instances:
 
     def describe(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
         """Return what EC2 knows, by instance id; those that it does not know are left out."""
-        if not instance_ids:
-            return {}
-        # A filter, unlike InstanceIds, does not fail the whole call for one unknown instance.
-        pages = self._client.get_paginator("describe_instances").paginate(
-            Filters=[{"Name": "instance-id", "Values": list(instance_ids)}]
-        )
-        return {
-            instance["InstanceId"]: _read(instance)
-            for page in pages
-            for reservation in page["Reservations"]
-            for instance in reservation["Instances"]
-        }
+        found: dict[str, Instance] = {}
+        for first in range(0, len(instance_ids), _MOST_VALUES):
+            # A filter, unlike InstanceIds, does not fail the whole call for one unknown instance.
+            ids = list(instance_ids[first : first + _MOST_VALUES])
+            pages = self._client.get_paginator("describe_instances").paginate(
+                Filters=[{"Name": "instance-id", "Values": ids}]
+            )
+            for page in pages:
+                for reservation in page["Reservations"]:
+                    found |= {one["InstanceId"]: _read(one) for one in reservation["Instances"]}
+        return found
 
     def mark(self, instance_id: str, mark: Mark) -> None:
         """Write the mark on the instance, over the one before."""

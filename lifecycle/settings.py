@@ -144,6 +144,26 @@ class LifecycleHandlerSettings(_Settings):
         return url
 
 
+class ReconcileMode(StrEnum):
+    """What the reconciler does about what it finds."""
+
+    CORRECT = "correct"
+    OBSERVE = "observe"
+
+
+class ReconcilerSettings(LifecycleHandlerSettings):
+    """Settings of ``handlers.reconcile``, which starts the same pipelines.
+
+    ``reconcile_grace_seconds`` lie between its two looks; the heartbeat timeouts are those of the
+    hooks.
+    """
+
+    reconcile_mode: ReconcileMode
+    reconcile_grace_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    terminate_heartbeat_timeout_seconds: _Seconds
+    launch_heartbeat_timeout_seconds: Annotated[_Seconds | None, *_InCloudMap] = None
+
+
 class WaiterSettings(_Settings):
     """What every stage needs to wait; ``timeout_seconds`` counts from the message's arrival."""
 

@@ -39,6 +39,11 @@ class LogEvent(StrEnum):
     LIFECYCLE_ACTION_EXPIRED = "lifecycle_action_expired"
     INSTANCE_GONE = "instance_gone"
     MARK_FAILED = "mark_failed"
+    RECONCILED = "reconciled"
+    DISCREPANCY_FOUND = "discrepancy_found"
+    CORRECTION_MADE = "correction_made"
+    CORRECTION_NOT_NEEDED = "correction_not_needed"
+    CORRECTION_FAILED = "correction_failed"
 
 
 class Metric(StrEnum):
@@ -49,11 +54,21 @@ class Metric(StrEnum):
     CHECK_MESSAGE_DEAD_LETTERED = "CheckMessageDeadLettered"
     OUTPUT_ERRORS = "OutputErrors"
     DRAIN_SECONDS = "DrainSeconds"
+    REGISTERED_INSTANCES = "RegisteredInstances"
+    IN_SERVICE_INSTANCES = "InServiceInstances"
+    WAITING_INSTANCES = "WaitingInstances"
+    OLDEST_WAIT_SECONDS = "OldestWaitSeconds"
+    CORRECTIONS_MADE = "CorrectionsMade"
+    CORRECTIONS_FAILED = "CorrectionsFailed"
+    RETENTION_POLICY_MISSING = "RetentionPolicyMissing"
 
 
 # The code that logs is one call above the methods of PowertoolsTelemetry.
 _CALLER = 3
-_UNITS = {Metric.DRAIN_SECONDS: MetricUnit.Seconds}
+_UNITS = {
+    Metric.DRAIN_SECONDS: MetricUnit.Seconds,
+    Metric.OLDEST_WAIT_SECONDS: MetricUnit.Seconds,
+}
 
 
 class Telemetry(Protocol):

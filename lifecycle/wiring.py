@@ -1,15 +1,25 @@
 """What every entry point does with its environment variables before anything else."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lifecycle import clients
+from lifecycle.autoscaling import AutoScaling
 from lifecycle.batch import Patience
 from lifecycle.cloud_map import CloudMap
 from lifecycle.drain import NextStage, Registration
 from lifecycle.errors import ConfigurationError
 from lifecycle.events import BufferCheck, FlushCheck
+from lifecycle.instances import Instances
+from lifecycle.pipeline import Pipeline
 from lifecycle.queues import Queue
-from lifecycle.settings import AnySettings, WaiterSettings, load_settings
+from lifecycle.settings import (
+    AnySettings,
+    LifecycleHandlerSettings,
+    WaiterSettings,
+    load_settings,
+)
 from lifecycle.telemetry import LogEvent, Telemetry
 
 if TYPE_CHECKING:
@@ -34,6 +44,29 @@ def patience_of(settings: WaiterSettings) -> Patience:
         settings.poll_interval_seconds,
         settings.poll_interval_max_seconds,
         settings.timeout_seconds,
+    )
+
+
+def pipeline_of(
+    settings: LifecycleHandlerSettings, autoscaling: AutoScaling, telemetry: Telemetry
+) -> Pipeline:
+    """Build the way into the stages that are configured."""
+    sqs = clients.sqs()
+    return Pipeline(
+        autoscaling=autoscaling,
+        instances=Instances(clients.ec2()),
+        start=registration_of(
+            settings.cloud_map_service_ids,
+            settings.operation_queue_url,
+            clients.servicediscovery(),
+            sqs,
+        )
+        or first_draining_stage(
+            settings.flush_queue_url, settings.buffer_queue_url, sqs, telemetry
+        ),
+        port=settings.cloud_map_port,
+        telemetry=telemetry,
+        clock=time.time,
     )
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from handlers import lifecycle as lifecycle_handler
+from handlers import reconcile as reconciling
 from tests.support.messages import buffer_check, operation_check, record, sqs_event
 from tests.support.pipeline import Pipeline
 from tests.support.prometheus_server import PrometheusServer, prometheus_server
 from waiters import buffer as buffer_waiter
 from waiters import operation as operation_waiter
 
-MODULES = (lifecycle_handler, operation_waiter, buffer_waiter)
+MODULES = (lifecycle_handler, reconciling, operation_waiter, buffer_waiter)
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def prometheus() -> Iterator[PrometheusServer]:
 def deployed(
     pipeline: Pipeline, prometheus: PrometheusServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Pipeline]:
-    """The environment of all three functions; each is wired at its first invocation."""
+    """The environment of the functions; each is wired at its first invocation."""
     settings = {**pipeline.environment, "PROMETHEUS_URL": prometheus.url}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -61,6 +62,21 @@ def test_the_lifecycle_handler_registers_and_logs(
         assert line["autoscaling_group_name"] == "fluentd-aggregators"
         assert line["lifecycle_hook_name"] == "pipeline-launch"
         assert line["transition"] == "launching"
+
+
+def test_the_reconciler_prints_what_it_measured(
+    deployed: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.create_group(0)
+    reconciling.handler({}, None)
+    [line, measured] = lines(capsys)
+    assert (line["message"], line["mode"], line["discrepancies"]) == ("reconciled", "correct", 0)
+    assert measured["RetentionPolicyMissing"] == [1.0]
+    assert measured["InServiceInstances"] == [0.0]
+    units = {
+        one["Name"]: one["Unit"] for one in measured["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+    }
+    assert (units["OldestWaitSeconds"], units["CorrectionsMade"]) == ("Seconds", "Count")
 
 
 def test_the_operation_waiter_answers_with_what_comes_back_and_prints_its_metrics(

@@ -28,6 +28,19 @@ def lifecycle_handler(**changes: str) -> dict[str, str]:
     }
 
 
+def reconciler(**changes: str) -> dict[str, str]:
+    """What ``handlers.reconcile`` finds in its environment."""
+    return {
+        **lifecycle_handler(),
+        "BUFFER_QUEUE_URL": f"{_QUEUE}buffer",
+        "RECONCILE_MODE": "correct",
+        "RECONCILE_GRACE_SECONDS": "60",
+        "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": "3600",
+        "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS": "600",
+        **changes,
+    }
+
+
 def operation_waiter(**changes: str) -> dict[str, str]:
     """What ``waiters.operation`` finds in its environment."""
     return {
@@ -82,7 +95,12 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
 
 def without_cloud_map(environment: dict[str, str], **changes: str) -> dict[str, str]:
     """The same function for a fleet that is in no service discovery."""
-    in_cloud_map = {*_CLOUD_MAP, "CLOUD_MAP_PORT", "OPERATION_QUEUE_URL"}
+    in_cloud_map = {
+        *_CLOUD_MAP,
+        "CLOUD_MAP_PORT",
+        "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS",
+        "OPERATION_QUEUE_URL",
+    }
     return {name: v for name, v in environment.items() if name not in in_cloud_map} | changes
 
 
@@ -94,6 +112,7 @@ def queue_url(stage: str) -> str:
 def everything() -> dict[str, str]:
     """A sound value for every setting that Terraform always gives to some function."""
     return {
+        **reconciler(),
         **operation_waiter(),
         **flush_waiter(),
         **buffer_waiter(),

@@ -21,6 +21,7 @@ from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.sqs.models import sqs_backends
 
 from handlers import lifecycle as lifecycle_handler
+from handlers import reconcile as reconciling
 from lifecycle.prometheus import Querier
 from sandbox.emulator import Faults, World, extended_aws
 from tests.support import environments
@@ -44,7 +45,13 @@ DRAIN_TIMEOUT = 900.0
 HEARTBEAT_TIMEOUT = 300
 _STAGES = ("operation", "flush", "buffer")
 _QUEUES = tuple(f"{stage}{suffix}" for stage in _STAGES for suffix in ("", "-dlq"))
-_IN_CLOUD_MAP = ("CLOUD_MAP_SERVICE_IDS", "CLOUD_MAP_PORT", "LAUNCH_HOOK_NAME")
+_IN_CLOUD_MAP = (
+    "CLOUD_MAP_SERVICE_IDS",
+    "CLOUD_MAP_PORT",
+    "LAUNCH_HOOK_NAME",
+    "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS",
+)
+RECONCILE_INTERVAL = 300.0
 _VISIBILITY_TIMEOUT = 120
 
 
@@ -85,6 +92,8 @@ class Pipeline:
     operation: operation_waiter.OperationWaiter = field(init=False)
     flush: flush_waiter.FlushWaiter = field(init=False)
     buffer: buffer_waiter.BufferWaiter = field(init=False)
+    reconciler: reconciling.Reconciler = field(init=False)
+    reconcile_at: float | None = None  # when the schedule invokes the reconciler next
     stages: tuple[str, ...] = ("operation", "buffer")  # those in use, in their order
     alter: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda event: event)
     consume: Callable[[Mapping[str, Any]], Any] | None = None  # in place of the buffer waiter
@@ -111,6 +120,8 @@ class Pipeline:
             if name not in left_out
         }
         self.handler = self._deployed(lifecycle_handler.wire(environment))
+        # What happens during its grace is half of what it is about.
+        self.reconciler = replace(self._deployed(reconciling.wire(environment)), sleep=self.advance)
         if "operation" in stages:
             quick = {**environment, "POLL_INTERVAL_SECONDS": "5"}
             self.operation = self._deployed(operation_waiter.wire(quick))
@@ -245,11 +256,28 @@ class Pipeline:
         if "buffer" in self.stages:
             self._poll("buffer", self.consume or self.buffer.handle)
         self._read_journal()
+        if self.reconcile_at is not None and self.reconcile_at <= self.clock.now:
+            self.reconcile_at = self.clock.now + RECONCILE_INTERVAL
+            self.reconcile()
+
+    def reconcile(self) -> None:
+        """Invoke the reconciler once, as its schedule does."""
+        try:
+            self.reconciler.handle()
+        except Exception as error:  # noqa: BLE001 (what Lambda does)
+            self.crashes.append(error)
+        self._read_journal()
 
     def receive_event(self, event: dict[str, Any]) -> None:
         """EventBridge hands an event to the lifecycle handler."""
         altered = self.alter(json.loads(json.dumps(event)))
         self.deliveries += [Delivery(altered, self.clock.now) for _ in range(self.copies)]
+
+    def lose_events(self) -> list[dict[str, Any]]:
+        """From now on EventBridge delivers nothing; returns what it keeps, to be read later."""
+        lost: list[dict[str, Any]] = []
+        self.world._subscribers[:] = [lost.append]
+        return lost
 
     def _deliver(self) -> None:
         due = [one for one in self.deliveries if one.due <= self.clock.now]
@@ -466,6 +494,10 @@ def running() -> Iterator[Pipeline]:
         fleet, machines = Fleet(clock), Machines(clock)
         world.agent = machines
         environment = {
+            **environments.reconciler(
+                TERMINATE_HEARTBEAT_TIMEOUT_SECONDS=str(HEARTBEAT_TIMEOUT),
+                LAUNCH_HEARTBEAT_TIMEOUT_SECONDS=str(HEARTBEAT_TIMEOUT),
+            ),
             **environments.operation_waiter(),
             **environments.flush_waiter(),
             **environments.buffer_waiter(

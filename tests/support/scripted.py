@@ -1,6 +1,7 @@
 """Clients that answer what a test says, and errors in the form that botocore gives them."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -45,6 +46,14 @@ class ScriptedClient:
             return answer
 
         return call
+
+    def get_paginator(self, name: str) -> SimpleNamespace:
+        """A paginator whose every answer is one page."""
+
+        def paginate(**arguments: Any) -> list[Any]:
+            return [getattr(self, name)(**arguments)]
+
+        return SimpleNamespace(paginate=paginate)
 
     def arguments_of(self, name: str) -> list[dict[str, Any]]:
         """The arguments of every call of one method."""

@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from lifecycle.autoscaling import AutoScaling, Completion, Heartbeat, is_leaving, may_serve
+from lifecycle.autoscaling import (
+    AutoScaling,
+    Completion,
+    Heartbeat,
+    Membership,
+    is_leaving,
+    may_serve,
+)
 from lifecycle.errors import Permanent, Surprise
 from lifecycle.events import Transition
 from tests.support.messages import GROUP, INSTANCE_ID, TERMINATE_HOOK, TOKEN, action
@@ -236,3 +243,59 @@ def test_only_an_instance_that_is_gone_or_back_in_service_waits_no_more() -> Non
         "Warmed:Terminated",
     }
     assert ended(None).has_ended(INSTANCE_ID)
+
+
+GROUP_ANSWER = {
+    "AutoScalingGroupName": GROUP,
+    "MinSize": 1,
+    "DesiredCapacity": 2,
+    "Instances": [{"InstanceId": INSTANCE_ID, "LifecycleState": "InService"}],
+}
+
+
+class TestGroup:
+    def test_a_group_has_its_sizes_and_its_members(self) -> None:
+        client = scripted(describe_auto_scaling_groups={"AutoScalingGroups": [GROUP_ANSWER]})
+        group = AutoScaling(client).group(GROUP)
+        assert (group.min_size, group.desired_capacity) == (1, 2)
+        assert group.states == {INSTANCE_ID: "InService"}
+
+    @pytest.mark.parametrize(
+        ("policy", "retains"),
+        [
+            (None, False),
+            ({}, False),
+            ({"RetentionTriggers": {}}, False),
+            ({"RetentionTriggers": {"TerminateHookAbandon": "terminate"}}, False),
+            ({"RetentionTriggers": {"TerminateHookAbandon": "retain"}}, True),
+        ],
+    )
+    def test_only_the_policy_itself_says_that_it_retains(
+        self, policy: dict[str, object] | None, *, retains: bool
+    ) -> None:
+        answer = GROUP_ANSWER | ({} if policy is None else {"InstanceLifecyclePolicy": policy})
+        client = scripted(describe_auto_scaling_groups={"AutoScalingGroups": [answer]})
+        assert AutoScaling(client).group(GROUP).retains_on_abandon is retains
+
+    @pytest.mark.parametrize("groups", [[], [GROUP_ANSWER | {"AutoScalingGroupName": "other"}]])
+    def test_no_answer_about_a_group_is_no_empty_group(self, groups: list[object]) -> None:
+        client = scripted(describe_auto_scaling_groups={"AutoScalingGroups": groups})
+        with pytest.raises(Surprise, match=f"there is no Auto Scaling group {GROUP}"):
+            AutoScaling(client).group(GROUP)
+
+    def test_members_are_looked_up_fifty_at_a_time_in_whatever_group_they_are(self) -> None:
+        member = {
+            "InstanceId": INSTANCE_ID,
+            "AutoScalingGroupName": "other",
+            "LifecycleState": "Standby",
+        }
+        client = scripted(
+            describe_auto_scaling_instances=[
+                {"AutoScalingInstances": [member]},
+                {"AutoScalingInstances": []},
+            ]
+        )
+        found = AutoScaling(client).memberships([f"i-{number:08x}" for number in range(51)])
+        assert found == {INSTANCE_ID: Membership("other", "Standby")}
+        asked = client.arguments_of("describe_auto_scaling_instances")
+        assert [len(one["InstanceIds"]) for one in asked] == [50, 1]

@@ -1,5 +1,6 @@
 """EC2: the address of a live instance, or none."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -69,3 +70,22 @@ def test_one_unknown_instance_does_not_hide_the_addresses_of_the_others() -> Non
     assert client.calls == [
         ("describe_instances", {"Filters": [{"Name": "instance-id", "Values": wanted}]})
     ]
+
+
+def test_a_large_fleet_is_described_two_hundred_at_a_time() -> None:
+    first, second = instance(), instance("stopped", InstanceId=OTHER_INSTANCE_ID)
+    launched = {"LaunchTime": datetime(2023, 11, 14, tzinfo=UTC)}
+    client = scripted(describe_instances=[answer(first | launched), answer(second | launched)])
+    described = Instances(client).describe([f"i-{number:08x}" for number in range(201)])
+    assert {one.id: one.state for one in described.values()} == {
+        INSTANCE_ID: "running",
+        OTHER_INSTANCE_ID: "stopped",
+    }
+    asked = [one["Filters"][0]["Values"] for one in client.arguments_of("describe_instances")]
+    assert [len(ids) for ids in asked] == [200, 1]
+
+
+def test_nobody_is_described_without_a_question() -> None:
+    client = scripted(describe_instances=THROTTLED)
+    assert Instances(client).describe([]) == {}
+    assert client.calls == []

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers import lifecycle as handler_module
+from handlers import reconcile as reconcile_module
 from lifecycle.errors import ConfigurationError
 from lifecycle.settings import (
     AnySettings,
@@ -18,6 +19,8 @@ from lifecycle.settings import (
     LifecycleHandlerSettings,
     OperationWaiterSettings,
     PrometheusAuth,
+    ReconcileMode,
+    ReconcilerSettings,
     load_settings,
 )
 from lifecycle.telemetry import LogEvent
@@ -43,9 +46,12 @@ def buffer_problem(**changes: str) -> str:
 def test_the_environment_that_terraform_sets_is_right_for_every_function() -> None:
     handler = load_settings(LifecycleHandlerSettings, environments.lifecycle_handler())
     operation = load_settings(OperationWaiterSettings, environments.operation_waiter())
+    reconciler = load_settings(ReconcilerSettings, environments.reconciler())
     flush = load_settings(FlushWaiterSettings, environments.flush_waiter())
     buffer = load_settings(BufferWaiterSettings, environments.buffer_waiter())
     assert (handler.cloud_map_port, handler.launch_hook_name) == (24224, "pipeline-launch")
+    assert reconciler.reconcile_mode is ReconcileMode.CORRECT
+    assert reconciler.reconcile_grace_seconds == 60.0
     assert (operation.poll_interval_seconds, operation.timeout_seconds) == (5.0, 600.0)
     assert (flush.flush_command_timeout_seconds, flush.flush_delivery_timeout_seconds) == (55.0, 60)
     assert (buffer.empty_for_seconds, buffer.settle_seconds) == (300.0, 75.0)
@@ -79,6 +85,23 @@ NEEDS = [
         id="handler-alone",
     ),
     pytest.param(
+        ReconcilerSettings,
+        {k: v for k, v in environments.reconciler().items() if k != "BUFFER_QUEUE_URL"},
+        {
+            "LAUNCH_HOOK_NAME",
+            "CLOUD_MAP_PORT",
+            "OPERATION_QUEUE_URL",
+            "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS",
+        },
+        id="reconciler",
+    ),
+    pytest.param(
+        ReconcilerSettings,
+        environments.without_cloud_map(environments.reconciler()),
+        {"BUFFER_QUEUE_URL"},
+        id="reconciler-alone",
+    ),
+    pytest.param(
         OperationWaiterSettings,
         environments.operation_waiter(),
         {"BUFFER_QUEUE_URL"},
@@ -105,6 +128,7 @@ NEEDS = [
 ]
 FEWEST = {
     LifecycleHandlerSettings: 4,
+    ReconcilerSettings: 7,
     OperationWaiterSettings: 10,
     FlushWaiterSettings: 12,
     BufferWaiterSettings: 13,
@@ -134,6 +158,7 @@ def test_every_setting_that_is_missing_is_named_in_one_message(
     ("model", "environment"),
     [
         (LifecycleHandlerSettings, environments.lifecycle_handler()),
+        (ReconcilerSettings, environments.reconciler()),
         (FlushWaiterSettings, environments.flush_waiter()),
         (BufferWaiterSettings, environments.buffer_waiter()),
     ],
@@ -146,6 +171,25 @@ def test_half_a_cloud_map_is_refused(model: type[AnySettings], environment: dict
     if model is LifecycleHandlerSettings:
         assert "LAUNCH_HOOK_NAME: means nothing without CLOUD_MAP_SERVICE_IDS" in problem
         assert "CLOUD_MAP_PORT: means nothing without CLOUD_MAP_SERVICE_IDS" in problem
+    if model is ReconcilerSettings:
+        needless = "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS: means nothing without CLOUD_MAP_SERVICE_IDS"
+        assert needless in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RECONCILE_MODE", "repair"),
+        ("RECONCILE_GRACE_SECONDS", "-1"),
+        ("RECONCILE_GRACE_SECONDS", "inf"),
+        ("TERMINATE_HEARTBEAT_TIMEOUT_SECONDS", "0"),
+        ("LAUNCH_HEARTBEAT_TIMEOUT_SECONDS", "0"),
+    ],
+)
+def test_a_wrong_setting_of_the_reconciler_is_named_with_its_value(name: str, value: str) -> None:
+    problem = problem_of(ReconcilerSettings, environments.reconciler(**{name: value}))
+    assert problem.startswith(f"wrong settings: {name}: ")
+    assert problem.endswith(f" (got {value!r})")
 
 
 @pytest.mark.parametrize("flush", [True, False])
@@ -419,6 +463,10 @@ def test_no_environment_raises_anything_but_a_configuration_error(changes: dict[
             environments.lifecycle_handler(CLOUD_MAP_PORT="x", OPERATION_QUEUE_URL="y"),
         ),
         (
+            reconcile_module.wire,
+            environments.reconciler(RECONCILE_MODE="x", RECONCILE_GRACE_SECONDS="y"),
+        ),
+        (
             operation_module.wire,
             environments.operation_waiter(CLOUD_MAP_PORT="x", TIMEOUT_SECONDS="y"),
         ),
@@ -447,7 +495,10 @@ def test_a_misconfigured_function_fails_at_once_with_all_problems_in_one_log_lin
 
 
 @pytest.mark.usefixtures("service")
-@pytest.mark.parametrize("module", [handler_module, operation_module, flush_module, buffer_module])
+@pytest.mark.parametrize(
+    "module",
+    [handler_module, reconcile_module, operation_module, flush_module, buffer_module],
+)
 def test_every_invocation_of_a_misconfigured_function_fails_alike(
     module: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -464,6 +515,14 @@ def test_every_invocation_of_a_misconfigured_function_fails_alike(
     ("module", "environment"),
     [
         (handler_module, environments.without_cloud_map(environments.lifecycle_handler())),
+        (
+            reconcile_module,
+            {
+                k: v
+                for k, v in environments.without_cloud_map(environments.reconciler()).items()
+                if k != "BUFFER_QUEUE_URL"
+            },
+        ),
         (
             operation_module,
             {k: v for k, v in environments.operation_waiter().items() if k != "BUFFER_QUEUE_URL"},

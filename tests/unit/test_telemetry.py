@@ -24,7 +24,11 @@ LOG_EVENTS = {
     "check_message_enqueued",
     "check_message_invalid",
     "configuration_invalid",
+    "correction_failed",
+    "correction_made",
+    "correction_not_needed",
     "deregistration_requested",
+    "discrepancy_found",
     "flush_requested",
     "flush_verdict",
     "heartbeat_failed",
@@ -42,6 +46,7 @@ LOG_EVENTS = {
     "operation_succeeded",
     "output_errors_rose",
     "prometheus_failed",
+    "reconciled",
     "registration_requested",
     "registration_withdrawn",
     "still_registered",
@@ -49,10 +54,17 @@ LOG_EVENTS = {
 }
 METRICS = {
     "CheckMessageDeadLettered",
+    "CorrectionsFailed",
+    "CorrectionsMade",
     "DrainSeconds",
+    "InServiceInstances",
     "LifecycleActionCompleted",
     "LifecycleActionExpired",
+    "OldestWaitSeconds",
     "OutputErrors",
+    "RegisteredInstances",
+    "RetentionPolicyMissing",
+    "WaitingInstances",
 }
 
 

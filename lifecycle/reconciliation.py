@@ -1,0 +1,220 @@
+"""What the group, Cloud Map and EC2 show, and what of it has to be corrected. Pure: no call here.
+
+Lifecycle events are best effort, and hooks miss instances that are older than them, so what the
+events brought about is compared with what is. Whoever moves an instance leaves it, for a moment,
+in a state that looks wrong: only what two looks call for is corrected.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lifecycle.autoscaling import IN_SERVICE
+from lifecycle.instances import Instance
+from lifecycle.marks import Mark, MarkKind
+
+# The limits of a wait that heartbeats prolong
+# (docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html).
+_LONGEST_WAIT_SECONDS = 48 * 3600
+_LONGEST_WAIT_IN_HEARTBEATS = 100
+
+# An instance is marked as proven right before its wait is completed. After this long it was not.
+_PROVEN_FOR_SECONDS = 15 * 60
+
+LAUNCHING = "Pending:Wait"
+ENTERING_WARM_POOL = "Warmed:Pending:Wait"
+_LEAVING = {"Terminating:Wait", "Warmed:Terminating:Wait"}
+
+# Members that take no logs, or may not. Those that a hook holds, or is about to, are missing here:
+# their pipeline takes them out.
+_OUT_OF_SERVICE = {
+    "EnteringStandby",
+    "Standby",
+    "Detaching",
+    "Detached",
+    "Quarantined",
+    "Terminating:Proceed",
+    "Terminating:Retained",
+    "Terminated",
+    "Warmed:Pending:Proceed",
+    "Warmed:Pending:Retained",
+    "Warmed:Running",
+    "Warmed:Stopped",
+    "Warmed:Hibernated",
+    "Warmed:Terminating:Proceed",
+    "Warmed:Terminating:Retained",
+    "Warmed:Terminated",
+}
+_HALTED = {"stopping", "stopped"}  # as EC2 spells it
+
+_INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+
+
+class CorrectionKind(StrEnum):
+    """What is to be done."""
+
+    REGISTER = "register"
+    DEREGISTER = "deregister"
+    RESTART = "restart"  # the pipeline of a wait
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What is to be done with one instance, and why."""
+
+    kind: CorrectionKind
+    instance_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One instance in one look.
+
+    ``state`` is its lifecycle state in our group, None outside of it; ``is_elsewhere`` means in
+    another group. ``instance`` is None for one that EC2 does not know (any more).
+    """
+
+    id: str
+    state: str | None = None
+    is_elsewhere: bool = False
+    is_registered: bool = False
+    instance: Instance | None = None
+
+    @property
+    def mark(self) -> Mark | None:
+        """What the product did with it last."""
+        return self.instance.mark if self.instance else None
+
+
+@dataclass(frozen=True, slots=True)
+class HookLimits:
+    """Heartbeat timeouts of our hooks, in seconds; without Cloud Map there is no launch hook."""
+
+    launch: float | None
+    terminate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look showed, at ``now`` (epoch seconds)."""
+
+    now: float
+    hooks: HookLimits
+    subjects: Mapping[str, Subject]
+    retains_on_abandon: bool
+
+    @property
+    def in_cloud_map(self) -> bool:
+        """Tell whether the fleet is in Cloud Map: then, and only then, launches wait."""
+        return self.hooks.launch is not None
+
+    @property
+    def registered(self) -> list[str]:
+        """The ids of all that are registered."""
+        return [one.id for one in self.subjects.values() if one.is_registered]
+
+    @property
+    def in_service(self) -> list[str]:
+        """The ids of all that the group has in service."""
+        return [one.id for one in self.subjects.values() if one.state == IN_SERVICE]
+
+    @property
+    def waiting(self) -> list[Subject]:
+        """All that a hook of the transitions that are ours holds."""
+        return [one for one in self.subjects.values() if self.is_waiting(one)]
+
+    @property
+    def oldest_wait_seconds(self) -> float:
+        """How long ago the oldest pipeline that is under way was started; 0 without any."""
+        marks = [one.mark for one in self.waiting if self.is_under_way(one)]
+        return max((max(0.0, self.now - mark.at) for mark in marks if mark), default=0.0)
+
+    def is_waiting(self, subject: Subject) -> bool:
+        """Tell whether a hook of a transition that is ours holds the instance."""
+        if subject.state == LAUNCHING:
+            return self.in_cloud_map
+        return subject.state == ENTERING_WARM_POOL or subject.state in _LEAVING
+
+    def is_under_way(self, subject: Subject) -> bool:
+        """Tell whether the mark says that a pipeline took this very wait over."""
+        if subject.mark is None:
+            return False
+        return self.now - subject.mark.at <= self._longest(subject, subject.mark.kind)
+
+    def _longest(self, subject: Subject, kind: MarkKind) -> float:
+        """Return how old a mark of the present wait can be; a mark of another wait never is."""
+        ours = (
+            {MarkKind.LAUNCHING: _longest_wait(self.hooks.launch or 0)}
+            if subject.state == LAUNCHING
+            else {
+                MarkKind.TERMINATING: _longest_wait(self.hooks.terminate),
+                MarkKind.PROVEN: _PROVEN_FOR_SECONDS,
+            }
+        )
+        return ours.get(kind, -math.inf)
+
+
+def is_instance_id(text: str) -> bool:
+    """Tell whether a registration is an instance's; what others register is none of ours."""
+    return _INSTANCE_ID.fullmatch(text) is not None
+
+
+def corrections(look: Look) -> list[Correction]:
+    """Return what a look calls for, instance by instance."""
+    found = (correction_of(subject, look) for subject in look.subjects.values())
+    return [one for one in found if one is not None]
+
+
+def confirmed(first: Look, second: Look) -> list[Correction]:
+    """Return what both looks call for, with the reasons of the second."""
+    before = {(one.kind, one.instance_id) for one in corrections(first)}
+    return [one for one in corrections(second) if (one.kind, one.instance_id) in before]
+
+
+def correction_of(subject: Subject, look: Look) -> Correction | None:
+    """Return what is to be done with one instance, None if nothing is."""
+    if look.is_waiting(subject) and not look.is_under_way(subject):
+        reason: str | None = f"{subject.state}, and no pipeline is under way"
+        kind = CorrectionKind.RESTART
+    elif subject.is_registered:
+        reason, kind = _why_out(subject), CorrectionKind.DEREGISTER
+    else:
+        reason = _why_in(subject) if look.in_cloud_map else None
+        kind = CorrectionKind.REGISTER
+    return None if reason is None else Correction(kind, subject.id, reason)
+
+
+def _why_in(subject: Subject) -> str | None:
+    if subject.state != IN_SERVICE or subject.instance is None:
+        return None
+    if subject.instance.state != "running" or _is_reclaimed(subject):
+        return None
+    return "in service, and not registered"
+
+
+def _why_out(subject: Subject) -> str | None:
+    """Return why a registration has to go; None for one that may stay, or is not ours to judge."""
+    instance = subject.instance
+    if instance is None:
+        is_unknown = subject.state is None and not subject.is_elsewhere
+        return "unknown to EC2 and to Auto Scaling" if is_unknown else None
+    if instance.is_ending:
+        return f"registered, and {instance.state}"
+    if subject.state in _OUT_OF_SERVICE:
+        return f"registered, and {subject.state}"
+    if subject.state != IN_SERVICE:
+        return None
+    if instance.state in _HALTED:
+        return f"registered, and {instance.state}"
+    return "registered, and AWS takes it away" if _is_reclaimed(subject) else None
+
+
+def _is_reclaimed(subject: Subject) -> bool:
+    return subject.mark is not None and subject.mark.kind is MarkKind.RECLAIMED
+
+
+def _longest_wait(heartbeat_timeout_seconds: float) -> float:
+    return min(_LONGEST_WAIT_SECONDS, _LONGEST_WAIT_IN_HEARTBEATS * heartbeat_timeout_seconds)

@@ -1,0 +1,436 @@
+"""The reconciler beside the pipeline: what no event told, it finds and sets right.
+
+That nobody is released early or while registered is checked in every test, by the pipeline fixture.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lifecycle.errors import Surprise
+from lifecycle.telemetry import LogEvent, Metric
+from tests.support.fleet import EMPTY
+from tests.support.messages import GROUP, TERMINATE_HOOK
+from tests.support.pipeline import PORT, Pipeline
+from tests.support.recording import RecordingTelemetry
+
+LOOKS = [
+    "ListInstances",
+    "DescribeAutoScalingGroups",
+    "DescribeWarmPool",
+    "DescribeInstances",
+]
+
+
+def corrected(pipeline: Pipeline) -> list[tuple[object, object]]:
+    lines = pipeline.telemetry.of(LogEvent.CORRECTION_MADE)
+    return [(line["correction"], line["instance_id"]) for line in lines]
+
+
+def during_the_grace(pipeline: Pipeline, happens: Callable[[], None]) -> None:
+    """Let something happen between the two looks."""
+
+    def sleep(seconds: float) -> None:
+        happens()
+        pipeline.advance(seconds)
+
+    pipeline.reconciler = replace(pipeline.reconciler, sleep=sleep)
+
+
+def after_the_line(pipeline: Pipeline, awaited: LogEvent, happens: Callable[[], None]) -> None:
+    """Let something happen right after the reconciler has logged a warning of this event."""
+
+    class Interrupted(RecordingTelemetry):
+        def warning(self, event: LogEvent, **fields: object) -> None:
+            super().warning(event, **fields)
+            if event is awaited:
+                happens()
+
+    recorded = pipeline.telemetry
+    interrupted = Interrupted(recorded.lines, recorded.values)
+    pipeline.reconciler = replace(pipeline.reconciler, telemetry=interrupted)
+
+
+def before_registering(pipeline: Pipeline, happens: Callable[[], None]) -> None:
+    """Let something happen between the reconciler's last question and its registration."""
+    cloud_map = pipeline.reconciler.cloud_map
+    assert cloud_map is not None
+    register = cloud_map.register
+
+    def registering(*arguments: Any, **options: Any) -> str:
+        happens()
+        return register(*arguments, **options)
+
+    cloud_map.register = registering  # type: ignore[method-assign]
+
+
+def take_out(pipeline: Pipeline, instance_id: str) -> None:
+    """Somebody deregisters an instance."""
+    pipeline.clients.servicediscovery.deregister_instance(
+        ServiceId=pipeline.service_id, InstanceId=instance_id
+    )
+    pipeline.advance(5)
+
+
+class TestLostEvents:
+    def test_a_launch_whose_event_was_lost_is_in_service_and_registered_after_one_run(
+        self, pipeline: Pipeline
+    ) -> None:
+        pipeline.lose_events()
+        pipeline.create_group(2)
+        pipeline.reconcile()
+        pipeline.until(lambda: pipeline.states_are("InService", 2), within=30)
+        assert sorted(pipeline.registered()) == sorted(pipeline.states())
+        assert [kind for kind, _ in corrected(pipeline)] == 2 * ["restart"]
+        assert pipeline.telemetry.total(Metric.CORRECTIONS_MADE) == 2
+        assert (pipeline.crashes, pipeline.is_quiet()) == ([], True)
+
+    @pytest.mark.parametrize(
+        "stages",
+        [("operation", "buffer"), ("operation", "flush", "buffer"), ("buffer",), ("flush",)],
+    )
+    def test_a_termination_whose_event_was_lost_is_drained_and_released(
+        self, pipeline: Pipeline, stages: tuple[str, ...]
+    ) -> None:
+        pipeline.stages = stages
+        pipeline.wire(lambda: pipeline.fleet)
+        [instance_id] = pipeline.start_fleet()
+        pipeline.lose_events()
+        pipeline.scale_to(0)
+        pipeline.advance(60)
+        assert pipeline.is_quiet()
+        pipeline.reconcile()
+        assert corrected(pipeline) == [("restart", instance_id)]
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(lambda: pipeline.state(instance_id) is None)
+        assert pipeline.registered() == {}
+        assert (pipeline.crashes, pipeline.is_quiet()) == ([], True)
+
+    def test_a_hook_whose_event_was_lost_is_kept_alive_until_the_proof(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        pipeline.lose_events()
+        pipeline.scale_to(0)
+        pipeline.advance(200)
+        pipeline.reconcile()
+        assert pipeline.journal(instance_id, "heartbeat")
+        pipeline.advance(400)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+
+    def test_an_instance_that_somebody_took_out_is_registered_again(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        take_out(pipeline, instance_id)
+        pipeline.reconcile()
+        pipeline.advance(5)
+        assert list(pipeline.registered()) == [instance_id]
+
+    def test_a_launch_into_the_warm_pool_is_let_in_unregistered(self, pipeline: Pipeline) -> None:
+        pipeline.lose_events()
+        pipeline.create_group(0)
+        pipeline.clients.autoscaling.put_warm_pool(
+            AutoScalingGroupName=GROUP, MaxGroupPreparedCapacity=1
+        )
+        assert pipeline.states_are("Warmed:Pending:Wait", 1)
+        pipeline.reconcile()
+        pipeline.until(lambda: pipeline.states_are("Warmed:Stopped", 1), within=30)
+        assert pipeline.registered() == {}
+        assert pipeline.crashes == []
+
+    def test_a_return_to_the_warm_pool_is_drained(self, pipeline: Pipeline) -> None:
+        pipeline.create_group(1)
+        pipeline.until(lambda: pipeline.states_are("InService", 1))
+        pipeline.clients.autoscaling.put_warm_pool(
+            AutoScalingGroupName=GROUP,
+            MaxGroupPreparedCapacity=1,
+            InstanceReusePolicy={"ReuseOnScaleIn": True},
+        )
+        [instance_id] = pipeline.states()
+        pipeline.lose_events()
+        pipeline.scale_to(0)
+        assert pipeline.state(instance_id) == "Warmed:Pending:Wait"
+        pipeline.reconcile()
+        pipeline.advance(300)
+        assert pipeline.state(instance_id) == "Warmed:Pending:Wait"
+        assert pipeline.registered() == {}
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(lambda: pipeline.state(instance_id) == "Warmed:Stopped")
+
+
+class TestRegistrations:
+    @pytest.fixture
+    def adopted(self, pipeline: Pipeline) -> list[str]:
+        """A fleet that is older than the hooks."""
+        pipeline.stages = ("buffer",)
+        pipeline.create_group(3)
+        pipeline.stages = ("operation", "buffer")
+        pipeline.advance(5)
+        return sorted(pipeline.states())
+
+    def test_a_fleet_that_is_older_than_the_hooks_is_registered(
+        self, pipeline: Pipeline, adopted: list[str]
+    ) -> None:
+        pipeline.reconcile()
+        pipeline.advance(5)
+        registered = pipeline.registered()
+        assert sorted(registered) == adopted
+        assert {one["AWS_INSTANCE_PORT"] for one in registered.values()} == {str(PORT)}
+        pipeline.reconcile()
+        assert len(corrected(pipeline)) == 3
+        assert pipeline.crashes == []
+
+    def test_a_registration_that_failed_in_cloud_map_is_requested_anew(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        take_out(pipeline, instance_id)
+        pipeline.world.faults.fail_operations(times=1)
+        pipeline.reconcile()
+        pipeline.advance(5)
+        assert pipeline.registered() == {}
+        pipeline.reconcile()
+        pipeline.advance(5)
+        assert list(pipeline.registered()) == [instance_id]
+
+    def test_one_correction_that_fails_does_not_stop_the_others(
+        self, pipeline: Pipeline, adopted: list[str]
+    ) -> None:
+        pipeline.world.faults.throttle("RegisterInstance", times=3)
+        pipeline.reconcile()
+        pipeline.advance(5)
+        assert len(pipeline.registered()) == 2
+        [crash] = pipeline.crashes
+        assert isinstance(crash, Surprise)
+        assert "1 of 3 corrections failed" in str(crash)
+        assert pipeline.telemetry.the(LogEvent.CORRECTION_FAILED).exception is not None
+        assert pipeline.telemetry.total(Metric.CORRECTIONS_FAILED) == 1
+        assert pipeline.telemetry.total(Metric.CORRECTIONS_MADE) == 2
+        pipeline.reconcile()
+        pipeline.advance(5)
+        assert sorted(pipeline.registered()) == adopted
+
+    @pytest.mark.parametrize("call", LOOKS)
+    def test_a_look_that_cannot_be_completed_corrects_nothing(
+        self, pipeline: Pipeline, adopted: list[str], call: str
+    ) -> None:
+        pipeline.world.faults.throttle(call, times=3)
+        pipeline.reconcile()
+        assert len(pipeline.crashes) == 1
+        assert corrected(pipeline) == []
+        assert pipeline.telemetry.values == []
+        pipeline.reconcile()
+        assert len(corrected(pipeline)) == 3
+
+    def test_one_that_died_behind_the_hook_is_taken_out(self, pipeline: Pipeline) -> None:
+        dead, alive = pipeline.start_fleet(2)
+        pipeline.clients.autoscaling.delete_lifecycle_hook(
+            AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
+        )
+        pipeline.stages = ("operation",)  # nobody can prove anything of it
+        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
+            InstanceId=dead, ShouldDecrementDesiredCapacity=True
+        )
+        assert pipeline.state(dead) is None
+        assert sorted(pipeline.registered()) == sorted([dead, alive])
+        pipeline.reconcile()
+        pipeline.advance(5)
+        assert list(pipeline.registered()) == [alive]
+        assert corrected(pipeline) == [("deregister", dead)]
+
+    def test_what_is_not_ours_to_judge_stays_registered(self, pipeline: Pipeline) -> None:
+        [ours] = pipeline.start_fleet()
+        other = pipeline.clients.ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)
+        strangers = [other["Instances"][0]["InstanceId"], "collector-in-the-office"]
+        for stranger in strangers:
+            pipeline.clients.servicediscovery.register_instance(
+                ServiceId=pipeline.service_id,
+                InstanceId=stranger,
+                Attributes={"AWS_INSTANCE_IPV4": "10.0.0.99", "AWS_INSTANCE_PORT": "24224"},
+            )
+        pipeline.advance(5)
+        pipeline.reconcile()
+        assert corrected(pipeline) == []
+        assert sorted(pipeline.registered()) == sorted([ours, *strangers])
+
+    def test_an_instance_that_is_gone_when_its_registration_failed_is_taken_out(
+        self, pipeline: Pipeline
+    ) -> None:
+        """The waiter's doing: a failed request may have left the record behind all the same."""
+        pipeline.world.faults.fail_operations(times=1, code="INTERNAL_FAILURE")
+        pipeline.create_group(1)
+        [instance_id] = pipeline.states()
+        pipeline.advance(1, step=1)
+        pipeline.clients.autoscaling.delete_auto_scaling_group(
+            AutoScalingGroupName=GROUP, ForceDelete=True
+        )
+        pipeline.advance(60)
+        assert LogEvent.OPERATION_REQUESTED_AGAIN not in pipeline.telemetry.events
+        withdrawn = pipeline.telemetry.the(LogEvent.REGISTRATION_WITHDRAWN)
+        assert withdrawn["instance_id"] == instance_id
+        assert LogEvent.INSTANCE_GONE in pipeline.telemetry.events
+
+
+class TestBesideThePipeline:
+    def test_nothing_is_done_while_a_pipeline_is_under_way(self, pipeline: Pipeline) -> None:
+        pipeline.reconcile_at = pipeline.clock.now
+        pipeline.world.faults.operation_seconds = 200
+        [instance_id] = pipeline.start_fleet()
+        pipeline.scale_to(0)
+        pipeline.advance(700)
+        assert pipeline.waiting("buffer") == 1
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(lambda: pipeline.state(instance_id) is None)
+        pipeline.advance(700)
+        assert corrected(pipeline) == []
+        assert pipeline.registrations(instance_id) == ["registered", "deregistered"]
+        assert len(pipeline.journal(instance_id, "completed")) == 2
+        assert (pipeline.crashes, pipeline.is_quiet()) == ([], True)
+
+    def test_an_event_that_arrives_between_the_looks_leaves_nothing_to_correct(
+        self, pipeline: Pipeline
+    ) -> None:
+        events = pipeline.lose_events()
+        pipeline.create_group(1)
+        during_the_grace(pipeline, lambda: pipeline.receive_event(events[0]))
+        pipeline.reconcile()
+        assert LogEvent.DISCREPANCY_FOUND not in pipeline.telemetry.events
+        assert pipeline.states_are("InService", 1)
+        assert len(pipeline.registered()) == 1
+
+    def test_what_goes_wrong_between_the_looks_is_left_to_the_next_run(
+        self, pipeline: Pipeline
+    ) -> None:
+        first, second = pipeline.start_fleet(2)
+        take_out(pipeline, first)
+        during_the_grace(pipeline, lambda: take_out(pipeline, second))
+        pipeline.reconcile()
+        assert corrected(pipeline) == [("register", first)]
+        during_the_grace(pipeline, lambda: None)
+        pipeline.reconcile()
+        assert corrected(pipeline)[1:] == [("register", second)]
+
+    def test_an_event_that_arrives_after_the_decision_leaves_nothing_to_correct(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        events = pipeline.lose_events()
+        pipeline.scale_to(0)
+
+        def arrives() -> None:
+            pipeline.receive_event(events[0])
+            pipeline.advance(10)
+
+        after_the_line(pipeline, LogEvent.DISCREPANCY_FOUND, arrives)
+        pipeline.reconcile()
+        assert corrected(pipeline) == []
+        assert pipeline.telemetry.the(LogEvent.CORRECTION_NOT_NEEDED)["instance_id"] == instance_id
+        assert pipeline.waiting("operation") + pipeline.waiting("buffer") == 1
+
+    def test_an_event_that_arrives_after_the_correction_starts_a_second_harmless_pipeline(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        events = pipeline.lose_events()
+        pipeline.scale_to(0)
+        pipeline.reconcile()
+        assert corrected(pipeline) == [("restart", instance_id)]
+        pipeline.receive_event(events[0])
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(lambda: pipeline.is_quiet() and pipeline.state(instance_id) is None)
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
+        assert (pipeline.crashes, pipeline.given_up) == ([], [])
+
+    def test_one_that_leaves_while_it_is_registered_is_taken_out_at_once(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        take_out(pipeline, instance_id)
+        before_registering(pipeline, lambda: pipeline.scale_to(0))
+        pipeline.reconcile()
+        withdrawn = pipeline.telemetry.the(LogEvent.REGISTRATION_WITHDRAWN)
+        assert (withdrawn["instance_id"], withdrawn["state"]) == (instance_id, "Terminating:Wait")
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(lambda: pipeline.state(instance_id) is None)
+        assert pipeline.registered() == {}
+
+    def test_an_instance_that_another_hook_holds_is_left_alone(self, pipeline: Pipeline) -> None:
+        [instance_id] = pipeline.start_fleet()
+        pipeline.clients.autoscaling.put_lifecycle_hook(
+            AutoScalingGroupName=GROUP,
+            LifecycleHookName="somebody-elses",
+            LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING",
+            HeartbeatTimeout=7200,
+        )
+        pipeline.scale_to(0)
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(lambda: len(pipeline.journal(instance_id, "completed")) == 2)
+        pipeline.advance(20 * 60)  # the mark of the proof is old by now
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        messages = len(pipeline.telemetry.of(LogEvent.CHECK_MESSAGE_ENQUEUED))
+        pipeline.reconcile()
+        line = pipeline.telemetry.the(LogEvent.CORRECTION_NOT_NEEDED)
+        assert line["because"] == "no hook of ours holds it"
+        assert len(pipeline.telemetry.of(LogEvent.CHECK_MESSAGE_ENQUEUED)) == messages
+        assert pipeline.crashes == []
+
+    def test_a_heartbeat_that_fails_is_a_failed_correction(self, pipeline: Pipeline) -> None:
+        pipeline.lose_events()
+        pipeline.create_group(1)
+        pipeline.world.faults.throttle("RecordLifecycleActionHeartbeat", times=3)
+        pipeline.reconcile()
+        assert corrected(pipeline) == []
+        assert len(pipeline.telemetry.of(LogEvent.CORRECTION_FAILED)) == 1
+        assert len(pipeline.crashes) == 1
+        pipeline.reconcile()
+        pipeline.until(lambda: pipeline.states_are("InService", 1))
+
+
+class TestObserving:
+    def test_everything_is_reported_and_nothing_changed(self, pipeline: Pipeline) -> None:
+        pipeline.wire(lambda: pipeline.fleet, RECONCILE_MODE="observe")
+        [serving] = pipeline.start_fleet()
+        pipeline.lose_events()
+        pipeline.scale_to(2)
+        take_out(pipeline, serving)
+        seen = len(pipeline.world.journal)
+        pipeline.reconcile()
+        lines = pipeline.telemetry.of(LogEvent.DISCREPANCY_FOUND)
+        assert {str(line["correction"]) for line in lines} == {"register", "restart"}
+        assert len(pipeline.world.journal) == seen
+        assert pipeline.is_quiet()
+        assert pipeline.crashes == []
+        line = pipeline.telemetry.the(LogEvent.RECONCILED)
+        assert (line["mode"], line["discrepancies"], line["corrections"]) == ("observe", 2, 0)
+
+    def test_each_run_measures_the_fleet(self, pipeline: Pipeline) -> None:
+        first, _ = pipeline.start_fleet(2)
+        pipeline.scale_to(1)
+        pipeline.advance(40)
+        flushed = pipeline.telemetry.flushed
+        pipeline.reconcile()
+        assert pipeline.telemetry.flushed == flushed + 1
+        values = dict(pipeline.telemetry.values)
+        assert values[Metric.REGISTERED_INSTANCES] == 1
+        assert values[Metric.IN_SERVICE_INSTANCES] == 1
+        assert values[Metric.WAITING_INSTANCES] == 1
+        assert 30 <= values[Metric.OLDEST_WAIT_SECONDS] <= 45
+        assert values[Metric.CORRECTIONS_MADE] == 0
+        assert pipeline.state(first) == "Terminating:Wait"
+
+    def test_a_group_that_does_not_retain_is_measured(self, pipeline: Pipeline) -> None:
+        pipeline.start_fleet()
+        pipeline.reconcile()
+        assert pipeline.telemetry.total(Metric.RETENTION_POLICY_MISSING) == 1
+        pipeline.retain_on_abandon()
+        pipeline.reconcile()
+        assert pipeline.telemetry.total(Metric.RETENTION_POLICY_MISSING) == 1
+        assert len(pipeline.telemetry.of(LogEvent.RECONCILED)) == 2
+
+    def test_a_group_that_does_not_exist_is_an_error(self, pipeline: Pipeline) -> None:
+        pipeline.reconcile()
+        [crash] = pipeline.crashes
+        assert "there is no Auto Scaling group" in str(crash)

@@ -1,0 +1,310 @@
+"""What two looks at a group, at Cloud Map and at EC2 call for, and what they leave alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from lifecycle.instances import Address, Instance
+from lifecycle.marks import Mark, MarkKind
+from lifecycle.reconciliation import (
+    Correction,
+    CorrectionKind,
+    HookLimits,
+    Look,
+    Subject,
+    confirmed,
+    corrections,
+    is_instance_id,
+)
+from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID
+
+HEARTBEAT = 600.0
+PROVEN_FOR = 15 * 60
+EC2_STATES = ["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]
+WAITS = ["Pending:Wait", "Terminating:Wait", "Warmed:Pending:Wait", "Warmed:Terminating:Wait"]
+WAYS_OUT = WAITS[1:]
+# Every lifecycle state of the API's model, by what a registration in it means.
+OUT_OF_SERVICE = [
+    "EnteringStandby",
+    "Standby",
+    "Detaching",
+    "Detached",
+    "Quarantined",
+    "Terminating:Proceed",
+    "Terminating:Retained",
+    "Terminated",
+    "Warmed:Pending:Proceed",
+    "Warmed:Pending:Retained",
+    "Warmed:Running",
+    "Warmed:Stopped",
+    "Warmed:Hibernated",
+    "Warmed:Terminating:Proceed",
+    "Warmed:Terminating:Retained",
+    "Warmed:Terminated",
+]
+THE_PIPELINES = [
+    "Pending",
+    "Pending:Wait",
+    "Pending:Proceed",
+    "Terminating",
+    "Terminating:Wait",
+    "Warmed:Pending",
+    "Warmed:Pending:Wait",
+    "Warmed:Terminating",
+    "Warmed:Terminating:Wait",
+    "ReplacingRootVolume",
+    "ReplacingRootVolume:Wait",
+    "ReplacingRootVolume:Proceed",
+    "RootVolumeReplaced",
+    "AStateThatAwsAddsLater",
+]
+NEVER_IN = [None, *OUT_OF_SERVICE, *THE_PIPELINES]
+
+
+def instance(
+    state: str = "running", kind: MarkKind | None = None, seconds_ago: float = 60.0
+) -> Instance:
+    mark = Mark(kind, NOW - seconds_ago) if kind else None
+    return Instance(INSTANCE_ID, state, NOW - 1000, Address("10.0.0.7", "zone-1a"), mark)
+
+
+def look(*subjects: Subject, launch: float | None = HEARTBEAT) -> Look:
+    return Look(
+        now=NOW,
+        hooks=HookLimits(launch=launch, terminate=HEARTBEAT),
+        subjects={one.id: one for one in subjects},
+        retains_on_abandon=True,
+    )
+
+
+def in_service(**changes: object) -> Subject:
+    subject = Subject(INSTANCE_ID, state="InService", instance=instance())
+    return replace(subject, **changes)  # type: ignore[arg-type]
+
+
+def called_for(subject: Subject, launch: float | None = HEARTBEAT) -> CorrectionKind | None:
+    found = corrections(look(subject, launch=launch))
+    assert all(one.instance_id == subject.id for one in found)
+    return found[0].kind if found else None
+
+
+class TestRegister:
+    def test_one_in_service_that_is_not_registered_is_registered(self) -> None:
+        assert called_for(in_service()) is CorrectionKind.REGISTER
+
+    def test_one_that_is_registered_is_left_alone(self) -> None:
+        assert called_for(in_service(is_registered=True)) is None
+
+    def test_nobody_is_registered_by_a_fleet_without_cloud_map(self) -> None:
+        assert called_for(in_service(), launch=None) is None
+
+    @pytest.mark.parametrize("state", [one for one in EC2_STATES if one != "running"])
+    def test_one_that_does_not_run_is_not_registered(self, state: str) -> None:
+        assert called_for(in_service(instance=instance(state))) is None
+
+    def test_one_that_ec2_does_not_know_is_not_registered(self) -> None:
+        assert called_for(in_service(instance=None)) is None
+
+    @pytest.mark.parametrize("kind", MarkKind)
+    def test_one_that_aws_takes_away_is_not_registered_again(self, kind: MarkKind) -> None:
+        expected = None if kind is MarkKind.RECLAIMED else CorrectionKind.REGISTER
+        assert called_for(in_service(instance=instance(kind=kind))) is expected
+
+    @pytest.mark.parametrize("state", NEVER_IN)
+    def test_nobody_else_is_registered(self, state: str | None) -> None:
+        found = called_for(in_service(state=state))
+        assert found in ({CorrectionKind.RESTART} if state in WAITS else {None})
+
+
+class TestDeregister:
+    @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
+    @pytest.mark.parametrize("lifecycle_state", [None, "InService", "Pending:Wait"])
+    @pytest.mark.parametrize("is_elsewhere", [False, True])
+    def test_one_that_is_gone_for_ec2_is_taken_out(
+        self, state: str, lifecycle_state: str | None, is_elsewhere: bool
+    ) -> None:
+        gone = Subject(
+            INSTANCE_ID,
+            state=lifecycle_state,
+            is_elsewhere=is_elsewhere,
+            is_registered=True,
+            instance=instance(state, MarkKind.LAUNCHING),
+        )
+        assert called_for(gone) is CorrectionKind.DEREGISTER
+
+    def test_one_that_neither_ec2_nor_auto_scaling_knows_is_taken_out(self) -> None:
+        unknown = Subject(INSTANCE_ID, is_registered=True)
+        assert called_for(unknown) is CorrectionKind.DEREGISTER
+
+    def test_one_that_only_ec2_does_not_know_is_left_alone(self) -> None:
+        for known in (
+            in_service(is_registered=True, instance=None),
+            Subject(INSTANCE_ID, is_elsewhere=True, is_registered=True),
+        ):
+            assert called_for(known) is None
+
+    @pytest.mark.parametrize("is_elsewhere", [False, True])
+    @pytest.mark.parametrize("state", ["pending", "running", "stopping", "stopped"])
+    def test_a_live_one_that_is_no_member_is_left_alone(
+        self, state: str, is_elsewhere: bool
+    ) -> None:
+        """The service may be shared."""
+        other = Subject(
+            INSTANCE_ID, is_elsewhere=is_elsewhere, is_registered=True, instance=instance(state)
+        )
+        assert called_for(other) is None
+
+    @pytest.mark.parametrize("state", OUT_OF_SERVICE)
+    def test_a_member_that_is_out_of_service_is_taken_out(self, state: str) -> None:
+        assert called_for(in_service(state=state)) is None
+        registered = in_service(state=state, is_registered=True)
+        assert called_for(registered) is CorrectionKind.DEREGISTER
+
+    @pytest.mark.parametrize("state", THE_PIPELINES)
+    def test_a_member_on_its_way_is_the_business_of_its_pipeline(self, state: str) -> None:
+        kind = MarkKind.LAUNCHING if state == "Pending:Wait" else MarkKind.TERMINATING
+        on_its_way = in_service(state=state, is_registered=True, instance=instance(kind=kind))
+        assert called_for(on_its_way) is None
+
+    @pytest.mark.parametrize("state", ["stopping", "stopped"])
+    def test_one_that_stands_still_is_taken_out(self, state: str) -> None:
+        halted = in_service(is_registered=True, instance=instance(state))
+        assert called_for(halted) is CorrectionKind.DEREGISTER
+
+    def test_one_that_aws_takes_away_is_taken_out(self) -> None:
+        reclaimed = in_service(is_registered=True, instance=instance(kind=MarkKind.RECLAIMED))
+        assert called_for(reclaimed) is CorrectionKind.DEREGISTER
+
+
+class TestRestart:
+    @pytest.mark.parametrize("state", WAITS)
+    @pytest.mark.parametrize("is_registered", [False, True])
+    def test_a_wait_that_nobody_took_over_is_started_again(
+        self, state: str, is_registered: bool
+    ) -> None:
+        waiting = in_service(state=state, is_registered=is_registered)
+        assert called_for(waiting) is CorrectionKind.RESTART
+        assert called_for(replace(waiting, instance=None)) is CorrectionKind.RESTART
+
+    def test_without_cloud_map_no_launch_is_ours(self) -> None:
+        assert called_for(in_service(state="Pending:Wait"), launch=None) is None
+
+    @pytest.mark.parametrize("state", WAYS_OUT)
+    def test_without_cloud_map_ways_out_are(self, state: str) -> None:
+        assert called_for(in_service(state=state), launch=None) is CorrectionKind.RESTART
+
+    @pytest.mark.parametrize("kind", MarkKind)
+    @pytest.mark.parametrize("state", WAITS)
+    def test_only_a_mark_of_the_same_transition_says_that_somebody_did(
+        self, state: str, kind: MarkKind
+    ) -> None:
+        own = (
+            {MarkKind.LAUNCHING}
+            if state == "Pending:Wait"
+            else {
+                MarkKind.TERMINATING,
+                MarkKind.PROVEN,
+            }
+        )
+        waiting = in_service(state=state, instance=instance(kind=kind))
+        assert called_for(waiting) is (None if kind in own else CorrectionKind.RESTART)
+
+    @pytest.mark.parametrize(
+        ("state", "kind", "longest"),
+        [
+            ("Pending:Wait", MarkKind.LAUNCHING, 100 * HEARTBEAT),
+            ("Terminating:Wait", MarkKind.TERMINATING, 100 * HEARTBEAT),
+            ("Terminating:Wait", MarkKind.PROVEN, PROVEN_FOR),
+            ("Warmed:Pending:Wait", MarkKind.PROVEN, PROVEN_FOR),
+        ],
+    )
+    def test_a_mark_that_cannot_be_of_this_wait_any_more_says_nothing(
+        self, state: str, kind: MarkKind, longest: float
+    ) -> None:
+        for seconds_ago, expected in ((longest, None), (longest + 1, CorrectionKind.RESTART)):
+            waiting = in_service(state=state, instance=instance("running", kind, seconds_ago))
+            assert called_for(waiting) is expected
+
+    def test_no_wait_is_longer_than_two_days(self) -> None:
+        two_days = 48 * 3600
+        for seconds_ago, expected in ((two_days, None), (two_days + 1, CorrectionKind.RESTART)):
+            mark = instance("running", MarkKind.TERMINATING, seconds_ago)
+            waiting = in_service(state="Terminating:Wait", instance=mark)
+            limits = HookLimits(launch=None, terminate=7200)
+            found = corrections(replace(look(waiting), hooks=limits))
+            assert [one.kind for one in found] == ([expected] if expected else [])
+
+    def test_each_transition_has_the_limit_of_its_own_hook(self) -> None:
+        limits = HookLimits(launch=60, terminate=600)
+        marked = instance("running", MarkKind.LAUNCHING, 6001)
+        launching = in_service(state="Pending:Wait", instance=marked)
+        assert len(corrections(replace(look(launching), hooks=limits))) == 1
+
+
+class TestTwoLooks:
+    def test_what_both_call_for_is_confirmed_with_the_reason_of_the_second(self) -> None:
+        first = in_service(state="Standby", is_registered=True)
+        second = in_service(state="Warmed:Stopped", is_registered=True)
+        assert confirmed(look(first), look(second)) == [
+            Correction(CorrectionKind.DEREGISTER, INSTANCE_ID, "registered, and Warmed:Stopped")
+        ]
+
+    def test_what_only_one_calls_for_is_not(self) -> None:
+        wrong, right = in_service(), in_service(is_registered=True)
+        assert confirmed(look(wrong), look(right)) == []
+        assert confirmed(look(right), look(wrong)) == []
+        assert confirmed(look(), look(wrong)) == []
+
+    def test_two_different_things_confirm_nothing(self) -> None:
+        waiting = in_service(state="Pending:Wait")
+        assert confirmed(look(waiting), look(in_service())) == []
+
+    def test_every_instance_is_judged_on_its_own(self) -> None:
+        other = Subject(OTHER_INSTANCE_ID, is_registered=True)
+        found = corrections(look(in_service(), other))
+        assert [(one.kind, one.instance_id) for one in found] == [
+            (CorrectionKind.REGISTER, INSTANCE_ID),
+            (CorrectionKind.DEREGISTER, OTHER_INSTANCE_ID),
+        ]
+
+
+class TestFigures:
+    def test_the_oldest_wait_is_the_one_that_was_taken_over_first(self) -> None:
+        young = instance("running", MarkKind.TERMINATING, 30)
+        old = instance("running", MarkKind.TERMINATING, 500)
+        both = look(
+            in_service(state="Terminating:Wait", instance=young),
+            Subject(OTHER_INSTANCE_ID, state="Terminating:Wait", instance=old),
+        )
+        assert both.oldest_wait_seconds == 500
+        assert len(both.waiting) == 2
+
+    def test_a_wait_that_nobody_took_over_has_no_known_age(self) -> None:
+        served = instance("running", MarkKind.LAUNCHING, 5000)
+        lost = look(in_service(state="Terminating:Wait", instance=served))
+        assert (lost.oldest_wait_seconds, len(lost.waiting)) == (0.0, 1)
+
+    def test_nobody_waits_in_a_group_at_rest(self) -> None:
+        rest = look(in_service(is_registered=True))
+        assert (rest.waiting, rest.oldest_wait_seconds) == ([], 0.0)
+        assert (rest.registered, rest.in_service) == ([INSTANCE_ID], [INSTANCE_ID])
+
+    def test_a_clock_that_is_behind_the_mark_makes_no_negative_age(self) -> None:
+        ahead = instance("running", MarkKind.TERMINATING, -2)
+        assert look(in_service(state="Terminating:Wait", instance=ahead)).oldest_wait_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("i-0123456789abcdef0", True),
+        ("i-01234567", True),
+        ("i-0123456789ABCDEF0", False),
+        ("i-0123456789abcdef01", False),
+        ("collector-in-the-office", False),
+        ("i-01234567\n", False),
+        ("", False),
+    ],
+)
+def test_only_the_form_of_an_instance_id_is_one(text: str, expected: bool) -> None:
+    assert is_instance_id(text) is expected
