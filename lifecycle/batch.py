@@ -80,7 +80,7 @@ def process(event: Mapping[str, Any], stage: Stage[Message]) -> PartialItemFailu
 
 def _parse(record: Mapping[str, Any], model: type[Message]) -> Message | Malformed:
     try:
-        return parse_check_message(model, record["body"])
+        return parse_check_message(model, record.get("body"))
     except Malformed as error:
         return error
 

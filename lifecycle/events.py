@@ -183,11 +183,13 @@ def parse_lifecycle_event(event: object) -> LifecycleEvent:
     )
 
 
-def parse_check_message(model: type[Message], body: str) -> Message:
-    """Read the body of a check message of one stage.
+def parse_check_message(model: type[Message], body: object) -> Message:
+    """Read the body of a check message of one stage; whatever it is, it breaks nothing.
 
     Raises Malformed, naming each wrong field and its value.
     """
+    if not isinstance(body, str):
+        raise Malformed(f"check message: (whole): is not text (got {_shown(body)})")
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -207,7 +209,11 @@ def _describe(problem: "ErrorDetails") -> str:
     field = ".".join(str(part) for part in problem["loc"]) or "(whole)"
     if problem["type"] == "missing":
         return f"{field}: is missing"
-    value = repr(problem["input"])
-    if len(value) > _LONGEST_VALUE_SHOWN:
-        value = value[:_LONGEST_VALUE_SHOWN] + "…"
-    return f"{field}: {problem['msg']} (got {value})"
+    return f"{field}: {problem['msg']} (got {_shown(problem['input'])})"
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    if len(shown) > _LONGEST_VALUE_SHOWN:
+        return shown[:_LONGEST_VALUE_SHOWN] + "…"
+    return shown

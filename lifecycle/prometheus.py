@@ -28,6 +28,7 @@ from lifecycle.evidence import BUFFER_METRICS, EMIT_RECORDS, NUM_ERRORS, UP, Ser
 ATTEMPTS = 2
 CONNECT_SECONDS = 3.0
 _LONGEST_ERROR = 400
+_SHORTEST_SECRET = 8  # anything shorter is in every answer by chance
 _RETRY = Retry(
     total=ATTEMPTS - 1,
     backoff_factor=0.5,
@@ -63,6 +64,18 @@ class SigV4(AuthBase):
         return request
 
 
+class _Discreet(requests.Session):
+    """Hands on no answer that repeats the credentials it was asked with: answers get logged."""
+
+    def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # noqa: ANN401 (those of requests)
+        """Send a request; raises PrometheusFailed for an answer that says too much."""
+        response = super().send(request, **settings)
+        _scheme, _, credentials = str(request.headers.get("Authorization", "")).partition(" ")
+        if len(credentials) >= _SHORTEST_SECRET and credentials.encode() in response.content:
+            raise PrometheusFailed("the answer repeats the credentials: not shown, not believed")
+        return response
+
+
 def connect(
     url: str, timeout_seconds: float, auth: AuthBase | None, headers: Mapping[str, str]
 ) -> Querier:
@@ -75,6 +88,7 @@ def connect(
         url=url,
         auth=auth,
         headers=dict(headers),
+        session=_Discreet(),
         retry=_RETRY,
         timeout=(CONNECT_SECONDS, timeout_seconds),
         method="POST",

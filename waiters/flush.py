@@ -109,11 +109,10 @@ class FlushWaiter:
         for instance_id, command_id in commands.items():
             try:
                 invocation = self.run_command.invocation(command_id, instance_id)
+                if invocation.is_finished:
+                    finished[instance_id] = judge_flush(invocation)
             except Exception as error:  # noqa: BLE001 (a surprise must not crash the batch)
                 finished[instance_id] = _surprise(error)
-                continue
-            if invocation.is_finished:
-                finished[instance_id] = judge_flush(invocation)
         return finished
 
     def _act_on(self, message: FlushCheck, verdict: FlushVerdict) -> None:

@@ -122,6 +122,19 @@ class TestDone:
         assert world.telemetry.flushed == 1
 
 
+class TestOddRecords:
+    """Found by fuzzing."""
+
+    @pytest.mark.parametrize("member", ["body", "attributes", "receiptHandle"])
+    def test_a_record_that_lacks_a_member_does_not_crash_the_batch(self, member: str) -> None:
+        world = World()
+        odd = record(buffer_check(), message_id="odd")
+        del odd[member]
+        came_back = world.run(odd, record(buffer_check(), message_id="sound"))
+        assert "sound" not in came_back
+        assert came_back == ([] if member == "receiptHandle" else ["odd"])
+
+
 class TestNotReady:
     def test_the_message_comes_back_and_the_hook_is_kept_alive(self) -> None:
         world = World(check=raising(NotReady("draining")))

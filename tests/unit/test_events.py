@@ -307,6 +307,11 @@ class TestCheckMessages:
             parse_check_message(OperationCheck, body)
         assert len(str(caught.value)) < 600
 
+    @pytest.mark.parametrize("body", [None, 5, ["{}"], {"version": 1}])
+    def test_what_is_not_even_text_is_malformed(self, body: object) -> None:
+        with pytest.raises(Malformed, match="is not text"):
+            parse_check_message(OperationCheck, body)
+
     @given(st.text() | st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape")))
     def test_no_text_raises_anything_but_malformed(self, body: str) -> None:
         with pytest.raises(Malformed):

@@ -302,6 +302,22 @@ class TestSurprises:
         assert (first["verdict"], first["reason"]) == ("UNKNOWN", "command_failed")
         assert type(surprise).__name__ in str(first["detail"])
 
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"Status": "", "StatusDetails": 1},
+            {"Status": "Success", "StandardOutputContent": None},
+            [],
+        ],
+    )
+    def test_an_answer_of_another_form_does_not_touch_the_others(self, odd: Any) -> None:
+        # Found by fuzzing.
+        world = World()
+        world.agents.answers = {INSTANCE_ID: [odd]}
+        other = flush_check(instance_id=OTHER_INSTANCE_ID)
+        assert world.receive(flush_check(), other) == ["m0"]
+        assert [one["action"]["instance_id"] for one in world.passed_on] == [OTHER_INSTANCE_ID]
+
     def test_a_command_that_ssm_does_not_know_yet_is_waited_for(self) -> None:
         world = World()
         world.agents.answers = {INSTANCE_ID: [aws_error("InvocationDoesNotExist"), success()]}

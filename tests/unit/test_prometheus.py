@@ -1,5 +1,7 @@
 """Asking Prometheus: the query says exactly what is meant, and no answer is a crash."""
 
+import io
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -382,3 +384,39 @@ def test_connecting_makes_no_request() -> None:
     # Sockets are off here, so an attempt would fail.
     client = connect("http://prometheus.internal:9090", 10, None, {})
     assert hasattr(client, "custom_query")
+
+
+class TestCredentials:
+    """Answers get logged, so none may carry what it was asked with (found by fuzzing)."""
+
+    TOKEN = "a-token-that-nobody-may-read"
+
+    def ask(self, monkeypatch: pytest.MonkeyPatch, body: bytes, token: str, status: int) -> Any:
+        def send(_adapter: object, request: requests.PreparedRequest, **_: object) -> Any:
+            response = requests.Response()
+            response.status_code, response.request, response.url = (
+                status,
+                request,
+                request.url or "",
+            )
+            response.raw = io.BytesIO(body)
+            return response
+
+        monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+        headers = {"Authorization": f"Bearer {token}"}
+        querier = connect("http://prometheus:9090", 1, None, headers)
+        return fetch(querier, selection(INSTANCE_ID), NOW)
+
+    @pytest.mark.parametrize("status", [200, 403])
+    def test_an_answer_that_repeats_them_is_neither_believed_nor_shown(
+        self, monkeypatch: pytest.MonkeyPatch, status: int
+    ) -> None:
+        body = json.dumps({"data": {"result": [{"metric": {"a": self.TOKEN}, "values": 1}]}})
+        with pytest.raises(PrometheusFailed, match="repeats the credentials") as caught:
+            self.ask(monkeypatch, body.encode(), self.TOKEN, status)
+        assert self.TOKEN not in str(caught.value)
+
+    def test_a_token_that_is_in_every_answer_by_chance_does_no_harm(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert self.ask(monkeypatch, b'{"data":{"result":[]}}', "data", 200) == {}

@@ -1,0 +1,287 @@
+"""A cloud for fuzz tests: sound answers, but for the calls that a test makes answer oddly.
+
+Real functions with real wiring, real Powertools and the real Prometheus client; only what would
+leave the process is stood in for. Nothing here asserts: the properties are in tests/unit.
+"""
+
+import json
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+from unittest.mock import patch
+
+import requests
+from botocore.exceptions import ClientError
+
+from lifecycle.evidence import BUFFER_METRICS, EMIT_RECORDS, UP
+from tests.support.histories import START, History
+from tests.support.machines import answer as flush_answer
+from tests.support.messages import INSTANCE_ID
+from tests.support.scripted import aws_error
+
+PASSWORD = "planted-password-7c1f"
+TOKEN = "planted-bearer-token-93ab"
+ACCESS_KEY = "planted-secret-access-key-51de"
+# As they are, and as basic authentication sends them.
+SECRETS = (PASSWORD, TOKEN, ACCESS_KEY, "cHJvbWV0aGV1czpwbGFudGVk")
+PLANTED = {"basic": json.dumps({"username": "prometheus", "password": PASSWORD}), "bearer": TOKEN}
+_LONGEST_SHOWN = 500
+ECHO = b"%AUTHORIZATION%"  # a body with this in it says what it was asked with
+
+_HISTORY = History(start=START, instance_id=INSTANCE_ID).shows("05-drained", 345)
+NOW = _HISTORY.now + 1
+_ASKED_FOR = {f"fluentd_output_status_{metric}" for metric in (*BUFFER_METRICS, EMIT_RECORDS)}
+SOUND_SERIES: list[dict[str, Any]] = [
+    {"metric": dict(one.labels), "values": [[at, repr(value)] for at, value in one.samples]}
+    for one in _HISTORY.series()
+    if one.labels["__name__"] in {*_ASKED_FOR, UP}
+]
+
+# Powertools binds a service's logger to the standard output that it meets first.
+_PRINTED = StringIO()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an AWS operation; ``answer`` is what it returned or raised."""
+
+    method: str
+    arguments: dict[str, Any]
+    answer: Any
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What comes back from Prometheus; an ``error`` is raised instead."""
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def __repr__(self) -> str:
+        shown = self.body[:_LONGEST_SHOWN]
+        return f"HttpAnswer({shown!r}, {self.status}, {self.headers}, {self.error!r})"
+
+
+def prometheus_body(series: Any) -> bytes:
+    """The body of a successful answer."""
+    data = {"status": "success", "data": {"resultType": "matrix", "result": series}}
+    return json.dumps(data).encode()
+
+
+PROVEN = HttpAnswer(prometheus_body(SOUND_SERIES))
+
+
+@dataclass
+class Cloud:
+    """What AWS and Prometheus answer. ``odd`` has answers by the name of the client's method."""
+
+    odd: Mapping[str, Any] = field(default_factory=dict)
+    prometheus: HttpAnswer = PROVEN
+    flush_answer: Mapping[str, Any] = field(
+        default_factory=lambda: {
+            "Status": "Success",
+            "StandardOutputContent": json.dumps(flush_answer()),
+        }
+    )
+    lifecycle_state: str = "Terminating:Wait"
+    is_registered: bool = False
+    auth: str = "basic"
+    now: float = NOW
+    calls: list[Call] = field(default_factory=list)
+
+    def client(self, _service: str, config: object = None, **_settings: object) -> "_Client":
+        """Stand in for ``boto3.client``."""
+        del config
+        return _Client(self)
+
+    def call(self, method: str, arguments: dict[str, Any]) -> Any:
+        """Answer one call."""
+        is_odd = method in self.odd
+        answer = self.odd[method] if is_odd else self._soundly(method, arguments)
+        self.calls.append(Call(method, arguments, answer))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def of(self, method: str) -> list[Call]:
+        """All calls of one operation."""
+        return [call for call in self.calls if call.method == method]
+
+    def sent(self) -> list[dict[str, Any]]:
+        """The arguments of each message that SQS took."""
+        taken = [call for call in self.of("send_message") if not isinstance(call.answer, Exception)]
+        return [call.arguments for call in taken]
+
+    def released(self) -> list[str]:
+        """The instances whose hooks were answered."""
+        return [call.arguments["InstanceId"] for call in self.of("complete_lifecycle_action")]
+
+    def said_not_registered(self) -> bool:
+        """Whether Cloud Map's last word was that it knows no such instance."""
+        [*_, last] = self.of("get_instance")
+        return (
+            isinstance(last.answer, ClientError)
+            and last.answer.response["Error"]["Code"] == "InstanceNotFound"
+        )
+
+    def answer_http(self, request: requests.PreparedRequest) -> requests.Response:
+        """Answer a request to Prometheus."""
+        if self.prometheus.error is not None:
+            raise self.prometheus.error
+        asked_with = request.headers.get("Authorization", "").encode()
+        response = requests.Response()
+        response.status_code = self.prometheus.status
+        response.headers.update(self.prometheus.headers)
+        response.request, response.url = request, request.url or ""
+        response._content = self.prometheus.body.replace(ECHO, asked_with)
+        response._content_consumed = True  # type: ignore[attr-defined]
+        return response
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+    def _soundly(self, method: str, arguments: dict[str, Any]) -> Any:
+        if method == "describe_auto_scaling_instances":
+            one = {"InstanceId": INSTANCE_ID, "LifecycleState": self.lifecycle_state}
+            return {"AutoScalingInstances": [one]}
+        if method == "get_instance" and not self.is_registered:
+            return aws_error("InstanceNotFound")
+        if method == "get_operation":
+            kind = "DEREGISTER" if arguments["OperationId"].startswith("de") else "REGISTER"
+            return {"Operation": {"Status": "SUCCESS", "Type": f"{kind}_INSTANCE"}}
+        return {
+            "describe_instances": {"Reservations": [{"Instances": [_instance()]}]},
+            "register_instance": {"OperationId": "register-2"},
+            "deregister_instance": {"OperationId": "deregister-2"},
+            "list_instances": {"Instances": []},
+            "send_command": {"Command": {"CommandId": "command-1"}},
+            "get_command_invocation": self.flush_answer,
+            "get_secret_value": {"SecretString": PLANTED[self.auth]},
+        }.get(method, {})
+
+
+class _Client:
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        return lambda **arguments: self._cloud.call(method, arguments)
+
+    def get_paginator(self, method: str) -> Any:
+        """All of an answer is on one page."""
+        return _Paginator(self._cloud, method)
+
+
+@dataclass(frozen=True)
+class _Paginator:
+    cloud: Cloud
+    method: str
+
+    def paginate(self, **arguments: Any) -> Iterator[Any]:
+        yield self.cloud.call(self.method, arguments)
+
+
+def _instance() -> dict[str, Any]:
+    return {
+        "InstanceId": INSTANCE_ID,
+        "State": {"Name": "running"},
+        "LaunchTime": datetime.fromtimestamp(START, UTC),
+        "PrivateIpAddress": "10.0.0.7",
+        "Placement": {"AvailabilityZone": "ap-northeast-1a"},
+    }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one invocation."""
+
+    answer: Any
+    error: Exception | None
+    printed: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log lines; metrics have no message."""
+        lines = [json.loads(line) for line in self.printed.splitlines()]
+        return [line for line in lines if "message" in line]
+
+    def has_logged(self, *events: str) -> bool:
+        """Whether there is a line of one of these events."""
+        return any(line["message"] in events for line in self.lines)
+
+    @property
+    def returned_ids(self) -> set[str]:
+        """The messages that come back."""
+        assert list(self.answer) == ["batchItemFailures"], self.answer
+        return {one["itemIdentifier"] for one in self.answer["batchItemFailures"]}
+
+    def everything_said(self, cloud: Cloud) -> str:
+        """All that leaves the process but for the requests to Prometheus."""
+        raised = "".join(traceback.format_exception(self.error)) if self.error else ""
+        return self.printed + raised + json.dumps(cloud.sent()) + repr(self.answer)
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """A function: how it is wired, its environment, and what it is part of."""
+
+    wire: Callable[[Mapping[str, str]], Any]
+    environment: Callable[..., dict[str, str]]
+
+    def invoke(self, cloud: Cloud, event: Any) -> Outcome:
+        """Deploy the function into the cloud and hand it one event."""
+        # What the tests look for is printed; pytest would keep every line of it a second time.
+        logging.getLogger("fuzz").propagate = False
+        _PRINTED.seek(0)
+        _PRINTED.truncate()
+        environment = self.environment(POWERTOOLS_SERVICE_NAME="fuzz", **_authentication(cloud))
+        answer, error = None, None
+        with _inside(cloud, environment):
+            entry = _with_time_of(cloud, self.wire(environment))
+            try:
+                answer = entry.handle(event)
+            except Exception as raised:  # noqa: BLE001 (what Lambda does)
+                error = raised
+        return Outcome(answer, error, _PRINTED.getvalue())
+
+
+def _authentication(cloud: Cloud) -> dict[str, str]:
+    arn = "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:prometheus"
+    return {"PROMETHEUS_AUTH": cloud.auth, "PROMETHEUS_CREDENTIALS_ARN": arn}
+
+
+@contextmanager
+def _inside(cloud: Cloud, environment: Mapping[str, str]) -> Iterator[None]:
+    def send(
+        _adapter: object, request: requests.PreparedRequest, **_settings: object
+    ) -> requests.Response:
+        return cloud.answer_http(request)
+
+    variables = {**environment, "AWS_SECRET_ACCESS_KEY": ACCESS_KEY}
+    with (
+        redirect_stdout(_PRINTED),
+        patch.dict("os.environ", variables),
+        patch("boto3.client", cloud.client),
+        patch("requests.adapters.HTTPAdapter.send", send),
+    ):
+        yield
+
+
+def _with_time_of(cloud: Cloud, part: Any) -> Any:
+    times = {"clock": lambda: cloud.now, "sleep": cloud.sleep}
+    changes = {}
+    for one in fields(part):
+        value = getattr(part, one.name)
+        if one.name in times:
+            changes[one.name] = times[one.name]
+        elif is_dataclass(value):
+            changes[one.name] = _with_time_of(cloud, value)
+    return replace(part, **changes)

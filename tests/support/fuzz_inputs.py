@@ -1,0 +1,296 @@
+"""What fuzz tests feed to the functions: nothing sound, but much that nearly is.
+
+``FUZZ_EXAMPLES`` sets how many inputs each property sees; without it they are few and always the
+same ones, so that a pull request fails for what it changes.
+"""
+
+import copy
+import json
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+import requests
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from tests.support.fuzz_cloud import ECHO, NOW, SOUND_SERIES, HttpAnswer, prometheus_body
+from tests.support.machines import answer as flush_answer
+from tests.support.machines import monitor
+from tests.support.messages import INSTANCE_ID, launch_event, record, terminate_event
+from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error
+
+_WANTED = os.environ.get("FUZZ_EXAMPLES")
+
+
+def fuzzed(test: Callable[..., None]) -> Callable[..., None]:
+    """Say how many inputs a property sees, and which."""
+    return settings(
+        max_examples=int(_WANTED or 100),
+        derandomize=_WANTED is None,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )(test)
+
+
+texts = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(
+        ["", " ", "\x00", "NaN", "null", "-1", "1e999", f"{INSTANCE_ID}\n", "A" * 9000]
+    ),
+)
+HALF_A_CHARACTER = "\ud800"  # passes through JSON, and through nothing else
+numbers = st.one_of(
+    st.integers(),
+    st.floats(),
+    st.sampled_from([0, -0.0, 1e308, -1e308, 10**400, math.nan, math.inf, -math.inf]),
+)
+values: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(st.none(), st.booleans(), numbers, texts),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+def deep(levels: int) -> Any:
+    """Lists in lists."""
+    nested: Any = []
+    for _ in range(levels):
+        nested = [nested]
+    return nested
+
+
+@st.composite
+def damaged(draw: st.DrawFn, sound: Any, replacements: st.SearchStrategy[Any] = values) -> Any:
+    """A document in which one to three members are gone, of another value, or too many."""
+    document = copy.deepcopy(sound)
+    for _ in range(draw(st.integers(1, 3))):
+        inner, key = draw(st.sampled_from(list(_places(document)) or [({}, "new")]))
+        what = draw(st.sampled_from(["replace", "replace", "remove", "add"]))
+        if what == "replace":
+            inner[key] = draw(replacements)
+        elif what == "remove":
+            inner.pop(key, None) if isinstance(inner, dict) else inner.pop(key)
+        elif isinstance(inner, dict):
+            inner[draw(texts)] = draw(replacements)
+        else:
+            inner.append(draw(replacements))
+    return document
+
+
+def _places(document: Any) -> Any:
+    """Every (container, key) of a document."""
+    pairs: Any = ()
+    if isinstance(document, dict):
+        pairs = document.items()
+    elif isinstance(document, list):
+        pairs = enumerate(document)
+    for key, value in pairs:
+        yield document, key
+        yield from _places(value)
+
+
+# EventBridge
+
+_timings = st.sampled_from(
+    ["2023-11-14T22:13:20Z", "2023-11-14T22:13:20", "0001-01-01T00:00:00Z", "never", "1", 1e400]
+)
+events: st.SearchStrategy[Any] = st.one_of(
+    values,
+    st.just(terminate_event(EC2InstanceId=HALF_A_CHARACTER)),
+    *(
+        damaged(sound, st.one_of(values, _timings))
+        for sound in (
+            terminate_event(),
+            launch_event(),
+            launch_event(Destination="WarmPool"),
+            terminate_event(AutoScalingGroupName="another-group"),
+            launch_event(LifecycleHookName="another-hook"),
+        )
+    ),
+)
+
+
+# SQS
+
+
+def bodies(sound: str) -> st.SearchStrategy[Any]:
+    """Bodies that are not what the stage put there."""
+    damaged_documents = damaged(json.loads(sound))
+    return st.one_of(
+        texts,
+        values.map(json.dumps),
+        damaged_documents.map(json.dumps),
+        damaged_documents.map(lambda document: json.dumps(document, ensure_ascii=False)),
+        st.integers(0, len(sound)).map(lambda length: sound[:length]),
+        st.integers(2, 9).map(lambda version: sound.replace('"version":1', f'"version":{version}')),
+        st.sampled_from(
+            [
+                "[" * 3000,
+                json.dumps(deep(900)),
+                sound + sound,
+                "\ufeff" + sound,
+                sound + HALF_A_CHARACTER,
+                sound.replace(INSTANCE_ID, HALF_A_CHARACTER),
+                sound.replace("{", '{"action":null,', 1),
+                json.dumps({**json.loads(sound), "padding": "x" * 250_000}),
+            ]
+        ),
+        st.one_of(st.none(), st.integers(), st.lists(st.none(), max_size=1)),
+    )
+
+
+@st.composite
+def odd_records(draw: st.DrawFn, sound: str) -> dict[str, Any]:
+    """A record that AWS would not send, with the id that it has to have."""
+    message_id = f"odd-{draw(st.uuids())}"
+    one = record(sound, message_id=message_id, sent_at=NOW)
+    one["body"] = draw(bodies(sound))
+    if draw(st.booleans()):
+        one["attributes"] = draw(damaged(one["attributes"]))
+    if draw(st.integers(0, 4)) == 0:
+        name = draw(st.sampled_from([name for name in one if name != "messageId"]))
+        del one[name]
+    return one
+
+
+# AWS
+
+_codes = st.sampled_from(
+    [
+        *("InstanceNotFound", "OperationNotFound", "DuplicateRequest", "ResourceInUse", "Unknown"),
+        *("InvalidInstanceId", "InvocationDoesNotExist", "InvalidInstanceID.NotFound", ""),
+        *("ValidationError", "Throttling", "AccessDenied"),
+    ]
+)
+aws_errors: st.SearchStrategy[Exception] = st.one_of(
+    st.builds(aws_error, _codes, texts),
+    st.builds(lambda it: aws_error("DuplicateRequest", DuplicateOperationId=it), values),
+    st.sampled_from(
+        [
+            NO_ACTIVE_ACTION,
+            THROTTLED,
+            EndpointConnectionError(endpoint_url="https://aws"),
+            ConnectTimeoutError(endpoint_url="https://aws"),
+            ReadTimeoutError(endpoint_url="https://aws"),
+            ValueError("an answer that botocore cannot read"),
+        ]
+    ),
+    st.builds(lambda message: aws_error("ValidationError", message), st.none()),
+)
+_METHODS = (
+    *("describe_auto_scaling_instances", "record_lifecycle_action_heartbeat"),
+    *("complete_lifecycle_action", "describe_instances", "create_tags", "send_message"),
+    *("change_message_visibility", "get_instance", "get_operation", "register_instance"),
+    *("deregister_instance", "send_command", "get_command_invocation", "get_secret_value"),
+)
+_operations = damaged({"Operation": {"Status": "SUCCESS", "Type": "DEREGISTER_INSTANCE"}})
+_states = damaged(
+    {"AutoScalingInstances": [{"InstanceId": "i-0123456789abcdef0", "LifecycleState": "Pending"}]}
+)
+aws_oddities: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(_METHODS), st.one_of(aws_errors, aws_errors, values, _operations, _states),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+# Systems Manager
+
+flush_outputs: st.SearchStrategy[Any] = st.one_of(
+    texts,
+    values.map(json.dumps),
+    values,
+    *(
+        damaged(sound).map(json.dumps)
+        for sound in (flush_answer(), flush_answer(monitor=monitor()), flush_answer(chunks=1))
+    ),
+)
+
+
+# Prometheus
+
+_NO_PROOF = st.one_of(st.sampled_from(["1", "-1", "NaN", "+Inf", "-Inf", "", "zero", None]), values)
+
+
+@st.composite
+def unproven_series(draw: st.DrawFn) -> list[Any]:
+    """The sound answer with one of the series that it takes spoilt: no proof any more."""
+    series = copy.deepcopy(SOUND_SERIES)
+    needed = [
+        i for i, one in enumerate(series) if "buffer_total_bytes" in one["metric"]["__name__"]
+    ]
+    one = series[draw(st.sampled_from(needed))]
+    samples = one["values"]
+    match draw(st.sampled_from(["value", "time", "stale", "gap", "absent", "label", "twin"])):
+        case "value":
+            spoilt = draw(_NO_PROOF.filter(_is_not_zero))
+            samples[-draw(st.integers(1, 10))][1] = spoilt
+        case "time":
+            absurd = draw(st.sampled_from([0, -1e18, 1e18, "never", None, "NaN", 1e400]))
+            for sample in samples[-4:]:  # without one of them the others are proof enough
+                sample[0] = absurd
+        case "stale":
+            del samples[-4:]
+        case "gap":
+            del samples[-12:-8]
+        case "absent":
+            series.remove(one)
+        case "label":
+            one["metric"] = draw(values)
+        case "twin":
+            twin = copy.deepcopy(one)
+            twin["metric"]["plugin_id"] = "a-twin"
+            twin["values"][-1][1] = "5280"
+            series.append(twin)
+    return draw(st.permutations(series)) if draw(st.booleans()) else series
+
+
+def _is_not_zero(value: Any) -> bool:
+    try:
+        return float(value) != 0
+    except (TypeError, ValueError, OverflowError):
+        return True
+
+
+_bodies: st.SearchStrategy[bytes] = st.one_of(
+    st.binary(max_size=40),
+    values.map(lambda value: json.dumps(value).encode()),
+    values.map(prometheus_body),
+    st.lists(damaged(SOUND_SERIES[0]), max_size=3).map(prometheus_body),
+    unproven_series().map(prometheus_body),
+    st.integers(0, 2000).map(lambda length: prometheus_body(SOUND_SERIES)[:length]),
+    st.sampled_from(
+        [
+            b"<!doctype html><html><body>Sign in</body></html>",
+            b"<pre>You asked with " + ECHO + b"</pre>",
+            prometheus_body([{"metric": {"asked_with": ECHO.decode()}, "values": 1}]),
+            prometheus_body([{"metric": {"a": ECHO.decode()}, "values": [["NaN", "0"]]}]),
+            b'{"data":{"result":' + b"[" * 5_000,
+            b"\xff\xfe{",
+        ]
+    ),
+)
+_http_errors = st.sampled_from(
+    [
+        requests.ConnectionError("refused"),
+        requests.ReadTimeout("too late"),
+        requests.exceptions.ChunkedEncodingError("cut"),
+        requests.exceptions.ContentDecodingError("not gzip"),
+        ValueError("a surprise"),
+    ]
+)
+prometheus_answers: st.SearchStrategy[HttpAnswer] = st.one_of(
+    st.builds(HttpAnswer, _bodies),
+    st.builds(HttpAnswer, _bodies, st.sampled_from([100, 204, 302, 307, 400, 401, 422, 500, 503])),
+    st.builds(
+        lambda place, status: HttpAnswer(b"", status, {"Location": place}),
+        st.sampled_from(["/login", "http://[", "https://elsewhere.example/api", ""]),
+        st.sampled_from([301, 302, 307]),
+    ),
+    st.builds(lambda error: HttpAnswer(b"", error=error), _http_errors),
+)

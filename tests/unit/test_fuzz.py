@@ -1,0 +1,269 @@
+"""Bad input at every entry point: no batch crashes, nothing vanishes, nobody is released on it.
+
+The other side of each property is in here too: a sound message beside the bad ones is handled.
+``FUZZ_EXAMPLES=5000`` looks further, at other inputs every time.
+"""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers import lifecycle
+from lifecycle.events import CheckMessage, Transition
+from tests.support import environments, fuzz_inputs
+from tests.support.fuzz_cloud import (
+    NOW,
+    PROVEN,
+    SECRETS,
+    Cloud,
+    EntryPoint,
+    HttpAnswer,
+    Outcome,
+)
+from tests.support.fuzz_inputs import fuzzed
+from tests.support.messages import (
+    INSTANCE_ID,
+    buffer_check,
+    flush_check,
+    launch_event,
+    operation_check,
+    record,
+    sqs_event,
+    terminate_event,
+)
+from waiters import buffer, flush, operation
+
+LONG_AGO = NOW - 1000
+ASYNCHRONOUS = {"lifecycle": EntryPoint(lifecycle.wire, environments.lifecycle_handler)}
+STAGES = {
+    "operation": EntryPoint(operation.wire, environments.operation_waiter),
+    "flush": EntryPoint(flush.wire, environments.flush_waiter),
+    "buffer": EntryPoint(buffer.wire, environments.buffer_waiter),
+}
+SOUND: dict[str, CheckMessage] = {
+    "operation": operation_check(operation_id="deregister-1", started_at=LONG_AGO),
+    "flush": flush_check(deregistered_at=LONG_AGO, started_at=LONG_AGO),
+    "buffer": buffer_check(deregistered_at=LONG_AGO, started_at=LONG_AGO),
+}
+BODIES = {stage: message.model_dump_json() for stage, message in SOUND.items()}
+EVERY_STAGE = pytest.mark.parametrize("stage", STAGES)
+
+
+def sound_record(stage: str) -> dict[str, Any]:
+    return record(BODIES[stage], message_id="sound", sent_at=NOW)
+
+
+def check_secrets(outcome: Outcome, cloud: Cloud) -> None:
+    said = outcome.everything_said(cloud)
+    assert not [secret for secret in SECRETS if secret in said]
+
+
+def is_passed_on(stage: str, cloud: Cloud) -> bool:
+    """Whether the instance of the sound message was handed to the next stage, or let go."""
+    if stage != "operation":
+        return cloud.released() == [INSTANCE_ID]
+    return [json.loads(one["MessageBody"])["stage"] for one in passed_on(cloud)] == ["buffer"]
+
+
+def passed_on(cloud: Cloud) -> list[dict[str, Any]]:
+    return [one for one in cloud.sent() if not one["QueueUrl"].endswith("-dlq")]
+
+
+def dead_letters(cloud: Cloud) -> list[Any]:
+    return [one["MessageBody"] for one in cloud.sent() if one["QueueUrl"].endswith("-dlq")]
+
+
+def through_json(event: Any) -> Any:
+    """As the event reaches a function."""
+    return json.loads(json.dumps(event))
+
+
+@EVERY_STAGE
+@fuzzed
+@given(data=st.data())
+def test_bad_messages_are_kept_or_set_aside_and_the_sound_one_beside_them_is_handled(
+    stage: str, data: st.DataObject
+) -> None:
+    bad = data.draw(st.lists(fuzz_inputs.odd_records(BODIES[stage]), min_size=1, max_size=3))
+    place = data.draw(st.integers(0, len(bad)))
+    records = [*bad[:place], sound_record(stage), *bad[place:]]
+    cloud = Cloud()
+    outcome = STAGES[stage].invoke(cloud, sqs_event(*records))
+    assert outcome.error is None
+    assert outcome.returned_ids <= {one["messageId"] for one in bad}
+    assert len(passed_on(cloud)) + len(cloud.released()) >= 1
+    gone = [one for one in through_json(bad) if one["messageId"] not in outcome.returned_ids]
+    for one in gone:
+        # Set aside for a person, or sound after all: then its instance is the sound one's.
+        assert one.get("body") in dead_letters(cloud) or is_sound(stage, one.get("body"))
+    assert set(cloud.released()) <= {INSTANCE_ID}
+    check_secrets(outcome, cloud)
+
+
+def is_sound(stage: str, body: Any) -> bool:
+    """Whether a body says, to a reader who knows only JSON, what the stage needs to know."""
+    try:
+        document = json.loads(body)
+        wanted = json.loads(BODIES[stage])
+        return bool(
+            document.get("version", 1) == 1
+            and document.get("stage", stage) == stage
+            and document["action"]["instance_id"] == INSTANCE_ID
+            and document.keys() <= wanted.keys()
+        )
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
+        return False
+
+
+@EVERY_STAGE
+@fuzzed
+@given(oddities=fuzz_inputs.aws_oddities, is_registered=st.booleans())
+def test_whatever_aws_answers_a_message_stays_until_its_instance_is_proven(
+    stage: str, oddities: dict[str, Any], *, is_registered: bool
+) -> None:
+    cloud = Cloud(odd=oddities, is_registered=is_registered)
+    outcome = STAGES[stage].invoke(cloud, sqs_event(sound_record(stage)))
+    assert outcome.error is None
+    assert outcome.returned_ids <= {"sound"}
+    if cloud.released() or (stage == "operation" and is_passed_on(stage, cloud)):
+        assert cloud.said_not_registered()
+    if stage == "flush" and cloud.released():
+        assert is_flushed(cloud.of("get_command_invocation")[-1].answer)
+    if not outcome.returned_ids:
+        assert (
+            cloud.released()
+            or cloud.sent()
+            or outcome.has_logged("lifecycle_action_expired", "lifecycle_action_already_ended")
+        )
+    check_secrets(outcome, cloud)
+
+
+@fuzzed
+@given(oddities=fuzz_inputs.aws_oddities, is_registered=st.booleans())
+def test_whatever_aws_answers_an_instance_that_was_not_seen_registered_is_not_put_in_service(
+    oddities: dict[str, Any], *, is_registered: bool
+) -> None:
+    message = operation_check(Transition.LAUNCHING, operation_id="register-1", started_at=LONG_AGO)
+    cloud = Cloud(odd=oddities, is_registered=is_registered, lifecycle_state="Pending:Wait")
+    outcome = STAGES["operation"].invoke(
+        cloud, sqs_event(record(message, message_id="sound", sent_at=NOW))
+    )
+    assert outcome.error is None
+    if cloud.released():
+        assert not cloud.said_not_registered()
+        assert not isinstance(cloud.of("get_instance")[-1].answer, Exception)
+    if not outcome.returned_ids:
+        assert cloud.released() or cloud.sent() or cloud.of("deregister_instance")
+    check_secrets(outcome, cloud)
+
+
+@fuzzed
+@given(answer=fuzz_inputs.prometheus_answers, auth=st.sampled_from(["basic", "bearer"]))
+def test_whatever_prometheus_answers_nobody_is_released_without_the_whole_proof(
+    answer: HttpAnswer, auth: str
+) -> None:
+    cloud = Cloud(prometheus=answer, auth=auth)
+    outcome = STAGES["buffer"].invoke(cloud, sqs_event(sound_record("buffer")))
+    assert outcome.error is None
+    assert outcome.returned_ids == {"sound"}
+    assert (cloud.released(), cloud.sent()) == ([], [])
+    assert cloud.of("record_lifecycle_action_heartbeat")
+    check_secrets(outcome, cloud)
+
+
+@fuzzed
+@given(
+    status=st.one_of(st.just("Success"), fuzz_inputs.texts, fuzz_inputs.values),
+    output=fuzz_inputs.flush_outputs,
+    details=fuzz_inputs.values,
+)
+def test_whatever_an_instance_answers_it_is_released_for_the_one_sound_answer_only(
+    status: Any, output: Any, details: Any
+) -> None:
+    answer = {"Status": status, "StatusDetails": details, "StandardOutputContent": output}
+    cloud = Cloud(flush_answer=answer)
+    outcome = STAGES["flush"].invoke(cloud, sqs_event(sound_record("flush")))
+    assert outcome.error is None
+    assert bool(cloud.released()) <= is_flushed(answer)
+    assert outcome.returned_ids or cloud.released() or dead_letters(cloud) == [BODIES["flush"]]
+    check_secrets(outcome, cloud)
+
+
+def is_flushed(answer: Any) -> bool:
+    """Whether an answer says, to a reader who knows only JSON, that nothing is left."""
+    try:
+        said = json.loads(answer["StandardOutputContent"])
+        counters = said["monitor"] or {}
+        nothing = [said["chunks"], said["bytes"], said["set_aside"]]
+        nothing += [counters.get(one, 0) for one in ("staged", "queued", "bytes")]
+        return (
+            answer["Status"] == "Success"
+            and all(one == 0 and not isinstance(one, bool) for one in nothing)
+            and said["signalled"] is True
+            and said["quiet"] is True
+        )
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
+        return False
+
+
+@pytest.mark.parametrize("name", ASYNCHRONOUS)
+@fuzzed
+@given(event=fuzz_inputs.events, state=st.sampled_from(["Pending:Wait", "Terminating:Wait"]))
+def test_a_bad_event_is_set_aside_or_ignored_aloud_and_lets_nobody_go(
+    name: str, event: Any, state: str
+) -> None:
+    cloud = Cloud(lifecycle_state=state)
+    outcome = ASYNCHRONOUS[name].invoke(cloud, event)
+    if outcome.error is None:
+        assert cloud.sent() or cloud.released() or outcome.has_logged("lifecycle_event_ignored")
+    if cloud.released():
+        detail = event["detail"]
+        assert detail["Destination"] == "WarmPool"
+        assert detail["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_LAUNCHING"
+        assert cloud.released() == [detail["EC2InstanceId"]]
+    check_secrets(outcome, cloud)
+
+
+@pytest.mark.parametrize("name", ASYNCHRONOUS)
+@pytest.mark.parametrize(
+    ("event", "state"),
+    [(terminate_event(), "Terminating:Wait"), (launch_event(), "Pending:Wait")],
+    ids=["terminate", "launch"],
+)
+@fuzzed
+@given(oddities=fuzz_inputs.aws_oddities)
+def test_whatever_aws_answers_an_event_is_never_dropped_in_silence(
+    name: str, event: dict[str, Any], state: str, oddities: dict[str, Any]
+) -> None:
+    cloud = Cloud(odd=oddities, lifecycle_state=state)
+    outcome = ASYNCHRONOUS[name].invoke(cloud, event)
+    if outcome.error is None:
+        assert cloud.sent() or outcome.has_logged("lifecycle_event_ignored")
+    assert cloud.released() == []
+    check_secrets(outcome, cloud)
+
+
+@EVERY_STAGE
+def test_the_sound_message_alone_is_passed_on(stage: str) -> None:
+    cloud = Cloud()
+    assert cloud.prometheus is PROVEN
+    outcome = STAGES[stage].invoke(cloud, sqs_event(sound_record(stage)))
+    assert (outcome.error, outcome.returned_ids) == (None, set())
+    assert is_passed_on(stage, cloud)
+
+
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+def test_the_secret_that_is_looked_for_is_the_one_that_was_sent(auth: str) -> None:
+    asked_with = []
+
+    class Watching(Cloud):
+        def answer_http(self, request: Any) -> Any:
+            asked_with.append(request.headers["Authorization"])
+            return super().answer_http(request)
+
+    STAGES["buffer"].invoke(Watching(auth=auth), sqs_event(sound_record("buffer")))
+    assert [one for one in asked_with if any(secret in one for secret in SECRETS)] == asked_with
+    assert asked_with
