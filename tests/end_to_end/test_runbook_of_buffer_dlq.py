@@ -14,11 +14,10 @@ from sandbox.demo.waiting import wait_until
 from sandbox.fleet.destination import DestinationMode
 from sandbox.fleet.exporter import ExporterMode
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
-from tests.support.runbook_walk import INTERACTIVE, Walk, walk
+from tests.support.runbook_walk import INTERACTIVE, NO_JOURNAL, Walk, walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 pytestmark = pytest.mark.xdist_group("runbooks")
 
@@ -28,7 +27,7 @@ def test_buffer_dlq_keeps_proves_overrides_and_redrives(place: Scene) -> None:
     stuck = (override, retained, redriven)
     place.fleet.set_rate(100)
     place.fleet.destination(DestinationMode.REJECTING, retained)
-    wait_until("a chunk set aside", lambda: chunks_set_aside(place, retained), SECONDS)
+    wait_until("a chunk set aside", lambda: place.chunks_set_aside(retained), SECONDS)
     for instance_id in stuck:
         place.fleet.exporter(ExporterMode.DEAD, instance_id)
     place.scale_to(1)
@@ -54,12 +53,7 @@ def test_buffer_dlq_keeps_proves_overrides_and_redrives(place: Scene) -> None:
         assert "fluentd-buffer-dlq\t" in verified
         assert place.states() == {stays: "InService"}
         assert f"of {redriven}, which was proven empty" in person.type("undo")
-        person.finish(
-            {
-                "session": INTERACTIVE,
-                "fluentd-log": "reads systemd's journal: a simulated instance has none",
-            }
-        )
+        person.finish({"session": INTERACTIVE, "fluentd-log": NO_JOURNAL})
 
 
 def stop_the_clock(person: Walk, stuck: Sequence[str]) -> None:
@@ -104,7 +98,7 @@ def override_by_hand(person: Walk, instance_id: str) -> None:
 
 def rescue_what_was_set_aside(person: Walk, instance_id: str) -> None:
     person.open_session(instance_id)
-    count = len(chunks_set_aside(person.scene, instance_id))
+    count = len(person.scene.chunks_set_aside(instance_id))
     assert f"set aside: {count} chunk files" in person.type("disk")
     person.type("rescue")
     objects = person.scene.cloud.client("s3").list_objects_v2(
@@ -134,7 +128,3 @@ def end_the_retained_one(person: Walk, instance_id: str) -> None:
     person.type("end-retained")
     person.scene.wait_for_end(instance_id)
     assert person.type("discard-instance") == "deleted a message\n"
-
-
-def chunks_set_aside(place: Scene, instance_id: str) -> list[Path]:
-    return list((place.disk(instance_id) / "backup").rglob("*.log"))

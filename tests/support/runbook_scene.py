@@ -10,8 +10,10 @@ from sandbox.cloud import REGION, STACK, LocalCloud
 from sandbox.demo import run as demo
 from sandbox.demo.scenarios import Scenario
 from sandbox.demo.waiting import wait_until
+from sandbox.fleet.aggregator import FLUENTD_DIRECTORY
 from sandbox.fleet.exporter import ExporterMode
 from sandbox.fleet.fleet import Fleet, FleetSettings
+from sandbox.fleet.host import UNIT
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
 
 if TYPE_CHECKING:
@@ -19,19 +21,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.demo.observer import Names
+    from sandbox.demo.scenarios import Setting
 
 SECONDS = 120.0
 WAITING = "Terminating:Wait"
 WAITER = f"{demo.NAME}-buffer-waiter"
 # Shorter than the demo's: most of these runbooks begin when the functions have given up.
 TIMING = {"drain_timeout_seconds": 28, "empty_for_seconds": 5, "poll_interval_max_seconds": 2}
+FLUSH_TIMING = {"timeout_seconds": 28, "wait_seconds": 2, "quiet_seconds": 1}
 # Six times as long is how long a message hides whose waiter raised.
 BUFFER_WAITER_TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Scene:
-    """The module applied beside a group, with aggregators, forwarders and Prometheus."""
+    """The module applied beside a group, with aggregators and forwarders."""
 
     cloud: LocalCloud
     fleet: Fleet
@@ -64,8 +68,9 @@ class Scene:
             SECONDS,
             situation=lambda: str(self.states()),
         )
-        for queue in self._queue_urls():
-            self.cloud.client("sqs").purge_queue(QueueUrl=queue)
+        stages = map(self.queue_url, self.names.stages)
+        for url in (*stages, *self.names.dead_letter_queues.values()):
+            self.cloud.client("sqs").purge_queue(QueueUrl=url)
         return self.instances()
 
     def scale_to(self, size: int) -> None:
@@ -180,8 +185,27 @@ class Scene:
         ]
 
     def disk(self, instance_id: str) -> Path:
+        """The folder that stands for `/` of an instance."""
+        return self.folder / "fleet" / instance_id
+
+    def fluentd_root(self, instance_id: str) -> Path:
         """Where the aggregator of an instance keeps its buffer: Fluentd's root_dir."""
-        return self.folder / "fleet" / instance_id / "var" / "log" / "fluentd"
+        return self.disk(instance_id).joinpath(*FLUENTD_DIRECTORY.parts[1:])
+
+    def chunks_set_aside(self, instance_id: str) -> list[Path]:
+        """What Fluentd on an instance has given up."""
+        return list((self.fluentd_root(instance_id) / "backup").rglob("*.log"))
+
+    def stop_unit(self, instance_id: str) -> None:
+        """Let systemd on an instance know of no Fluentd, so that a flush signals nobody.
+
+        The process itself goes on: ended, it would be started again at once.
+        """
+        self._unit(instance_id).rename(self.disk(instance_id) / UNIT)
+
+    def start_unit(self, instance_id: str) -> None:
+        """Let systemd know of it again."""
+        (self.disk(instance_id) / UNIT).rename(self._unit(instance_id))
 
     def address(self, instance_id: str) -> str:
         answer = self.cloud.client("ec2").describe_instances(InstanceIds=[instance_id])
@@ -193,50 +217,61 @@ class Scene:
         )
         return int(answer["Attributes"][attribute])
 
-    def _queue_urls(self) -> list[str]:
-        queues = ("operation", "buffer", "lifecycle", "event")
-        stages = [self.queue_url(name) for name in queues[:2]]
-        return stages + [self.queue_url(f"{name}-dlq") for name in queues]
+    def _unit(self, instance_id: str) -> Path:
+        return self.disk(instance_id) / "run" / "units" / UNIT
 
 
 @contextmanager
-def scene(folder: Path) -> Iterator[Scene]:
-    """Start everything, and tear everything down again."""
+def scene(folder: Path, setting: Setting) -> Iterator[Scene]:
+    """Start everything, and tear everything down again; with Cloud Map, whatever else there is."""
     with ExitStack() as stack:
         cloud = stack.enter_context(LocalCloud(folder / "cloud"))
-        settings = PrometheusSettings(
-            autoscaling_group_name=f"{demo.NAME}-aggregators",
-            ec2_endpoint=cloud.endpoints["ec2"],
-            region=REGION,
-            scrape_interval_seconds=demo.SCRAPE_INTERVAL_SECONDS,
-        )
-        prometheus = stack.enter_context(Prometheus(settings, folder / "prometheus"))
-        outputs = cloud.apply(STACK, _variables(str(cloud.subnet), prometheus.url))
+        prometheus_url = None
+        if setting.prometheus:
+            prometheus_url = stack.enter_context(_prometheus(cloud, folder)).url
+        outputs = cloud.apply(STACK, _variables(setting, str(cloud.subnet), prometheus_url))
         names = demo.names_of(outputs)
-        fleet_settings = FleetSettings(
-            autoscaling_group_name=names.group,
-            namespace=outputs["namespace"],
-            service_id=names.service_id,
-            bucket=outputs["bucket"],
-            forwarders=2,
-            lines_per_second=0,
-            dns_ttl_seconds=demo.DNS_TTL_SECONDS,
-            forwarder_interval_seconds=demo.FORWARDER_REFRESH_SECONDS,
+        fleet = Fleet(
+            _fleet_settings(outputs, names),
+            folder / "fleet",
+            client=cloud.client,
+            environment=cloud.environment,
+            run_command=cloud.control if setting.flush else None,
         )
-        fleet = stack.enter_context(
-            Fleet(
-                fleet_settings,
-                folder / "fleet",
-                client=cloud.client,
-                environment=cloud.environment,
-            )
-        )
+        stack.enter_context(fleet)
         yield Scene(cloud, fleet, names, outputs["bucket"], folder)
 
 
-def _variables(subnet: str, prometheus_url: str) -> dict[str, Any]:
-    scenario = Scenario("runbooks", "states that runbooks are about", lambda _: None, TIMING)
+def _prometheus(cloud: LocalCloud, folder: Path) -> Prometheus:
+    settings = PrometheusSettings(
+        autoscaling_group_name=f"{demo.NAME}-aggregators",
+        ec2_endpoint=cloud.endpoints["ec2"],
+        region=REGION,
+        scrape_interval_seconds=demo.SCRAPE_INTERVAL_SECONDS,
+    )
+    return Prometheus(settings, folder / "prometheus")
+
+
+def _fleet_settings(outputs: dict[str, Any], names: Names) -> FleetSettings:
+    return FleetSettings(
+        autoscaling_group_name=names.group,
+        namespace=outputs["namespace"],
+        service_id=names.service_id,
+        bucket=outputs["bucket"],
+        forwarders=2,
+        lines_per_second=0,
+        dns_ttl_seconds=demo.DNS_TTL_SECONDS,
+        forwarder_interval_seconds=demo.FORWARDER_REFRESH_SECONDS,
+    )
+
+
+def _variables(setting: Setting, subnet: str, prometheus_url: str | None) -> dict[str, Any]:
+    about = "states that runbooks are about"
+    scenario = Scenario("runbooks", about, lambda _: None, TIMING, setting)
     made = demo.variables(scenario, subnet, prometheus_url)
     made["lambda"]["buffer_waiter_timeout_seconds"] = BUFFER_WAITER_TIMEOUT_SECONDS
-    made["prometheus"]["request_timeout_seconds"] = 1
+    if made["prometheus"]:
+        made["prometheus"]["request_timeout_seconds"] = 1
+    if made["flush"]:
+        made["flush"] = {**made["flush"], **FLUSH_TIMING}
     return made

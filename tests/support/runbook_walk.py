@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from tests.support.runbook_scene import Scene
 
-INTERACTIVE = "opens an interactive session: simulated instances have no SSM agent"
+INTERACTIVE = "opens an interactive session: simulated instances have no Session Manager"
+NO_JOURNAL = "reads systemd's journal: a simulated instance has none"
 
 
 @dataclass
@@ -34,10 +35,15 @@ class Walk:
     session: Terminal | None = None
     typed: set[str] = field(default_factory=set)
 
-    def type(self, name: str, *, fails_with: str | None = None) -> str:
-        """Type a block. It must write no error, or the one that the page calls good or expected."""
+    def type(
+        self, name: str, *, fails_with: str | None = None, edits: Mapping[str, str] | None = None
+    ) -> str:
+        """Type a block. It must write no error, or the one that the page calls good or expected.
+
+        ``edits`` are values of its variables for what is elsewhere on a simulated instance.
+        """
         block = self._block(name)
-        values = {"NAME": demo.NAME, "AWS_REGION": REGION} if name == "set-up" else {}
+        values = {"NAME": demo.NAME, "AWS_REGION": REGION} if name == "set-up" else edits or {}
         terminal = self.desk
         if block.place == ON_INSTANCE:
             assert self.session is not None, "nobody has opened a session on the instance"
@@ -65,16 +71,15 @@ class Walk:
         address = self.scene.address(instance_id)
         here = {
             "INSTANCE": instance_id,
-            "ROOT": str(self.scene.disk(instance_id)),
+            "ROOT": str(self.scene.fluentd_root(instance_id)),
+            "ASIDE": f'"$ROOT/backup {self.scene.disk(instance_id)}/tmp/fluent"',
             "MONITOR": f"http://{address}:24220",
             "EXPORTER": f"http://{address}:24231",
             "BUCKET": self.scene.bucket,
         }
         block = self._block("variables")
         present = {name: value for name, value in here.items() if f"export {name}=" in block.text}
-        # The command that reads the instance's id has blanks in it; the others are single words.
-        text = block.text.replace("$(cat /var/lib/cloud/data/instance-id)", "id")
-        assert self.session.type(edited(text, present)).errors == ""
+        assert self.session.type(edited(block.text, present)).errors == ""
         self.typed.add("variables")
 
     def finish(self, not_typed: Mapping[str, str]) -> None:

@@ -30,8 +30,14 @@ exec "$@"
 """,
     # Fails at once: a loop of `...; sleep 60` ends after its first round.
     "sleep": "exit 1",
-    "systemctl": 'echo "$*" >> {folder}/systemctl',
+    # Claims to have done what it was told; a test looks at that, and does it in its place.
+    "systemctl": """
+echo "$*" >> {folder}/systemctl
+if [ "$1" = is-active ]; then echo active; fi
+""",
 }
+# The parts of a value in which a blank does not end it.
+_WITH_BLANKS = r'"[^"\n]*"|\$\([^)\n]*\)'
 
 
 class StuckError(Exception):
@@ -113,8 +119,7 @@ class Terminal:
 def edited(shell: str, values: Mapping[str, str]) -> str:
     """Change the values of `export NAME=...` lines, as a person does with those they must edit."""
     for name, value in values.items():
-        shell, changed = re.subn(
-            rf"^export {name}=\S+", f"export {name}={value}", shell, flags=re.MULTILINE
-        )
+        line = re.compile(rf"^export {name}=(?:{_WITH_BLANKS}|\S)+", re.MULTILINE)
+        shell, changed = line.subn(f"export {name}={value}", shell)
         assert changed == 1, f"no line sets {name}"
     return shell
