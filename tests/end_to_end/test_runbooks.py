@@ -1,6 +1,6 @@
 """The runbooks' commands, typed as they stand into the local cloud in the state they are about.
 
-One test a runbook (that of buffer-dlq is in a file of its own). Every block is executed; the few
+One test a runbook (two are in files of their own). Every block is executed; the few
 that cannot be are listed with the reason, and the list may not go stale.
 """
 
