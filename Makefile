@@ -66,7 +66,8 @@ unit: venv ## decisions, without a socket
 	@$(PYTEST) $(NO_SOCKETS) tests/unit
 
 integration: venv ## the AWS calls, against moto; the script on the instance, against real processes
-	@$(PYTEST) $(LOOPBACK_ONLY) tests/integration tests/flush_document
+	@$(PYTEST) $(LOOPBACK_ONLY) tests/integration
+	@$(PYTEST) -n 4 tests/flush_document
 
 sandbox-tests: venv venv-ministack programs package-local ## the local cloud's own tests
 	@$(PYTEST) $(LOOPBACK_ONLY) tests/sandbox

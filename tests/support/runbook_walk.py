@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.cloud import REGION
 from sandbox.demo import run as demo
 from tests.support import runbooks
+from tests.support.aws_cli import AwsCli
 from tests.support.runbooks import ON_INSTANCE, Block
 from tests.support.terminal import Terminal, edited
 
@@ -30,6 +31,7 @@ class Walk:
 
     scene: Scene
     runbook: str
+    environment: dict[str, str]
     desk: Terminal
     sessions: ExitStack
     session: Terminal | None = None
@@ -66,7 +68,7 @@ class Walk:
     def open_session(self, instance_id: str) -> None:
         """Be on an instance, its variables set as the block ``variables`` has them edited."""
         folder = self.desk.folder.with_name(f"{self.runbook}-{instance_id}")
-        terminal = Terminal(folder, self.scene.cloud.environment)
+        terminal = Terminal(folder, self.environment)
         self.session = self.sessions.enter_context(terminal)
         address = self.scene.address(instance_id)
         here = {
@@ -97,7 +99,11 @@ class Walk:
 @contextmanager
 def walk(scene: Scene, runbook: str) -> Iterator[Walk]:
     """Sit down with a runbook; ends every terminal."""
-    environment = {**scene.cloud.environment, "HOME": str(scene.folder)}
     with ExitStack() as sessions:
+        environment = {
+            **scene.cloud.environment,
+            **sessions.enter_context(AwsCli()).environment,
+            "HOME": str(scene.folder),
+        }
         desk = sessions.enter_context(Terminal(scene.folder / "desk" / runbook, environment))
-        yield Walk(scene, runbook, desk, sessions)
+        yield Walk(scene, runbook, environment, desk, sessions)

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support import aws_cli
+
 SECONDS = 120.0
 POLL_SECONDS = 0.02
 
@@ -22,7 +24,7 @@ STAND_INS = {
     # CLI 1 has an address of its own for SQS, whatever AWS_ENDPOINT_URL says; CLI 2 has not.
     "aws": """
 [ "$1" = sqs ] && set -- --endpoint-url "$AWS_ENDPOINT_URL" "$@"
-exec {python} -m awscli "$@"
+exec {python} -S {aws_cli} "$@"
 """,
     "sudo": """
 [ "$1" = -E ] && shift
@@ -53,7 +55,7 @@ class Typed:
 
 
 class Terminal:
-    """Context manager around one bash."""
+    """Context manager around one bash; `aws` in it needs the environment of an `AwsCli`."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
@@ -65,7 +67,9 @@ class Terminal:
         bin_folder = self.folder / "bin"
         bin_folder.mkdir(parents=True)
         for name, script in STAND_INS.items():
-            filled = script.format(python=sys.executable, folder=self.folder)
+            filled = script.format(
+                python=sys.executable, aws_cli=aws_cli.__file__, folder=self.folder
+            )
             path = bin_folder / name
             path.write_text(f"#!/bin/sh\n{filled.strip()}\n")
             path.chmod(0o755)
