@@ -74,6 +74,14 @@ class Completion(StrEnum):
     ALREADY_ENDED_IN_WARM_POOL = "already_ended_in_warm_pool"
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An instance of some Auto Scaling group."""
+
+    autoscaling_group_name: str
+    lifecycle_state: str
+
+
 def may_serve(state: str | None) -> bool:
     """Tell whether an instance in this lifecycle state is in service or on its way there."""
     return state is not None and (state.startswith("Pending") or state == IN_SERVICE)
@@ -102,6 +110,14 @@ class AutoScaling:
         for instance in answer["AutoScalingInstances"]:
             if instance["InstanceId"] == instance_id:
                 return instance["LifecycleState"]
+        return None
+
+    def member(self, instance_id: str) -> Member | None:
+        """Return the group that an instance is in and its state there, None if it is in none."""
+        answer = self._client.describe_auto_scaling_instances(InstanceIds=[instance_id])
+        for instance in answer["AutoScalingInstances"]:
+            if instance["InstanceId"] == instance_id:
+                return Member(instance["AutoScalingGroupName"], instance["LifecycleState"])
         return None
 
     def lifecycle_states(self, instance_ids: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from lifecycle.errors import Surprise
 from lifecycle.events import LifecycleAction
-from lifecycle.marks import TAG_KEY, Mark, read_mark
+from lifecycle.marks import COUNTED_TAG_KEY, TAG_KEY, Mark, read_mark, written
 from lifecycle.telemetry import LogEvent, Telemetry
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ class Instance:
     """What EC2 knows of an instance.
 
     ``state`` is as AWS spells it (docs.aws.amazon.com/AWSEC2/latest/APIReference, InstanceState);
-    ``launched_at`` (epoch seconds) is when it was last started.
+    ``launched_at`` (epoch seconds) is when it was last started; ``is_counted``: its end has been
+    counted as unclean.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Instance:
     launched_at: float
     address: Address | None
     mark: Mark | None
+    is_counted: bool = False
 
     @property
     def is_ending(self) -> bool:
@@ -97,6 +99,14 @@ class Instances:
             Resources=[instance_id], Tags=[{"Key": TAG_KEY, "Value": str(mark)}]
         )
 
+    def mark_counted(self, instance_id: str, at: float, mark: Mark | None) -> None:
+        """Write that its end has been counted (epoch seconds), and a mark if there is a new one."""
+        tags = {COUNTED_TAG_KEY: written(at)} | ({} if mark is None else {TAG_KEY: str(mark)})
+        self._client.create_tags(
+            Resources=[instance_id],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        )
+
     def private_ip_addresses(self, instance_ids: Sequence[str]) -> dict[str, str]:
         """Return the private address of each instance that has one; the others are left out."""
         # A filter, unlike InstanceIds, does not fail the whole call for one unknown instance.
@@ -122,6 +132,7 @@ def _read(instance: "InstanceTypeDef") -> Instance:
         if private_ip_address
         else None,
         mark=read_mark(tags.get(TAG_KEY)),
+        is_counted=COUNTED_TAG_KEY in tags,
     )
 
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 TAG_KEY = "fluentd-lifecycle"
+# Beside the mark, which later steps write over: an end is counted as unclean once an instance.
+COUNTED_TAG_KEY = "fluentd-lifecycle-unclean"
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -30,7 +32,12 @@ class Mark:
 
     def __str__(self) -> str:
         """Return the tag's value."""
-        return f"{self.kind} {datetime.fromtimestamp(self.at, UTC).strftime(_FORM)}"
+        return f"{self.kind} {written(self.at)}"
+
+
+def written(moment: float) -> str:
+    """Return a moment (epoch seconds) as tags have it."""
+    return datetime.fromtimestamp(moment, UTC).strftime(_FORM)
 
 
 def read_mark(value: str | None) -> Mark | None:

@@ -164,6 +164,14 @@ class ReconcilerSettings(LifecycleHandlerSettings):
     launch_heartbeat_timeout_seconds: Annotated[_Seconds | None, *_InCloudMap] = None
 
 
+class InterruptionSettings(_Settings):
+    """Settings of ``handlers.interruption``; without a document nothing is flushed."""
+
+    cloud_map_service_ids: _ServiceIds | None = None
+    flush_document_name: _Text | None = None
+    flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)] = 30
+
+
 class WaiterSettings(_Settings):
     """What every stage needs to wait; ``timeout_seconds`` counts from the message's arrival."""
 

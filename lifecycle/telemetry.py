@@ -44,6 +44,13 @@ class LogEvent(StrEnum):
     CORRECTION_MADE = "correction_made"
     CORRECTION_NOT_NEEDED = "correction_not_needed"
     CORRECTION_FAILED = "correction_failed"
+    INTERRUPTION_RECEIVED = "interruption_received"
+    INTERRUPTION_IGNORED = "interruption_ignored"
+    INTERRUPTION_INVALID = "interruption_invalid"
+    INTERRUPTION_STEP_FAILED = "interruption_step_failed"
+    FLUSH_NOT_REQUESTED = "flush_not_requested"
+    INSTANCE_ENDED = "instance_ended"
+    UNCLEAN_TERMINATION = "unclean_termination"
 
 
 class Metric(StrEnum):
@@ -52,6 +59,7 @@ class Metric(StrEnum):
     LIFECYCLE_ACTION_COMPLETED = "LifecycleActionCompleted"
     LIFECYCLE_ACTION_EXPIRED = "LifecycleActionExpired"
     CHECK_MESSAGE_DEAD_LETTERED = "CheckMessageDeadLettered"
+    UNCLEAN_TERMINATION = "UncleanTermination"
     OUTPUT_ERRORS = "OutputErrors"
     DRAIN_SECONDS = "DrainSeconds"
     REGISTERED_INSTANCES = "RegisteredInstances"

@@ -1,4 +1,4 @@
-"""Plays EventBridge between the emulators: EC2 Auto Scaling's events go to the deployed rules.
+"""Plays EventBridge between the emulators: events of Auto Scaling and EC2 go to the deployed rules.
 
 The Lambda emulator has EventBridge, but refuses events with a source of AWS's own, as AWS does. So
 each event is held against every enabled rule (`TestEventPattern` decides) and handed to the rules'

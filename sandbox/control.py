@@ -30,7 +30,7 @@ class EmulatorControl:
             return list(self._journal)
 
     def events(self, after: int) -> list[dict[str, Any]]:
-        """The lifecycle events from number `after` on."""
+        """The events for EventBridge from number `after` on."""
         events: list[dict[str, Any]] = self._ask(f"events?after={after}")["events"]
         return events
 
@@ -57,6 +57,18 @@ class EmulatorControl:
             "terminate_hook_abandon": "retain",
         }
         self._ask("retention", wanted)
+
+    def warn_of_spot_interruption(self, instance_id: str) -> None:
+        """Have EC2 reclaim an instance: it says so now, and takes it two minutes later."""
+        self._ask(
+            "interruptions", {"instance_id": instance_id, "signal": "spot_interruption_warning"}
+        )
+
+    def recommend_rebalance(self, instance_id: str) -> None:
+        """Have EC2 say that it may want an instance back."""
+        self._ask(
+            "interruptions", {"instance_id": instance_id, "signal": "rebalance_recommendation"}
+        )
 
     def fetch_commands(self, instance_ids: Iterable[str]) -> list[dict[str, Any]]:
         """What SSM has for the agents of these instances; it counts as begun from now on."""

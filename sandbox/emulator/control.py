@@ -10,6 +10,8 @@ POST /_sandbox/tick               apply what is due
 POST /_sandbox/retention          {"autoscaling_group_name": ..., "terminate_hook_abandon":
 "retain" | "terminate"}: an instance lifecycle policy, for
 which old Terraform providers have no argument
+POST /_sandbox/interruptions      {"instance_id": ..., "signal": "spot_interruption_warning" |
+"rebalance_recommendation"}: {"instance_id", "signal"}; after a warning it dies within 120 s
 POST /_sandbox/commands/fetch     {"instance_ids": [...]}: {"assignments": [...]}, what SSM has for
 these instances' agents; each is in progress from now on
 POST /_sandbox/commands/report    {"command_id", "instance_id", "report": {"exit_code", "output",
@@ -27,6 +29,7 @@ from werkzeug.wrappers import Request, Response
 
 from sandbox.emulator.agents import Report
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
+from sandbox.emulator.interruptions import reclaim, recommend
 from sandbox.emulator.run_command import RunCommandBackend
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ class ControlAPI:
             ("POST", "faults/clear"): self._clear_faults,
             ("POST", "tick"): self._tick,
             ("POST", "retention"): self._set_retention,
+            ("POST", "interruptions"): self._interrupt,
             ("POST", "commands/fetch"): self._fetch_commands,
             ("POST", "commands/report"): self._report_command,
         }
@@ -86,7 +90,7 @@ class ControlAPI:
     def _events(self, request: Request) -> Answer:
         after = _position(request)
         self._world.tick()
-        events = list(self._world.lifecycle_events[after:])
+        events = list(self._world.events[after:])
         return {"events": events, "next": after + len(events)}
 
     def _set_faults(self, request: Request) -> Answer:
@@ -120,6 +124,22 @@ class ControlAPI:
         if not found:
             raise NotFound(f"there is no Auto Scaling group {name}")
         return {"autoscaling_group_name": name, "InstanceLifecyclePolicy": policy}
+
+    def _interrupt(self, request: Request) -> Answer:
+        told = _body(request)
+        notices = {"spot_interruption_warning": reclaim, "rebalance_recommendation": recommend}
+        instance_id, notice = str(told["instance_id"]), notices[told["signal"]]
+        with self._world.turn():
+            found = [
+                backend
+                for backend in WaitingAutoScalingBackend.all_of(self._world)
+                if backend.ec2_backend.get_instance_by_id(instance_id)
+            ]
+            for backend in found:
+                notice(backend, instance_id)
+        if not found:
+            raise NotFound(f"there is no instance {instance_id}")
+        return {"instance_id": instance_id, "signal": told["signal"]}
 
     def _fetch_commands(self, request: Request) -> Answer:
         instance_ids = [str(one) for one in _body(request)["instance_ids"]]

@@ -1,4 +1,4 @@
-"""The EventBridge events that EC2 Auto Scaling sends when an instance enters a wait state."""
+"""The EventBridge events of EC2 Auto Scaling and EC2 about the ways of an instance."""
 
 from __future__ import annotations
 
@@ -81,14 +81,67 @@ def lifecycle_event(  # noqa: PLR0913 - the members of one document
     if metadata is not None:
         detail["NotificationMetadata"] = metadata
     detail |= {"Origin": journey.origin.value, "Destination": journey.destination.value}
-    return {
-        "version": "0",
-        "id": str(mock_random.uuid4()),
-        "detail-type": journey.transition.detail_type,
-        "source": "aws.autoscaling",
-        "account": group.account_id,
-        "time": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "region": group.region,
+    return _envelope(group, "aws.autoscaling", journey.transition.detail_type, at) | {
         "resources": [group.arn],
         "detail": detail,
     }
+
+
+def terminate_successful_event(
+    group: GroupIdentity, instance_id: str, *, origin: Place, started_at: float, at: float
+) -> dict[str, Any]:
+    """What EC2 Auto Scaling sends when an instance has ended, however it did."""
+    detail = {
+        "StatusCode": "InProgress",
+        "Description": f"Terminating EC2 instance: {instance_id}",
+        "AutoScalingGroupName": group.name,
+        "ActivityId": str(mock_random.uuid4()),
+        "Details": {},
+        "RequestId": str(mock_random.uuid4()),
+        "StatusMessage": "",
+        "EndTime": _written(at),
+        "EC2InstanceId": instance_id,
+        "StartTime": _written(started_at),
+        "Cause": "",
+        "Origin": origin.value,
+        "Destination": Place.EC2.value,
+    }
+    envelope = _envelope(group, "aws.autoscaling", "EC2 Instance Terminate Successful", at)
+    return envelope | {
+        "resources": [group.arn, _instance_arn(group, instance_id)],
+        "detail": detail,
+    }
+
+
+def spot_interruption_event(group: GroupIdentity, instance_id: str, at: float) -> dict[str, Any]:
+    """EC2's warning two minutes before it takes a spot instance; it does not name the group."""
+    envelope = _envelope(group, "aws.ec2", "EC2 Spot Instance Interruption Warning", at)
+    detail = {"instance-id": instance_id, "instance-action": "terminate"}
+    return envelope | {"resources": [_instance_arn(group, instance_id)], "detail": detail}
+
+
+def rebalance_event(group: GroupIdentity, instance_id: str, at: float) -> dict[str, Any]:
+    """EC2's word that a spot instance may soon be taken; it does not name the group."""
+    envelope = _envelope(group, "aws.ec2", "EC2 Instance Rebalance Recommendation", at)
+    detail = {"instance-id": instance_id}
+    return envelope | {"resources": [_instance_arn(group, instance_id)], "detail": detail}
+
+
+def _envelope(group: GroupIdentity, source: str, detail_type: str, at: float) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": str(mock_random.uuid4()),
+        "detail-type": detail_type,
+        "source": source,
+        "account": group.account_id,
+        "time": _written(at),
+        "region": group.region,
+    }
+
+
+def _written(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _instance_arn(group: GroupIdentity, instance_id: str) -> str:
+    return f"arn:aws:ec2:{group.region}:{group.account_id}:instance/{instance_id}"

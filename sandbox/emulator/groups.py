@@ -28,6 +28,7 @@ from sandbox.emulator.events import (
     Journey,
     Place,
     Transition,
+    terminate_successful_event,
 )
 from sandbox.emulator.wait_states import Passage, WaitStates
 from sandbox.emulator.warm_pools import WarmPool
@@ -51,15 +52,21 @@ class WaitingGroup(FakeAutoScalingGroup):
         self.instance_lifecycle_policy: dict[str, Any] | None = None
         self.pool = WarmPool(self)
         self._waits: WaitStates | None = None
+        self._left_at: dict[str, float] = {}
         super().__init__(**settings)
 
     @property
     def waits(self) -> WaitStates:
         """The group's open lifecycle actions."""
         if self._waits is None:
-            identity = GroupIdentity(self.name, self.arn, self.region, self.account_id)
-            self._waits = WaitStates(self.autoscaling_backend.world, identity, self._go_on)
+            world = self.autoscaling_backend.world
+            self._waits = WaitStates(world, self.identity, self._go_on)
         return self._waits
+
+    @property
+    def identity(self) -> GroupIdentity:
+        """What events say about the group."""
+        return GroupIdentity(self.name, self.arn, self.region, self.account_id)
 
     @property
     def retains_on_abandon(self) -> bool:
@@ -129,6 +136,8 @@ class WaitingGroup(FakeAutoScalingGroup):
     def set_out(self, state: InstanceState, journey: Journey) -> None:
         """Send an instance on its way, into the hooks of that transition."""
         self.waits.cancel(state.instance_id)
+        if journey.transition is Transition.TERMINATING:
+            self._left_at[state.instance_id] = self.autoscaling_backend.world.now
         self.pool.follow(state, journey)
         self.move(state, journey.state)
         hooks = self.autoscaling_backend.hooks_of(self.name).values()
@@ -161,12 +170,21 @@ class WaitingGroup(FakeAutoScalingGroup):
         self.keep_capacity()
 
     def end(self, state: InstanceState) -> None:
-        """Terminate the instance and forget it."""
+        """Terminate the instance, forget it, and tell EventBridge."""
         self.waits.cancel(state.instance_id)
-        members = self.pool.instances if state in self.pool.instances else self.instance_states
-        members.remove(state)
+        in_pool = state in self.pool.instances
+        (self.pool.instances if in_pool else self.instance_states).remove(state)
         self.move(state, "Terminated")
         self.ec2_backend.terminate_instances([state.instance_id])
+        world = self.autoscaling_backend.world
+        event = terminate_successful_event(
+            self.identity,
+            state.instance_id,
+            origin=Place.WARM_POOL if in_pool else Place.GROUP,
+            started_at=self._left_at.pop(state.instance_id, world.now),
+            at=world.now,
+        )
+        world.emit(event)
 
     def forget(self, state: InstanceState) -> None:
         """Let the instance live on outside the group."""

@@ -46,7 +46,8 @@ class World:
     def __init__(self, clock: Clock) -> None:
         self.faults = Faults()
         self.journal: list[dict[str, Any]] = []
-        self.lifecycle_events: list[Event] = []
+        self.events: list[Event] = []
+        """What EventBridge was told, of every kind."""
         self.agent: Agent | None = None
         """The SSM agent of every instance; None: agents fetch their commands from outside."""
         self.doom: OperationFailure | None = None
@@ -64,6 +65,11 @@ class World:
     def now(self) -> float:
         """The time of what is happening: the clock's, or the due time of the timer that runs."""
         return self._now
+
+    @property
+    def lifecycle_events(self) -> list[Event]:
+        """The events of instances that hooks hold."""
+        return [event for event in self.events if event["detail-type"].endswith("Lifecycle Action")]
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -110,7 +116,7 @@ class World:
 
     def emit(self, event: Event) -> None:
         """Hand an EventBridge event to the subscribers, once the present turn is over."""
-        self.lifecycle_events.append(event)
+        self.events.append(event)
         self._outbox.append(event)
 
     def subscribe(self, subscriber: Subscriber) -> None:

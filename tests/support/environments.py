@@ -41,6 +41,17 @@ def reconciler(**changes: str) -> dict[str, str]:
     }
 
 
+def interruption(**changes: str) -> dict[str, str]:
+    """What ``handlers.interruption`` finds in its environment, for a fleet that is flushed."""
+    return {
+        **_COMMON,
+        **_CLOUD_MAP,
+        "FLUSH_DOCUMENT_NAME": "pipeline-flush",
+        "FLUSH_DELIVERY_TIMEOUT_SECONDS": "60",
+        **changes,
+    }
+
+
 def operation_waiter(**changes: str) -> dict[str, str]:
     """What ``waiters.operation`` finds in its environment."""
     return {

@@ -70,6 +70,52 @@ def launch_event(**detail: Any) -> dict[str, Any]:
     return event
 
 
+# docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html
+def spot_event(instance_id: str = INSTANCE_ID) -> dict[str, Any]:
+    """EC2's warning before it takes a spot instance."""
+    return {
+        **{name: _EVENT[name] for name in ("version", "id", "account", "time", "region")},
+        "detail-type": "EC2 Spot Instance Interruption Warning",
+        "source": "aws.ec2",
+        "resources": [f"arn:aws:ec2:ap-northeast-1:123456789012:instance/{instance_id}"],
+        "detail": {"instance-id": instance_id, "instance-action": "terminate"},
+    }
+
+
+# docs.aws.amazon.com/AWSEC2/latest/UserGuide/rebalance-recommendations.html
+def rebalance_event(instance_id: str = INSTANCE_ID) -> dict[str, Any]:
+    """EC2's word that it may take a spot instance soon."""
+    return spot_event(instance_id) | {
+        "detail-type": "EC2 Instance Rebalance Recommendation",
+        "detail": {"instance-id": instance_id},
+    }
+
+
+def termination_event(**detail: Any) -> dict[str, Any]:
+    """Auto Scaling's word that an instance has ended; ``detail`` as in ``terminate_event``."""
+    members: dict[str, Any] = {
+        "StatusCode": "InProgress",
+        "Description": f"Terminating EC2 instance: {INSTANCE_ID}",
+        "AutoScalingGroupName": GROUP,
+        "ActivityId": TOKEN,
+        "Details": {"Availability Zone": "ap-northeast-1a", "Subnet ID": "subnet-12345678"},
+        "RequestId": TOKEN,
+        "StatusMessage": "",
+        "EndTime": "2023-11-14T22:23:20Z",
+        "EC2InstanceId": INSTANCE_ID,
+        "StartTime": "2023-11-14T22:13:20Z",
+        "Cause": "At 2023-11-14T22:13:20Z a user request explicitly set group desired capacity.",
+        "Origin": "AutoScalingGroup",
+        "Destination": "EC2",
+        **detail,
+    }
+    return {
+        **_EVENT,
+        "detail-type": "EC2 Instance Terminate Successful",
+        "detail": {name: value for name, value in members.items() if value is not None},
+    }
+
+
 def action(transition: Transition = Transition.TERMINATING, **changes: Any) -> LifecycleAction:
     """A lifecycle action of the pipeline's own group and hook."""
     launching = transition is Transition.LAUNCHING

@@ -20,6 +20,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.sqs.models import sqs_backends
 
+from handlers import interruption as interruption_handler
 from handlers import lifecycle as lifecycle_handler
 from handlers import reconcile as reconciling
 from lifecycle.prometheus import Querier
@@ -53,6 +54,12 @@ _IN_CLOUD_MAP = (
 )
 RECONCILE_INTERVAL = 300.0
 _VISIBILITY_TIMEOUT = 120
+INTERRUPTIONS = {
+    "EC2 Spot Instance Interruption Warning",
+    "EC2 Instance Rebalance Recommendation",
+    "EC2 Instance Terminate Successful",
+    "EC2 Instance Terminate Unsuccessful",
+}
 
 
 @dataclass
@@ -65,9 +72,9 @@ class Clock:
         return self.now
 
 
-@dataclass
+@dataclass(eq=False)
 class Delivery:
-    """One asynchronous invocation of the lifecycle handler."""
+    """One asynchronous invocation of a handler."""
 
     event: dict[str, Any]
     due: float
@@ -89,6 +96,7 @@ class Pipeline:
     subnet_id: str
     environment: dict[str, str]
     handler: lifecycle_handler.LifecycleHandler = field(init=False)
+    interruption: interruption_handler.InterruptionHandler = field(init=False)
     operation: operation_waiter.OperationWaiter = field(init=False)
     flush: flush_waiter.FlushWaiter = field(init=False)
     buffer: buffer_waiter.BufferWaiter = field(init=False)
@@ -117,11 +125,12 @@ class Pipeline:
         environment = {
             name: value
             for name, value in {**self.environment, **settings}.items()
-            if name not in left_out
+            if name not in left_out and not ("flush" not in stages and name.startswith("FLUSH_"))
         }
         self.handler = self._deployed(lifecycle_handler.wire(environment))
         # What happens during its grace is half of what it is about.
         self.reconciler = replace(self._deployed(reconciling.wire(environment)), sleep=self.advance)
+        self.interruption = self._deployed(interruption_handler.wire(environment))
         if "operation" in stages:
             quick = {**environment, "POLL_INTERVAL_SECONDS": "5"}
             self.operation = self._deployed(operation_waiter.wire(quick))
@@ -255,6 +264,7 @@ class Pipeline:
             self._poll("flush", self.flush.handle)
         if "buffer" in self.stages:
             self._poll("buffer", self.consume or self.buffer.handle)
+        self._deliver(lambda one: not _is_lifecycle_action(one.event))  # of those just released
         self._read_journal()
         if self.reconcile_at is not None and self.reconcile_at <= self.clock.now:
             self.reconcile_at = self.clock.now + RECONCILE_INTERVAL
@@ -269,8 +279,9 @@ class Pipeline:
         self._read_journal()
 
     def receive_event(self, event: dict[str, Any]) -> None:
-        """EventBridge hands an event to the lifecycle handler."""
-        altered = self.alter(json.loads(json.dumps(event)))
+        """EventBridge hands an event to the handler whose rule matches; tests alter some."""
+        sent = json.loads(json.dumps(event))
+        altered = self.alter(sent) if _is_lifecycle_action(sent) else sent
         self.deliveries += [Delivery(altered, self.clock.now) for _ in range(self.copies)]
 
     def lose_events(self) -> list[dict[str, Any]]:
@@ -279,12 +290,13 @@ class Pipeline:
         self.world._subscribers[:] = [lost.append]
         return lost
 
-    def _deliver(self) -> None:
-        due = [one for one in self.deliveries if one.due <= self.clock.now]
-        self.deliveries = [one for one in self.deliveries if one.due > self.clock.now]
+    def _deliver(self, wanted: Callable[[Delivery], bool] = lambda _: True) -> None:
+        due = [one for one in self.deliveries if one.due <= self.clock.now and wanted(one)]
+        self.deliveries = [one for one in self.deliveries if one not in due]
         for one in due:
             try:
-                self.handler.handle(one.event)
+                function = self.handler if _is_lifecycle_action(one.event) else self.interruption
+                function.handle(one.event)
             except Exception as error:  # noqa: BLE001 (what Lambda does)
                 self.crashes.append(error)
                 if one.attempt > 2:
@@ -453,6 +465,11 @@ class Pipeline:
     def is_quiet(self) -> bool:
         """Tell whether nothing is left to do anywhere."""
         return not self.deliveries and not any(self.waiting(queue) for queue in _QUEUES)
+
+
+def _is_lifecycle_action(event: Mapping[str, Any]) -> bool:
+    """Everything malformed goes to the lifecycle handler."""
+    return event.get("detail-type") not in INTERRUPTIONS
 
 
 _build_client: Any = boto3.client

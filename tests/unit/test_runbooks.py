@@ -59,6 +59,7 @@ WRITERS = {
         "lifecycle/wiring.py",
         "lifecycle/drain.py:NextStage",
     ],
+    "interruption": ["handlers/interruption.py", "lifecycle/wiring.py"],
     "operation-waiter": [
         "waiters/operation.py",
         "lifecycle/batch.py",
@@ -355,7 +356,7 @@ def test_every_reason_of_a_verdict_has_its_line_in_the_runbook(
 def test_every_function_has_its_writers() -> None:
     """All that log, and none that a function does not have in it."""
     functions = {path.stem for path in PROJECT.glob("waiters/*.py")} - {"__init__"}
-    assert set(WRITERS) == {"lifecycle"} | {f"{one}-waiter" for one in functions}
+    assert set(WRITERS) == {"lifecycle", "interruption"} | {f"{one}-waiter" for one in functions}
     sources = {
         str(path.relative_to(PROJECT))
         for folder in ("handlers", "lifecycle", "waiters")

@@ -29,10 +29,16 @@ LOG_EVENTS = {
     "correction_not_needed",
     "deregistration_requested",
     "discrepancy_found",
+    "flush_not_requested",
     "flush_requested",
     "flush_verdict",
     "heartbeat_failed",
+    "instance_ended",
     "instance_gone",
+    "interruption_ignored",
+    "interruption_invalid",
+    "interruption_received",
+    "interruption_step_failed",
     "lifecycle_action_already_ended",
     "lifecycle_action_completed",
     "lifecycle_action_expired",
@@ -50,6 +56,7 @@ LOG_EVENTS = {
     "registration_requested",
     "registration_withdrawn",
     "still_registered",
+    "unclean_termination",
     "visibility_change_failed",
 }
 METRICS = {
@@ -65,6 +72,7 @@ METRICS = {
     "RegisteredInstances",
     "RetentionPolicyMissing",
     "WaitingInstances",
+    "UncleanTermination",
 }
 
 

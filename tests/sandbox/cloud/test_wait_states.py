@@ -517,8 +517,8 @@ class TestEvents:
 
     def test_a_subscriber_may_call_the_api_about_the_event_it_receives(self, cloud: Cloud) -> None:
         def complete_at_once(event: dict[str, Any]) -> None:
-            token = event["detail"]["LifecycleActionToken"]
-            cloud.complete("drain", LifecycleActionToken=token)
+            if token := event["detail"].get("LifecycleActionToken"):
+                cloud.complete("drain", LifecycleActionToken=token)
 
         cloud.world.subscribe(complete_at_once)
         start_terminating(cloud)
@@ -527,10 +527,17 @@ class TestEvents:
     def test_an_event_is_delivered_when_time_alone_causes_it(self, cloud: Cloud) -> None:
         heard: list[str] = []
         start_with_launch_hook(cloud, HeartbeatTimeout=60)
-        cloud.world.subscribe(lambda event: heard.append(event["detail"]["EC2InstanceId"]))
+        cloud.world.subscribe(
+            lambda event: heard.append(f"{event['detail-type']} {event['detail']['EC2InstanceId']}")
+        )
+        [gone] = cloud.states()
         cloud.pass_time(60)
         cloud.world.tick()
-        assert heard == list(cloud.states())
+        [next_one] = cloud.states()
+        assert heard == [
+            f"EC2 Instance Terminate Successful {gone}",
+            f"EC2 Instance-launch Lifecycle Action {next_one}",
+        ]
 
 
 class TestFaults:

@@ -1,0 +1,306 @@
+"""Deals with instances that AWS takes away, whatever a lifecycle hook says.
+
+A hook stops neither a spot reclaim nor a person with EC2's console. What can be done is done at
+once: out of service discovery, told to flush, counted. Nothing here ever lets an instance go.
+EventBridge invokes it asynchronously, at least once. Whatever it raises, Lambda tries again twice,
+then sends the event to the function's on-failure destination, which has an alarm.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from lifecycle import clients
+from lifecycle.autoscaling import IN_SERVICE, AutoScaling, Member, is_leaving, may_serve
+from lifecycle.cloud_map import CloudMap
+from lifecycle.errors import AgentNotReachable, Malformed
+from lifecycle.events import Location
+from lifecycle.instances import Instance, Instances
+from lifecycle.interruptions import (
+    Ending,
+    Interruption,
+    Signal,
+    Traces,
+    how_it_ended,
+    parse_interruption,
+)
+from lifecycle.marks import Mark, MarkKind
+from lifecycle.run_command import RunCommand
+from lifecycle.settings import InterruptionSettings
+from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
+from lifecycle.wiring import settings_of
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptionHandler:
+    """Everything the handler touches.
+
+    ``cloud_map`` is None for a fleet that is in no service discovery, ``run_command`` for one that
+    is not flushed on the instance.
+    """
+
+    settings: InterruptionSettings
+    autoscaling: AutoScaling
+    instances: Instances
+    cloud_map: CloudMap | None
+    run_command: RunCommand | None
+    telemetry: Telemetry
+    clock: Callable[[], float]
+
+    def handle(self, event: object) -> None:
+        """Do what is left to do for the instance of an event.
+
+        Raises Malformed for an event of another form, and the first thing that AWS refused, once
+        everything else is done: the event is then delivered again, and all of it can be repeated.
+        """
+        try:
+            interruption = parse_interruption(event)
+        except Malformed as error:
+            self.telemetry.error(LogEvent.INTERRUPTION_INVALID, reason=str(error))
+            raise
+        self.telemetry.info(LogEvent.INTERRUPTION_RECEIVED, **interruption.log_fields())
+        try:
+            member = self.autoscaling.member(interruption.instance_id)
+            reason = self._why_not_ours(interruption, member)
+            if reason is not None:
+                self._ignore(interruption, reason)
+            elif interruption.signal.is_notice:
+                assert member is not None  # else it is not ours
+                self._take_out(interruption, member)
+            else:
+                self._account_for(interruption, member)
+        finally:
+            self.telemetry.flush()
+
+    def _why_not_ours(self, interruption: Interruption, member: Member | None) -> str | None:
+        ours = self.settings.autoscaling_group_name
+        if interruption.signal.is_notice:
+            if member is None:
+                return "in no Auto Scaling group"
+            return None if member.autoscaling_group_name == ours else "another Auto Scaling group"
+        if interruption.autoscaling_group_name != ours:
+            return "another Auto Scaling group"
+        if interruption.destination == Location.WARM_POOL:
+            return "it went into the warm pool"
+        if member is not None and may_serve(member.lifecycle_state):
+            # The termination failed, or is of an earlier life in a warm pool.
+            return f"it is {member.lifecycle_state}"
+        return None
+
+    def _take_out(self, notice: Interruption, member: Member) -> None:
+        """Deal with an instance that still runs; the most urgent first."""
+        attempts = _Attempts(notice, self.telemetry)
+        stays = attempts.make("look for others", lambda: self._must_stay(notice, member))
+        if stays is False:
+            attempts.make("deregister", lambda: self._deregister(notice))
+        attempts.make("flush", lambda: self._flush(notice))
+        if stays is False:
+            attempts.make("count", lambda: self._count_notice(notice, member))
+        elif stays:
+            self._ignore(notice, "no other registered instance is in service")
+        attempts.finish()
+
+    def _must_stay(self, notice: Interruption, member: Member) -> bool:
+        """Tell whether taking it out would empty the service for a mere recommendation.
+
+        Forwarders ignore an empty answer anyway, and it may live on for long. It is marked before
+        the look: of several that are recommended at the same moment, none relies on another.
+        """
+        is_urgent = notice.signal is not Signal.REBALANCE_RECOMMENDATION
+        if is_urgent or self.cloud_map is None or is_leaving(member.lifecycle_state):
+            return False
+        self.instances.mark(notice.instance_id, Mark(MarkKind.RECLAIMED, self.clock()))
+        stays = True
+        try:
+            stays = not self._others_serve(notice, self.cloud_map)
+        finally:
+            if stays:  # as any instance in service
+                self.instances.mark(notice.instance_id, Mark(MarkKind.LAUNCHING, self.clock()))
+        return stays
+
+    def _others_serve(self, notice: Interruption, cloud_map: CloudMap) -> bool:
+        others = sorted(set(cloud_map.registered_instances()) - {notice.instance_id})
+        states = self.autoscaling.lifecycle_states(others)
+        serving = [one for one in others if states.get(one) == IN_SERVICE]
+        return any(
+            one.mark is None or one.mark.kind is not MarkKind.RECLAIMED
+            for one in self.instances.describe(serving).values()
+        )
+
+    def _deregister(self, interruption: Interruption) -> bool:
+        """Take it out of service discovery; tell whether it was there."""
+        if self.cloud_map is None:
+            return False
+        operation_id = self.cloud_map.deregister(interruption.instance_id)
+        if operation_id is None:
+            return False
+        self.telemetry.info(
+            LogEvent.DEREGISTRATION_REQUESTED,
+            **interruption.log_fields(),
+            operation_id=operation_id,
+        )
+        return True
+
+    def _flush(self, notice: Interruption) -> None:
+        """Tell Fluentd to flush; nobody waits for what comes of it."""
+        if self.run_command is None:
+            return
+        try:
+            command_id = self.run_command.send(notice.instance_id)
+        except AgentNotReachable as error:
+            # It may be gone already; trying again in a minute is no better.
+            self.telemetry.warning(
+                LogEvent.FLUSH_NOT_REQUESTED, **notice.log_fields(), reason=str(error)
+            )
+            return
+        self.telemetry.info(LogEvent.FLUSH_REQUESTED, commands={notice.instance_id: command_id})
+
+    def _count_notice(self, notice: Interruption, member: Member) -> None:
+        """Count it, once, and mark it so that nobody registers it again."""
+        instance = self._instance(notice)
+        mark = instance.mark if instance else None
+        leaving = is_leaving(member.lifecycle_state)
+        if leaving and mark is not None and mark.kind is MarkKind.PROVEN:
+            self._ignore(notice, "it has been proven to hold nothing")
+            return
+        if instance is None or not instance.is_counted:
+            self._count(notice, str(notice.signal), mark)
+        # A pipeline that is under way keeps its own mark: nobody shall start it again.
+        reclaimed = None if leaving else Mark(MarkKind.RECLAIMED, self.clock())
+        self.instances.mark_counted(notice.instance_id, self.clock(), reclaimed)
+
+    def _account_for(self, termination: Interruption, member: Member | None) -> None:
+        """Deal with an instance that is gone."""
+        attempts = _Attempts(termination, self.telemetry)
+        was_registered = attempts.make("deregister", lambda: self._deregister(termination))
+        # A deregistration that failed tells nothing: it may have been registered.
+        registration = None if self.cloud_map is None else was_registered is not False
+        attempts.make(
+            "count", lambda: self._count_end(termination, member, may_be_registered=registration)
+        )
+        attempts.finish()
+
+    def _count_end(
+        self, termination: Interruption, member: Member | None, *, may_be_registered: bool | None
+    ) -> None:
+        instance = self._instance(termination)
+        lives = instance is not None and not instance.is_ending and member is not None
+        if termination.signal is Signal.TERMINATION_UNSUCCESSFUL and lives:
+            self._ignore(termination, "it has not ended")
+            return
+        mark = instance.mark if instance else None
+        ending = how_it_ended(
+            termination,
+            Traces(
+                is_known=instance is not None,
+                mark=mark,
+                is_counted=instance is not None and instance.is_counted,
+                may_be_registered=may_be_registered,
+            ),
+        )
+        if ending.is_unclean:
+            self._count(termination, str(ending), mark)
+            self._remember(termination)
+        else:
+            self._log_clean(termination, ending, mark)
+
+    def _instance(self, interruption: Interruption) -> Instance | None:
+        return self.instances.describe([interruption.instance_id]).get(interruption.instance_id)
+
+    def _count(self, interruption: Interruption, reason: str, mark: Mark | None) -> None:
+        self.telemetry.error(
+            LogEvent.UNCLEAN_TERMINATION,
+            **interruption.log_fields(),
+            autoscaling_group_name=self.settings.autoscaling_group_name,
+            reason=reason,
+            mark=None if mark is None else str(mark),
+        )
+        self.telemetry.measure(Metric.UNCLEAN_TERMINATION)
+
+    def _remember(self, termination: Interruption) -> None:
+        """Keep a second event of the same end from being counted, if EC2 lets us."""
+        try:
+            self.instances.mark_counted(termination.instance_id, self.clock(), None)
+        except Exception as error:  # noqa: BLE001 (a terminated instance may take no tag)
+            self.telemetry.warning(
+                LogEvent.MARK_FAILED,
+                **termination.log_fields(),
+                mark="counted",
+                reason=str(error),
+            )
+
+    def _log_clean(self, termination: Interruption, ending: Ending, mark: Mark | None) -> None:
+        self.telemetry.info(
+            LogEvent.INSTANCE_ENDED,
+            **termination.log_fields(),
+            reason=ending,
+            mark=None if mark is None else str(mark),
+        )
+
+    def _ignore(self, interruption: Interruption, reason: str) -> None:
+        self.telemetry.info(
+            LogEvent.INTERRUPTION_IGNORED, **interruption.log_fields(), reason=reason
+        )
+
+
+class _Attempts:
+    """Several things to do, none of which may keep the others from being done."""
+
+    def __init__(self, interruption: Interruption, telemetry: Telemetry) -> None:
+        self._interruption = interruption
+        self._telemetry = telemetry
+        self._first: Exception | None = None
+
+    def make(self, what: str, attempt: Callable[[], _Answer]) -> _Answer | None:
+        """Try one thing; None if it fails, which is logged."""
+        try:
+            return attempt()
+        except Exception as error:  # noqa: BLE001 (raised again, when all has been tried)
+            self._telemetry.warning(
+                LogEvent.INTERRUPTION_STEP_FAILED,
+                **self._interruption.log_fields(),
+                step=what,
+                reason=f"{type(error).__name__}: {error}",
+            )
+            self._first = self._first or error
+            return None
+
+    def finish(self) -> None:
+        """Raise what failed first."""
+        if self._first is not None:
+            raise self._first
+
+
+def wire(environment: Mapping[str, str]) -> InterruptionHandler:
+    """Build the handler from environment variables; raises ConfigurationError."""
+    telemetry = PowertoolsTelemetry()
+    settings = settings_of(InterruptionSettings, environment, telemetry)
+    service_ids, document_name = settings.cloud_map_service_ids, settings.flush_document_name
+    return InterruptionHandler(
+        settings=settings,
+        autoscaling=AutoScaling(clients.autoscaling()),
+        instances=Instances(clients.ec2()),
+        cloud_map=CloudMap(clients.servicediscovery(), service_ids) if service_ids else None,
+        run_command=RunCommand(
+            clients.ssm(), document_name, settings.flush_delivery_timeout_seconds
+        )
+        if document_name
+        else None,
+        telemetry=telemetry,
+        clock=time.time,
+    )
+
+
+@cache
+def _wired() -> InterruptionHandler:
+    return wire(os.environ)
+
+
+def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001 (Lambda's signature)
+    """Entry point of the function ``interruption``."""
+    _wired().handle(event)

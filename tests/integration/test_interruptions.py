@@ -1,0 +1,337 @@
+"""Instances that AWS takes away, or that somebody kills: what a lifecycle hook cannot hold up.
+
+That nobody is released early or while registered is checked in every test, by the pipeline fixture.
+"""
+
+import pytest
+
+from lifecycle.instances import Instances
+from lifecycle.marks import MarkKind
+from lifecycle.telemetry import LogEvent, Metric
+from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
+from sandbox.emulator.interruptions import NOTICE_SECONDS, reclaim, recommend
+from tests.support.fleet import EMPTY
+from tests.support.messages import GROUP, OTHER_INSTANCE_ID, TERMINATE_HOOK, spot_event
+from tests.support.pipeline import HEARTBEAT_TIMEOUT, Pipeline
+from tests.support.recording import Line
+
+# botocore tries a throttled call three times: so often that the product sees one refusal.
+THROTTLED_ONCE = 3
+RETRY_SECONDS = 60.0
+
+
+@pytest.fixture
+def pipeline(pipeline: Pipeline) -> Pipeline:
+    """All stages, so that instances are in Cloud Map and can be told to flush."""
+    pipeline.stages = ("operation", "flush", "buffer")
+    pipeline.wire(lambda: pipeline.fleet)
+    return pipeline
+
+
+def backend(pipeline: Pipeline) -> WaitingAutoScalingBackend:
+    [found] = [
+        one
+        for one in WaitingAutoScalingBackend.all_of(pipeline.world)
+        if GROUP in one.autoscaling_groups
+    ]
+    return found
+
+
+def warn(pipeline: Pipeline, instance_id: str) -> None:
+    with pipeline.world.turn():
+        reclaim(backend(pipeline), instance_id)
+
+
+def suggest(pipeline: Pipeline, instance_id: str) -> None:
+    with pipeline.world.turn():
+        recommend(backend(pipeline), instance_id)
+
+
+def counted(pipeline: Pipeline) -> float:
+    return pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION)
+
+
+def mark_of(pipeline: Pipeline, instance_id: str) -> MarkKind | None:
+    instance = Instances(pipeline.clients.ec2).describe([instance_id])[instance_id]
+    return instance.mark.kind if instance.mark else None
+
+
+def reasons(pipeline: Pipeline, event: LogEvent) -> list[object]:
+    return [line["reason"] for line in pipeline.telemetry.of(event)]
+
+
+def of_instance(lines: list[Line], instance_id: str) -> list[Line]:
+    return [line for line in lines if line.fields.get("instance_id") == instance_id]
+
+
+def end_the_wait(pipeline: Pipeline, instance_id: str) -> None:
+    """Nobody is there any more to prove anything, and the hook gives up on it."""
+    pipeline.clients.autoscaling.complete_lifecycle_action(
+        AutoScalingGroupName=GROUP,
+        LifecycleHookName=TERMINATE_HOOK,
+        InstanceId=instance_id,
+        LifecycleActionResult="ABANDON",
+    )
+
+
+class TestSpotWarning:
+    def test_it_is_out_of_cloud_map_and_told_to_flush_long_before_it_dies(
+        self, pipeline: Pipeline
+    ) -> None:
+        taken, other = pipeline.start_fleet(2)
+        warned_at = pipeline.clock()
+        warn(pipeline, taken)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [other]
+        [flushed_at] = pipeline.machines.signals_of(taken)
+        assert flushed_at <= warned_at + 10 < warned_at + NOTICE_SECONDS
+        assert mark_of(pipeline, taken) is MarkKind.RECLAIMED
+        assert pipeline.state(taken) == "InService"
+
+    def test_it_is_counted_once_though_it_is_warned_of_twice_and_then_dies(
+        self, pipeline: Pipeline
+    ) -> None:
+        taken, _ = pipeline.start_fleet(2)
+        suggest(pipeline, taken)
+        pipeline.advance(30)
+        assert counted(pipeline) == 1
+        warn(pipeline, taken)
+        pipeline.copies = 2
+        pipeline.advance(NOTICE_SECONDS + 10)
+        assert pipeline.state(taken) == "Terminating:Wait"
+        end_the_wait(pipeline, taken)
+        pipeline.advance(30)
+        assert pipeline.state(taken) is None
+        assert counted(pipeline) == 1
+        line = pipeline.telemetry.the(LogEvent.UNCLEAN_TERMINATION)
+        assert (line["instance_id"], line["reason"]) == (taken, "rebalance_recommendation")
+        assert "already_counted" in reasons(pipeline, LogEvent.INSTANCE_ENDED)
+
+    def test_the_last_aggregator_is_taken_out_too(self, pipeline: Pipeline) -> None:
+        [taken] = pipeline.start_fleet(1)
+        warn(pipeline, taken)
+        pipeline.advance(10)
+        assert pipeline.registered() == {}
+        assert counted(pipeline) == 1
+
+    def test_the_pipeline_of_a_termination_under_way_is_left_alone(
+        self, pipeline: Pipeline
+    ) -> None:
+        taken, _ = pipeline.start_fleet(2)
+        pipeline.scale_to(1)
+        pipeline.until(lambda: pipeline.state(taken) == "Terminating:Wait")
+        pipeline.advance(30)
+        assert mark_of(pipeline, taken) is MarkKind.TERMINATING
+        waiting = pipeline.waiting("flush") + pipeline.waiting("buffer")
+        warn(pipeline, taken)
+        pipeline.advance(10)
+        assert mark_of(pipeline, taken) is MarkKind.TERMINATING
+        assert pipeline.state(taken) == "Terminating:Wait"
+        assert pipeline.waiting("flush") + pipeline.waiting("buffer") == waiting
+        assert counted(pipeline) == 1
+
+    def test_an_instance_of_another_group_is_ignored(self, pipeline: Pipeline) -> None:
+        [ours] = pipeline.start_fleet(1)
+        pipeline.receive_event(spot_event(OTHER_INSTANCE_ID))
+        pipeline.advance(10)
+        assert reasons(pipeline, LogEvent.INTERRUPTION_IGNORED) == ["in no Auto Scaling group"]
+        pipeline.wire(lambda: pipeline.fleet, AUTOSCALING_GROUP_NAME="somebody-elses")
+        warn(pipeline, ours)
+        pipeline.advance(10)
+        assert reasons(pipeline, LogEvent.INTERRUPTION_IGNORED)[1:] == [
+            "another Auto Scaling group"
+        ]
+        assert list(pipeline.registered()) == [ours]
+        assert pipeline.machines.signals == []
+        assert counted(pipeline) == 0
+
+    def test_a_fleet_in_no_service_discovery_is_told_to_flush(self, pipeline: Pipeline) -> None:
+        pipeline.stages = ("flush",)
+        pipeline.wire()
+        [taken] = pipeline.start_fleet(1)
+        warn(pipeline, taken)
+        pipeline.advance(10)
+        assert len(pipeline.machines.signals_of(taken)) == 1
+        assert counted(pipeline) == 1
+
+    def test_a_fleet_that_is_not_flushed_is_taken_out(self, pipeline: Pipeline) -> None:
+        pipeline.stages = ("operation", "buffer")
+        pipeline.wire(lambda: pipeline.fleet)
+        taken, other = pipeline.start_fleet(2)
+        warn(pipeline, taken)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [other]
+        assert pipeline.machines.signals == []
+
+
+class TestRebalanceRecommendation:
+    def test_it_is_taken_out_flushed_and_counted_while_others_serve(
+        self, pipeline: Pipeline
+    ) -> None:
+        taken, other = pipeline.start_fleet(2)
+        suggest(pipeline, taken)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [other]
+        assert len(pipeline.machines.signals_of(taken)) == 1
+        assert counted(pipeline) == 1
+
+    def test_the_last_one_in_service_stays_registered_and_is_flushed(
+        self, pipeline: Pipeline
+    ) -> None:
+        [last] = pipeline.start_fleet(1)
+        suggest(pipeline, last)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [last]
+        assert len(pipeline.machines.signals_of(last)) == 1
+        assert counted(pipeline) == 0
+        assert reasons(pipeline, LogEvent.INTERRUPTION_IGNORED) == [
+            "no other registered instance is in service"
+        ]
+        assert mark_of(pipeline, last) is not MarkKind.RECLAIMED
+
+    def test_of_two_that_are_recommended_one_stays(self, pipeline: Pipeline) -> None:
+        first, second = pipeline.start_fleet(2)
+        suggest(pipeline, first)
+        suggest(pipeline, second)
+        pipeline.advance(20)
+        assert list(pipeline.registered()) == [second]
+        assert mark_of(pipeline, second) is MarkKind.LAUNCHING
+        assert counted(pipeline) == 1
+
+
+class TestEnds:
+    def test_a_drain_with_proof_is_not_counted(self, pipeline: Pipeline) -> None:
+        leaves, _ = pipeline.start_fleet(2)
+        pipeline.scale_to(1)
+        pipeline.fleet.shows(leaves, EMPTY)
+        pipeline.until(lambda: pipeline.state(leaves) is None)
+        pipeline.advance(10)
+        assert counted(pipeline) == 0
+        assert reasons(pipeline, LogEvent.INSTANCE_ENDED) == ["proven"]
+
+    def test_one_that_somebody_kills_is_deregistered_and_counted(self, pipeline: Pipeline) -> None:
+        killed, other = pipeline.start_fleet(2)
+        pipeline.clients.ec2.terminate_instances(InstanceIds=[killed])
+        pipeline.advance(30)
+        assert killed not in pipeline.registered()
+        assert other in pipeline.registered()
+        end_the_wait(pipeline, killed)
+        pipeline.advance(30)
+        assert counted(pipeline) == 1
+        line = pipeline.telemetry.the(LogEvent.UNCLEAN_TERMINATION)
+        assert (line["instance_id"], line["reason"]) == (killed, "not_proven")
+
+    def test_one_that_no_hook_held_is_deregistered_at_once(self, pipeline: Pipeline) -> None:
+        pipeline.start_fleet(1)
+        pipeline.clients.autoscaling.delete_lifecycle_hook(
+            AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
+        )
+        pipeline.scale_to(0)
+        pipeline.advance(10)
+        assert pipeline.registered() == {}
+        assert counted(pipeline) == 1
+
+    def test_a_forced_deletion_of_the_group_counts_every_instance(self, pipeline: Pipeline) -> None:
+        pipeline.start_fleet(3)
+        pipeline.clients.autoscaling.delete_auto_scaling_group(
+            AutoScalingGroupName=GROUP, ForceDelete=True
+        )
+        pipeline.advance(20)
+        assert pipeline.registered() == {}
+        assert counted(pipeline) == 3
+
+    def test_a_launch_that_nobody_took_over_and_that_was_abandoned_is_not_counted(
+        self, pipeline: Pipeline
+    ) -> None:
+        pipeline.alter = lambda event: {"lost": event}
+        pipeline.create_group(1)
+        [abandoned] = pipeline.states()
+        pipeline.advance(HEARTBEAT_TIMEOUT + 10)
+        assert abandoned not in pipeline.states()
+        assert counted(pipeline) == 0
+        [line] = of_instance(pipeline.telemetry.of(LogEvent.INSTANCE_ENDED), abandoned)
+        assert line["reason"] == "never_registered"
+
+
+class TestBadDays:
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "DescribeAutoScalingInstances",
+            "DeregisterInstance",
+            "SendCommand",
+            "DescribeInstances",
+            "CreateTags",
+        ],
+    )
+    def test_a_warning_survives_a_call_that_is_throttled(
+        self, pipeline: Pipeline, call: str
+    ) -> None:
+        taken, other = pipeline.start_fleet(2)
+        pipeline.world.faults.throttle(call, times=THROTTLED_ONCE)
+        warn(pipeline, taken)
+        pipeline.advance(10)
+        assert len(pipeline.crashes) == 1
+        pipeline.advance(RETRY_SECONDS)
+        assert list(pipeline.registered()) == [other]
+        assert pipeline.machines.signals_of(taken)
+        assert mark_of(pipeline, taken) is MarkKind.RECLAIMED
+        assert counted(pipeline) >= 1  # twice, if the mark that says so could not be written
+        assert pipeline.given_up == []
+
+    def test_cloud_map_refusing_does_not_keep_the_flush_from_being_sent(
+        self, pipeline: Pipeline
+    ) -> None:
+        taken, _ = pipeline.start_fleet(2)
+        pipeline.world.faults.throttle("DeregisterInstance", times=100)
+        warn(pipeline, taken)
+        pipeline.advance(10)
+        assert len(pipeline.machines.signals_of(taken)) == 1
+        assert counted(pipeline) == 1
+        assert len(pipeline.crashes) == 1
+
+    def test_ssm_refusing_does_not_keep_it_in_cloud_map(self, pipeline: Pipeline) -> None:
+        taken, other = pipeline.start_fleet(2)
+        pipeline.world.faults.throttle("SendCommand", times=100)
+        warn(pipeline, taken)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [other]
+        assert counted(pipeline) == 1
+        assert len(pipeline.crashes) == 1
+
+    def test_an_agent_that_ssm_cannot_reach_is_no_reason_to_try_again(
+        self, pipeline: Pipeline
+    ) -> None:
+        taken, other = pipeline.start_fleet(2)
+        pipeline.world.faults.fail_calls("SendCommand", "InvalidInstanceId", times=1)
+        warn(pipeline, taken)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [other]
+        assert len(pipeline.telemetry.of(LogEvent.FLUSH_NOT_REQUESTED)) == 1
+        assert pipeline.crashes == []
+
+    def test_an_event_that_fails_three_times_reaches_the_dead_letter_queue(
+        self, pipeline: Pipeline
+    ) -> None:
+        taken, _ = pipeline.start_fleet(2)
+        pipeline.world.faults.throttle("SendCommand", times=100)
+        event = spot_event(taken)
+        pipeline.receive_event(event)
+        pipeline.advance(200)
+        assert pipeline.given_up == [event]
+        assert counted(pipeline) == 1
+
+    def test_a_registration_that_cannot_be_looked_at_keeps_a_recommended_one_in(
+        self, pipeline: Pipeline
+    ) -> None:
+        taken, _ = pipeline.start_fleet(2)
+        pipeline.world.faults.throttle("ListInstances", times=THROTTLED_ONCE)
+        event_count = len(pipeline.registrations(taken))
+        suggest(pipeline, taken)
+        pipeline.advance(10)
+        assert len(pipeline.registrations(taken)) == event_count
+        assert len(pipeline.machines.signals_of(taken)) == 1
+        assert counted(pipeline) == 0
+        pipeline.advance(RETRY_SECONDS)
+        assert taken not in pipeline.registered()
+        assert counted(pipeline) == 1
