@@ -81,7 +81,7 @@ terraform-test: venv programs ## the module: formatted, valid, its preconditions
 	@$(VENV) -m sandbox.terraform test terraform
 
 end-to-end: venv venv-ministack programs package-local ## the real module, applied to the local cloud, in every scenario
-	@$(PYTEST) -n $(WORKERS) --dist loadgroup --timeout=600 tests/end_to_end
+	@$(PYTEST) -n $(WORKERS) --timeout=600 tests/end_to_end
 
 ## Keep house
 

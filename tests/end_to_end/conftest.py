@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from sandbox.demo.scenarios import Setting
 from tests.support.runbook_scene import Scene, scene
@@ -15,6 +16,22 @@ from tests.support.runbooks import PROJECT
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# Tests that share a cloud, by the beginning of their files' names; all others have their own.
+GROUPS = ("test_runbook_of_flush", "test_runbook")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hook of pytest-xdist: one worker gets all that share a cloud, any worker everything else."""
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = group_of
+    return scheduler
+
+
+def group_of(nodeid: str) -> str:
+    """The tests that a test has to run with."""
+    file = nodeid.partition("::")[0].rpartition("/")[-1]
+    return next((group for group in GROUPS if file.startswith(group)), nodeid)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from sandbox.demo.waiting import wait_until
 from sandbox.fleet.destination import DestinationMode
 from sandbox.fleet.exporter import ExporterMode
@@ -18,8 +16,6 @@ from tests.support.runbook_walk import INTERACTIVE, NO_JOURNAL, Walk, walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-pytestmark = pytest.mark.xdist_group("runbooks")
 
 
 def test_buffer_dlq_keeps_proves_overrides_and_redrives(place: Scene) -> None:

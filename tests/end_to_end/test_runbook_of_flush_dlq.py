@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import astuple, dataclass
 
-import pytest
-
 from sandbox.demo.waiting import wait_until
 from sandbox.fleet.destination import DestinationMode
 from tests.support.instance_profile import attach_profile
@@ -18,7 +16,6 @@ from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, NO_JOURNAL, Walk, walk
 
 # A cloud of its own: the other runbooks have no flush stage.
-pytestmark = pytest.mark.xdist_group("runbook-flush")
 
 
 @dataclass(frozen=True)

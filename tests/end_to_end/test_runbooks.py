@@ -11,16 +11,11 @@ import re
 from contextlib import ExitStack
 from typing import Any
 
-import pytest
-
 from sandbox.demo.waiting import wait_until
 from sandbox.fleet.exporter import ExporterMode
 from tests.support import runbooks
 from tests.support.runbook_scene import SECONDS, WAITER, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, walk
-
-# All of them share one cloud: applying the module takes a minute.
-pytestmark = pytest.mark.xdist_group("runbooks")
 
 HANDLER = "fluentd-lifecycle"
 SAME_AS_IN_BUFFER_DLQ = "word for word the block of buffer-dlq, which is typed there"
