@@ -13,30 +13,37 @@ locals {
     terminate = "${var.name}-terminate"
   }
   rule_name = "${var.name}-lifecycle"
-
-  function_names = {
-    lifecycle = "${var.name}-lifecycle"
-    operation = "${var.name}-operation-waiter"
-    flush     = "${var.name}-flush-waiter"
-    buffer    = "${var.name}-buffer-waiter"
+  interruption_rule_names = {
+    spot  = "${var.name}-spot"
+    ended = "${var.name}-ended"
   }
 
-  # The stages' queues, and two more for what fails before a stage is reached.
+  function_names = {
+    lifecycle    = "${var.name}-lifecycle"
+    interruption = "${var.name}-interruption"
+    operation    = "${var.name}-operation-waiter"
+    flush        = "${var.name}-flush-waiter"
+    buffer       = "${var.name}-buffer-waiter"
+  }
+
+  # The stages' queues, and three more for what fails before a stage is reached.
   queue_names = {
     operation = "${var.name}-operation"
     flush     = "${var.name}-flush"
     buffer    = "${var.name}-buffer"
   }
   dead_letter_queue_names = {
-    operation = "${var.name}-operation-dlq"
-    flush     = "${var.name}-flush-dlq"
-    buffer    = "${var.name}-buffer-dlq"
-    lifecycle = "${var.name}-lifecycle-dlq"
-    event     = "${var.name}-event-dlq"
+    operation    = "${var.name}-operation-dlq"
+    flush        = "${var.name}-flush-dlq"
+    buffer       = "${var.name}-buffer-dlq"
+    lifecycle    = "${var.name}-lifecycle-dlq"
+    interruption = "${var.name}-interruption-dlq"
+    event        = "${var.name}-event-dlq"
   }
 
   # On each instance, as the functions write it (lifecycle/marks.py).
-  mark_tag_key = "fluentd-lifecycle"
+  mark_tag_key    = "fluentd-lifecycle"
+  counted_tag_key = "fluentd-lifecycle-unclean"
 
   flush_document_name = "${var.name}-flush"
 
@@ -48,6 +55,9 @@ locals {
   autoscaling_group_arn = "arn:${local.partition}:autoscaling:${local.region}:${local.account_id}:autoScalingGroup:*:autoScalingGroupName/${var.autoscaling_group_name}"
   flush_document_arn    = "arn:${local.partition}:ssm:${local.region}:${local.account_id}:document/${local.flush_document_name}"
   rule_arn              = "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.rule_name}"
-  function_arns         = { for key, name in local.function_names : key => "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${name}" }
-  log_group_arns        = { for key, name in local.function_names : key => "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/lambda/${name}" }
+  interruption_rule_arns = [
+    for name in values(local.interruption_rule_names) : "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${name}"
+  ]
+  function_arns  = { for key, name in local.function_names : key => "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${name}" }
+  log_group_arns = { for key, name in local.function_names : key => "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/lambda/${name}" }
 }

@@ -24,12 +24,12 @@ output "queues" {
 }
 
 output "dead_letter_queues" {
-  description = "The dead-letter queues of the stages in use, `lifecycle` and `event`: `url`, `arn`, `name`."
+  description = "The dead-letter queues of the stages in use, `lifecycle`, `interruption` and `event`: `url`, `arn`, `name`."
   value       = { for key, queue in aws_sqs_queue.dead_letter : key => { url = queue.url, arn = queue.arn, name = queue.name } }
 }
 
 output "function_names" {
-  description = "The functions by role: `lifecycle`, and `operation`, `flush`, `buffer` as in use."
+  description = "The functions by role: `lifecycle`, `interruption`, and `operation`, `flush`, `buffer` as in use."
   value       = { for key, function in aws_lambda_function.this : key => function.function_name }
 }
 
@@ -59,6 +59,7 @@ output "alarm_names" {
     { for key, alarm in aws_cloudwatch_metric_alarm.dead_letter : "${key}-dlq" => alarm.alarm_name },
     {
       lifecycle-action-expired = aws_cloudwatch_metric_alarm.lifecycle_action_expired.alarm_name
+      unclean-termination      = aws_cloudwatch_metric_alarm.unclean_termination.alarm_name
       function-errors          = aws_cloudwatch_metric_alarm.function_errors.alarm_name
     },
   )

@@ -24,7 +24,7 @@ locals {
   dead_letter_retention_seconds = 1209600
 
   # Who may put what into which queue is up to the senders' roles. The queues themselves only refuse
-  # unencrypted transport, and the event queue lets our rule in.
+  # unencrypted transport, and the queues of undelivered events let our rules in.
   refuse_plain_http = {
     for arn in concat(values(local.queue_arns), values(local.dead_letter_queue_arns)) : arn => {
       Sid       = "RefusePlainHttp"
@@ -43,6 +43,14 @@ locals {
       Action    = "sqs:SendMessage"
       Resource  = local.dead_letter_queue_arns.event
       Condition = { ArnEquals = { "aws:SourceArn" = local.rule_arn } }
+    }]
+    interruption = [{
+      Sid       = "UndeliveredEvents"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = local.dead_letter_queue_arns.interruption
+      Condition = { ArnEquals = { "aws:SourceArn" = local.interruption_rule_arns } }
     }]
   }
 }

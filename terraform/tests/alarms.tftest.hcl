@@ -40,7 +40,7 @@ run "every_alarm_is_heard_and_quiet_without_data" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.function_errors]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
       alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"]) && alarm.ok_actions == toset(["arn:aws:sns:eu-west-1:123456789012:quiet"]) && alarm.treat_missing_data == "notBreaching"
     ])
     error_message = "Every alarm tells the same people, and no data is no alarm."
@@ -59,15 +59,17 @@ run "every_alarm_links_its_runbook" {
       flush-dlq                = "fluentd-flush-dlq"
       buffer-dlq               = "fluentd-buffer-dlq"
       lifecycle-dlq            = "fluentd-lifecycle-dlq"
+      interruption-dlq         = "fluentd-interruption-dlq"
       event-dlq                = "fluentd-event-dlq"
       lifecycle-action-expired = "fluentd-lifecycle-action-expired"
+      unclean-termination      = "fluentd-unclean-termination"
       function-errors          = "fluentd-function-errors"
     }
     error_message = "The alarms' names are agreed: ${jsonencode(output.alarm_names)}"
   }
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.function_errors]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
       endswith(alarm.alarm_description, " Runbook: https://wiki.internal/runbooks/${trimprefix(alarm.alarm_name, "fluentd-")}.md")
     ])
     error_message = "A description must end with the runbook named like the alarm."
@@ -82,11 +84,12 @@ run "every_alarm_says_by_when_to_act" {
 
   assert {
     condition = { for key, alarm in aws_cloudwatch_metric_alarm.dead_letter : key => split(".", alarm.alarm_description)[0] } == {
-      operation = "Act within 58 minutes" # 3600 s, and two minutes until the alarm
-      flush     = "Act within 58 minutes"
-      buffer    = "Act within 58 minutes"
-      event     = "Act within 53 minutes" # 300 s of delivery attempts before
-      lifecycle = "Act within 48 minutes" # and 300 s of the handler's attempts
+      operation    = "Act within 58 minutes" # 3600 s, and two minutes until the alarm
+      flush        = "Act within 58 minutes"
+      buffer       = "Act within 58 minutes"
+      event        = "Act within 53 minutes" # 300 s of delivery attempts before
+      lifecycle    = "Act within 48 minutes" # and 300 s of the handler's attempts
+      interruption = "Act at once"           # no hook holds these
     }
     error_message = "The deadline must follow from the heartbeat timeout."
   }
@@ -127,7 +130,7 @@ run "descriptions_fit_with_the_longest_names" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.function_errors]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
       length(alarm.alarm_description) <= 1024
     ])
     error_message = "CloudWatch allows 1,024 characters: ${max([for alarm in aws_cloudwatch_metric_alarm.dead_letter : length(alarm.alarm_description)]...)}"
@@ -139,6 +142,19 @@ run "descriptions_fit_with_the_longest_names" {
   assert {
     condition     = length(aws_cloudwatch_event_rule.lifecycle.name) <= 64 && length(aws_cloudwatch_event_rule.lifecycle.description) <= 512
     error_message = "A rule's name has at most 64, its description at most 512 characters."
+  }
+}
+
+run "unclean_terminations_are_watched" {
+  command = plan
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.unclean_termination.namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.unclean_termination.metric_name == "UncleanTermination" && aws_cloudwatch_metric_alarm.unclean_termination.dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.unclean_termination.statistic == "Sum" && aws_cloudwatch_metric_alarm.unclean_termination.threshold == 0
+    error_message = "The function emits UncleanTermination in FluentdLifecycle with the dimension service."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.unclean_termination.alarm_description, "Act at once.")
+    error_message = "The deadline must come first."
   }
 }
 

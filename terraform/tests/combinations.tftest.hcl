@@ -45,7 +45,7 @@ run "flush_alone" {
     condition = jsonencode([
       keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_lambda_event_source_mapping.stage), keys(aws_sqs_queue.dead_letter), keys(aws_cloudwatch_metric_alarm.dead_letter), keys(aws_autoscaling_lifecycle_hook.this),
       ]) == jsonencode([
-      ["flush", "lifecycle"], ["flush"], ["flush"], ["event", "flush", "lifecycle"], ["event", "flush", "lifecycle"], ["terminate"],
+      ["flush", "interruption", "lifecycle"], ["flush"], ["flush"], ["event", "flush", "interruption", "lifecycle"], ["event", "flush", "interruption", "lifecycle"], ["terminate"],
     ])
     error_message = "A fleet that is only flushed has one stage, and its launches do not wait."
   }
@@ -78,6 +78,18 @@ run "flush_alone" {
       FLUSH_DELIVERY_TIMEOUT_SECONDS = "60"
     })
     error_message = "The flush waiter's environment changed: ${jsonencode(aws_lambda_function.this["flush"].environment[0].variables)}"
+  }
+  assert {
+    condition = aws_lambda_function.this["interruption"].environment[0].variables == tomap({
+      POWERTOOLS_SERVICE_NAME        = "fluentd"
+      POWERTOOLS_METRICS_NAMESPACE   = "FluentdLifecycle"
+      POWERTOOLS_LOG_LEVEL           = "INFO"
+      AUTOSCALING_GROUP_NAME         = "agents"
+      TERMINATE_HOOK_NAME            = "fluentd-terminate"
+      FLUSH_DOCUMENT_NAME            = "fluentd-flush"
+      FLUSH_DELIVERY_TIMEOUT_SECONDS = "60"
+    })
+    error_message = "The interruption handler's environment changed: ${jsonencode(aws_lambda_function.this["interruption"].environment[0].variables)}"
   }
   assert {
     condition = jsonencode(jsondecode(aws_cloudwatch_event_rule.lifecycle.event_pattern)) == jsonencode({
@@ -125,7 +137,7 @@ run "flush_in_cloud_map" {
     condition = jsonencode([
       keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_sqs_queue.dead_letter), keys(aws_cloudwatch_metric_alarm.dead_letter), keys(aws_autoscaling_lifecycle_hook.this),
       ]) == jsonencode([
-      ["flush", "lifecycle", "operation"], ["flush", "operation"], ["event", "flush", "lifecycle", "operation"], ["event", "flush", "lifecycle", "operation"], ["launch", "terminate"],
+      ["flush", "interruption", "lifecycle", "operation"], ["flush", "operation"], ["event", "flush", "interruption", "lifecycle", "operation"], ["event", "flush", "interruption", "lifecycle", "operation"], ["launch", "terminate"],
     ])
     error_message = "Registered instances have the operation stage and a launch hook."
   }
@@ -157,6 +169,10 @@ run "flush_in_cloud_map" {
         OPERATION_QUEUE_URL   = "https://sqs/operation"
         SETTLE_SECONDS        = "75"
       }
+      interruption = {
+        CLOUD_MAP_SERVICE_IDS = "srv-existing"
+        LAUNCH_HOOK_NAME      = "fluentd-launch"
+      }
     })
     error_message = "From Cloud Map to flush, and no further: ${jsonencode({ for key, function in aws_lambda_function.this : key => function.environment[0].variables })}"
   }
@@ -172,7 +188,7 @@ run "flush_and_prometheus_in_cloud_map" {
     condition = jsonencode([
       keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_sqs_queue.dead_letter), keys(aws_cloudwatch_metric_alarm.dead_letter), keys(aws_autoscaling_lifecycle_hook.this),
       ]) == jsonencode([
-      ["buffer", "flush", "lifecycle", "operation"], ["buffer", "flush", "operation"], ["buffer", "event", "flush", "lifecycle", "operation"], ["buffer", "event", "flush", "lifecycle", "operation"], ["launch", "terminate"],
+      ["buffer", "flush", "interruption", "lifecycle", "operation"], ["buffer", "flush", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["launch", "terminate"],
     ])
     error_message = "All stages are in use."
   }
@@ -182,10 +198,11 @@ run "flush_and_prometheus_in_cloud_map" {
         for name, value in function.environment[0].variables : name => value if can(regex("QUEUE_URL$", name))
       }
       }) == jsonencode({
-      buffer    = { BUFFER_QUEUE_URL = "https://sqs/buffer", OPERATION_QUEUE_URL = "https://sqs/operation" }
-      flush     = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }
-      lifecycle = { OPERATION_QUEUE_URL = "https://sqs/operation" }
-      operation = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }
+      buffer       = { BUFFER_QUEUE_URL = "https://sqs/buffer", OPERATION_QUEUE_URL = "https://sqs/operation" }
+      flush        = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }
+      interruption = {}
+      lifecycle    = { OPERATION_QUEUE_URL = "https://sqs/operation" }
+      operation    = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }
     })
     error_message = "Operation, flush, buffer, in this order: ${jsonencode({ for key, function in aws_lambda_function.this : key => function.environment[0].variables })}"
   }
@@ -196,10 +213,11 @@ run "flush_and_prometheus_in_cloud_map" {
         for statement in jsondecode(policy.policy).Statement : [for arn in statement.Resource : trimprefix(arn, "arn:aws:sqs:eu-west-1:123456789012:fluentd-")] if statement.Sid == "HandOver"
       ])
       }) == jsonencode({
-      buffer    = ["buffer-dlq", "operation"]
-      flush     = ["flush-dlq", "buffer", "operation"]
-      lifecycle = ["operation", "lifecycle-dlq"]
-      operation = ["operation", "operation-dlq", "flush"]
+      buffer       = ["buffer-dlq", "operation"]
+      flush        = ["flush-dlq", "buffer", "operation"]
+      interruption = ["interruption-dlq"]
+      lifecycle    = ["operation", "lifecycle-dlq"]
+      operation    = ["operation", "operation-dlq", "flush"]
     })
     error_message = "A function may send to the next stage, to its own dead-letter queue, and back."
   }
@@ -216,7 +234,7 @@ run "flush_and_prometheus_without_cloud_map" {
 
   assert {
     condition = jsonencode([keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_autoscaling_lifecycle_hook.this)]) == jsonencode([
-      ["buffer", "flush", "lifecycle"], ["buffer", "flush"], ["terminate"],
+      ["buffer", "flush", "interruption", "lifecycle"], ["buffer", "flush"], ["terminate"],
     ])
     error_message = "Two draining stages, and no launch hook."
   }
@@ -226,9 +244,10 @@ run "flush_and_prometheus_without_cloud_map" {
         for name, value in function.environment[0].variables : name => value if can(regex("QUEUE_URL$|CLOUD_MAP|SETTLE|LAUNCH", name))
       }
       }) == jsonencode({
-      buffer    = { BUFFER_QUEUE_URL = "https://sqs/buffer", SETTLE_SECONDS = "0" }
-      flush     = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", SETTLE_SECONDS = "0" }
-      lifecycle = { FLUSH_QUEUE_URL = "https://sqs/flush" }
+      buffer       = { BUFFER_QUEUE_URL = "https://sqs/buffer", SETTLE_SECONDS = "0" }
+      flush        = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", SETTLE_SECONDS = "0" }
+      interruption = {}
+      lifecycle    = { FLUSH_QUEUE_URL = "https://sqs/flush" }
     })
     error_message = "Flush first, then buffer: ${jsonencode({ for key, function in aws_lambda_function.this : key => function.environment[0].variables })}"
   }
@@ -242,7 +261,7 @@ run "prometheus_without_cloud_map" {
 
   assert {
     condition = jsonencode([keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_sqs_queue.dead_letter), keys(aws_autoscaling_lifecycle_hook.this), length(aws_ssm_document.flush)]) == jsonencode([
-      ["buffer", "lifecycle"], ["buffer"], ["buffer", "event", "lifecycle"], ["terminate"], 0,
+      ["buffer", "interruption", "lifecycle"], ["buffer"], ["buffer", "event", "interruption", "lifecycle"], ["terminate"], 0,
     ])
     error_message = "The buffer stage alone, and no document."
   }

@@ -163,10 +163,11 @@ run "functions_run_as_asked" {
 
   assert {
     condition = { for key, function in aws_lambda_function.this : key => "${function.function_name} ${function.handler} ${function.timeout}" } == {
-      lifecycle = "fluentd-lifecycle handlers.lifecycle.handler 20"
-      operation = "fluentd-operation-waiter waiters.operation.handler 30"
-      flush     = "fluentd-flush-waiter waiters.flush.handler 70"
-      buffer    = "fluentd-buffer-waiter waiters.buffer.handler 40"
+      interruption = "fluentd-interruption handlers.interruption.handler 130"
+      lifecycle    = "fluentd-lifecycle handlers.lifecycle.handler 20"
+      operation    = "fluentd-operation-waiter waiters.operation.handler 30"
+      flush        = "fluentd-flush-waiter waiters.flush.handler 70"
+      buffer       = "fluentd-buffer-waiter waiters.buffer.handler 40"
     }
     error_message = "Names, entry points and timeouts must be as agreed."
   }
@@ -189,7 +190,7 @@ run "functions_run_as_asked" {
     error_message = "The stages' concurrency must be as asked."
   }
   assert {
-    condition     = { for key, group in aws_cloudwatch_log_group.function : key => "${group.name} ${group.retention_in_days}" } == { lifecycle = "/aws/lambda/fluentd-lifecycle 30", operation = "/aws/lambda/fluentd-operation-waiter 30", flush = "/aws/lambda/fluentd-flush-waiter 30", buffer = "/aws/lambda/fluentd-buffer-waiter 30" }
+    condition     = { for key, group in aws_cloudwatch_log_group.function : key => "${group.name} ${group.retention_in_days}" } == { lifecycle = "/aws/lambda/fluentd-lifecycle 30", interruption = "/aws/lambda/fluentd-interruption 30", operation = "/aws/lambda/fluentd-operation-waiter 30", flush = "/aws/lambda/fluentd-flush-waiter 30", buffer = "/aws/lambda/fluentd-buffer-waiter 30" }
     error_message = "Each function has a log group with a retention."
   }
   assert {

@@ -25,6 +25,14 @@ mock_provider "aws" {
     values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-lifecycle-dlq" }
   }
   override_resource {
+    target = aws_sqs_queue.dead_letter["interruption"]
+    values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption-dlq" }
+  }
+  override_resource {
+    target = aws_lambda_function.this["interruption"]
+    values = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-interruption" }
+  }
+  override_resource {
     target = aws_sqs_queue.dead_letter["event"]
     values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-event-dlq" }
   }
@@ -122,6 +130,54 @@ run "undelivered_events_are_kept" {
   }
 }
 
+run "interruptions_reach_their_function_and_are_kept" {
+  command = apply
+
+  assert {
+    condition = { for key, rule in aws_cloudwatch_event_rule.interruption : rule.name => jsonencode(jsondecode(rule.event_pattern)) } == {
+      fluentd-spot = jsonencode({
+        source      = ["aws.ec2"]
+        detail-type = ["EC2 Spot Instance Interruption Warning", "EC2 Instance Rebalance Recommendation"]
+      })
+      fluentd-ended = jsonencode({
+        source      = ["aws.autoscaling"]
+        detail-type = ["EC2 Instance Terminate Successful", "EC2 Instance Terminate Unsuccessful"]
+        detail      = { AutoScalingGroupName = ["aggregators"] }
+      })
+    }
+    error_message = "Only ends of our group; EC2's own events name no group."
+  }
+  assert {
+    condition = alltrue([
+      for key, target in aws_cloudwatch_event_target.interruption :
+      target.arn == "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-interruption" && target.dead_letter_config[0].arn == "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption-dlq" && target.rule == "fluentd-${key}"
+    ])
+    error_message = "Without a dead-letter queue on the target, EventBridge drops what it cannot deliver."
+  }
+  assert {
+    condition = alltrue([
+      for key, permission in aws_lambda_permission.interruption_from_rule :
+      permission.principal == "events.amazonaws.com" && permission.function_name == "fluentd-interruption" && permission.source_arn == aws_cloudwatch_event_rule.interruption[key].arn
+    ])
+    error_message = "Only our rules may invoke the function."
+  }
+  assert {
+    condition     = aws_lambda_function_event_invoke_config.interruption.destination_config[0].on_failure[0].destination == "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption-dlq" && aws_lambda_function_event_invoke_config.interruption.maximum_retry_attempts == 2
+    error_message = "What the function cannot do must be kept."
+  }
+  assert {
+    condition = jsonencode([for statement in jsondecode(aws_sqs_queue.dead_letter["interruption"].policy).Statement : statement if statement.Effect == "Allow"]) == jsonencode([{
+      Sid       = "UndeliveredEvents"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption-dlq"
+      Condition = { ArnEquals = { "aws:SourceArn" = ["arn:aws:events:eu-west-1:123456789012:rule/fluentd-ended", "arn:aws:events:eu-west-1:123456789012:rule/fluentd-spot"] } }
+    }])
+    error_message = "EventBridge may send to the queue for our rules only: ${aws_sqs_queue.dead_letter["interruption"].policy}"
+  }
+}
+
 run "queues_are_encrypted_and_refuse_plain_http" {
   command = plan
 
@@ -130,12 +186,13 @@ run "queues_are_encrypted_and_refuse_plain_http" {
       { for key, queue in aws_sqs_queue.stage : key => queue },
       { for key, queue in aws_sqs_queue.dead_letter : "${key}-dlq" => queue },
       ) : key => queue.name } == {
-      operation       = "fluentd-operation"
-      buffer          = "fluentd-buffer"
-      "operation-dlq" = "fluentd-operation-dlq"
-      "buffer-dlq"    = "fluentd-buffer-dlq"
-      "lifecycle-dlq" = "fluentd-lifecycle-dlq"
-      "event-dlq"     = "fluentd-event-dlq"
+      operation          = "fluentd-operation"
+      buffer             = "fluentd-buffer"
+      "operation-dlq"    = "fluentd-operation-dlq"
+      "buffer-dlq"       = "fluentd-buffer-dlq"
+      "lifecycle-dlq"    = "fluentd-lifecycle-dlq"
+      "interruption-dlq" = "fluentd-interruption-dlq"
+      "event-dlq"        = "fluentd-event-dlq"
     }
     error_message = "The queues' names are agreed."
   }
@@ -161,9 +218,9 @@ run "queues_are_encrypted_and_refuse_plain_http" {
   assert {
     condition = alltrue([
       for key, queue in merge(aws_sqs_queue.stage, { for key, queue in aws_sqs_queue.dead_letter : "${key}-dlq" => queue }) :
-      key == "event-dlq" || alltrue([for statement in jsondecode(queue.policy).Statement : statement.Effect == "Deny"])
+      contains(["event-dlq", "interruption-dlq"], key) || alltrue([for statement in jsondecode(queue.policy).Statement : statement.Effect == "Deny"])
     ])
-    error_message = "No queue but the event queue lets anybody in by its own policy."
+    error_message = "No queue but those of undelivered events lets anybody in by its own policy."
   }
 }
 
@@ -204,10 +261,11 @@ run "messages_of_crashed_waiters_are_set_aside" {
   }
   assert {
     condition = { for key, queue in aws_sqs_queue.dead_letter : key => queue.redrive_allow_policy } == {
-      operation = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = ["arn:aws:sqs:eu-west-1:123456789012:fluentd-operation"] })
-      buffer    = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = ["arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer"] })
-      lifecycle = jsonencode({ redrivePermission = "denyAll" })
-      event     = jsonencode({ redrivePermission = "denyAll" })
+      operation    = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = ["arn:aws:sqs:eu-west-1:123456789012:fluentd-operation"] })
+      buffer       = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = ["arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer"] })
+      lifecycle    = jsonencode({ redrivePermission = "denyAll" })
+      interruption = jsonencode({ redrivePermission = "denyAll" })
+      event        = jsonencode({ redrivePermission = "denyAll" })
     }
     error_message = "A dead-letter queue serves its own stage only."
   }
