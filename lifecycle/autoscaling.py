@@ -95,6 +95,11 @@ def is_leaving(state: str | None) -> bool:
     return state is None or "Terminat" in state or state.startswith("Warmed:Pending")
 
 
+def has_left(state: str | None) -> bool:
+    """Tell whether an instance in this lifecycle state is gone, or past its last hook."""
+    return state is None or state in _GONE
+
+
 class AutoScaling:
     """The lifecycle actions of one group."""
 
@@ -186,12 +191,13 @@ class AutoScaling:
     def has_ended(self, instance_id: str) -> bool:
         """Tell whether an instance waits no more: it is gone, about to go, or in service."""
         state = self.lifecycle_state(instance_id)
-        return state is None or state in _GONE or state == IN_SERVICE
+        return has_left(state) or state == IN_SERVICE
 
     def _how_it_ended(self, action: LifecycleAction) -> Completion:
         state = self.lifecycle_state(action.instance_id)
-        if state is None or state in _GONE:
+        if has_left(state):
             return Completion.ALREADY_ENDED_GONE
+        assert state is not None
         if action.transition is Transition.LAUNCHING and "Terminating" in state:
             # The launch is over; the terminating hook has its own action and its own event.
             return Completion.ALREADY_ENDED_GONE

@@ -9,6 +9,7 @@ from lifecycle.errors import Surprise
 from lifecycle.events import LifecycleAction, OperationCheck
 from lifecycle.instances import Instances, mark_instance
 from lifecycle.marks import Mark, MarkKind
+from lifecycle.placement import look
 from lifecycle.telemetry import LogEvent, Telemetry
 
 
@@ -19,7 +20,7 @@ class Pipeline:
     Starting it twice for one wait is safe: the stages and the completion are idempotent.
     ``start`` is where a terminating instance goes first: out of service discovery, or, for a fleet
     that is in none, into the first draining stage. ``port`` is where instances listen, None for
-    such a fleet.
+    such a fleet. With ``allow_empty_service`` the last aggregator does not wait for a successor.
     """
 
     autoscaling: AutoScaling
@@ -28,6 +29,7 @@ class Pipeline:
     port: int | None
     telemetry: Telemetry
     clock: Callable[[], float]
+    allow_empty_service: bool = False
 
     def launch(self, action: LifecycleAction) -> None:
         """Register a launching instance; one that is not on its way into service is left alone.
@@ -78,11 +80,26 @@ class Pipeline:
         self.telemetry.info(LogEvent.LIFECYCLE_EVENT_IGNORED, **action.log_fields(), reason=reason)
 
     def _deregister(self, action: LifecycleAction, registration: Registration) -> None:
+        if self._is_the_last(action, registration):
+            # Forwarders ignore an empty answer: they would go on sending to it. The waiter asks.
+            self._enqueue(registration, action, None)
+            return
         operation_id = registration.cloud_map.deregister(action.instance_id)
         self.telemetry.info(
             LogEvent.DEREGISTRATION_REQUESTED, **action.log_fields(), operation_id=operation_id
         )
         self._enqueue(registration, action, operation_id)
+
+    def _is_the_last(self, action: LifecycleAction, registration: Registration) -> bool:
+        if self.allow_empty_service:
+            return False
+        standing = look(registration.cloud_map, self.autoscaling, self.instances)
+        vacancies = standing.vacancies_left_by(action.instance_id)
+        if vacancies:
+            self.telemetry.info(
+                LogEvent.LAST_AGGREGATOR_WAITS, **action.log_fields(), service_ids=sorted(vacancies)
+            )
+        return bool(vacancies)
 
     def _enqueue(
         self, registration: Registration, action: LifecycleAction, operation_id: str | None

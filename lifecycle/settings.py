@@ -132,6 +132,7 @@ class LifecycleHandlerSettings(_Settings):
     cloud_map_service_ids: _ServiceIds | None = None
     launch_hook_name: Annotated[_Text | None, *_InCloudMap] = None
     cloud_map_port: Annotated[_Port | None, *_InCloudMap] = None
+    allow_empty_service: bool = False
     operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
     flush_queue_url: _QueueUrl | None = None
     buffer_queue_url: Annotated[_QueueUrl | None, Field(validate_default=True)] = None
@@ -192,6 +193,7 @@ class OperationWaiterSettings(WaiterSettings):
 
     cloud_map_service_ids: _ServiceIds
     cloud_map_port: _Port
+    allow_empty_service: bool = False
     operation_queue_url: _QueueUrl
     operation_dlq_url: _QueueUrl
     flush_queue_url: _QueueUrl | None = None

@@ -51,6 +51,9 @@ class LogEvent(StrEnum):
     FLUSH_NOT_REQUESTED = "flush_not_requested"
     INSTANCE_ENDED = "instance_ended"
     UNCLEAN_TERMINATION = "unclean_termination"
+    LAST_AGGREGATOR_WAITS = "last_aggregator_waits"
+    SHARD_CHANGED = "shard_changed"
+    SHARD_OVERFLOWS = "shard_overflows"
 
 
 class Metric(StrEnum):
@@ -69,6 +72,7 @@ class Metric(StrEnum):
     CORRECTIONS_MADE = "CorrectionsMade"
     CORRECTIONS_FAILED = "CorrectionsFailed"
     RETENTION_POLICY_MISSING = "RetentionPolicyMissing"
+    SHARD_OVERFLOW = "ShardOverflow"
 
 
 # The code that logs is one call above the methods of PowertoolsTelemetry.

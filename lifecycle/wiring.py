@@ -67,6 +67,7 @@ def pipeline_of(
         port=settings.cloud_map_port,
         telemetry=telemetry,
         clock=time.time,
+        allow_empty_service=settings.allow_empty_service,
     )
 
 

@@ -14,13 +14,16 @@ from lifecycle.autoscaling import AutoScaling, Completion, may_serve
 from lifecycle.cloud_map import CloudMap
 from lifecycle.drain import NextStage
 from lifecycle.errors import NotReady, Permanent
-from lifecycle.events import OperationCheck, Transition
+from lifecycle.events import LifecycleAction, OperationCheck, Transition
 from lifecycle.instances import Address, Instances
 from lifecycle.operations import NextStep, Operation, OperationStatus, next_step
+from lifecycle.placement import Placement
 from lifecycle.queues import Queue
 from lifecycle.settings import OperationWaiterSettings
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import first_draining_stage, patience_of, settings_of
+
+_LONGEST_SETTLING_SECONDS = 300  # two operations of Cloud Map, each a minute at most, and retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class OperationWaiter:
     autoscaling: AutoScaling
     instances: Instances
     cloud_map: CloudMap
+    placement: Placement
     operation_queue: Queue
     operation_dead_letters: Queue
     next_stage: NextStage
@@ -104,6 +108,7 @@ class OperationWaiter:
 
     def _request_again(self, message: OperationCheck) -> None:
         if message.action.transition is Transition.TERMINATING:
+            self._wait_for_successor(message.action)
             operation_id = self.cloud_map.deregister(message.action.instance_id)
             self._check_again(message, operation_id)
             return
@@ -114,6 +119,40 @@ class OperationWaiter:
             self._withdraw(message, f"it is {state or 'unknown to Auto Scaling'}, or gone")
         else:
             self._check_again(message, self._register_again(message, address))
+
+    def _wait_for_successor(self, action: LifecycleAction) -> None:
+        """Raise NotReady for one whose leaving would empty a service: forwarders would not notice.
+
+        Somebody moves in from another shard if one has two or more in service.
+        """
+        if self.settings.allow_empty_service:
+            return
+        standing = self.placement.look()
+        vacancies = standing.vacancies_left_by(action.instance_id)
+        if not vacancies:
+            # Whoever moved in has not left its old shard yet.
+            self.placement.carry_out(standing.steps_near(action.instance_id))
+            return
+        self.telemetry.warning(
+            LogEvent.LAST_AGGREGATOR_WAITS, **action.log_fields(), service_ids=sorted(vacancies)
+        )
+        self.placement.carry_out(standing.steps_into(vacancies))
+        raise NotReady("the last aggregator in service discovery; waits for a successor")
+
+    def _settle(self, action: LifecycleAction) -> None:
+        """Raise NotReady while something is left to move in the shards of a launching instance.
+
+        Launches that do not see each other can overfill a shard. Not for long: an instance that is
+        not in service is worse than a shard with too many, which has an alarm.
+        """
+        if len(self.settings.cloud_map_service_ids) == 1:
+            return  # nowhere to move
+        standing = self.placement.look()
+        steps = standing.steps_near(action.instance_id)
+        if steps and self.clock() - action.started_at < _LONGEST_SETTLING_SECONDS:
+            self.placement.carry_out(steps)
+            raise NotReady("instances move to another shard")
+        self.placement.measure(standing.shards_of(action.instance_id))
 
     def _register_again(self, message: OperationCheck, address: Address) -> str:
         return self.cloud_map.register(
@@ -140,6 +179,8 @@ class OperationWaiter:
 
     def _go_on(self, message: OperationCheck) -> None:
         action = message.action
+        if action.transition is Transition.LAUNCHING:
+            self._settle(action)
         self.telemetry.info(
             LogEvent.OPERATION_SUCCEEDED, **action.log_fields(), operation_id=message.operation_id
         )
@@ -184,11 +225,17 @@ def wire(environment: Mapping[str, str]) -> OperationWaiter:
     telemetry = PowertoolsTelemetry()
     settings = settings_of(OperationWaiterSettings, environment, telemetry)
     sqs = clients.sqs()
+    autoscaling = AutoScaling(clients.autoscaling())
+    instances = Instances(clients.ec2())
+    cloud_map = CloudMap(clients.servicediscovery(), settings.cloud_map_service_ids)
     return OperationWaiter(
         settings=settings,
-        autoscaling=AutoScaling(clients.autoscaling()),
-        instances=Instances(clients.ec2()),
-        cloud_map=CloudMap(clients.servicediscovery(), settings.cloud_map_service_ids),
+        autoscaling=autoscaling,
+        instances=instances,
+        cloud_map=cloud_map,
+        placement=Placement(
+            cloud_map, autoscaling, instances, settings.cloud_map_port, telemetry, time.time
+        ),
         operation_queue=Queue(sqs, settings.operation_queue_url),
         operation_dead_letters=Queue(sqs, settings.operation_dlq_url),
         next_stage=first_draining_stage(

@@ -104,6 +104,7 @@ class Pipeline:
     reconcile_at: float | None = None  # when the schedule invokes the reconciler next
     stages: tuple[str, ...] = ("operation", "buffer")  # those in use, in their order
     alter: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda event: event)
+    further_service_ids: tuple[str, ...] = ()
     consume: Callable[[Mapping[str, Any]], Any] | None = None  # in place of the buffer waiter
     copies: int = 1  # how often each event is delivered, and each message received
     deliveries: list[Delivery] = field(default_factory=list)
@@ -157,6 +158,18 @@ class Pipeline:
         self.clock.now += seconds
 
     # What a person or AWS does.
+
+    def create_shards(self, count: int) -> list[str]:
+        """Spread the fleet over so many services; returns their ids."""
+        services = self.clients.servicediscovery
+        like = services.get_service(Id=self.service_id)["Service"]["DnsConfig"]
+        self.further_service_ids = tuple(
+            services.create_service(Name=f"_fluentd{number}._tcp", DnsConfig=like)["Service"]["Id"]
+            for number in range(1, count)
+        )
+        ids = [self.service_id, *self.further_service_ids]
+        self.environment["CLOUD_MAP_SERVICE_IDS"] = ",".join(ids)
+        return ids
 
     def create_group(self, desired: int = 0, **settings: Any) -> None:
         """Create the group with the module's hooks; without Cloud Map launches do not wait."""
@@ -411,8 +424,22 @@ class Pipeline:
 
     def registered(self) -> dict[str, dict[str, str]]:
         """Attributes of each registered instance."""
-        answer = self.clients.servicediscovery.list_instances(ServiceId=self.service_id)
-        return {one["Id"]: one["Attributes"] for one in answer["Instances"]}
+        return {
+            instance_id: attributes
+            for shard in self.shards().values()
+            for instance_id, attributes in shard.items()
+        }
+
+    def shards(self) -> dict[str, dict[str, dict[str, str]]]:
+        """The same for each service."""
+        listed = {
+            service_id: self.clients.servicediscovery.list_instances(ServiceId=service_id)
+            for service_id in (self.service_id, *self.further_service_ids)
+        }
+        return {
+            service_id: {one["Id"]: one["Attributes"] for one in answer["Instances"]}
+            for service_id, answer in listed.items()
+        }
 
     def registrations(self, instance_id: str) -> list[str]:
         """What became of an instance's registration, in order."""
@@ -523,6 +550,8 @@ def running() -> Iterator[Pipeline]:
                 TIMEOUT_SECONDS=str(DRAIN_TIMEOUT),
             ),
             "CLOUD_MAP_SERVICE_IDS": service_id,
+            # Most tests are about one instance, and its last one: test_last_aggregator.py is not.
+            "ALLOW_EMPTY_SERVICE": "true",
             "CLOUD_MAP_PORT": str(PORT),
             "OPERATION_QUEUE_URL": urls["operation"],
             "OPERATION_DLQ_URL": urls["operation-dlq"],

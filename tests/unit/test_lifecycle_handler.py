@@ -90,6 +90,7 @@ class Handled:
                 port=settings.cloud_map_port,
                 telemetry=self.telemetry,
                 clock=lambda: NOW,
+                allow_empty_service=True,  # the rule: tests/integration/test_last_aggregator.py
             ),
             telemetry=self.telemetry,
         )

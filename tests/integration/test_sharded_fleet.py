@@ -1,0 +1,97 @@
+"""A fleet of more than eight, spread over several services."""
+
+import pytest
+
+from lifecycle.shards import MOST_IN_A_SHARD
+from lifecycle.telemetry import LogEvent, Metric
+from tests.support.fleet import EMPTY
+from tests.support.pipeline import PORT, Pipeline
+
+
+@pytest.fixture
+def shards(pipeline: Pipeline) -> list[str]:
+    """Three of them."""
+    ids = pipeline.create_shards(3)
+    pipeline.wire(lambda: pipeline.fleet)
+    return ids
+
+
+def sizes(pipeline: Pipeline) -> list[int]:
+    return [len(members) for members in pipeline.shards().values()]
+
+
+def register(pipeline: Pipeline, instance_id: str, service_id: str) -> None:
+    pipeline.clients.servicediscovery.register_instance(
+        ServiceId=service_id,
+        InstanceId=instance_id,
+        Attributes={"AWS_INSTANCE_IPV4": "10.0.0.200", "AWS_INSTANCE_PORT": str(PORT)},
+    )
+
+
+def test_many_launches_at_once_end_with_at_most_eight_in_each(
+    pipeline: Pipeline, shards: list[str]
+) -> None:
+    del shards
+    pipeline.start_fleet(20)
+    assert sum(sizes(pipeline)) == 20
+    assert max(sizes(pipeline)) <= MOST_IN_A_SHARD
+    assert len(pipeline.registered()) == 20
+    assert pipeline.telemetry.total(Metric.SHARD_OVERFLOW) == 0
+
+
+def test_launches_that_all_chose_the_same_shard_move_on(
+    pipeline: Pipeline, shards: list[str]
+) -> None:
+    for number in range(MOST_IN_A_SHARD):
+        register(pipeline, f"one-{number}", shards[1])
+        register(pipeline, f"two-{number}", shards[2])
+        register(pipeline, f"zero-{number}", shards[0])
+    pipeline.advance(60)
+    pipeline.clients.servicediscovery.deregister_instance(
+        ServiceId=shards[0], InstanceId="zero-0"
+    )
+    pipeline.advance(60)
+    pipeline.world.faults.operation_seconds = 30
+    pipeline.create_group(1)
+    pipeline.until(lambda: pipeline.waiting("operation") == 1)
+    # It has chosen the first; so does somebody that it could not see.
+    register(pipeline, "one-too-many", shards[0])
+    pipeline.clients.servicediscovery.deregister_instance(ServiceId=shards[1], InstanceId="one-0")
+    pipeline.until(lambda: pipeline.states_are("InService", 1))
+    [instance_id] = pipeline.states()
+    assert sizes(pipeline) == [8, 8, 8]
+    assert instance_id in pipeline.shards()[shards[1]]
+    assert pipeline.registrations(instance_id) == ["registered", "registered", "deregistered"]
+
+
+def test_a_fleet_that_does_not_fit_goes_into_service_and_is_reported(
+    pipeline: Pipeline, shards: list[str]
+) -> None:
+    for number in range(26):
+        register(pipeline, f"other-{number}", shards[number % 3])
+    pipeline.advance(60)
+    [instance_id] = pipeline.start_fleet(1)
+    assert pipeline.state(instance_id) == "InService"
+    assert pipeline.telemetry.of(LogEvent.SHARD_OVERFLOWS)
+    assert pipeline.telemetry.total(Metric.SHARD_OVERFLOW) == 1
+
+
+def test_an_instance_leaves_the_shard_it_is_in(pipeline: Pipeline, shards: list[str]) -> None:
+    del shards
+    ids = pipeline.start_fleet(6)
+    for instance_id in ids:
+        pipeline.fleet.shows(instance_id, EMPTY)
+    pipeline.scale_to(4)
+    pipeline.until(lambda: len(pipeline.states()) == 4)
+    assert sorted(pipeline.registered()) == sorted(pipeline.states())
+    assert set(pipeline.states()) < set(ids)
+
+
+def test_a_launch_event_that_arrives_twice_registers_in_one_shard(
+    pipeline: Pipeline, shards: list[str]
+) -> None:
+    del shards
+    pipeline.copies = 2
+    pipeline.start_fleet(3)
+    pipeline.advance(60)
+    assert sum(sizes(pipeline)) == 3
