@@ -19,6 +19,7 @@ from lifecycle.errors import Surprise
 from lifecycle.events import LifecycleAction, Transition
 from lifecycle.instances import Instances
 from lifecycle.pipeline import Pipeline
+from lifecycle.placement import Placement
 from lifecycle.reconciliation import (
     ENTERING_WARM_POOL,
     LAUNCHING,
@@ -39,12 +40,13 @@ from lifecycle.wiring import pipeline_of, settings_of
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Everything the reconciler touches. ``cloud_map`` is None for a fleet that is not in it."""
+    """Everything the reconciler touches; a fleet that is not in Cloud Map has no ``placement``."""
 
     settings: ReconcilerSettings
     autoscaling: AutoScaling
     instances: Instances
     cloud_map: CloudMap | None
+    placement: Placement | None
     pipeline: Pipeline
     telemetry: Telemetry
     clock: Callable[[], float]
@@ -73,8 +75,20 @@ class Reconciler:
             self.telemetry.warning(LogEvent.DISCREPANCY_FOUND, **self._fields(correction))
         made, failed = self._correct(found, look)
         self._report(look, found=len(found), made=made, failed=failed)
+        if self.placement is not None:
+            self._balance(self.placement)
         if failed:
             raise Surprise(f"{failed} of {len(found)} corrections failed")
+
+    def _balance(self, placement: Placement) -> None:
+        """Finish moves that were left half done, and move what is too much in a shard.
+
+        One look is enough: whoever moves the same instances at this moment asks for the same.
+        """
+        standing = placement.look()
+        placement.measure(standing.members)
+        if self.settings.reconcile_mode is not ReconcileMode.OBSERVE:
+            placement.carry_out(standing.steps_to_balance())
 
     def _look(self) -> Look:
         # In this order: who is registered here and missing there has left meanwhile, or is gone.
@@ -261,11 +275,17 @@ def wire(environment: Mapping[str, str]) -> Reconciler:
     settings = settings_of(ReconcilerSettings, environment, telemetry)
     autoscaling = AutoScaling(clients.autoscaling())
     pipeline = pipeline_of(settings, autoscaling, telemetry)
+    cloud_map = pipeline.start.cloud_map if isinstance(pipeline.start, Registration) else None
     return Reconciler(
         settings=settings,
         autoscaling=autoscaling,
         instances=pipeline.instances,
-        cloud_map=pipeline.start.cloud_map if isinstance(pipeline.start, Registration) else None,
+        cloud_map=cloud_map,
+        placement=Placement(
+            cloud_map, autoscaling, pipeline.instances, pipeline.port, telemetry, time.time
+        )
+        if cloud_map is not None and pipeline.port is not None
+        else None,
         pipeline=pipeline,
         telemetry=telemetry,
         clock=time.time,

@@ -46,8 +46,9 @@ def place(pipeline: Pipeline, instance_id: str, service_id: str) -> None:
                 ServiceId=other, InstanceId=instance_id
             )
     pipeline.until(
-        lambda: [one for one, ids in pipeline.shards().items() if instance_id in ids]
-        == [service_id]
+        lambda: (
+            [one for one, ids in pipeline.shards().items() if instance_id in ids] == [service_id]
+        )
     )
 
 
