@@ -44,13 +44,16 @@ locals {
     lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions ended it: its heartbeat timed out, or somebody completed it. There is no deadline left: the instance may be gone with logs in its buffer. If the group retains instances on abandon, it waits, alive and billed, until a person ends it."
     unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended without proof that it held no logs, or EC2 is about to take it (a spot instance lives for two minutes after its warning). It is out of service discovery and, if that is set up, was told to flush. No hook can hold it: what it could not flush in time is lost, unless its disk outlives it."
     function-errors          = "${local.act.functions} A function of ${var.name} raised an error: a bug, a wrong setting or a missing permission, not a slow drain. Instances that wait meanwhile get no heartbeat and are kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after their last one. ${local.then_lost}${local.launches_replaced}"
+    shard-overflow           = "Act within a day. For a quarter of an hour more than eight aggregators of ${var.autoscaling_group_name} have been in one Cloud Map service. A DNS answer holds eight, chosen at random: forwarders lose and find members at every refresh, and the load is uneven. No log is lost by it. cloud_map.shards = ${try(var.cloud_map.shards, 1)} carries ${8 * try(var.cloud_map.shards, 1)} aggregators."
   }
 
   used_dead_letter_alarms = { for key, text in local.dead_letter_alarms : key => text if lookup(local.uses, key, true) }
 
+  used_other_alarms = { for suffix, text in local.other_alarms : suffix => text if local.uses.operation || suffix != "shard-overflow" }
+
   # Alarm suffix = runbook file name.
   alarm_descriptions = {
-    for suffix, text in merge({ for key, text in local.used_dead_letter_alarms : "${key}-dlq" => text }, local.other_alarms) :
+    for suffix, text in merge({ for key, text in local.used_dead_letter_alarms : "${key}-dlq" => text }, local.used_other_alarms) :
     suffix => "${text} Runbook: ${var.alarms.runbook_base_url}/${suffix}.md"
   }
   alarm_names = { for suffix in keys(local.alarm_descriptions) : suffix => "${var.name}-${suffix}" }
@@ -88,6 +91,30 @@ resource "aws_cloudwatch_metric_alarm" "lifecycle_action_expired" {
   statistic           = "Sum"
   period              = 60
   evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  # The functions only report it when it happens.
+  treat_missing_data = "notBreaching"
+
+  alarm_actions = var.alarms.actions
+  ok_actions    = var.alarms.ok_actions
+  tags          = var.tags
+}
+
+# The reconciler reports it every five minutes, and moves what has room elsewhere: what is still there
+# after three looks has none. The operation waiter reports it for a launch that finds no room.
+resource "aws_cloudwatch_metric_alarm" "shard_overflow" {
+  count = local.uses.operation ? 1 : 0
+
+  alarm_name        = local.alarm_names["shard-overflow"]
+  alarm_description = local.alarm_descriptions["shard-overflow"]
+
+  namespace           = local.metrics_namespace
+  metric_name         = "ShardOverflow"
+  dimensions          = { service = var.name }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 3
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
   # The functions only report it when it happens.

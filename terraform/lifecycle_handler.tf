@@ -13,6 +13,7 @@ locals {
 
     environment = merge(
       local.cloud_map_environment,
+      local.leaving_environment,
       { for stage in [local.first_stage] : "${upper(stage)}_QUEUE_URL" => aws_sqs_queue.stage[stage].url },
     )
     optional_environment = {

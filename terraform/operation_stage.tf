@@ -11,6 +11,7 @@ locals {
 
     environment = merge(
       local.cloud_map_environment,
+      local.leaving_environment,
       { for stage in local.draining_stages : "${upper(stage)}_QUEUE_URL" => aws_sqs_queue.stage[stage].url },
       {
         CLOUD_MAP_PORT            = tostring(var.cloud_map.port)

@@ -62,6 +62,7 @@ output "alarm_names" {
       unclean-termination      = aws_cloudwatch_metric_alarm.unclean_termination.alarm_name
       function-errors          = aws_cloudwatch_metric_alarm.function_errors.alarm_name
     },
+    { for alarm in aws_cloudwatch_metric_alarm.shard_overflow : "shard-overflow" => alarm.alarm_name },
   )
 }
 

@@ -44,6 +44,7 @@ variable "cloud_map" {
     port             = optional(number, 24224)
     hosted_zone_id   = optional(string)
     force_destroy    = optional(bool, false)
+    allow_empty      = optional(bool, false)
   })
   default     = null
   description = <<-EOT
@@ -72,6 +73,8 @@ variable "cloud_map" {
       change records to that zone; without it they may change SRV and address records in any zone.
     - `force_destroy`: let `terraform destroy` deregister what is left in a service that the module
       created, rather than fail.
+    - `allow_empty`: deregister the last aggregator of a service, too, without waiting for a successor.
+      Forwarders ignore an empty answer and go on sending to it: for groups that are being deleted.
   EOT
 
   validation {

@@ -40,7 +40,7 @@ run "every_alarm_is_heard_and_quiet_without_data" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), aws_cloudwatch_metric_alarm.shard_overflow, [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
       alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"]) && alarm.ok_actions == toset(["arn:aws:sns:eu-west-1:123456789012:quiet"]) && alarm.treat_missing_data == "notBreaching"
     ])
     error_message = "Every alarm tells the same people, and no data is no alarm."
@@ -64,12 +64,13 @@ run "every_alarm_links_its_runbook" {
       lifecycle-action-expired = "fluentd-lifecycle-action-expired"
       unclean-termination      = "fluentd-unclean-termination"
       function-errors          = "fluentd-function-errors"
+      shard-overflow           = "fluentd-shard-overflow"
     }
     error_message = "The alarms' names are agreed: ${jsonencode(output.alarm_names)}"
   }
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), aws_cloudwatch_metric_alarm.shard_overflow, [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
       endswith(alarm.alarm_description, " Runbook: https://wiki.internal/runbooks/${trimprefix(alarm.alarm_name, "fluentd-")}.md")
     ])
     error_message = "A description must end with the runbook named like the alarm."
@@ -130,7 +131,7 @@ run "descriptions_fit_with_the_longest_names" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), aws_cloudwatch_metric_alarm.shard_overflow, [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
       length(alarm.alarm_description) <= 1024
     ])
     error_message = "CloudWatch allows 1,024 characters: ${max([for alarm in aws_cloudwatch_metric_alarm.dead_letter : length(alarm.alarm_description)]...)}"
@@ -155,6 +156,25 @@ run "unclean_terminations_are_watched" {
   assert {
     condition     = startswith(aws_cloudwatch_metric_alarm.unclean_termination.alarm_description, "Act at once.")
     error_message = "The deadline must come first."
+  }
+}
+
+run "a_shard_that_overflows_is_watched" {
+  command = plan
+  variables {
+    cloud_map = { namespace_id = "ns-existing", shards = 3 }
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.shard_overflow[0].namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.shard_overflow[0].metric_name == "ShardOverflow" &&
+      aws_cloudwatch_metric_alarm.shard_overflow[0].dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.shard_overflow[0].threshold == 0
+    )
+    error_message = "One instance beyond eight is one too many."
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.shard_overflow[0].alarm_description, "cloud_map.shards = 3 carries 24 aggregators.")
+    error_message = "Whoever is called must learn how many the shards carry: ${aws_cloudwatch_metric_alarm.shard_overflow[0].alarm_description}"
   }
 }
 

@@ -144,16 +144,18 @@ run "flush_in_cloud_map" {
   assert {
     condition = jsonencode({
       for key, function in aws_lambda_function.this : key => {
-        for name, value in function.environment[0].variables : name => value if can(regex("_URL$|CLOUD_MAP|SETTLE|LAUNCH", name))
+        for name, value in function.environment[0].variables : name => value if can(regex("_URL$|CLOUD_MAP|SETTLE|LAUNCH|EMPTY_SERVICE", name))
       }
       }) == jsonencode({
       lifecycle = {
+        ALLOW_EMPTY_SERVICE   = "false"
         CLOUD_MAP_PORT        = "24224"
         CLOUD_MAP_SERVICE_IDS = "srv-existing"
         LAUNCH_HOOK_NAME      = "fluentd-launch"
         OPERATION_QUEUE_URL   = "https://sqs/operation"
       }
       operation = {
+        ALLOW_EMPTY_SERVICE   = "false"
         CLOUD_MAP_PORT        = "24224"
         CLOUD_MAP_SERVICE_IDS = "srv-existing"
         FLUSH_QUEUE_URL       = "https://sqs/flush"

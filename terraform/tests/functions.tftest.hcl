@@ -42,6 +42,7 @@ run "functions_are_told_exactly_what_they_read" {
       TERMINATE_HOOK_NAME          = "fluentd-terminate"
       CLOUD_MAP_SERVICE_IDS        = "srv-existing"
       CLOUD_MAP_PORT               = "24224"
+      ALLOW_EMPTY_SERVICE          = "false"
       OPERATION_QUEUE_URL          = "https://sqs/operation"
     })
     error_message = "The lifecycle handler's environment changed: ${jsonencode(aws_lambda_function.this["lifecycle"].environment[0].variables)}"
@@ -56,6 +57,7 @@ run "functions_are_told_exactly_what_they_read" {
       TERMINATE_HOOK_NAME          = "fluentd-terminate"
       CLOUD_MAP_SERVICE_IDS        = "srv-existing"
       CLOUD_MAP_PORT               = "24224"
+      ALLOW_EMPTY_SERVICE          = "false"
       OPERATION_QUEUE_URL          = "https://sqs/operation"
       OPERATION_DLQ_URL            = "https://sqs/operation-dlq"
       BUFFER_QUEUE_URL             = "https://sqs/buffer"

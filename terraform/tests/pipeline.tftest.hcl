@@ -365,6 +365,20 @@ run "several_services_carry_a_larger_fleet" {
   }
 }
 
+run "a_group_that_is_deleted_may_empty_its_service" {
+  command = plan
+  variables {
+    cloud_map = { service_id = "srv-existing", allow_empty = true }
+  }
+
+  assert {
+    condition = alltrue([
+      for role in ["lifecycle", "operation"] : aws_lambda_function.this[role].environment[0].variables.ALLOW_EMPTY_SERVICE == "true"
+    ])
+    error_message = "Both functions that deregister a terminating instance must know."
+  }
+}
+
 run "a_fleet_that_grew_keeps_its_first_service" {
   command = plan
   variables {

@@ -68,6 +68,16 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
         person.type("redrive")
         place.wait_for_end(leaves)
 
+        [last] = place.instances("InService")
+        place.scale_to(0)
+        place.wait_for_letters("operation-dlq", 1)
+        assert "the last aggregator in service discovery" in person.type("look")
+        assert last in place.registered()
+        assert person.type("successor") == "wants 1\n"
+        wait_until("a successor", lambda: len(place.instances("InService")) == 1, SECONDS)
+        person.type("redrive")
+        place.wait_for_end(last)
+
         place.scale_to(2)
         place.fail_operations("INTERNAL_FAILURE")
         place.wait_for_letters("operation-dlq", 1)
@@ -148,6 +158,31 @@ def test_event_dlq_replays_what_was_not_delivered_and_drains_without_an_event(
         person.type("unpermit")
         person.type("undo")
         person.finish(shared_blocks("event-dlq"))
+
+
+def test_shard_overflow_tells_too_many_from_moves_that_fail(place: Scene) -> None:
+    [instance_id] = place.reset(1)
+    cloud_map = place.cloud.client("servicediscovery")
+    others = [f"somebody-{number}" for number in range(8)]
+    for other in others:
+        cloud_map.register_instance(
+            ServiceId=place.names.service_id,
+            InstanceId=other,
+            Attributes={"AWS_INSTANCE_IPV4": "127.0.0.9", "AWS_INSTANCE_PORT": "24224"},
+        )
+    wait_until("nine in one service", lambda: len(place.registered()) == 9, SECONDS)
+    try:
+        with walk(place, "shard-overflow") as person:
+            person.type("set-up")
+            assert person.type("sizes") == f"9 in {place.names.service_id}\n"
+            person.type("moves")
+            assert person.type("strangers").split() == others
+            assert "fluentd-shard-overflow\t" in person.type("verify")
+            person.finish({**shared_blocks("shard-overflow"), "keep": SAME_AS_IN_BUFFER_DLQ})
+    finally:
+        for other in others:
+            cloud_map.deregister_instance(ServiceId=place.names.service_id, InstanceId=other)
+    assert instance_id in place.registered()
 
 
 def proven(place: Scene, instance_id: str) -> bool:

@@ -23,6 +23,7 @@ def lifecycle_handler(**changes: str) -> dict[str, str]:
         **_COMMON,
         **_CLOUD_MAP,
         "CLOUD_MAP_PORT": "24224",
+        "ALLOW_EMPTY_SERVICE": "false",
         "OPERATION_QUEUE_URL": f"{_QUEUE}operation",
         **changes,
     }
@@ -109,6 +110,7 @@ def without_cloud_map(environment: dict[str, str], **changes: str) -> dict[str, 
     in_cloud_map = {
         *_CLOUD_MAP,
         "CLOUD_MAP_PORT",
+        "ALLOW_EMPTY_SERVICE",
         "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS",
         "OPERATION_QUEUE_URL",
     }

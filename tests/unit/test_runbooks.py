@@ -62,6 +62,7 @@ WRITERS = {
     "interruption": ["handlers/interruption.py", "lifecycle/wiring.py"],
     "operation-waiter": [
         "waiters/operation.py",
+        "lifecycle/placement.py",
         "lifecycle/batch.py",
         "lifecycle/wiring.py",
         "lifecycle/drain.py:NextStage",
@@ -390,6 +391,8 @@ def test_every_error_code_of_cloud_map_has_its_section() -> None:
         ("operation-dlq", "Cloud Map did not do it in "),
         ("operation-dlq", "unknown to Cloud Map"),
         ("operation-dlq", "is still under way"),
+        ("operation-dlq", "the last aggregator in service discovery; waits for a successor"),
+        ("operation-dlq", "instances move to another shard"),
         ("operation-dlq", "check message: "),
         ("operation-dlq", "is not this pipeline's group"),
         ("lifecycle-dlq", "lifecycle event: "),
