@@ -6,6 +6,8 @@ SCENARIO ?= scale-in
 ARCHITECTURE ?= arm64
 PYTHON_VERSION ?= 3.13
 WORKERS ?= 3
+SECONDS ?= 600
+SEED ?= 1
 
 # An environment made with another Python stays as it is, unless PYTHON is given.
 ENVIRONMENT = $(PYTHON) tools/environment.py $(1) $(2) $(if $(filter file,$(origin PYTHON)),,--this-python)
@@ -36,6 +38,9 @@ help: ## list the verbs
 
 demo: venv venv-ministack programs package-local ## scale a simulated fleet in, live; SCENARIO=scale-in|destination-down|exporter-dies|...
 	@$(VENV) -m sandbox demo --scenario $(SCENARIO)
+
+chaos: venv venv-ministack programs package-local ## scale in and out while calls fail and functions are killed; SECONDS=600 SEED=1
+	@$(VENV) -m sandbox demo --scenario chaos --seconds $(SECONDS) --seed $(SEED) --output build/chaos
 
 sandbox: venv venv-ministack programs package-local ## the local cloud on its own, until Ctrl-C
 	@$(VENV) -m sandbox up

@@ -25,6 +25,7 @@ from sandbox import ministack
 from sandbox.alarms import LOOK_SECONDS, Alarms
 from sandbox.background import Background
 from sandbox.bridge import POLL_SECONDS, Bridge
+from sandbox.chaos.control import Chaos
 from sandbox.control import EmulatorControl
 from sandbox.function_logs import FunctionLogs
 from sandbox.ministack import MinistackSettings
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
     from types import TracebackType
 
+    from sandbox.chaos.plan import Plan
     from sandbox.terraform import Tell
 
 PROJECT = Path(__file__).parents[1]
@@ -68,12 +70,20 @@ class LocalCloud:
     bridge: Bridge
     """Plays EventBridge; its `courier` can lose or repeat events."""
 
+    chaos: Chaos | None
+    """What goes wrong around the functions, once it begins; None: nothing that nobody sets."""
+
     def __init__(
-        self, directory: Path, *, ministack_python: Path = ministack.DEFAULT_PYTHON
+        self,
+        directory: Path,
+        *,
+        ministack_python: Path = ministack.DEFAULT_PYTHON,
+        chaos: Plan | None = None,
     ) -> None:
         self.directory = directory.resolve()
         self.logs_directory = self.directory / "logs"
         self._ministack_python = ministack_python
+        self.chaos = None if chaos is None else Chaos(chaos, self.directory / "chaos")
         self._stack = ExitStack()
         self._clients: dict[str, Any] = {}
         self._terraform: Terraform | None = None
@@ -81,12 +91,12 @@ class LocalCloud:
 
     def __enter__(self) -> Self:
         # What an earlier cloud has left is history: its state must not be taken for this one's.
-        for folder in ("logs", "ministack", "terraform"):
+        for folder in ("logs", "ministack", "terraform", "chaos"):
             shutil.rmtree(self.directory / folder, ignore_errors=True)
         with ExitStack() as starting:
             self.subnet = starting.enter_context(held_subnet())
             self.processes = starting.enter_context(Processes(self.logs_directory))
-            self._start_emulators()
+            self._start_emulators(starting)
             self.control = EmulatorControl(self._emulator)
             self._function_logs = FunctionLogs(self.client("logs"))
             self._start_players(starting)
@@ -182,10 +192,13 @@ class LocalCloud:
 
     @property
     def _endpoints(self) -> dict[str, str]:
-        emulated = {f"AWS_ENDPOINT_URL_{name}": self._emulator for name in EMULATED.values()}
-        return {"AWS_ENDPOINT_URL": self._ministack, **emulated}
+        return _endpoints(self._addresses)
 
-    def _start_emulators(self) -> None:
+    @property
+    def _addresses(self) -> dict[str, str]:
+        return {"ministack": self._ministack, "emulator": self._emulator}
+
+    def _start_emulators(self, starting: ExitStack) -> None:
         # Each needs the other's address before it starts: the emulator asks who may do what, and
         # functions inherit their endpoints from MiniStack.
         port = free_port()
@@ -202,21 +215,29 @@ class LocalCloud:
             environment={**clean_environment(), "PYTHONPATH": str(PROJECT)},
         )
         self._emulator = emulator.line("http://", seconds=READY_SECONDS)
+        reached = self._addresses
+        if self.chaos is not None:
+            reached = self.chaos.before(self.processes, reached)
         settings = MinistackSettings(
             port=port,
             work=self.directory / "ministack",
             account_id=ACCOUNT_ID,
             region=REGION,
             root_key=ROOT_KEY,
-            function_environment=self._endpoints,
+            function_environment=_endpoints(reached),
             python=self._ministack_python,
+            chaos_directory=None if self.chaos is None else self.chaos.directory,
         )
         ministack.start(settings, self.processes)
+        if self.chaos is not None:
+            starting.enter_context(self.chaos.watch(settings.temporary))
 
     def _start_players(self, starting: ExitStack) -> None:
         self.bridge = Bridge(
             self.control, self.client("events"), self.client("lambda"), self.client("sqs")
         )
+        if self.chaos is not None:
+            self.bridge.courier = self.chaos.courier
         alarms = Alarms(
             self.client("cloudwatch"),
             self.client("sqs"),
@@ -225,3 +246,9 @@ class LocalCloud:
         )
         starting.enter_context(Background("EventBridge", self.bridge.deliver_new, POLL_SECONDS))
         starting.enter_context(Background("alarms", alarms.look, LOOK_SECONDS))
+
+
+def _endpoints(addresses: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables that lead to the emulators at these addresses."""
+    emulated = {f"AWS_ENDPOINT_URL_{name}": addresses["emulator"] for name in EMULATED.values()}
+    return {"AWS_ENDPOINT_URL": addresses["ministack"], **emulated}

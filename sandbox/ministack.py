@@ -41,11 +41,18 @@ class MinistackSettings:
     function_environment: Mapping[str, str]
     """Goes to every function: the endpoints of what MiniStack does not play."""
     python: Path = DEFAULT_PYTHON
+    chaos_directory: Path | None = None
+    """Where `ministack_chaos` notes and reads; None: nothing of the kind."""
 
     @property
     def address(self) -> str:
         """Its AWS endpoint."""
         return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def temporary(self) -> Path:
+        """Where it unpacks functions and starts them from."""
+        return self.work / "tmp"
 
 
 def start(settings: MinistackSettings, processes: Processes) -> Process:
@@ -86,8 +93,14 @@ def _environment(settings: MinistackSettings) -> dict[str, str]:
         # Nothing survives a cloud, and nothing is written outside its folder.
         "PERSIST_STATE": "0",
         "S3_PERSIST": "0",
-        "TMPDIR": str(settings.work / "tmp"),
+        "TMPDIR": str(settings.temporary),
         "STATE_DIR": str(settings.work / "state"),
         "S3_DATA_DIR": str(settings.work / "s3"),
+        **_chaos(settings),
         **settings.function_environment,
     }
+
+
+def _chaos(settings: MinistackSettings) -> dict[str, str]:
+    directory = settings.chaos_directory
+    return {} if directory is None else {"SANDBOX_CHAOS_DIRECTORY": str(directory)}

@@ -12,7 +12,7 @@ from typing import Any
 from ministack import app as ministack  # type: ignore[import-not-found] # in its own environment
 
 MARK = (b"x-forwarded-proto", b"https")
-ADDITIONS = ("ministack_alarms.py", "ministack_moves.py")
+ADDITIONS = ("ministack_alarms.py", "ministack_moves.py", "ministack_chaos.py")
 served = ministack.app
 
 

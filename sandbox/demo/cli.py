@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.demo import figure, report
+from sandbox.demo import chaos_tables, figure, report
 from sandbox.demo.board import clock
 from sandbox.demo.judgement import problems
 from sandbox.demo.live_view import LiveView
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sandbox.demo.board import View
-    from sandbox.demo.model import Run
+    from sandbox.demo.model import ChaosCount, Run
+    from sandbox.demo.scenarios import Scenario
 
 KEPT_ITS_PROMISE = 0
 BROKE_ITS_PROMISE = 1
@@ -71,14 +73,30 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--plain", action="store_true", help="write lines even if standard output is a terminal"
     )
+    parser.add_argument("--seed", type=int, help="chaos: what the dice are thrown from (1)")
+    parser.add_argument(
+        "--seconds", type=float, help="chaos: rounds begin until so many seconds are over (one)"
+    )
     return parser.parse_args(arguments)
+
+
+def chosen(options: argparse.Namespace) -> Scenario:
+    """The scenario, with the seed and the length that are asked for."""
+    scenario = SCENARIOS[options.scenario]
+    asked = {"seed": options.seed, "seconds": options.seconds}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return (
+        scenario
+        if scenario.chaos is None
+        else replace(scenario, chaos=replace(scenario.chaos, **given))
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a scenario; the exit status says whether the promise was kept."""
     options = parse(arguments)
     console, since = _console(), Clock()
-    scenario, view = SCENARIOS[options.scenario], _view(options, console, since)
+    scenario, view = chosen(options), _view(options, console, since)
     try:
         with sigterm_interrupts():
             run = perform(scenario, options.output, since, view)
@@ -115,6 +133,9 @@ def _write(run: Run, found: Sequence[str], output: Path) -> None:
 
 def _conclude(run: Run, found: Sequence[str], output: Path, console: Console) -> None:
     console.print(_instances(run))
+    if run.chaos is not None:
+        console.print(_calls(run.chaos))
+        console.print(_events(run.chaos))
     lines = run.lines
     console.print(
         f"{lines.sent:,} lines sent, {lines.delivered:,} delivered, [bold]{lines.lost:,} lost[/], "
@@ -146,4 +167,20 @@ def _instances(run: Run) -> Table:
             *("" if moment is None else f"{moment:.1f}" for moment in moments),
             "" if held is None else str(held),
         )
+    return table
+
+
+def _calls(chaos: ChaosCount) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=f"Calls of the functions, seed {chaos.seed}")
+    for number, heading in enumerate(chaos_tables.headings()):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    for row in chaos_tables.calls(chaos):
+        table.add_row(*row)
+    return table
+
+
+def _events(chaos: ChaosCount) -> Table:
+    table = Table(box=box.SIMPLE, show_header=False)
+    for what, count in chaos_tables.events(chaos):
+        table.add_row(what, count)
     return table

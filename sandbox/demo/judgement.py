@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandbox.demo.chaos_tables import missing
 from sandbox.demo.stories import InstanceStory, Outcome, tell
 from sandbox.demo.summary import longest_release_seconds
 
@@ -24,6 +25,7 @@ def problems(run: Run) -> tuple[str, ...]:
         *(problem for story in tell(run) for problem in _instance(story)),
         *(problem for story in tell(run) if run.discovery for problem in _discovery(story)),
         *_comparison(run),
+        *(missing(run.chaos) if run.chaos else ()),
     )
 
 

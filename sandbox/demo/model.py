@@ -124,6 +124,25 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class ChaosCount:
+    """What went wrong around the functions in a run with chaos, all of it on purpose."""
+
+    seed: int
+    rounds: int
+    # Calls that functions made, by service, and what was done to them, by service and kind.
+    calls: Mapping[str, int]
+    faults: Mapping[str, Mapping[str, int]]
+    # How often each function was killed in the middle of its work.
+    functions_killed: Mapping[str, int]
+    prometheus_crashes: int
+    duplicate_events: int
+    # Check messages that came twice, by queue.
+    duplicate_messages: Mapping[str, int]
+    # Messages for which a person was called, and which a redrive brought back.
+    redriven: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """All the evidence of one scenario."""
 
@@ -143,3 +162,4 @@ class Run:
     discovery: bool = True
     flush: bool = False
     comparison: Comparison | None = None
+    chaos: ChaosCount | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
@@ -53,6 +53,10 @@ class Names:
     notification_queue_url: str
     # The functions of the stages.
     waiters: tuple[str, ...]
+    # The functions that take events, by the queue into which Lambda puts those that they cannot.
+    handlers: Mapping[str, str] = field(default_factory=dict)
+    # The alarm of each dead-letter queue, by the queue's name.
+    dead_letter_alarms: Mapping[str, str] = field(default_factory=dict)
     # A second group, to compare with.
     other_group: str | None = None
 
@@ -182,9 +186,7 @@ class CloudObserver:
         return {instance["Id"] for instance in answer["Instances"]}
 
     def _dead_letters(self) -> dict[str, int]:
-        return {
-            name: _depth(self._sqs, url) for name, url in self._names.dead_letter_queues.items()
-        }
+        return {name: depth(self._sqs, url) for name, url in self._names.dead_letter_queues.items()}
 
     def _new_journal(self) -> tuple[JournalEntry, ...]:
         new = self._cloud.journal()[self._journal_length :]
@@ -242,7 +244,7 @@ def notifications(messages: Sequence[dict[str, Any]], at: float) -> tuple[Notifi
     )
 
 
-def _depth(sqs: Any, url: str) -> int:  # noqa: ANN401 - boto3 makes its clients at run time
+def depth(sqs: Any, url: str) -> int:  # noqa: ANN401 - boto3 makes its clients at run time
     """Messages in a queue, those in somebody's hands included."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)

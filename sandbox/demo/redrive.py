@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -29,3 +30,25 @@ def redrive(sqs: Any, source_arn: str, destination_arn: str) -> int:  # noqa: AN
             raise RedriveFailed(f"The message move task of {source_arn} is {task['Status']}.")
         time.sleep(0.2)
     raise RedriveFailed(f"The message move task of {source_arn} did not end.")
+
+
+def replay(sqs: Any, functions: Any, queue_url: str, function_name: str) -> int:  # noqa: ANN401
+    """Give a function its events again that Lambda had set aside; return how many it took.
+
+    As in docs/runbooks/lifecycle-dlq.md: SQS cannot redrive what Lambda put there. A record that
+    the function refuses once more stays where it is.
+    """
+    taken = 0
+    deadline = time.monotonic() + _TASK_SECONDS
+    while time.monotonic() < deadline:
+        answer = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=1)
+        for message in answer.get("Messages", []):
+            payload = json.dumps(json.loads(message["Body"])["requestPayload"]).encode()
+            said = functions.invoke(FunctionName=function_name, Payload=payload)
+            if "FunctionError" in said:
+                raise RedriveFailed(f"{function_name} refused: {said['Payload'].read().decode()}")
+            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            taken += 1
+        if not answer.get("Messages"):
+            return taken
+    raise RedriveFailed(f"The records in {queue_url} took longer than {_TASK_SECONDS:g} s.")

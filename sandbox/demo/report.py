@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from sandbox.demo import chaos_tables
 from sandbox.demo.proof import proven
 from sandbox.demo.stories import tell
 from sandbox.demo.summary import summarise
@@ -38,6 +39,7 @@ def write(run: Run, problems: Sequence[str], timeline: Path, path: Path) -> None
         problems=problems,
         alarms=_alarms(run),
         proven=proven(run),
+        chaos_tables=chaos_tables,
         picture=base64.b64encode(timeline.read_bytes()).decode("ascii"),
     )
     path.write_text(page, encoding="utf-8")

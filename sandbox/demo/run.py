@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud import REGION, STACK, LocalCloud
+from sandbox.demo import chaos
 from sandbox.demo.acts import bring_everything_home
 from sandbox.demo.apply_progress import ApplyProgress
 from sandbox.demo.model import AggregatorHistory, BufferPoint, Comparison, LineCount, Run
@@ -121,6 +122,7 @@ class Performance:
             discovery=self.stage.has_discovery,
             flush=self.scenario.setting.flush,
             comparison=_comparison(self.stage),
+            chaos=None if self.scenario.chaos is None else chaos.counted(self.stage),
         )
 
 
@@ -142,11 +144,11 @@ def perform(scenario: Scenario, output: Path, clock: Clock, view: View) -> Run:
 
 def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitStack) -> Stage:
     recorder.phase("Starting the local cloud")
-    cloud = stack.enter_context(LocalCloud(output / "cloud"))
-    prometheus_url = _start_prometheus(scenario, cloud, output, stack)
+    cloud = stack.enter_context(LocalCloud(output / "cloud", chaos=scenario.chaos))
+    prometheus = _start_prometheus(scenario, cloud, output, stack)
     recorder.phase("terraform apply")
     recorder.progress("reading the configuration")
-    inputs = variables(scenario, str(cloud.subnet), prometheus_url)
+    inputs = variables(scenario, str(cloud.subnet), prometheus.url if prometheus else None)
     outputs = cloud.apply(STACK, inputs, ApplyProgress(recorder.progress).line)
     recorder.phase("Starting the fleet")
     names = names_of(outputs)
@@ -162,12 +164,13 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
     with warmed_up(cloud.client("lambda"), proving):
         stack.enter_context(fleet)
     rate = LINES_PER_SECOND if scenario.setting.cloud_map else LINES_PER_SECOND_EACH
-    return Stage(cloud, fleet, recorder, names, rate, scenario.setting.timekey_seconds)
+    timekey = scenario.setting.timekey_seconds
+    return Stage(cloud, fleet, recorder, names, rate, timekey, prometheus)
 
 
 def _start_prometheus(
     scenario: Scenario, cloud: LocalCloud, output: Path, stack: ExitStack
-) -> str | None:
+) -> Prometheus | None:
     if not scenario.setting.prometheus:
         return None
     settings = PrometheusSettings(
@@ -177,7 +180,7 @@ def _start_prometheus(
         region=REGION,
         scrape_interval_seconds=SCRAPE_INTERVAL_SECONDS,
     )
-    return stack.enter_context(Prometheus(settings, output / "prometheus")).url
+    return stack.enter_context(Prometheus(settings, output / "prometheus"))
 
 
 def _fleet_settings(setting: Setting, outputs: dict[str, Any], names: Names) -> FleetSettings:
@@ -229,6 +232,7 @@ def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> di
             "operation_waiter_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
             "flush_waiter_timeout_seconds": FLUSH_FUNCTION_TIMEOUT_SECONDS,
             "buffer_waiter_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
+            **scenario.functions,
         },
     }
 
@@ -265,6 +269,16 @@ def names_of(outputs: dict[str, Any]) -> Names:
         dead_letter_queues={queue["name"]: queue["url"] for queue in letters},
         notification_queue_url=outputs["on_call"]["queue_url"],
         waiters=tuple(one["function_names"][stage] for one in modules for stage in one["queues"]),
+        handlers={
+            queue["name"]: module["function_names"][key]
+            for key, queue in module["dead_letter_queues"].items()
+            if key in module["function_names"] and key not in module["queues"]
+        },
+        dead_letter_alarms={
+            queue["name"]: one["alarm_names"][f"{key}-dlq"]
+            for one in modules
+            for key, queue in one["dead_letter_queues"].items()
+        },
         other_group=None if other is None else other["autoscaling_group_name"],
     )
 

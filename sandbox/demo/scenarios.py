@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sandbox.demo import acts, flush_scenarios
+from sandbox.chaos.plan import Plan
+from sandbox.demo import acts, chaos, flush_scenarios
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +43,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A named sequence of events; `timing` overrides inputs of the module."""
+    """A named sequence of events; `timing` overrides the module's."""
 
     name: str
     about: str
@@ -50,6 +51,10 @@ class Scenario:
     timing: Mapping[str, float] = field(default_factory=dict)
     setting: Setting = Setting()
     begin: Callable[[Stage], None] = acts.scale_out_under_load
+    # Overrides of the module's `lambda`.
+    functions: Mapping[str, float] = field(default_factory=dict)
+    # What goes wrong around the functions; None: nothing.
+    chaos: Plan | None = None
 
 
 def _scale_in(stage: Stage) -> None:
@@ -144,6 +149,19 @@ SCENARIOS: Mapping[str, Scenario] = {
             flush_scenarios.scale_in_hourly,
             setting=Setting(flush=True, timekey_seconds=SHORT_HOUR, comparison=True),
             begin=flush_scenarios.two_groups_under_load,
+        ),
+        Scenario(
+            "chaos",
+            "calls fail, functions and Prometheus are killed, messages come twice: nothing lost",
+            chaos.play,
+            chaos.TIMING,
+            begin=chaos.begin,
+            functions={
+                "handler_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
+                "operation_waiter_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
+                "buffer_waiter_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
+            },
+            chaos=Plan(),
         ),
     )
 }

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sandbox.demo.redrive import redrive
+from sandbox.demo.observer import depth
+from sandbox.demo.redrive import redrive, replay
 from sandbox.fleet.destination import DestinationMode
 from sandbox.fleet.exporter import ExporterMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sandbox.chaos.control import Chaos
     from sandbox.cloud import LocalCloud
     from sandbox.demo.observer import Names
     from sandbox.demo.recording import Recorder
     from sandbox.fleet.fleet import Fleet
+    from sandbox.fleet.prometheus import Prometheus
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,10 @@ class Stage:
     names: Names
     lines_per_second: float
     timekey_seconds: int | None = None
+    prometheus: Prometheus | None = None
     statements: list[str] = field(default_factory=list)
+    # What a scenario did how often, by its own words for it.
+    done: Counter[str] = field(default_factory=Counter)
 
     @property
     def has_discovery(self) -> bool:
@@ -131,6 +138,41 @@ class Stage:
         """What the runbook of a stage's dead letters ends with; how many messages were moved."""
         names = self.names.stages[stage]
         return redrive(self.cloud.client("sqs"), names.dead_letter_queue_arn, names.queue_arn)
+
+    @property
+    def chaos(self) -> Chaos:
+        """What goes wrong around the functions, in a scenario that is about this."""
+        if self.cloud.chaos is None:
+            raise RuntimeError("this cloud was started without chaos")
+        return self.cloud.chaos
+
+    def crash_prometheus(self) -> None:
+        """Kill Prometheus, and start it again with what it had written."""
+        if self.prometheus is None:
+            raise RuntimeError("there is no Prometheus")
+        with self.recorder.disruption("Prometheus is killed and started again"):
+            self.prometheus.crash()
+        self.done["Prometheus crashes"] += 1
+
+    def messages(self) -> int:
+        """The check messages in the queues of all stages, those at work included."""
+        sqs = self.cloud.client("sqs")
+        names = [one.queue_arn.rsplit(":", 1)[-1] for one in self.names.stages.values()]
+        return sum(depth(sqs, sqs.get_queue_url(QueueName=name)["QueueUrl"]) for name in names)
+
+    def redrive_everything(self) -> int:
+        """Redrive all dead letters as their runbooks say; how many there were."""
+        moved = 0
+        dead = self.recorder.samples[-1].dead_letters
+        for stage, names in self.names.stages.items():
+            if dead.get(names.dead_letter_queue):
+                moved += self.redrive(stage)
+        for queue, function in self.names.handlers.items():
+            if dead.get(queue):
+                clients = self.cloud.client("sqs"), self.cloud.client("lambda")
+                moved += replay(*clients, self.names.dead_letter_queues[queue], function)
+        self.done["redriven"] += moved
+        return moved
 
     def proven(self, statement: str) -> None:
         """Note something that this run has shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sandbox.demo.stories import InstanceStory, tell
@@ -30,6 +31,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "scenario": run.scenario,
         "seconds": round(run.seconds, 1),
         "releases": releases(run),
+        **({} if run.chaos is None else {"chaos": asdict(run.chaos)}),
     }
 
 

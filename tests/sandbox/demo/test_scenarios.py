@@ -6,13 +6,15 @@ They play on a stand-in for the stage, whose group goes one step further with ev
 from __future__ import annotations
 
 import io
+from collections import Counter
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.demo import acts, flush_scenarios, recording, waiting
+from sandbox.chaos.plan import Plan
+from sandbox.demo import acts, chaos, flush_scenarios, recording, waiting
 from sandbox.demo.acts import bring_everything_home
 from sandbox.demo.model import InstanceSample, Sample
 from sandbox.demo.observer import StageNames
@@ -27,6 +29,20 @@ if TYPE_CHECKING:
 
 DRAIN_LOOKS = 15
 LINES = 100
+
+
+class QuietChaos:
+    """Chaos that is switched on and off, and does nothing."""
+
+    def __init__(self) -> None:
+        self.plan = Plan()
+        self.switched: list[str] = []
+
+    def begin(self) -> None:
+        self.switched.append("on")
+
+    def pause(self) -> None:
+        self.switched.append("off")
 
 
 class Member:
@@ -46,13 +62,17 @@ class StandIn:
         self.names = SimpleNamespace(
             stages={
                 one: StageNames(f"demo-{one}", f"demo-{one}-dlq", f"{one}-dlq") for one in stages
-            }
+            },
+            dead_letter_alarms={f"demo-{one}-dlq": f"{one}-dlq" for one in stages},
         )
+        self.chaos = QuietChaos()
+        self.done: Counter[str] = Counter()
         self.has_discovery = True
         self.flushes = False
         self.timekey_seconds = 2
         self.recorder: Recorder
         self.members: dict[str, Member] = {}
+        self.born = 0
         self.desired = 0
         self.refuses = False
         self.dead: str | None = None
@@ -83,7 +103,8 @@ class StandIn:
 
     def _resize(self, capacity: int) -> None:
         while len(self.members) < capacity:
-            self.members[f"i-{len(self.members) + 1}"] = Member()
+            self.born += 1
+            self.members[f"i-{self.born}"] = Member()
         staying = list(self.members)[-capacity:] if capacity else []
         for name in set(self.members) - set(staying):
             self.members[name].state = "Terminating:Wait"
@@ -134,6 +155,16 @@ class StandIn:
 
     def slice_age_seconds(self) -> float:
         return 4.0
+
+    def crash_prometheus(self) -> None:
+        self.done["Prometheus crashes"] += 1
+
+    def messages(self) -> int:
+        return 0
+
+    def redrive_everything(self) -> int:
+        self.dead = None
+        return self.redrive("buffer")
 
     def redrive(self, stage: str) -> int:
         moved, self.dead_letters = self.dead_letters, 0
@@ -211,6 +242,10 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():
         monkeypatch.setattr(acts, name, seconds)
     monkeypatch.setattr(flush_scenarios, "_UPLOAD_SECONDS", 2.0)
+    for name in ("_SETTLE_SECONDS", "_CALLED_SECONDS"):
+        monkeypatch.setattr(chaos, name, 2.0)
+    monkeypatch.setattr(chaos, "_LOAD_SECONDS", 0.1)
+    monkeypatch.setattr(chaos, "_CRASH_SECONDS", (0.0, 0.1))
 
 
 def play(name: str, stand_in: StandIn, tmp_path: Path) -> list[str]:
@@ -298,3 +333,34 @@ def test_lines_that_never_come_to_s3_fail_every_scenario(tmp_path: Path) -> None
 
     with pytest.raises(WaitedInVain, match="every line to be found in S3"):
         play("scale-in", stand_in, tmp_path)
+
+
+def test_chaos_lasts_for_as_many_rounds_as_there_is_time_and_then_ends(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.chaos.plan = Plan(seconds=1.5)
+
+    [statement] = play("chaos", stand_in, tmp_path)
+
+    assert stand_in.done["rounds"] >= 2
+    assert stand_in.done["Prometheus crashes"] >= stand_in.done["rounds"]
+    assert stand_in.chaos.switched == ["on", "off"]
+    assert f"In {stand_in.done['rounds']} rounds" in statement
+
+
+def test_what_the_pipeline_gave_up_on_in_chaos_is_redriven_on_a_quiet_day(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.dead = "i-1"
+
+    play("chaos", stand_in, tmp_path)
+
+    assert stand_in.chaos.switched == ["on", "off", "on", "off"]
+    assert stand_in.done["calls"] == 1
+
+
+def test_a_dead_letter_without_its_alarm_fails_the_chaos(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.dead = "i-1"
+    stand_in.names.dead_letter_alarms = {"demo-buffer-dlq": "another"}
+
+    with pytest.raises(WaitedInVain, match="to be in alarm"):
+        play("chaos", stand_in, tmp_path)

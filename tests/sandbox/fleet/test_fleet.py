@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -180,6 +181,12 @@ def test_prometheus_finds_the_instances_by_itself_and_sees_them_fail(
         fleet.exporter(ExporterMode.OK, first)
         prometheus.start()
         wait_until(lambda: up(prometheus) == {first: 1.0, second: 1.0})
+
+        crashed_at = time.time()
+        prometheus.crash()
+        wait_until(lambda: up(prometheus) == {first: 1.0, second: 1.0})
+        kept = f'count_over_time(up{{instance_id="{second}"}}[1m] @ {crashed_at:.3f})'
+        assert float(prometheus.query(kept)[0]["value"][1]) > 0
 
 
 def up(prometheus: Prometheus) -> dict[str, float]:

@@ -1,0 +1,133 @@
+"""All of the chaos of one cloud: begun, paused and counted together."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any, Self
+
+from sandbox.chaos.killer import Killer
+from sandbox.chaos.plan import rules
+from sandbox.chaos.proxy import Counted, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from sandbox.chaos.plan import Plan
+    from sandbox.processes import Processes
+
+    Event = dict[str, Any]
+
+
+@dataclass
+class Courier:
+    """EventBridge on a bad day: at least once, and often twice."""
+
+    dice: Random
+    probability: float = 0.0
+    repeated: int = 0
+
+    def __call__(self, event: Event) -> Iterable[Event]:
+        """The event as often as it is delivered."""
+        if self.dice.random() >= self.probability:
+            return [event]
+        self.repeated += 1
+        return [event, event]
+
+
+@dataclass
+class Chaos:
+    """What goes wrong, by plan; quiet until it begins.
+
+    The cloud calls `before` while it starts; entering the block starts the killer.
+    """
+
+    plan: Plan
+    directory: Path
+    """Where MiniStack notes what runs; a folder of this cloud."""
+    courier: Courier = field(init=False)
+    _proxies: list[FaultProxy] = field(default_factory=list)
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        """Throw dice of their own for each part: what one draws does not change another."""
+        self.courier = Courier(self._dice("courier"))
+
+    def before(self, processes: Processes, addresses: Mapping[str, str]) -> dict[str, str]:
+        """Put a proxy before each emulator; what functions are to be told instead, by name."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        told = {}
+        for name, address in addresses.items():
+            proxy = FaultProxy.start(processes, name, address, f"{self.plan.seed}-{name}")
+            self._proxies.append(proxy)
+            told[name] = proxy.address
+        return told
+
+    def watch(self, workers: Path) -> Self:
+        """Kill functions that were started from this folder, once it begins."""
+        self._killer = Killer(
+            self.directory / "running",
+            workers,
+            self._dice("killer"),
+            self.plan.killed_runs,
+        )
+        return self
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self._killer)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def begin(self) -> None:
+        """Let everything go wrong from now on."""
+        for proxy in self._proxies:
+            proxy.inject(rules(self.plan.faults))
+        self.courier.probability = self.plan.duplicate_events
+        self._duplicate_messages(self.plan.duplicate_messages)
+        self._killer.begin()
+
+    def pause(self) -> None:
+        """A healthy day, until it begins again."""
+        self._killer.pause()
+        self._duplicate_messages(0.0)
+        self.courier.probability = 0.0
+        for proxy in self._proxies:
+            proxy.inject([])
+
+    @property
+    def killed(self) -> Counter[str]:
+        """How often each function was killed."""
+        return Counter(self._killer.killed)
+
+    @property
+    def duplicated(self) -> Counter[str]:
+        """How many check messages came twice, by queue."""
+        log = self.directory / "duplicated"
+        return Counter(log.read_text().split() if log.exists() else ())
+
+    def counted(self) -> Counted:
+        """What went through both proxies."""
+        every = [proxy.counted() for proxy in self._proxies]
+        return Counted(
+            sum((one.calls for one in every), Counter()),
+            sum((one.faults for one in every), Counter()),
+        )
+
+    def _dice(self, name: str) -> Random:
+        return Random(f"{self.plan.seed}-{name}")
+
+    def _duplicate_messages(self, probability: float) -> None:
+        settings = {"probability": probability, "seed": f"{self.plan.seed}-messages"}
+        (self.directory / "duplicates.json").write_text(json.dumps(settings))

@@ -1,0 +1,134 @@
+"""Kills functions in the middle of their work.
+
+MiniStack runs each function in worker processes of its own and says which of them are at work
+(`sandbox.ministack_chaos`). One of these is killed with SIGKILL, by its process id: to Lambda that
+is what it is when an execution environment is lost, with half of the calls made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from random import Random
+    from types import TracebackType
+
+STOP_SECONDS = 10.0
+LOOK_SECONDS = 0.02
+# Runs take 0.1 to 3 s here: somewhere in them.
+LONGEST_PATIENCE_SECONDS = 0.3
+WORKER = b"_worker.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One run of a function, in one process."""
+
+    pid: int
+    function: str
+    run: str
+
+
+class Killer:
+    """A thread that kills a share of all runs while it is on.
+
+    Each run has the same chance, a second attempt as much as a first one. One that was meant to die
+    and was done too soon hands its fate on to the next.
+    """
+
+    def __init__(self, running: Path, workers: Path, dice: Random, share: float) -> None:
+        """`running` holds MiniStack's notes; only what was started from `workers` is killed."""
+        self._running = running
+        self._workers = workers.resolve()
+        self._dice = dice
+        self._share = share
+        self._seen: set[Running] = set()
+        self._doomed: dict[Running, float] = {}
+        self._owed = 0
+        self._on = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="killer", daemon=True)
+        self.killed: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join(STOP_SECONDS)
+
+    def begin(self) -> None:
+        """Kill from now on."""
+        self._on.set()
+
+    def pause(self) -> None:
+        """Kill nobody until told to begin again."""
+        self._on.clear()
+
+    def _run(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            at_work = running_in(self._running)
+            if self._on.is_set():
+                self._judge(at_work)
+                self._execute(at_work)
+            self._seen = at_work
+
+    def _judge(self, at_work: set[Running]) -> None:
+        """Throw the dice for each run that is new: whether it dies, and when."""
+        for run in sorted(at_work - self._seen, key=lambda run: run.pid):
+            drawn, patience = self._dice.random(), self._dice.uniform(0, LONGEST_PATIENCE_SECONDS)
+            if drawn < self._share or self._owed:
+                self._owed = max(0, self._owed - 1)
+                self._doomed[run] = time.monotonic() + patience
+
+    def _execute(self, at_work: set[Running]) -> None:
+        """Kill those whose time has come, if they are still at work."""
+        for run, due in list(self._doomed.items()):
+            if run not in at_work:
+                self._owed += 1
+            elif time.monotonic() < due:
+                continue
+            elif is_worker(run.pid, self._workers):
+                self._kill(run)
+            del self._doomed[run]
+
+    def _kill(self, run: Running) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(run.pid, signal.SIGKILL)
+            self.killed[run.function] += 1
+
+
+def running_in(folder: Path) -> set[Running]:
+    """The functions that are at work, by MiniStack's notes."""
+    found = set()
+    for note in folder.iterdir() if folder.is_dir() else ():
+        # It may be just written, or just gone.
+        with suppress(OSError, ValueError, KeyError):
+            said = json.loads(note.read_text())
+            found.add(Running(int(note.name), said["function"], said["run"]))
+    return found
+
+
+def is_worker(pid: int, workers: Path) -> bool:
+    """Whether this process is one of the functions that this very cloud has started."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    inside = os.fsencode(workers) + b"/"
+    return any(word.startswith(inside) and word.endswith(WORKER) for word in words)

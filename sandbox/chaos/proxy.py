@@ -1,0 +1,100 @@
+"""microburst, a proxy that fails calls in AWS's own wire format, before an emulator."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import urllib.error
+import urllib.request
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.chaos.plan import Fault, kind_of
+from sandbox.control import DIRECT
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.processes import clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandbox.processes import Processes
+
+PROJECT = Path(__file__).parents[2]
+READY_SECONDS = 60.0
+ASK_SECONDS = 10.0
+_METRIC = re.compile(r'microburst_faults_total\{service="([^"]*)",.*action="([^"]*)"\} (\d+)')
+
+Faults = Counter[tuple[str, Fault]]
+"""How often each fault hit each service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What went through a proxy so far: calls by service, and the faults among them."""
+
+    calls: Counter[str]
+    faults: Faults
+
+
+@dataclass(frozen=True, slots=True)
+class FaultProxy:
+    """One proxy; without rules it hands everything on."""
+
+    address: str
+
+    @classmethod
+    def start(cls, processes: Processes, name: str, upstream: str, seed: str) -> FaultProxy:
+        """Start one before an emulator, which may come up later, and wait until it answers."""
+        port = free_port()
+        process = processes.start(
+            f"microburst-{name}",
+            [
+                *(sys.executable, "-m", "sandbox.chaos.seeded_microburst", seed),
+                *("--host", LOOPBACK, "--port", str(port)),
+                *("--upstream", upstream, "--no-resign"),
+            ],
+            environment={**clean_environment(), "PYTHONPATH": str(PROJECT)},
+        )
+        proxy = cls(f"http://{LOOPBACK}:{port}")
+        process.wait_until(proxy._is_ready, seconds=READY_SECONDS)
+        return proxy
+
+    def inject(self, rules: Sequence[dict[str, Any]]) -> None:
+        """Fail calls by these rules, and no others, from now on."""
+        self._ask("rules", json.dumps(list(rules)).encode())
+
+    def counted(self) -> Counted:
+        """What went through so far."""
+        services = json.loads(self._ask("stats"))["by_service"]
+        calls = Counter({one["service"]: int(one["requests"]) for one in services})
+        return Counted(calls, faults_in(self._ask("metrics")))
+
+    def _is_ready(self) -> bool:
+        try:
+            self._ask("health")
+        except OSError:
+            return False
+        return True
+
+    def _ask(self, path: str, data: bytes | None = None) -> str:
+        request = urllib.request.Request(  # noqa: S310 - loopback
+            f"{self.address}/_microburst/{path}",
+            data=data,
+            headers={"Content-Type": "application/json"},
+        )
+        with DIRECT.open(request, timeout=ASK_SECONDS) as answer:
+            received: str = answer.read().decode()
+            return received
+
+
+def faults_in(metrics: str) -> Faults:
+    """The faults that microburst's metrics count, latencies of whatever length as one."""
+    found: Faults = Counter()
+    for service, action, count in _METRIC.findall(metrics):
+        kind = kind_of(action)
+        if kind is not None:
+            found[service, kind] += int(count)
+    return found

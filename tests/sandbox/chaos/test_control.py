@@ -1,0 +1,100 @@
+"""Chaos begins and ends as a whole, and the same seed throws the same dice."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.chaos.control import Chaos, Courier
+from sandbox.chaos.plan import Plan, rules
+from sandbox.chaos.proxy import FaultProxy
+from sandbox.processes import Processes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ADDRESSES = {"ministack": "http://127.0.0.1:1", "emulator": "http://127.0.0.1:2"}
+
+
+@pytest.fixture
+def injected(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, Any]]]:
+    """The rules of each proxy, without a proxy."""
+    rules: dict[str, list[dict[str, Any]]] = {}
+
+    def start(_processes: Processes, name: str, upstream: str, seed: str) -> FaultProxy:
+        assert seed == f"5-{name}"
+        assert upstream == ADDRESSES[name]
+        return FaultProxy(f"http://proxy/{name}")
+
+    monkeypatch.setattr(FaultProxy, "start", start)
+    monkeypatch.setattr(
+        FaultProxy, "inject", lambda proxy, given: rules.__setitem__(proxy.address, list(given))
+    )
+    return rules
+
+
+def wired(folder: Path) -> Chaos:
+    chaos = Chaos(Plan(seed=5), folder / "chaos")
+    chaos.told = chaos.before(Processes(folder / "logs"), ADDRESSES)  # type: ignore[attr-defined]
+    return chaos.watch(folder / "tmp")
+
+
+def test_functions_are_sent_to_a_proxy_before_each_emulator(
+    tmp_path: Path, injected: dict[str, list[dict[str, Any]]]
+) -> None:
+    chaos = Chaos(Plan(seed=5), tmp_path / "chaos")
+
+    told = chaos.before(Processes(tmp_path / "logs"), ADDRESSES)
+
+    assert told == {name: f"http://proxy/{name}" for name in ADDRESSES}
+    # A quiet day until it begins.
+    assert injected == {}
+
+
+def test_everything_goes_wrong_from_the_beginning_to_the_pause(
+    tmp_path: Path, injected: dict[str, list[dict[str, Any]]]
+) -> None:
+    chaos = wired(tmp_path)
+    settings = tmp_path / "chaos" / "duplicates.json"
+    with chaos:
+        chaos.begin()
+        assert list(injected.values()) == [rules(Plan().faults)] * 2
+        assert chaos.courier.probability == Plan().duplicate_events
+        assert json.loads(settings.read_text())["probability"] == Plan().duplicate_messages
+
+        chaos.pause()
+        assert list(injected.values()) == [[], []]
+        assert chaos.courier.probability == 0
+        assert json.loads(settings.read_text())["probability"] == 0
+
+
+def test_messages_that_came_twice_are_counted_by_queue(
+    tmp_path: Path, injected: dict[str, list[dict[str, Any]]]
+) -> None:
+    chaos = wired(tmp_path)
+    assert injected == {}
+    assert not chaos.duplicated
+    (tmp_path / "chaos" / "duplicated").write_text("a-buffer\na-operation\na-buffer\n")
+
+    assert chaos.duplicated == {"a-buffer": 2, "a-operation": 1}
+
+
+def test_a_courier_repeats_its_share_of_the_events_and_loses_none() -> None:
+    courier = Chaos(Plan(seed=5), None).courier  # type: ignore[arg-type]
+    courier.probability = 0.4
+    delivered = [list(courier({"id": number})) for number in range(1000)]
+
+    assert all(1 <= len(copies) <= 2 for copies in delivered)
+    assert courier.repeated == sum(len(copies) == 2 for copies in delivered)
+    assert courier.repeated == pytest.approx(400, abs=50)
+
+
+def test_the_same_seed_throws_the_same_dice() -> None:
+    def draws(seed: int) -> list[int]:
+        courier: Courier = Chaos(Plan(seed=seed), None).courier  # type: ignore[arg-type]
+        courier.probability = 0.5
+        return [len(list(courier({}))) for _ in range(50)]
+
+    assert draws(5) == draws(5) != draws(6)

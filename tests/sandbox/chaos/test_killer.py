@@ -1,0 +1,153 @@
+"""Only functions of this very cloud are killed, and only in the middle of their work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.chaos.killer import Killer, Running, is_worker, running_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECONDS = 10.0
+
+
+class Place:
+    """A cloud's folder with workers that sleep, and MiniStack's notes about them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.workers = folder / "tmp"
+        self.running = folder / "running"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.running.mkdir()
+
+    def worker(self, folder: Path | None = None) -> subprocess.Popen[bytes]:
+        script = (folder or self.workers) / "ministack-lambda-x" / "_worker.py"
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text("print(flush=True); import time; time.sleep(60)")
+        process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE)
+        self.processes.append(process)
+        assert process.stdout is not None
+        process.stdout.readline()
+        return process
+
+    def note(self, pid: int, run: str = "1") -> Path:
+        note = self.running / str(pid)
+        note.write_text(json.dumps({"function": "buffer-waiter", "run": run}))
+        return note
+
+    def killer(self, share: float = 1.0) -> Killer:
+        return Killer(self.running, self.workers, Random(1), share)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    for process in place.processes:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_a_function_at_work_is_killed_and_counted(place: Place) -> None:
+    victim = place.worker()
+    note = place.note(victim.pid)
+    with place.killer() as killer:
+        killer.begin()
+        assert victim.wait(SECONDS) == -9
+        note.unlink()
+        killer.pause()
+
+    assert set(killer.killed) == {"buffer-waiter"}
+
+
+def test_only_a_share_of_the_runs_is_killed(place: Place) -> None:
+    spared = place.worker()
+    place.note(spared.pid)
+    with place.killer(share=0.0) as killer:
+        killer.begin()
+        time.sleep(0.5)
+
+    assert spared.poll() is None
+
+
+def test_a_run_that_was_done_too_soon_hands_its_fate_on_to_the_next(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.chaos.killer.LONGEST_PATIENCE_SECONDS", 0.0)
+    first, second = Running(1, "quick", "1"), Running(2, "slow", "2")
+    killer = place.killer(share=0.0)
+    killer._doomed[first] = 0.0
+    killer._execute(set())
+    killer._judge({second})
+
+    assert list(killer._doomed) == [second]
+    killer._judge({second, Running(3, "another", "3")})
+    assert len(killer._doomed) == 1
+
+
+def test_nobody_is_killed_before_it_begins_nor_during_a_pause(place: Place) -> None:
+    spared = place.worker()
+    place.note(spared.pid)
+    with place.killer() as killer:
+        time.sleep(0.5)
+        assert spared.poll() is None
+        killer.begin()
+        killer.pause()
+        time.sleep(0.5)
+
+    assert spared.poll() is None
+    assert not killer.killed
+
+
+def test_a_function_that_does_not_work_is_left_alone(place: Place) -> None:
+    idle = place.worker()
+    with place.killer() as killer:
+        killer.begin()
+        time.sleep(0.5)
+
+    assert idle.poll() is None
+
+
+def test_a_process_that_this_cloud_did_not_start_is_left_alone(
+    place: Place, tmp_path: Path
+) -> None:
+    # A note may outlive its process, and the kernel gives process ids again.
+    strangers = [place.worker(tmp_path / "other" / "tmp").pid, os.getpid()]
+    for pid in strangers:
+        place.note(pid)
+    with place.killer() as killer:
+        killer.begin()
+        time.sleep(0.5)
+
+    assert [is_worker(pid, place.workers) for pid in strangers] == [False, False]
+    assert place.processes[0].poll() is None
+    assert not killer.killed
+
+
+def test_a_note_that_is_just_being_written_is_no_run_yet(place: Place) -> None:
+    place.note(41)
+    (place.running / "42").write_text('{"func')
+
+    assert running_in(place.running) == {Running(41, "buffer-waiter", "1")}
+    assert running_in(place.running / "missing") == set()
+
+
+def test_a_process_that_is_gone_is_nobodys_worker(place: Place) -> None:
+    process = place.worker()
+    assert is_worker(process.pid, place.workers)
+    process.kill()
+    process.wait()
+
+    assert not is_worker(process.pid, place.workers)

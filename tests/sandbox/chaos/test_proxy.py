@@ -1,0 +1,137 @@
+"""What functions meet on their way to an emulator is what AWS would answer."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from sandbox.chaos.plan import Fault, rules
+from sandbox.chaos.proxy import FaultProxy
+from sandbox.processes import Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ATTEMPTS = 3
+
+
+class Upstream(ThreadingHTTPServer):
+    """Answers every call of SQS, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.asked: list[dict[str, str]] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Upstream
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append({name.lower(): value for name, value in self.headers.items()})
+        body = json.dumps({"QueueUrls": ["http://127.0.0.1/1/queue"]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    with Upstream() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def started(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultProxy]:
+    folder: Path = tmp_path_factory.mktemp("proxy")
+    with Processes(folder) as processes:
+        yield FaultProxy.start(processes, "test", upstream.address, "1")
+
+
+@pytest.fixture
+def proxy(started: FaultProxy, upstream: Upstream) -> FaultProxy:
+    started.inject([])
+    upstream.asked.clear()
+    return started
+
+
+def sqs(proxy: FaultProxy) -> Any:
+    # As lifecycle/clients.py: the SDK tries three times.
+    retries: Any = {"mode": "standard", "total_max_attempts": ATTEMPTS}
+    return boto3.Session("key", "secret", region_name="eu-west-1").client(
+        "sqs", endpoint_url=proxy.address, config=Config(retries=retries, proxies={})
+    )
+
+
+def test_a_quiet_proxy_hands_on_what_the_caller_signed(
+    proxy: FaultProxy, upstream: Upstream
+) -> None:
+    assert sqs(proxy).list_queues()["QueueUrls"]
+
+    [asked] = upstream.asked
+    assert asked["host"] == proxy.address.removeprefix("http://")
+    assert "Credential=key/" in asked["authorization"]
+
+
+def test_a_throttled_call_is_tried_again_by_the_sdk_and_never_reaches_the_service(
+    proxy: FaultProxy, upstream: Upstream
+) -> None:
+    proxy.inject(rules({Fault.THROTTLED: 1.0}))
+    before = proxy.counted().faults["sqs", Fault.THROTTLED]
+
+    with pytest.raises(ClientError) as refused:
+        sqs(proxy).list_queues()
+
+    assert refused.value.response["Error"]["Code"] == "RequestThrottled"
+    assert proxy.counted().faults["sqs", Fault.THROTTLED] - before == ATTEMPTS
+    assert upstream.asked == []
+
+
+def test_a_server_error_is_one_of_awss_own(proxy: FaultProxy) -> None:
+    proxy.inject(rules({Fault.SERVER_ERROR: 1.0}))
+
+    with pytest.raises(ClientError) as refused:
+        sqs(proxy).list_queues()
+
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] in {500, 503}
+
+
+def test_a_reset_call_has_not_been_done_and_a_lost_answer_has(
+    proxy: FaultProxy, upstream: Upstream
+) -> None:
+    proxy.inject(rules({Fault.RESET: 1.0}))
+    with pytest.raises(ConnectionClosedError):
+        sqs(proxy).list_queues()
+    assert upstream.asked == []
+
+    proxy.inject(rules({Fault.ANSWER_LOST: 1.0}))
+    with pytest.raises(Exception, match=r"(?i)connection"):
+        sqs(proxy).list_queues()
+    assert len(upstream.asked) == ATTEMPTS
+
+
+def test_calls_are_counted_by_service(proxy: FaultProxy) -> None:
+    before = proxy.counted().calls["sqs"]
+    sqs(proxy).list_queues()
+
+    assert proxy.counted().calls["sqs"] - before == 1
