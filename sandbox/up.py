@@ -88,7 +88,7 @@ def _fleet(cloud: LocalCloud, outputs: Mapping[str, Any], directory: Path) -> Fl
     settings = FleetSettings(
         autoscaling_group_name=names.group,
         namespace=outputs["namespace"],
-        service_id=names.service_id,
+        service_ids=names.service_ids,
         bucket=outputs["bucket"],
         lines_per_second=LINES_PER_SECOND,
     )

@@ -44,8 +44,8 @@ class Names:
     """What the module and the group beside it are called."""
 
     group: str
-    # None: there is no service discovery.
-    service_id: str | None
+    # Empty: there is no service discovery; several: the fleet is spread over shards.
+    service_ids: tuple[str, ...]
     # By name: operation, flush, buffer, as in use.
     stages: Mapping[str, StageNames]
     # URL of each dead-letter queue by its name.
@@ -180,10 +180,8 @@ class CloudObserver:
         return groups
 
     def _registered(self) -> set[str]:
-        if self._names.service_id is None:
-            return set()
-        answer = self._cloud_map.list_instances(ServiceId=self._names.service_id)
-        return {instance["Id"] for instance in answer["Instances"]}
+        answers = [self._cloud_map.list_instances(ServiceId=one) for one in self._names.service_ids]
+        return {instance["Id"] for answer in answers for instance in answer["Instances"]}
 
     def _dead_letters(self) -> dict[str, int]:
         return {name: depth(self._sqs, url) for name, url in self._names.dead_letter_queues.items()}

@@ -188,7 +188,7 @@ def _fleet_settings(setting: Setting, outputs: dict[str, Any], names: Names) -> 
         autoscaling_group_name=names.group,
         other_group_names=names.groups[1:],
         namespace=outputs.get("namespace"),
-        service_id=names.service_id,
+        service_ids=names.service_ids,
         bucket=outputs["bucket"],
         forwarders=FORWARDERS,
         lines_per_second=0,
@@ -257,7 +257,7 @@ def names_of(outputs: dict[str, Any]) -> Names:
     letters = [queue for one in modules for queue in one["dead_letter_queues"].values()]
     return Names(
         group=outputs["autoscaling_group_name"],
-        service_id=next(iter(module["cloud_map_service_ids"]), None),
+        service_ids=tuple(module["cloud_map_service_ids"]),
         stages={
             stage: StageNames(
                 queue["arn"],

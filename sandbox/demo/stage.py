@@ -42,7 +42,7 @@ class Stage:
     @property
     def has_discovery(self) -> bool:
         """Whether forwarders find the instances in Cloud Map."""
-        return self.names.service_id is not None
+        return bool(self.names.service_ids)
 
     def set_desired_capacity(self, capacity: int) -> None:
         """Scale the group, as a policy or a person would."""

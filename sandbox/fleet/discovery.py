@@ -9,7 +9,7 @@ dropped. At start there must be an answer, or the forwarder does not start.
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +118,31 @@ class ServiceDiscovery:
         for timer in timers:
             timer.daemon = True
             timer.start()
+
+
+class Discoveries:
+    """The `<service_discovery>` blocks of one output: the targets of all of them together.
+
+    Each keeps its own list, and one that starts without a target stops the whole forwarder.
+    """
+
+    def __init__(self, discoveries: Sequence[ServiceDiscovery]) -> None:
+        self._discoveries = tuple(discoveries)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets to send to; one that two blocks name is there twice, as in Fluentd."""
+        return tuple(target for each in self._discoveries for target in each.targets)
+
+    def start(self) -> None:
+        """The first look-ups. Raises `NoTargetsAtStartError` when one of them finds none."""
+        for each in self._discoveries:
+            each.start()
+
+    def run(self, interval_seconds: float, tick_seconds: float, stop: threading.Event) -> None:
+        """Refresh and apply all of them until `stop`."""
+        for each in self._discoveries:
+            each.run(interval_seconds, tick_seconds, stop)
 
 
 def _every(seconds: float, action: Callable[[], None], stop: threading.Event) -> None:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import boto3
@@ -101,6 +102,10 @@ class ServiceZone(BaseResolver):  # type: ignore[misc]  # dnslib has no types
                 )
         return reply
 
+    def knows(self, name: str) -> bool:
+        """Whether a name is the service's own, or of one of its instances."""
+        return name == self._service or name.endswith(f".{self._service}")
+
     def _records(self, name: str, instances: list[Registered]) -> list[tuple[str, SRV | A]]:
         if name == self._service:
             return [
@@ -121,10 +126,27 @@ class ServiceZone(BaseResolver):  # type: ignore[misc]  # dnslib has no types
             return self._answer
 
 
+class Namespace(BaseResolver):  # type: ignore[misc]  # dnslib has no types
+    """Answers for several services, each with its own eight."""
+
+    def __init__(self, zones: Sequence[ServiceZone]) -> None:
+        self._zones = tuple(zones)
+
+    def resolve(self, request: DNSRecord, handler: object = None) -> DNSRecord:
+        """The reply of the service that is asked about."""
+        name = str(request.q.qname).rstrip(".").lower()
+        for zone in self._zones:
+            if zone.knows(name):
+                return zone.resolve(request, handler)
+        reply = request.reply()
+        reply.header.rcode = RCODE.NXDOMAIN
+        return reply
+
+
 class DnsService:
     """A zone, served over UDP and TCP on one port of one address."""
 
-    def __init__(self, zone: ServiceZone, address: str = "127.0.0.1") -> None:
+    def __init__(self, zone: ServiceZone | Namespace, address: str = "127.0.0.1") -> None:
         self._servers = _bind_both(zone, address)
         self.address = address
         self.port = int(self._servers[0].server.server_address[1])
@@ -148,7 +170,7 @@ class _Handler(DNSHandler):  # type: ignore[misc]  # dnslib has no types
     udplen = UDP_LIMIT_BYTES
 
 
-def _bind_both(zone: ServiceZone, address: str) -> tuple[DNSServer, DNSServer]:
+def _bind_both(zone: ServiceZone | Namespace, address: str) -> tuple[DNSServer, DNSServer]:
     """UDP on a free port and TCP on the same one, if it is free there as well."""
     options = {"address": address, "handler": _Handler, "logger": DNSLogger("error")}
     for _attempt in range(PORT_ATTEMPTS):
@@ -164,16 +186,22 @@ def _bind_both(zone: ServiceZone, address: str) -> tuple[DNSServer, DNSServer]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="dns", description="The DNS of the simulated fleet.")
-    parser.add_argument("--service", required=True, help="_fluentd._tcp.NAMESPACE")
-    parser.add_argument("--service-id", required=True, help="of the service in Cloud Map")
+    parser.add_argument(
+        "--service",
+        action="append",
+        required=True,
+        metavar="NAME=ID",
+        help="_fluentd._tcp.NAMESPACE and its id in Cloud Map; again for each shard",
+    )
     parser.add_argument("--ttl-seconds", type=int, default=10)
     given = parser.parse_args(arguments)
     client = boto3.client("servicediscovery")
-    zone = ServiceZone(
-        given.service, given.ttl_seconds, lambda: registered_instances(client, given.service_id)
-    )
+    zones = [
+        ServiceZone(name, given.ttl_seconds, partial(registered_instances, client, service_id))
+        for name, _, service_id in (one.partition("=") for one in given.service)
+    ]
     signals.block()
-    service = DnsService(zone).start()
+    service = DnsService(Namespace(zones)).start()
     # The parent reads from the log where it is.
     print(f"dns://{service.address}:{service.port}", flush=True)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")

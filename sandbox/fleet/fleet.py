@@ -44,8 +44,8 @@ class FleetSettings:
     autoscaling_group_name: str
     bucket: str
     namespace: str | None = None
-    service_id: str | None = None
-    """Without a service there are no forwarders: each instance writes lines of its own."""
+    service_ids: tuple[str, ...] = ()
+    """One, or one a shard. Without any there are no forwarders: instances make their own lines."""
     other_group_names: tuple[str, ...] = ()
     """Further groups whose instances belong to the fleet."""
     forwarders: int = 10
@@ -64,12 +64,17 @@ class FleetSettings:
     @property
     def has_forwarders(self) -> bool:
         """Whether lines come from elsewhere, by service discovery."""
-        return self.service_id is not None
+        return bool(self.service_ids)
 
     @property
-    def service(self) -> str:
-        """The name that forwarders look up."""
-        return f"_fluentd._tcp.{self.namespace}"
+    def services(self) -> dict[str, str]:
+        """The names that forwarders look up, with the services' ids; the module names them so."""
+        if len(self.service_ids) == 1:
+            return {f"_fluentd._tcp.{self.namespace}": self.service_ids[0]}
+        return {
+            f"_fluentd{shard}._tcp.{self.namespace}": service_id
+            for shard, service_id in enumerate(self.service_ids)
+        }
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -265,15 +270,14 @@ class Fleet:
     def _start_forwarders(self) -> ForwardersProcess:
         settings = self._settings
         dns = DnsProcess(
-            settings.service,
-            str(settings.service_id),
+            settings.services,
             settings.dns_ttl_seconds,
             self._processes,
             self._environment,
         )
         return ForwardersProcess(
             ForwardersProcessSettings(
-                service=settings.service,
+                services=tuple(settings.services),
                 count=settings.forwarders,
                 lines_per_second=settings.lines_per_second,
                 interval_seconds=settings.forwarder_interval_seconds,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandbox.fleet.connection import Connections, NotAcknowledgedError
-from sandbox.fleet.discovery import ServiceDiscovery, Target
+from sandbox.fleet.discovery import Discoveries, ServiceDiscovery, Target
 from sandbox.fleet.lines import log_record
 from sandbox.fleet.protocol import new_chunk_id, pack_entry, pack_message
 
@@ -51,7 +51,7 @@ class Forwarder:
     def __init__(
         self,
         name: str,
-        discovery: ServiceDiscovery,
+        discovery: ServiceDiscovery | Discoveries,
         connections: Connections,
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -11,11 +11,17 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from sandbox.fleet import signals
 from sandbox.fleet.connection import Connections
-from sandbox.fleet.discovery import DnsClient, NoTargetsAtStartError, ServiceDiscovery
+from sandbox.fleet.discovery import (
+    Discoveries,
+    DnsClient,
+    NoTargetsAtStartError,
+    ServiceDiscovery,
+)
 from sandbox.fleet.forwarder import Forwarder
 from sandbox.fleet.http_service import HttpService
 
@@ -28,7 +34,7 @@ logger = logging.getLogger(__name__)
 class ForwardersSettings:
     """How many forwarders, what they look up and how fast they go."""
 
-    service: str
+    services: Sequence[str]
     dns_address: str
     dns_port: int
     count: int
@@ -54,7 +60,9 @@ class ForwarderThread:
         self._settings = settings
         self._load = load
         client = DnsClient(settings.dns_address, settings.dns_port)
-        self._discovery = ServiceDiscovery(lambda: client.targets(settings.service))
+        self._discovery = Discoveries(
+            [ServiceDiscovery(partial(client.targets, service)) for service in settings.services]
+        )
         connections = Connections(settings.acknowledgement_timeout_seconds)
         self.forwarder = Forwarder(name, self._discovery, connections)
         self.finished = False
@@ -126,7 +134,13 @@ class Forwarders:
 def parse(arguments: Sequence[str] | None = None) -> ForwardersSettings:
     """The settings on the command line."""
     parser = argparse.ArgumentParser(prog="forwarders", description="Simulated forwarders.")
-    parser.add_argument("--service", required=True, help="_fluentd._tcp.NAMESPACE")
+    parser.add_argument(
+        "--service",
+        dest="services",
+        action="append",
+        required=True,
+        help="_fluentd._tcp.NAMESPACE; again for each shard",
+    )
     parser.add_argument("--dns-address", required=True)
     parser.add_argument("--dns-port", required=True, type=int)
     parser.add_argument("--count", required=True, type=int)

@@ -1,7 +1,7 @@
 """The processes that put load on the aggregators: the DNS server and the forwarders."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -33,16 +33,14 @@ class DnsProcess:
 
     def __init__(
         self,
-        service: str,
-        service_id: str,
+        service_ids: Mapping[str, str],
         ttl_seconds: int,
         processes: Processes,
         environment: Mapping[str, str],
     ) -> None:
         command = [
             sys.executable, "-m", "sandbox.fleet.dns",
-            f"--service={service}",
-            f"--service-id={service_id}",
+            *(f"--service={name}={service_id}" for name, service_id in service_ids.items()),
             f"--ttl-seconds={ttl_seconds}",
         ]  # fmt: skip
         process = processes.start("dns", command, environment=environment)
@@ -54,7 +52,7 @@ class DnsProcess:
 class ForwardersProcessSettings:
     """How many forwarders, and how they behave."""
 
-    service: str
+    services: Sequence[str]
     count: int
     lines_per_second: float
     interval_seconds: float
@@ -73,7 +71,7 @@ class ForwardersProcess:
     ) -> None:
         command = [
             sys.executable, "-m", "sandbox.fleet.forwarders",
-            f"--service={settings.service}",
+            *(f"--service={name}" for name in settings.services),
             f"--dns-address={dns.address}",
             f"--dns-port={dns.port}",
             f"--count={settings.count}",

@@ -166,7 +166,7 @@ def test_shard_overflow_tells_too_many_from_moves_that_fail(place: Scene) -> Non
     others = [f"somebody-{number}" for number in range(8)]
     for other in others:
         cloud_map.register_instance(
-            ServiceId=place.names.service_id,
+            ServiceId=place.names.service_ids[0],
             InstanceId=other,
             Attributes={"AWS_INSTANCE_IPV4": "127.0.0.9", "AWS_INSTANCE_PORT": "24224"},
         )
@@ -174,14 +174,14 @@ def test_shard_overflow_tells_too_many_from_moves_that_fail(place: Scene) -> Non
     try:
         with walk(place, "shard-overflow") as person:
             person.type("set-up")
-            assert person.type("sizes") == f"9 in {place.names.service_id}\n"
+            assert person.type("sizes") == f"9 in {place.names.service_ids[0]}\n"
             person.type("moves")
             assert person.type("strangers").split() == others
             assert "fluentd-shard-overflow\t" in person.type("verify")
             person.finish({**shared_blocks("shard-overflow"), "keep": SAME_AS_IN_BUFFER_DLQ})
     finally:
         for other in others:
-            cloud_map.deregister_instance(ServiceId=place.names.service_id, InstanceId=other)
+            cloud_map.deregister_instance(ServiceId=place.names.service_ids[0], InstanceId=other)
     assert instance_id in place.registered()
 
 

@@ -56,7 +56,7 @@ class Scene:
             self.end_wait(instance_id, "ABANDON", hook="launch")
         for instance_id in self.registered() - set(self.instances()):
             self.cloud.client("servicediscovery").deregister_instance(
-                ServiceId=self.names.service_id, InstanceId=instance_id
+                ServiceId=self.names.service_ids[0], InstanceId=instance_id
             )
         self.scale_to(size)
         wait_until(
@@ -90,7 +90,7 @@ class Scene:
 
     def registered(self) -> set[str]:
         cloud_map = self.cloud.client("servicediscovery")
-        found = cloud_map.list_instances(ServiceId=self.names.service_id)["Instances"]
+        found = cloud_map.list_instances(ServiceId=self.names.service_ids[0])["Instances"]
         return {one["Id"] for one in found}
 
     def end_wait(self, instance_id: str, result: str, hook: str = "terminate") -> None:
@@ -256,7 +256,7 @@ def _fleet_settings(outputs: dict[str, Any], names: Names) -> FleetSettings:
     return FleetSettings(
         autoscaling_group_name=names.group,
         namespace=outputs["namespace"],
-        service_id=names.service_id,
+        service_ids=names.service_ids,
         bucket=outputs["bucket"],
         forwarders=2,
         lines_per_second=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -11,6 +12,7 @@ from dnslib import QTYPE, RCODE, DNSRecord
 from moto import mock_aws
 
 from sandbox.fleet.discovery import (
+    Discoveries,
     DnsClient,
     LookupFailedError,
     NoTargetsAtStartError,
@@ -20,6 +22,7 @@ from sandbox.fleet.discovery import (
 from sandbox.fleet.dns import (
     CloudMapUnavailableError,
     DnsService,
+    Namespace,
     Registered,
     ServiceZone,
     registered_instances,
@@ -246,3 +249,39 @@ def create_service(client: Any, vpc_id: str = "vpc-1") -> Register:
         },
     )
     return Register(client, service["Service"]["Id"])
+
+
+class TestShards:
+    def test_the_targets_are_those_of_all_blocks_together(self) -> None:
+        first, second = Target("127.0.0.1", 1, "a"), Target("127.0.0.2", 1, "b")
+        discoveries = Discoveries(
+            [ServiceDiscovery(lambda: [first]), ServiceDiscovery(lambda: [second])]
+        )
+        discoveries.start()
+        assert discoveries.targets == (first, second)
+
+    def test_a_forwarder_does_not_start_while_one_of_them_is_empty(self) -> None:
+        discoveries = Discoveries(
+            [ServiceDiscovery(lambda: [Target("127.0.0.1", 1, "a")]), ServiceDiscovery(list)]
+        )
+        with pytest.raises(NoTargetsAtStartError):
+            discoveries.start()
+
+    def test_one_dns_server_answers_for_every_shard(self) -> None:
+        def holding(shard: int) -> list[Registered]:
+            return [Registered(f"i-{shard}", f"127.0.0.{shard + 1}", 24224)]
+
+        zones = [
+            ServiceZone(f"_fluentd{shard}._tcp.logs.internal", 10, partial(holding, shard))
+            for shard in range(2)
+        ]
+        service = DnsService(Namespace(zones)).start()
+        try:
+            client = DnsClient(service.address, service.port)
+            for shard in range(2):
+                [target] = client.targets(f"_fluentd{shard}._tcp.logs.internal")
+                assert (target.address, target.port) == (f"127.0.0.{shard + 1}", 24224)
+            with pytest.raises(LookupFailedError):
+                client.targets("_fluentd2._tcp.logs.internal")
+        finally:
+            service.stop()

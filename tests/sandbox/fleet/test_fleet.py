@@ -81,7 +81,7 @@ def fleet(
     settings = FleetSettings(
         autoscaling_group_name=group,
         namespace="logs.internal",
-        service_id=cloud.register.service_id,
+        service_ids=(cloud.register.service_id,),
         bucket=create_bucket(boto3.client("s3")),
         forwarders=4,
         lines_per_second=400,
