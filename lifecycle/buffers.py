@@ -212,7 +212,7 @@ def _frozen(evidence: Evidence) -> Verdict | None:
     }
     for worker_id in {dict(key).get("worker_id") for key in evidence.buffered_outputs}:
         moved = moved_at.get(worker_id)
-        if moved is None or evidence.now - moved > 2 * evidence.rules.fresh_seconds:
+        if moved is None or evidence.now - moved > evidence.rules.heartbeat_seconds:
             return unknown(
                 Reason.HEARTBEAT_STOPPED,
                 f"emit_records of heartbeat output {plugin_id} (worker {worker_id}) stands still",

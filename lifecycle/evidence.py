@@ -74,6 +74,16 @@ class Rules:
         return 2 * self.scrape_interval_seconds
 
     @property
+    def heartbeat_seconds(self) -> float:
+        """How long ago the heartbeat output must have moved.
+
+        The sample that shows it is up to one scrape younger than the gauges that moved with it;
+        those must be of the window, or nobody looked since forwarders let go.
+        """
+        in_the_window = self.empty_for_seconds - self.scrape_interval_seconds
+        return min(2 * self.fresh_seconds, in_the_window)
+
+    @property
     def range_seconds(self) -> float:
         """How far back samples are needed: the window and the sample just before it."""
         return self.empty_for_seconds + 2 * self.fresh_seconds

@@ -225,6 +225,16 @@ def test_a_frozen_exporter_is_unknown_when_the_user_has_a_heartbeat_output() -> 
     assert (verdict.state, verdict.reason) == (State.UNKNOWN, Reason.HEARTBEAT_STOPPED)
 
 
+def test_an_exporter_that_froze_before_a_short_window_proves_nothing_about_it() -> None:
+    # What came in after it froze, and before forwarders let go, is in none of these samples.
+    rules = replace(RULES, empty_for_seconds=60, settle_seconds=20, heartbeat_plugin_id="out_null")
+    history = History().shows("05-drained", 120, counting("emit_records", "out_null"))
+    let_go = history.now + 1
+    history.shows("05-drained", 60, setting("emit_records", 500, "out_null"))
+    verdict = history.verdict(deregistered_at=let_go - rules.settle_seconds, rules=rules)
+    assert (verdict.state, verdict.reason) == (State.UNKNOWN, Reason.HEARTBEAT_STOPPED)
+
+
 def test_a_heartbeat_output_that_does_not_exist_is_unknown() -> None:
     rules = replace(RULES, heartbeat_plugin_id="no_such_output")
     verdict = History().shows("05-drained", WINDOW).verdict(rules=rules)
