@@ -6,6 +6,7 @@ SCENARIO ?= scale-in
 ARCHITECTURE ?= arm64
 PYTHON_VERSION ?= 3.13
 WORKERS ?= 3
+MODEL_WORKERS ?= 2
 SECONDS ?= 600
 SEED ?= 1
 
@@ -56,7 +57,7 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 ## Test
 
 test: venv venv-ministack programs package-local ## everything below; what CI runs
-	@$(VENV) tools/run_checks.py --beside end-to-end lint types unit integration sandbox-tests package-tests terraform-test
+	@$(VENV) tools/run_checks.py --beside end-to-end lint types unit integration model sandbox-tests package-tests terraform-test
 
 lint: venv ## style, imports between the floors, shell scripts
 	@.venv/bin/ruff check --quiet
@@ -73,6 +74,13 @@ unit: venv ## decisions, without a socket
 integration: venv ## the AWS calls, against moto; the script on the instance, against real processes
 	@$(PYTEST) $(LOOPBACK_ONLY) tests/integration
 	@$(PYTEST) -n 4 tests/flush_document
+
+model: venv ## random histories of everything that can go wrong, and deliberate bugs, each caught; HISTORIES=2000 SEED=1
+	@HISTORIES=$(or $(HISTORIES),2000) SEED=$(SEED) $(PYTEST) $(NO_SOCKETS) -n $(MODEL_WORKERS) --timeout=1200 tests/model
+
+soak: venv ## many more random histories, for hours; HISTORIES=50000 SEED=1
+	@HISTORIES=$(or $(HISTORIES),50000) SEED=$(SEED) $(PYTEST) $(NO_SOCKETS) -n $(MODEL_WORKERS) \
+		--timeout=21600 tests/model/test_histories.py
 
 sandbox-tests: venv venv-ministack programs package-local ## the local cloud's own tests
 	@$(PYTEST) $(LOOPBACK_ONLY) tests/sandbox

@@ -5,8 +5,9 @@
 They run one after the other; the one behind ``--beside`` mostly waits, so it runs beside them.
 
 Each check is a verb of the Makefile. Its output goes to build/test/<check>.log and is shown if it
-fails; the others run all the same, since each protects something else. A skipped test counts as
-a failure: whatever it needed, `make test` should have set up or asked for.
+fails, and what it closes with as a report in any case; the others run all the same, since each
+protects something else. A skipped test counts as a failure: whatever it needed, `make test` should
+have set up or asked for.
 """
 
 import os
@@ -22,6 +23,8 @@ LOGS = Path("build/test")
 LIMIT_SECONDS = 30 * 60
 # The closing lines: pytest's "12 passed, 1 skipped in 3.21s", Terraform's "Success! 9 passed, ...".
 CLOSING = re.compile(r"(=+ )?\d+ \w+.* in \d+\.\d\ds\b|(Success|Failure)! \d+ passed")
+# What a check wants to be read even if it passed: pytest's "=== report: histories ===" and on.
+REPORT = re.compile(r"=+ report: .* =+")
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
 
 
@@ -148,14 +151,21 @@ def counts(log: Path) -> dict[str, int]:
     return {name: int(number) for number, name in COUNT.findall(closing)}
 
 
+def report(log: Path) -> list[str]:
+    """Read what the check wants to be read."""
+    lines = log.read_text(errors="replace").splitlines()
+    first = next((n for n, line in enumerate(lines) if REPORT.fullmatch(line)), len(lines))
+    return [line for line in lines[first + 1 :] if not CLOSING.match(line)]
+
+
 def show(outcome: Outcome) -> Outcome:
-    """Print the result, and the whole log of a failure."""
+    """Print the result and what the check reports, and the whole log of a failure."""
     shown = ", ".join(f"{n} {name}" for name, n in outcome.counts.items() if n)
     verdict = "FAILED" if outcome.problem else "ok"
     print(f"{outcome.check:<16}{verdict:<8}{outcome.seconds:6.1f} s  {shown}", flush=True)
-    if outcome.problem:
-        text = outcome.log.read_text(errors="replace")
-        print("\n".join(f"    {line}" for line in text.splitlines()), flush=True)
+    text = outcome.log.read_text(errors="replace").splitlines()
+    for line in text if outcome.problem else report(outcome.log):
+        print(f"    {line}".rstrip(), flush=True)
     return outcome
 
 

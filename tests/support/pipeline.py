@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
 
 import boto3
@@ -508,8 +508,11 @@ def _client(service: str, config: Config | None = None) -> Any:
     return _build_client(service, config=config)
 
 
+Kind = TypeVar("Kind", bound=Pipeline)
+
+
 @contextmanager
-def running() -> Iterator[Pipeline]:
+def running(kind: type[Kind] = Pipeline) -> Iterator[Kind]:  # type: ignore[assignment]
     """An empty account with the pipeline in it."""
     clock = Clock()
     with (
@@ -560,7 +563,7 @@ def running() -> Iterator[Pipeline]:
             "BUFFER_QUEUE_URL": urls["buffer"],
             "BUFFER_DLQ_URL": urls["buffer-dlq"],
         }
-        pipeline = Pipeline(
+        pipeline = kind(
             world,
             clock,
             fleet,

@@ -56,6 +56,22 @@ def test_a_skipped_test_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None
     assert "idle: 1 skipped" in capsys.readouterr().out
 
 
+def test_what_a_check_reports_is_shown_though_it_passed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = ("noise", "==== report: histories ====", "7 histories", "", "8 passed in 0.30s")
+    echoes = "; ".join(f"echo '{line}'" for line in lines)
+    Path("Makefile").write_text(f"told: ; @{echoes}\n")
+
+    status = run_checks.main(["told"])
+
+    printed = capsys.readouterr().out
+    assert status == 0
+    assert "    7 histories\n" in printed
+    assert "noise" not in printed
+    assert printed.splitlines()[-1] == "8 passed, 0 failed"
+
+
 def test_a_check_that_hangs_is_ended(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

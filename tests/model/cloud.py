@@ -1,0 +1,361 @@
+"""The world of one history: the real functions, the emulated cloud, and the truth about each
+instance beside them.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+from unittest.mock import patch
+
+from moto.autoscaling.models import autoscaling_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.servicediscovery.models import ServiceInstance, servicediscovery_backends
+from moto.sqs.models import sqs_backends
+
+from sandbox.emulator import Assignment, Report
+from sandbox.emulator.interruptions import reclaim, recommend
+from tests.model.counting import COUNTS
+from tests.model.deaths import CALLS
+from tests.model.fluentd import TICK, Fluentd, Traffic, Worker
+from tests.model.monitoring import Monitoring
+from tests.model.playing import Played
+from tests.model.promises import Life, Promises, hook_of
+from tests.model.shapes import HOOK_SECONDS, Shape
+from tests.model.shortcut import Shortcut, keep_moto_patched, short_ways
+from tests.support import machines
+from tests.support import pipeline as harness
+from tests.support.messages import GROUP, LAUNCH_HOOK, TERMINATE_HOOK
+from tests.support.pipeline import PORT, RECONCILE_INTERVAL, REGION
+
+# No outage of AWS lasts so long that less than this is left of a hook's time: longer ones are what
+# the retention policy is for, so histories with retention have no such mercy.
+LEAST_LEFT_SECONDS = 300.0
+_GRACE_SECONDS = "30"
+_SHORTCUT = Shortcut()
+_NOTICES: dict[str, Callable[[Any, str], None]] = {
+    "spot interruption": reclaim,
+    "rebalance recommendation": recommend,
+}
+WAYS_TO_GO = ["killed behind the hook", *_NOTICES]
+
+
+@dataclass
+class Cloud(Played):
+    """Everything that a history is about."""
+
+    shape: Shape = field(default_factory=Shape)
+    fluentds: dict[str, Fluentd] = field(default_factory=dict)
+    monitoring: Monitoring = field(init=False)
+    promises: Promises = field(init=False)
+    bad_reports: int = 0
+    slow_scripts: bool = False
+
+    def prepare(self, shape: Shape) -> None:
+        """Deploy what the shape says."""
+        self.shape, self.stages = shape, shape.stages
+        self.monitoring = Monitoring(self.clock, self.count)
+        self.promises = Promises(self)
+        record = self.world.record
+
+        def witnessed(event: str, instance_id: str, **details: Any) -> None:
+            record(event, instance_id, **details)
+            self._witness(self.world.journal[-1])
+
+        self.world.record = witnessed  # type: ignore[method-assign]
+        self.world.agent = self._run_script
+        self._count_faults_hit()
+        settings = {**shape.settings(), "RECONCILE_GRACE_SECONDS": _GRACE_SECONDS}
+        self.wire(lambda: self.monitoring, **settings)
+        self.reconciler = replace(self.reconciler, sleep=self.grace)
+        self.reconcile_at = self.clock() + RECONCILE_INTERVAL / 2
+
+    def _count_faults_hit(self) -> None:
+        faults = self.world.faults
+        take_call, take_operation = faults.take_call_failure, faults.take_operation_failure
+
+        def call_failure(action: str) -> Any:
+            failure = take_call(action)
+            if failure is not None:
+                throttled = failure.code == "Throttling"
+                how = "throttled" if throttled else f"failed {failure.moment} taking effect"
+                self.count(f"call {how}: {action}")
+            return failure
+
+        def operation_failure() -> Any:
+            failure = take_operation()
+            if failure is not None:
+                self.count("Cloud Map: operation failed")
+            elif faults.operation_seconds > 10:
+                self.count("Cloud Map: operation slow")
+            return failure
+
+        faults.take_call_failure = call_failure  # type: ignore[method-assign]
+        faults.take_operation_failure = operation_failure  # type: ignore[method-assign]
+
+    def create_group(self, desired: int = 0, **settings: Any) -> None:
+        """Create the group of the history's shape."""
+        del desired, settings  # the shape has them
+        shape, autoscaling = self.shape, self.clients.autoscaling
+        launching = [(LAUNCH_HOOK, "LAUNCHING")] if "operation" in self.stages else []
+        hooks = [
+            {
+                "LifecycleHookName": name,
+                "LifecycleTransition": f"autoscaling:EC2_INSTANCE_{transition}",
+                "HeartbeatTimeout": HOOK_SECONDS,
+                "DefaultResult": "ABANDON",
+            }
+            for name, transition in [*launching, (TERMINATE_HOOK, "TERMINATING")]
+        ]
+        policy = {"RetentionTriggers": {"TerminateHookAbandon": "retain"}}
+        retention = {"InstanceLifecyclePolicy": policy} if shape.retains else {}
+        autoscaling.create_auto_scaling_group(
+            AutoScalingGroupName=GROUP,
+            MinSize=0,
+            MaxSize=20,
+            DesiredCapacity=shape.size,
+            VPCZoneIdentifier=self.subnet_id,
+            LaunchTemplate={"LaunchTemplateName": "aggregator"},
+            LifecycleHookSpecificationList=[] if shape.is_adopted else hooks,
+            **retention,
+        )
+        if shape.is_adopted:
+            for hook in hooks:
+                autoscaling.put_lifecycle_hook(AutoScalingGroupName=GROUP, **hook)
+            self._adopt()
+
+    def _adopt(self) -> None:
+        """Register a fleet that was there before the module, as its owner had done."""
+        if "operation" not in self.stages:
+            return
+        for state in self.group.everybody():
+            attributes = {
+                "AWS_INSTANCE_IPV4": state.instance.private_ip,
+                "AWS_INSTANCE_PORT": str(PORT),
+            }
+            instance_id = state.instance_id
+            instance = ServiceInstance(self.service_id, instance_id, "owner", attributes)
+            self._service.instances.append(instance)
+            self.world.record("registered", instance_id, service_id=self.service_id)
+
+    # What there is to see, past the API.
+
+    @property
+    def now(self) -> float:
+        """Epoch seconds."""
+        return self.clock()
+
+    @property
+    def group(self) -> Any:
+        """The emulator's Auto Scaling group."""
+        return autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION].autoscaling_groups[GROUP]
+
+    @property
+    def _service(self) -> Any:
+        backend = servicediscovery_backends[DEFAULT_ACCOUNT_ID][REGION]
+        return backend.services[self.service_id]
+
+    def registered_ids(self) -> set[str]:
+        """The instances in service discovery."""
+        return {one.instance_id for one in self._service.instances}
+
+    def states(self) -> dict[str, str]:
+        """Lifecycle states by instance id."""
+        return {one.instance_id: one.lifecycle_state for one in self.group.everybody()}
+
+    def messages(self, *queues: str) -> Iterator[str]:
+        """The bodies on these queues."""
+        for queue in queues:
+            for message in self._emulated(queue)._messages:
+                yield message.body
+
+    def one_of_those_alive(self, number: int) -> str | None:
+        """An instance, rather one that is on its way out."""
+        lives = self.promises.lives.values()
+        alive = [one for one in lives if not (one.terminated or one.killed)]
+        leaving = [one for one in alive if one.was_leaving] or alive
+        return leaving[number % len(leaving)].instance_id if leaving else None
+
+    def double_a_message(self, queue: str) -> None:
+        """Put a message on its queue a second time, as a standard queue may."""
+        for body in list(self.messages(queue))[:1]:
+            self.count("SQS: message duplicated")
+            self.put(queue, body)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is left to do but what a person was told to do."""
+        if self.deliveries or any(True for _ in self.messages(*self.stages)):
+            return False
+        waiting = [one for one in self.promises.lives.values() if one.waits_in is not None]
+        return all(self.promises.is_reported(one.instance_id) for one in waiting)
+
+    # Time.
+
+    def advance(self, seconds: float, step: float = 5.0) -> None:
+        """Let time pass; everything that is due happens, and every promise is checked."""
+        COUNTS.virtual_seconds += seconds
+        super().advance(seconds, step)
+
+    def _turn(self) -> None:
+        self.world.tick()
+        self.monitoring.catch_up()
+        self._relent()
+        self.play()
+        self.promises.check_messages()
+        self.promises.enforce()
+
+    def _read_journal(self) -> None:
+        """The witness has read it already."""
+
+    def _relent(self) -> None:
+        """End an outage of AWS before it has lasted as long as a hook's time."""
+        passages = self.group.waits._passages.values()
+        for action in [one for passage in passages for one in passage.actions.values()]:
+            is_retained = self.shape.retains and action.hook.name == TERMINATE_HOOK
+            left = action.timer.due - self.clock()
+            if left < LEAST_LEFT_SECONDS and not is_retained:
+                self.end_outages()
+
+    def after_invocation(self, event: Mapping[str, Any]) -> None:
+        """Look at what a function called."""
+        self.promises.check_heartbeats(event.get("Records", []))
+
+    # The instances.
+
+    def _run_script(self, assignment: Assignment) -> Report:
+        """What the flush document answers on an instance."""
+        self.monitoring.catch_up()
+        if self.bad_reports:
+            self.bad_reports -= 1
+            self.count("SSM: an answer that is none")
+            return Report(output="Killed\n", seconds=2.0)
+        if self.slow_scripts:
+            self.count("SSM: a script that is not done in time")
+        said = self._found_by_script(self.fluentds[assignment.instance_id])
+        seconds = 30.0 if self.slow_scripts else 2.0
+        return Report(output=json.dumps(said) + "\n", seconds=seconds)
+
+    def _found_by_script(self, fluentd: Fluentd) -> dict[str, Any]:
+        if fluentd.is_running:
+            fluentd.signal()
+        chunks = list(fluentd.chunks())
+        is_retrying = bool(chunks) and not fluentd.destination_up
+        monitor = machines.monitor(
+            queued=sum(len(one.queued) for one in fluentd.workers),
+            bytes=sum(chunks),
+            retrying=int(is_retrying),
+            retry_next_at=self.clock() + 20 if is_retrying else None,
+        )
+        return machines.answer(
+            signalled=fluentd.is_running,
+            chunks=len(chunks),
+            bytes=sum(chunks),
+            set_aside=fluentd.set_aside,
+            quiet=not fluentd.may_receive(self.clock()) or fluentd.traffic is Traffic.NONE,
+            monitor=monitor if fluentd.is_running else None,
+        )
+
+    def _launch(self, instance_id: str, address: str) -> None:
+        fluentd = Fluentd(
+            traffic=self.shape.traffic,
+            workers=[Worker() for _ in range(self.shape.workers)],
+            flight_seconds=self.shape.flight_seconds,
+            now=self.clock(),
+            silent_until=self.clock() + 2 * TICK,
+        )
+        self.promises.lives[instance_id] = Life(instance_id)
+        self.fluentds[instance_id] = fluentd
+        self.monitoring.watch(instance_id, address, fluentd)
+        if self.shape.scraping is not None:
+            self.monitoring.targets[instance_id].scraping = self.shape.scraping
+
+    def _let_go(self, fluentd: Fluentd) -> None:
+        if fluentd.lets_go_at is None:
+            fluentd.lets_go_at = self.world.now + self.shape.lag
+
+    def _witness(self, entry: Mapping[str, Any]) -> None:
+        """Something happened in the emulated cloud."""
+        event, instance_id = entry["event"], entry["instance_id"]
+        if event == "launched":
+            self._launch(instance_id, entry["address"])
+        life = self.promises.lives[instance_id]
+        if hook_of(event) is not None:
+            life.waits_in, life.has_message = hook_of(event), False
+            life.was_leaving = life.was_leaving or event == "terminating_wait"
+        elif event in {"completed", "expired", "terminated"}:
+            life.waits_in = None
+        self._tell_forwarders(event, self.fluentds[instance_id])
+        if event == "killed":
+            self._killed(life, self.fluentds[instance_id])
+        elif event in {"completed", "expired"}:
+            if entry["lifecycle_hook_name"] == TERMINATE_HOOK:
+                self.promises.wait_ends(life, event)
+        elif event == "terminated":
+            self.promises.instance_ends(life)
+            self.monitoring.catch_up()
+            self.fluentds[instance_id].ended_at = self.clock()
+
+    def _killed(self, life: Life, fluentd: Fluentd) -> None:
+        self.monitoring.catch_up()
+        if not (life.killed or life.terminated):
+            life.lost_logs = fluentd.holds or fluentd.may_receive(self.clock())
+        life.killed = fluentd.is_gone = True
+
+    def take_away(self, how: str, instance_id: str) -> None:
+        """EC2 ends an instance, whatever the hook says, or says that it may."""
+        self.count(f"instance: {how}")
+        if how == "killed behind the hook":
+            self.clients.ec2.terminate_instances(InstanceIds=[instance_id])
+            return
+        backend = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION]
+        self.promises.lives[instance_id].has_notice = True
+        with self.world.turn():
+            _NOTICES[how](backend, instance_id)
+
+    def _tell_forwarders(self, event: str, fluentd: Fluentd) -> None:
+        """Let forwarders follow service discovery, or the group if the fleet is in none."""
+        in_cloud_map = "operation" in self.stages
+        if event == ("registered" if in_cloud_map else "in_service"):
+            fluentd.receives, fluentd.lets_go_at = True, None
+        elif event in {"killed", "deregistered" if in_cloud_map else "terminating_wait"}:
+            self._let_go(fluentd)
+
+
+_client = harness._client
+
+
+@cache
+def _witnessed_client(service: str, config: Any = None) -> Any:
+    client = _client(service, config)
+    client.meta.events.register("before-parameter-build", CALLS.before_build)
+    client.meta.events.register("before-call", CALLS.before_call)
+    client.meta.events.register_last("before-call", _SHORTCUT)
+    client.meta.events.register("after-call", CALLS.after_call)
+    return client
+
+
+def _create_queue(_sqs: Any, queue: str) -> str:
+    backend = sqs_backends[DEFAULT_ACCOUNT_ID][REGION]
+    timeout = str(harness._VISIBILITY_TIMEOUT)
+    created = backend.create_queue(f"pipeline-{queue}", VisibilityTimeout=timeout)
+    return f"https://sqs.{REGION}.amazonaws.com/{DEFAULT_ACCOUNT_ID}/{created.name}"
+
+
+@contextmanager
+def model_cloud() -> Iterator[Cloud]:
+    """An empty account with the pipeline in it, and nothing wrong yet."""
+    CALLS.is_in_function, CALLS.deaths = False, []
+    _SHORTCUT.world = None
+    keep_moto_patched()
+    with (
+        patch.object(harness, "_client", _witnessed_client),
+        patch.object(harness, "_create_queue", _create_queue),
+        short_ways(),
+        harness.running(Cloud) as cloud,
+    ):
+        _SHORTCUT.world = cloud.world
+        yield cloud
+    _SHORTCUT.world = None

@@ -1,0 +1,218 @@
+"""What Prometheus stored about the aggregators, and what it says when it is asked.
+
+A ``lifecycle.prometheus.Querier``. The truth is the aggregators'; every distortion is one of those
+that were seen with a real Prometheus (``tests/fixtures/fluentd-metrics``).
+"""
+
+import json
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import requests
+
+from tests.model.fluentd import BUFFERED, HEARTBEAT, Fluentd, Traffic, Worker
+from tests.support.promql import RangeSelector
+
+SCRAPE_INTERVAL = 15.0
+_PREFIX = "fluentd_output_status_"
+_GAUGES = ("buffer_total_bytes", "buffer_stage_length", "buffer_queue_length", "num_errors")
+
+
+class Scraping(StrEnum):
+    """How the scrapes of one aggregator go."""
+
+    SOUND = "sound"
+    EXPORTER_DEAD = "exporter_dead"  # trap 6: `up` is 0
+    TARGET_GONE = "target_gone"  # trap 8: nothing is stored, not even `up`
+    ONE_WORKER_ONLY = "one_worker_only"  # trap 11
+
+
+class Answering(StrEnum):
+    """How Prometheus answers."""
+
+    SOUND = "sound"
+    DOWN = "down"
+    HTML = "html"
+    EMPTY = "empty"  # trap 7: after a restart
+    STALE = "stale"  # a replica that lags behind
+    PARTIAL = "partial"  # a store is missing: some series are left out
+    OTHER_FORM = "other_form"
+
+
+@dataclass
+class Target:
+    """One aggregator as Prometheus sees it."""
+
+    fluentd: Fluentd
+    instance_id: str
+    address: str
+    next_scrape: float
+    scraping: Scraping = Scraping.SOUND
+    samples: dict[tuple[str, int, str], list[tuple[float, float]]] = field(default_factory=dict)
+
+    def scrape_until(self, now: float) -> None:
+        """Let time pass for the aggregator, and scrape it when it is due."""
+        while self.next_scrape <= now:
+            self.fluentd.run_until(self.next_scrape)
+            self._scrape(self.next_scrape)
+            self.next_scrape += SCRAPE_INTERVAL
+        self.fluentd.run_until(now)
+
+    def skip_until(self, now: float) -> None:
+        """Let time pass unseen: Prometheus is down."""
+        while self.next_scrape <= now:
+            self.next_scrape += SCRAPE_INTERVAL
+        self.fluentd.run_until(now)
+
+    def _scrape(self, at: float) -> None:
+        fluentd = self.fluentd
+        if self.scraping is Scraping.TARGET_GONE:
+            return
+        answers = fluentd.is_running and not fluentd.is_gone
+        for number, worker in enumerate(fluentd.workers):
+            if number and self.scraping is Scraping.ONE_WORKER_ONLY:
+                return
+            if not answers or self.scraping is Scraping.EXPORTER_DEAD:
+                self._store("up", number, "", at, 0)
+                continue
+            self._store("up", number, "", at, 1)
+            if at >= fluentd.silent_until:
+                self._store_worker(worker, number, at)
+
+    def _store_worker(self, worker: Worker, number: int, at: float) -> None:
+        if not worker.gauges:
+            return
+        for metric in (*_GAUGES, "emit_records"):
+            self._store(_PREFIX + metric, number, BUFFERED, at, worker.gauges[metric])
+        self._store(f"{_PREFIX}emit_records", number, HEARTBEAT, at, worker.gauges["beats"])
+
+    def _store(self, name: str, worker: int, plugin_id: str, at: float, value: float) -> None:
+        self.samples.setdefault((name, worker, plugin_id), []).append((at, float(value)))
+
+    def labels(self, name: str, worker: int, plugin_id: str) -> dict[str, str]:
+        """The labels of one series."""
+        labels = {
+            "__name__": name,
+            "job": "fluentd",
+            "instance": f"{self.address}:{24231 + worker}",
+            "instance_id": self.instance_id,
+        }
+        if plugin_id:
+            labels |= {"plugin_id": plugin_id, "type": "s3", "worker_id": str(worker)}
+        return labels
+
+    def newest(self, metric: str, worker: int = 0) -> float | None:
+        """What the last scrape saw of the buffered output."""
+        samples = self.samples.get((_PREFIX + metric, worker, BUFFERED))
+        return samples[-1][1] if samples else None
+
+
+@dataclass
+class Monitoring:
+    """Prometheus. ``count`` is told of each fault that an answer was affected by."""
+
+    clock: Callable[[], float]
+    count: Callable[[str], None]
+    targets: dict[str, Target] = field(default_factory=dict)
+    answering: Answering = Answering.SOUND
+    is_scraping: bool = True
+    lag: float = 45.0
+    _counted: set[tuple[str, str]] = field(default_factory=set)
+
+    def watch(self, instance_id: str, address: str, fluentd: Fluentd) -> None:
+        """Start to scrape an aggregator."""
+        first = self.clock() + 1.0 + len(self.targets) % 5
+        self.targets[instance_id] = Target(fluentd, instance_id, address, first)
+
+    def catch_up(self) -> None:
+        """Let time pass for every aggregator."""
+        now = self.clock()
+        for target in self.targets.values():
+            if target.fluentd.ended_at is None:
+                (target.scrape_until if self.is_scraping else target.skip_until)(now)
+
+    def restart(self) -> None:
+        """Trap 7: no stale markers, and what was not yet on its disk is gone."""
+        for target in self.targets.values():
+            for samples in target.samples.values():
+                del samples[-2:]
+        self.count("Prometheus: restarted, newest samples lost")
+
+    def custom_query(self, query: str, params: dict[str, Any] | None = None) -> Any:
+        """Answer as ``prometheus_api_client`` does: with ``data.result``."""
+        assert params is not None
+        self.catch_up()
+        if self.answering is not Answering.SOUND:
+            self.count(f"Prometheus: {self.answering}")
+        match self.answering:
+            case Answering.DOWN:
+                raise requests.ConnectionError("refused")
+            case Answering.HTML:
+                json.loads("<html>Sign in</html>")
+            case Answering.EMPTY:
+                return []
+            case Answering.OTHER_FORM:
+                return [{"metric": {"instance_id": "i-0"}, "value": [1, "0"]}]
+            case _:
+                pass
+        return self._answer(RangeSelector.parse(query), float(params["time"]))
+
+    def _answer(self, selector: RangeSelector, at: float) -> list[Any]:
+        newest = at - self.lag if self.answering is Answering.STALE else at
+        left_out = f"{_PREFIX}buffer_stage_length" if self.answering is Answering.PARTIAL else ""
+        result = []
+        for target in self.targets.values():
+            if not selector.matches_some({"instance_id": target.instance_id, "job": "fluentd"}):
+                continue
+            self._count_traps(target)
+            for (name, worker, plugin_id), samples in target.samples.items():
+                labels = target.labels(name, worker, plugin_id)
+                if name == left_out or not selector.matches(labels):
+                    continue
+                first = bisect_right(samples, (at - selector.seconds, math.inf))
+                last = bisect_right(samples, (newest, math.inf))
+                if samples[first:last]:
+                    values = [[time, repr(value)] for time, value in samples[first:last]]
+                    result.append({"metric": labels, "values": values})
+        return result
+
+    def _count_once(self, target: Target, trap: str) -> None:
+        if (target.instance_id, trap) not in self._counted:
+            self._counted.add((target.instance_id, trap))
+            self.count(trap)
+
+    def _count_traps(self, target: Target) -> None:
+        """Note each trap once an instance, when the product asks about it."""
+        count = partial(self._count_once, target)
+        for trap, is_set in self._traps(target).items():
+            if is_set:
+                count(trap)
+
+    def _traps(self, target: Target) -> dict[str, object]:
+        fluentd = target.fluentd
+        total = target.newest("buffer_total_bytes") or 0
+        stage, queue = target.newest("buffer_stage_length"), target.newest("buffer_queue_length")
+        only_total = total > 0 and not stage and not queue
+        drifted = fluentd.workers[0].drift > 0
+        return {
+            f"scraping: {target.scraping}": target.scraping is not Scraping.SOUND,
+            "Fluentd: instance gone": fluentd.is_gone,
+            "Fluentd: total stuck above 0": only_total and drifted,
+            "Fluentd: last chunk in flight": only_total and not drifted,
+            "Fluentd: staged, queue empty": total > 0 and stage and not queue,
+            "Fluentd: negative for ever": total < 0,
+            "Fluentd: lost or set aside, looks drained": fluentd.set_aside
+            or fluentd.lost_by_itself,
+            "Fluentd: exporter's timer died": fluentd.timer_died,
+            "Fluentd: process down": not fluentd.is_running,
+            "Fluentd: destination down": not fluentd.destination_up,
+            "Fluentd: no samples after a start": self.clock() - fluentd.silent_until < 15,
+            "Fluentd: receives, buffers 0 at every scrape": fluentd.traffic is Traffic.SPARSE
+            and fluentd.may_receive(self.clock()),
+            "Fluentd: several workers": len(fluentd.workers) > 1,
+        }

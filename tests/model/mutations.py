@@ -1,0 +1,421 @@
+"""Deliberate bugs, each of which some check must catch: the one that is named with it.
+
+Most are caught by the unit test of the very decision; those marked MODEL by random histories,
+without any example having been written for them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MODEL = "tests/model/test_histories.py"
+_VERDICT = "tests/unit/test_verdict.py"
+_FLUSH_VERDICT = "tests/unit/test_flush_verdict.py"
+_FLUSH_WAITER = "tests/unit/test_flush_waiter.py"
+_BATCH = "tests/unit/test_batch.py"
+_OPERATIONS = "tests/unit/test_operations.py"
+_HANDLER = "tests/unit/test_lifecycle_handler.py"
+_AUTOSCALING = "tests/unit/test_autoscaling.py"
+_RECONCILIATION = "tests/unit/test_reconciliation.py"
+_INTERRUPTIONS = "tests/unit/test_interruptions.py"
+_PROMETHEUS = "tests/unit/test_prometheus.py"
+_DRAINING = (
+    "tests/integration/test_draining.py::TestDiscovery"
+    "::test_an_instance_that_somebody_registered_again_is_taken_out_again"
+)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A bug: in ``path``, each text of ``changes`` is replaced by the one behind it."""
+
+    name: str
+    path: str
+    changes: tuple[tuple[str, str], ...]
+    caught_by: str
+
+    def apply(self, root: Path) -> None:
+        """Put the bug into a copy of the sources."""
+        file = root / self.path
+        text = file.read_text()
+        for old, new in self.changes:
+            assert text.count(old) == 1, f"{self.path} has {text.count(old)} times: {old}"
+            text = text.replace(old, new)
+        file.write_text(text)
+
+
+def _one(name: str, path: str, old: str, new: str, caught_by: str) -> Mutation:
+    return Mutation(name, path, ((old, new),), caught_by)
+
+
+def _verdicts() -> Iterator[Mutation]:
+    buffers, evidence = "lifecycle/buffers.py", "lifecycle/evidence.py"
+    yield Mutation(
+        "a sum over all outputs instead of minimum and maximum",
+        buffers,
+        (
+            ("        or _miscounted(evidence)\n", ""),
+            (
+                "        highest = max(value for _, value in evidence.window(series))\n",
+                "        highest = sum(value for s in evidence.buffers"
+                " for _, value in evidence.window(s))\n",
+            ),
+        ),
+        _VERDICT,
+    )
+    yield Mutation(
+        "only the maximum, so that a negative count hides bytes",
+        buffers,
+        (
+            ("        if lowest < 0:\n", "        if lowest < -math.inf:\n"),
+            ("        if newest != 0:\n", "        if newest > 0:\n"),
+            ("        if highest != 0:\n", "        if highest > 0:\n"),
+        ),
+        _VERDICT,
+    )
+    yield _one(
+        "an empty answer read as zero",
+        buffers,
+        '        return unknown(Reason.NO_SERIES, "no buffer_total_bytes series of this instance")\n',
+        "        return _drained(evidence)\n",
+        _VERDICT,
+    )
+    yield _one(
+        "a window that may start before forwarders have let go",
+        buffers,
+        "        or _settling(evidence, deregistered_at)\n",
+        "",
+        MODEL,
+    )
+    yield Mutation(
+        "`up` ignored",
+        buffers,
+        (
+            ("    if any(up.newest != 1 for up in evidence.up):\n", "    if False:\n"),
+            (
+                "    if any(value != 1 for up in evidence.up for _, value in evidence.window(up)):",
+                "    if False:",
+            ),
+        ),
+        _VERDICT,
+    )
+    yield Mutation(
+        "staged and queued chunks without the total",
+        buffers,
+        (
+            (
+                '    ("buffer_total_bytes", Reason.IN_FLIGHT, "bytes in flight, or a drifted total"),\n',
+                "",
+            ),
+            (
+                "    for series in evidence.buffers:\n"
+                "        highest = max(value for _, value in evidence.window(series))\n",
+                "    for series in [s for m in BUFFER_METRICS[1:] for s in evidence.of(m)]:\n"
+                "        highest = max(value for _, value in evidence.window(series))\n",
+            ),
+        ),
+        _VERDICT,
+    )
+    yield _one(
+        "the newest sample may be of any age",
+        buffers,
+        "        if abs(age) > evidence.rules.fresh_seconds:\n",
+        "        if False:\n",
+        _VERDICT,
+    )
+    yield _one(
+        "an instant instead of a range",
+        evidence,
+        "        return self.now - self.rules.empty_for_seconds\n",
+        "        return self.now - self.rules.scrape_interval_seconds\n",
+        _VERDICT,
+    )
+    yield _one("emit_records ignored", buffers, "        or _receiving(evidence)\n", "", _VERDICT)
+    yield _one(
+        "a missing series ignored",
+        buffers,
+        "        missing = outputs - set(evidence.outputs.get(metric, {}))\n",
+        "        missing: set[tuple[tuple[str, str], ...]] = set()\n",
+        _VERDICT,
+    )
+    yield _one(
+        "gaps ignored", buffers, "        if gap is not None:\n", "        if False:\n", _VERDICT
+    )
+    yield _one(
+        "the heartbeat output ignored",
+        buffers,
+        "        or _frozen(evidence)\n",
+        "",
+        _VERDICT,
+    )
+    yield _one(
+        "fewer outputs than expected accepted",
+        buffers,
+        "    if expected is not None and len(outputs) < expected:\n",
+        "    if False:\n",
+        _VERDICT,
+    )
+    yield _one(
+        "one instance judged by another's series",
+        "lifecycle/prometheus.py",
+        "        if value in selection.values:\n"
+        "            grouped.setdefault(value, []).append(one)\n",
+        "        for value in selection.values:\n"
+        "            grouped.setdefault(value, []).append(one)\n",
+        _PROMETHEUS,
+    )
+    yield _one(
+        "an answer that is none read as no series",
+        "lifecycle/prometheus.py",
+        '        raise PrometheusFailed(f"not a Prometheus answer ({type(error).__name__})") from error\n',
+        "        return {}\n",
+        _PROMETHEUS,
+    )
+
+
+def _flushes() -> Iterator[Mutation]:
+    verdict = "lifecycle/flush.py"
+    yield _one(
+        "chunks set aside ignored",
+        verdict,
+        "    if report.set_aside:\n",
+        "    if False:\n",
+        _FLUSH_VERDICT,
+    )
+    yield _one(
+        "chunk files ignored",
+        verdict,
+        "    if held or counted:\n",
+        "    if False:\n",
+        _FLUSH_VERDICT,
+    )
+    yield _one(
+        "records that come in during a flush ignored",
+        verdict,
+        "    if not report.quiet:\n",
+        "    if False:\n",
+        _FLUSH_VERDICT,
+    )
+    yield _one(
+        "a Fluentd that took no signal is flushed",
+        verdict,
+        '    if not report.signalled:\n        detail = f"{report.service} took no signal: it may not run"\n        return FlushState.UNKNOWN, FlushReason.NOT_SIGNALLED, detail\n    if not report.quiet:',
+        "    if not report.quiet:",
+        _FLUSH_VERDICT,
+    )
+    yield Mutation(
+        "a flush before forwarders have let go",
+        "waiters/flush.py",
+        (
+            ("if self._settled_at(message) <= now\n", "if True\n"),
+            ("if verdict is None or self._settled_at(message) > now:\n", "if verdict is None:\n"),
+        ),
+        _FLUSH_WAITER,
+    )
+
+
+def _batches() -> Iterator[Mutation]:
+    batch = "lifecycle/batch.py"
+    yield _one(
+        "an error of a check treated as drained",
+        batch,
+        '            reason = f"{type(error).__name__}: {error}"\n'
+        "            self._log_error(LogEvent.CHECK_FAILED, message, reason=reason, exception=error)\n"
+        "            self._wait(message, reason, None, error)\n",
+        "            return\n",
+        MODEL,
+    )
+    yield _one(
+        "a deadline that drops the message",
+        batch,
+        '            self._dead_letter(f"not done after {now - self._sent_at:.0f} s: {reason}", message)\n'
+        "            return\n",
+        "            return\n",
+        MODEL,
+    )
+    yield _one(
+        "a dead letter that fails silently",
+        batch,
+        "        self._stage.dead_letters.send_dead_letter(redrive_with or self._record.body, reason)\n",
+        "        try:\n"
+        "            self._stage.dead_letters.send_dead_letter(redrive_with or self._record.body, reason)\n"
+        "        except Exception:\n"
+        "            pass\n",
+        _BATCH,
+    )
+    yield _one(
+        "one malformed message crashes its batch",
+        batch,
+        "    except Malformed as error:\n        return error\n",
+        "    except Malformed as error:\n        raise\n",
+        _BATCH,
+    )
+    yield _one(
+        "a heartbeat after the completion",
+        batch,
+        "            check(message)\n",
+        "            check(message)\n"
+        "            self._stage.autoscaling.record_heartbeat(message.action)\n",
+        MODEL,
+    )
+    yield _one(
+        "no heartbeat while it waits",
+        batch,
+        "        if not self._keep_alive(message):\n            return\n",
+        "",
+        _BATCH,
+    )
+    yield _one(
+        "a failed heartbeat ends the wait",
+        batch,
+        "        if outcome is Heartbeat.FAILED:\n            return True\n",
+        "        if outcome is Heartbeat.FAILED:\n            return False\n",
+        MODEL,
+    )
+
+
+def _exits() -> Iterator[Mutation]:
+    drain, operations = "lifecycle/drain.py", "lifecycle/operations.py"
+    yield _one(
+        "acknowledged before it is completed",
+        drain,
+        '        completion = self.autoscaling.complete(action, "CONTINUE")\n',
+        "        try:\n"
+        '            completion = self.autoscaling.complete(action, "CONTINUE")\n'
+        "        except Exception:\n"
+        "            return\n",
+        MODEL,
+    )
+    yield _one(
+        "completed before the last stage",
+        drain,
+        "        elif self.next_stage is not None:\n",
+        "        elif self.next_stage is not None and self.registration is None:\n",
+        _FLUSH_WAITER,
+    )
+    yield _one(
+        "completed without asking Cloud Map again",
+        drain,
+        "        if self.registration is not None and self.registration.cloud_map.is_registered(\n",
+        "        if self.registration is None and self.registration.cloud_map.is_registered(\n",
+        _DRAINING,
+    )
+    yield _one(
+        "handed on without a message for the next stage",
+        drain,
+        "        self.queue.send(message)\n",
+        "        message.model_dump_json()\n",
+        MODEL,
+    )
+    yield _one(
+        "SUCCESS believed without a look at the registration",
+        operations,
+        "    as_wanted = registered is (transition is Transition.LAUNCHING)\n",
+        "    as_wanted = True\n",
+        _OPERATIONS,
+    )
+    yield _one(
+        "the operation of a DuplicateRequest taken for ours",
+        operations,
+        "    ours = operation is None or operation.type == WANTED_TYPE[transition]\n",
+        "    ours = True\n",
+        _OPERATIONS,
+    )
+    yield _one(
+        "a failed operation taken for done",
+        operations,
+        "    failed = operation is not None and operation.status is OperationStatus.FAIL\n",
+        "    failed = False\n",
+        _OPERATIONS,
+    )
+    yield _one(
+        "InstanceNotFound believed at once",
+        operations,
+        "    as_wanted = registered is (transition is Transition.LAUNCHING)\n",
+        "    if operation is None:\n        return NextStep.GO_ON\n"
+        "    as_wanted = registered is (transition is Transition.LAUNCHING)\n",
+        _OPERATIONS,
+    )
+    yield _one(
+        "an operation under way taken for done",
+        operations,
+        "        return NextStep.WAIT\n",
+        "        return NextStep.GO_ON\n",
+        MODEL,
+    )
+
+
+def _entrances() -> Iterator[Mutation]:
+    pipeline = "lifecycle/pipeline.py"
+    yield _one(
+        "an instance registered though it is on its way out",
+        pipeline,
+        "        if not may_serve(state):\n",
+        "        if False:\n",
+        _HANDLER,
+    )
+    yield _one(
+        "a working instance deregistered",
+        pipeline,
+        "        if not is_leaving(state):\n",
+        "        if False:\n",
+        _HANDLER,
+    )
+    yield _one(
+        "an instance bound for the warm pool registered",
+        "handlers/lifecycle.py",
+        "        elif lifecycle_event.destination is Location.WARM_POOL:\n",
+        "        elif False:\n",
+        _HANDLER,
+    )
+    yield _one(
+        "any ValidationError taken for an ended action",
+        "lifecycle/autoscaling.py",
+        '    return details["Code"] == "ValidationError" and details.get("Message", "").startswith(\n'
+        '        "No active Lifecycle Action found"\n'
+        "    )\n",
+        '    return details["Code"] == "ValidationError"\n',
+        _AUTOSCALING,
+    )
+    yield _one(
+        "an action that ended by itself taken for a release",
+        "lifecycle/autoscaling.py",
+        "        return state is None or state in _GONE or state == IN_SERVICE\n",
+        "        return True\n",
+        _AUTOSCALING,
+    )
+
+
+def _corrections() -> Iterator[Mutation]:
+    reconciliation, interruptions = "lifecycle/reconciliation.py", "lifecycle/interruptions.py"
+    yield _one(
+        "a reconciler that does not look twice",
+        reconciliation,
+        "    return [one for one in corrections(second) if (one.kind, one.instance_id) in before]\n",
+        "    return corrections(second)\n",
+        _RECONCILIATION,
+    )
+    yield _one(
+        "a reconciler that deregisters what EC2 does not know (yet)",
+        reconciliation,
+        "        is_unknown = subject.state is None and not subject.is_elsewhere\n",
+        "        is_unknown = True\n",
+        _RECONCILIATION,
+    )
+    yield _one(
+        "a reconciler that starts again what is under way",
+        reconciliation,
+        "    if look.is_waiting(subject) and not look.is_under_way(subject):\n",
+        "    if look.is_waiting(subject):\n",
+        _RECONCILIATION,
+    )
+    yield _one(
+        "a sudden end that nobody knows anything about counted as clean",
+        interruptions,
+        "        return Ending.UNKNOWN_TO_EC2\n",
+        "        return Ending.PROVEN\n",
+        _INTERRUPTIONS,
+    )
+
+
+MUTATIONS = [*_verdicts(), *_flushes(), *_batches(), *_exits(), *_entrances(), *_corrections()]

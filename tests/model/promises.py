@@ -1,0 +1,212 @@
+"""What must hold whatever breaks, checked the moment that it could be broken."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Protocol
+
+from lifecycle.telemetry import LogEvent
+from tests.model.counting import COUNTS
+from tests.model.deaths import CALLS
+from tests.model.fluentd import Fluentd
+from tests.model.monitoring import Monitoring
+from tests.model.shapes import Shape
+from tests.support.histories import START
+from tests.support.messages import LAUNCH_HOOK, TERMINATE_HOOK
+from tests.support.recording import RecordingTelemetry
+
+# Each is counted by a metric that has an alarm.
+_ALARMING = {LogEvent.LIFECYCLE_ACTION_EXPIRED, LogEvent.UNCLEAN_TERMINATION}
+
+
+@dataclass
+class Life:
+    """What became of one instance, as the world tells it."""
+
+    instance_id: str
+    waits_in: str | None = None  # the hook that holds it
+    has_message: bool = False  # a check message of this wait was seen
+    was_leaving: bool = False
+    released: bool = False
+    killed: bool = False
+    lost_logs: bool = False  # killed while it held a log, or received
+    has_notice: bool = False  # AWS said that it may take it away
+    terminated: bool = False
+
+    def end(self, reported: object, state: str | None) -> str:
+        """Say in a few words what became of it."""
+        if self.killed:
+            return "killed behind the hook, reported" if reported else "killed behind the hook"
+        if self.released:
+            return "released"
+        if reported:
+            return "retained, reported" if "Retained" in str(state) else "reported"
+        return "in service" if state == "InService" else "launch abandoned"
+
+
+class Observed(Protocol):
+    """What the promises are checked against."""
+
+    shape: Shape
+    monitoring: Monitoring
+    telemetry: RecordingTelemetry
+    fluentds: dict[str, Fluentd]
+    given_up: list[dict[str, Any]]
+
+    @property
+    def now(self) -> float:
+        """Epoch seconds."""
+
+    def registered_ids(self) -> set[str]:
+        """The instances in service discovery."""
+
+    def messages(self, *queues: str) -> Iterator[str]:
+        """The bodies on these queues."""
+
+    def states(self) -> dict[str, str]:
+        """Lifecycle states by instance id."""
+
+
+@dataclass
+class Promises:
+    """The promises, and what was seen of their being kept."""
+
+    cloud: Observed
+    lives: dict[str, Life] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    _lines_seen: int = 0
+    _alarmed: set[str] = field(default_factory=set)
+    _errors_told: set[str] = field(default_factory=set)
+
+    def check(self, promise: str, kept: object, about: str = "") -> None:
+        """Count a check, and remember a promise that is broken: nobody may swallow it."""
+        COUNTS.checks[promise] += 1
+        if not kept:
+            self.broken.append(f"broken {self.cloud.now - START:.0f} s in: {promise} {about}")
+
+    def enforce(self) -> None:
+        """Fail if a promise was broken."""
+        assert not self.broken, "; ".join(self.broken)
+
+    def is_reported(self, instance_id: str) -> bool:
+        """Whether an alarm has told somebody of it."""
+        self._read_log()
+        if instance_id in self._alarmed:
+            return True
+        if any(instance_id in json.dumps(one) for one in self.cloud.given_up):
+            return True
+        dead = self.cloud.messages(*(f"{stage}-dlq" for stage in self.cloud.shape.stages))
+        return any(instance_id in body for body in dead)
+
+    def _read_log(self) -> None:
+        lines = self.cloud.telemetry.lines
+        for line in lines[self._lines_seen :]:
+            instance_id = str(line.fields.get("instance_id"))
+            if line.event in _ALARMING:
+                self._alarmed.add(instance_id)
+            if line.event is LogEvent.OUTPUT_ERRORS_ROSE:
+                self._errors_told.add(instance_id)
+        self._lines_seen = len(lines)
+
+    def wait_ends(self, life: Life, event: str) -> None:
+        """The terminate hook lets an instance go: by a completion, or because it expired."""
+        if event == "completed":
+            life.released = True
+            if not life.killed:
+                self._check_release(life.instance_id)
+        elif not self.cloud.shape.retains and not life.killed:
+            self.check("a hook never expires unreported", self.is_reported(life.instance_id))
+
+    def instance_ends(self, life: Life) -> None:
+        """An instance is gone, whoever ended it."""
+        life.terminated = True
+        if not (life.killed or life.released):
+            harmless = not self.cloud.fluentds[life.instance_id].holds
+            kept = harmless or self.is_reported(life.instance_id)
+            self.check("no log ends with its instance unreported", kept, life.instance_id)
+
+    def _check_release(self, instance_id: str) -> None:
+        cloud, fluentd = self.cloud, self.cloud.fluentds[instance_id]
+        cloud.monitoring.catch_up()
+        self.check("never released while registered", instance_id not in cloud.registered_ids())
+        self.check("never released while it holds a log", not fluentd.holds, instance_id)
+        self.check("never released while it receives", not fluentd.may_receive(cloud.now))
+        if fluentd.set_aside and "flush" in cloud.shape.stages:
+            self.check("never released with chunks set aside", False, instance_id)
+        if cloud.shape.stages[-1] == "buffer" and self._errors_in_sight(instance_id):
+            self._read_log()
+            told = instance_id in self._errors_told
+            self.check("what Fluentd dropped by itself is reported", told, instance_id)
+
+    def _errors_in_sight(self, instance_id: str) -> bool:
+        """Whether the samples that the verdict saw show a rise of num_errors."""
+        since = self.cloud.now - self.cloud.shape.range_seconds
+        for (name, _, _), samples in self.cloud.monitoring.targets[instance_id].samples.items():
+            if name.endswith("num_errors"):
+                seen = [value for at, value in samples if at > since]
+                if any(later > earlier for earlier, later in pairwise(seen)):
+                    return True
+        return False
+
+    def check_messages(self) -> None:
+        """A wait whose pipeline was started has a check message somewhere, always."""
+        waiting = [life for life in self.lives.values() if life.waits_in is not None]
+        if not waiting:
+            return
+        stages = self.cloud.shape.stages
+        bodies = self.cloud.messages(*stages, *(f"{stage}-dlq" for stage in stages))
+        there = {_about(body) for body in bodies}
+        for life in waiting:
+            transition = "launching" if life.waits_in == LAUNCH_HOOK else "terminating"
+            is_there = (life.instance_id, transition) in there
+            life.has_message = life.has_message or is_there
+            if life.has_message:
+                self.check("no check message is lost", is_there, life.instance_id)
+
+    def check_heartbeats(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Within one invocation no heartbeat follows a completion."""
+        bodies = [record["body"] for record in records]
+        completed: set[str] = set()
+        for action, params, succeeded in CALLS.made:
+            instance_id = params.get("InstanceId", "")
+            if action == "CompleteLifecycleAction" and succeeded:
+                completed.add(instance_id)
+            if action == "RecordLifecycleActionHeartbeat":
+                is_late = instance_id in completed
+                alone = sum(instance_id in body for body in bodies) <= 1
+                self.check("no heartbeat follows a completion", not (alone and is_late))
+
+    def check_ends(self) -> None:
+        """Everything has come to rest: what became of each instance is known to somebody."""
+        registered, states = self.cloud.registered_ids(), self.cloud.states()
+        for instance_id, life in self.lives.items():
+            reported, state = self.is_reported(instance_id), states.get(instance_id)
+            if life.was_leaving:
+                known = life.released or reported or life.killed
+                self.check("every instance ends released or reported", known, instance_id)
+            if life.lost_logs:
+                self.check("who is killed with a log is reported", reported, instance_id)
+            in_cloud_map = "operation" in self.cloud.shape.stages
+            if state == "InService" and in_cloud_map and not life.has_notice:
+                is_in = instance_id in registered
+                self.check("who is in service is registered", is_in, instance_id)
+            if life.terminated:
+                is_out = instance_id not in registered
+                self.check("who is gone is not registered", is_out, instance_id)
+            COUNTS.ends[life.end(reported, state)] += 1
+
+
+@lru_cache(maxsize=4096)
+def _about(body: str) -> tuple[str, str]:
+    try:
+        action = json.loads(body)["action"]
+        return action["instance_id"], action["transition"]
+    except (ValueError, KeyError, TypeError):
+        return "", ""
+
+
+def hook_of(event: str) -> str | None:
+    """The hook that holds an instance after this event of the journal, None if none does."""
+    return {"pending_wait": LAUNCH_HOOK, "terminating_wait": TERMINATE_HOOK}.get(event)

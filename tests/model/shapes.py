@@ -1,0 +1,88 @@
+"""What a history starts with: the group, the stages, the traffic and the settings."""
+
+import math
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from tests.model.fluentd import HEARTBEAT, Traffic
+from tests.model.monitoring import SCRAPE_INTERVAL, Scraping
+from tests.support.pipeline import EMPTY_FOR, SETTLE
+
+HOOK_SECONDS = 600
+DRAIN_TIMEOUT = 600.0
+STAGES = (
+    ("operation", "buffer"),
+    ("operation", "flush", "buffer"),
+    ("operation", "flush"),
+    ("flush", "buffer"),
+    ("buffer",),
+    ("flush",),
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """``lag`` is how long after the deregistration the last forwarder still sends (seconds)."""
+
+    stages: tuple[str, ...] = STAGES[0]
+    size: int = 2
+    leaving: int = 1
+    retains: bool = False
+    is_adopted: bool = False
+    traffic: Traffic = Traffic.LAZY
+    workers: int = 1
+    flight_seconds: float = 0.0
+    lag: float = SETTLE
+    demands_heartbeat: bool = False
+    scraping: Scraping | None = None
+
+    @property
+    def range_seconds(self) -> float:
+        """How far back the product's query looks."""
+        return math.ceil(EMPTY_FOR + 4 * SCRAPE_INTERVAL)
+
+    def settings(self) -> dict[str, str]:
+        """The product's settings; a trap that needs one has it."""
+        settings = {
+            "TIMEOUT_SECONDS": str(DRAIN_TIMEOUT),
+            "POLL_INTERVAL_SECONDS": "30",
+            "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": str(HOOK_SECONDS),
+            "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS": str(HOOK_SECONDS),
+            "FLUSH_COMMAND_TIMEOUT_SECONDS": "10",
+        }
+        if self.demands_heartbeat:
+            settings["PROMETHEUS_HEARTBEAT_PLUGIN_ID"] = HEARTBEAT
+        if self.scraping is Scraping.ONE_WORKER_ONLY:
+            settings["PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS"] = str(self.workers)
+        return settings
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> Shape:
+    """Every combination that the design makes a promise for.
+
+    Forwarders that hold on for longer than ``settle`` are caught by ``emit_records`` alone, so
+    they need a buffer stage and traffic, and an exporter whose timer does not die meanwhile.
+    """
+    stages = draw(st.sampled_from(STAGES))
+    size = draw(st.integers(1, 3))
+    traffic = draw(st.sampled_from(Traffic))
+    demands_heartbeat = draw(st.booleans())
+    workers = draw(st.sampled_from([1, 1, 2]))
+    may_hold_on = "buffer" in stages and traffic is not Traffic.NONE and not demands_heartbeat
+    lags = [0.0, 8.0, SETTLE - 1] + ([90.0] if may_hold_on else [])
+    hides_a_worker = workers > 1 and draw(st.booleans())
+    return Shape(
+        stages=stages,
+        size=size,
+        leaving=draw(st.integers(0, size)),
+        retains=draw(st.booleans()),
+        is_adopted=draw(st.booleans()),
+        traffic=traffic,
+        workers=workers,
+        flight_seconds=draw(st.sampled_from([0.0, 0.0, 25.0])),
+        lag=draw(st.sampled_from(lags)),
+        demands_heartbeat=demands_heartbeat,
+        scraping=Scraping.ONE_WORKER_ONLY if hides_a_worker else None,
+    )
