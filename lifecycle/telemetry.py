@@ -54,6 +54,8 @@ class LogEvent(StrEnum):
     LAST_AGGREGATOR_WAITS = "last_aggregator_waits"
     SHARD_CHANGED = "shard_changed"
     SHARD_OVERFLOWS = "shard_overflows"
+    SNAPSHOTS_REQUESTED = "snapshots_requested"
+    SNAPSHOTS_FAILED = "snapshots_failed"
 
 
 class Metric(StrEnum):

@@ -58,6 +58,8 @@ LOG_EVENTS = {
     "registration_withdrawn",
     "shard_changed",
     "shard_overflows",
+    "snapshots_failed",
+    "snapshots_requested",
     "still_registered",
     "unclean_termination",
     "visibility_change_failed",

@@ -1,0 +1,95 @@
+"""Snapshots of an instance's volumes, for when a stage gives up on it: the chunks outlive it.
+
+Semantics: docs.aws.amazon.com/AWSEC2/latest/APIReference (CreateSnapshots, DescribeSnapshots).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lifecycle.events import LifecycleAction
+from lifecycle.telemetry import LogEvent, Telemetry
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import InstanceSpecificationTypeDef
+
+# The runbooks look for it; the volumes that a person keeps have it as well.
+RESCUE_TAG_KEY = "fluentd-lifecycle-rescue"
+_FRESH_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """Takes snapshots of an instance's EBS volumes.
+
+    ``device_names`` are those of the volumes to take, as EC2 attaches them (``/dev/sdb``). None, or
+    none that the instance has, means all of its volumes: nothing that may hold a chunk is left out.
+    """
+
+    client: "EC2Client"
+    device_names: Sequence[str]
+    telemetry: Telemetry
+    clock: Callable[[], float]
+
+    def take(self, action: LifecycleAction) -> None:
+        """Take them, unless there are some of the last hour; never raises: it is only a rescue."""
+        try:
+            if not self._are_there(action.instance_id):
+                self._request(action)
+        except Exception as error:  # noqa: BLE001 (the message must reach its person)
+            self.telemetry.error(
+                LogEvent.SNAPSHOTS_FAILED,
+                **action.log_fields(),
+                reason=f"{type(error).__name__}: {error}",
+            )
+
+    def _are_there(self, instance_id: str) -> bool:
+        answer = self.client.describe_snapshots(
+            OwnerIds=["self"],
+            Filters=[{"Name": f"tag:{RESCUE_TAG_KEY}", "Values": [instance_id]}],
+        )
+        since = self.clock() - _FRESH_SECONDS
+        return any(
+            one["StartTime"].timestamp() >= since and one["State"] != "error"
+            for one in answer["Snapshots"]
+        )
+
+    def _request(self, action: LifecycleAction) -> None:
+        answer = self.client.create_snapshots(
+            InstanceSpecification=self._volumes_of(action.instance_id),
+            Description=f"Buffers of {action.instance_id}, which could not be proven empty",
+            TagSpecifications=[
+                {
+                    "ResourceType": "snapshot",
+                    "Tags": [{"Key": RESCUE_TAG_KEY, "Value": action.instance_id}],
+                }
+            ],
+        )
+        self.telemetry.info(
+            LogEvent.SNAPSHOTS_REQUESTED,
+            **action.log_fields(),
+            snapshot_ids=[one["SnapshotId"] for one in answer["Snapshots"]],
+        )
+
+    def _volumes_of(self, instance_id: str) -> "InstanceSpecificationTypeDef":
+        everything: InstanceSpecificationTypeDef = {"InstanceId": instance_id}
+        if not self.device_names:
+            return everything
+        answer = self.client.describe_instances(InstanceIds=[instance_id])
+        [instance] = [one for group in answer["Reservations"] for one in group["Instances"]]
+        volumes = {
+            one["DeviceName"]: one["Ebs"]["VolumeId"] for one in instance["BlockDeviceMappings"]
+        }
+        if not set(volumes) & set(self.device_names):
+            return everything
+        root = instance.get("RootDeviceName")
+        return {
+            **everything,
+            "ExcludeBootVolume": root not in self.device_names,
+            "ExcludeDataVolumeIds": [
+                volume
+                for name, volume in volumes.items()
+                if name != root and name not in self.device_names
+            ],
+        }

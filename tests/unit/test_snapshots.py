@@ -1,0 +1,94 @@
+"""The disks of an instance that a stage gives up on."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from lifecycle.snapshots import Snapshots
+from lifecycle.telemetry import LogEvent
+from tests.support.messages import INSTANCE_ID, NOW, action
+from tests.support.recording import RecordingTelemetry
+from tests.support.scripted import THROTTLED, scripted
+
+INSTANCE = {
+    "RootDeviceName": "/dev/xvda",
+    "BlockDeviceMappings": [
+        {"DeviceName": "/dev/xvda", "Ebs": {"VolumeId": "vol-root"}},
+        {"DeviceName": "/dev/sdb", "Ebs": {"VolumeId": "vol-buffer"}},
+        {"DeviceName": "/dev/sdc", "Ebs": {"VolumeId": "vol-other"}},
+    ],
+}
+
+
+def snapshot(age: float, state: str = "completed") -> dict[str, Any]:
+    return {"StartTime": datetime.fromtimestamp(NOW - age, UTC), "State": state}
+
+
+class Taken:
+    """What one attempt does."""
+
+    def __init__(
+        self,
+        *device_names: str,
+        existing: Any = (),
+        creation: Any = None,
+    ) -> None:
+        known = existing if isinstance(existing, Exception) else {"Snapshots": list(existing)}
+        self.ec2 = scripted(
+            describe_snapshots=known,
+            describe_instances={"Reservations": [{"Instances": [INSTANCE]}]},
+            create_snapshots=creation or {"Snapshots": [{"SnapshotId": "snap-1"}]},
+        )
+        self.telemetry = RecordingTelemetry()
+        Snapshots(self.ec2, device_names, self.telemetry, lambda: NOW).take(action())
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        return [one["InstanceSpecification"] for one in self.ec2.arguments_of("create_snapshots")]
+
+
+def test_all_volumes_are_taken_unless_some_are_named() -> None:
+    taken = Taken()
+    assert taken.requests == [{"InstanceId": INSTANCE_ID}]
+    [request] = taken.ec2.arguments_of("create_snapshots")
+    assert request["TagSpecifications"] == [
+        {
+            "ResourceType": "snapshot",
+            "Tags": [{"Key": "fluentd-lifecycle-rescue", "Value": INSTANCE_ID}],
+        }
+    ]
+    assert taken.telemetry.the(LogEvent.SNAPSHOTS_REQUESTED)["snapshot_ids"] == ["snap-1"]
+
+
+def test_only_the_named_volumes_are_taken() -> None:
+    assert Taken("/dev/sdb").requests == [
+        {
+            "InstanceId": INSTANCE_ID,
+            "ExcludeBootVolume": True,
+            "ExcludeDataVolumeIds": ["vol-other"],
+        }
+    ]
+    assert Taken("/dev/xvda").requests == [
+        {
+            "InstanceId": INSTANCE_ID,
+            "ExcludeBootVolume": False,
+            "ExcludeDataVolumeIds": ["vol-buffer", "vol-other"],
+        }
+    ]
+
+
+def test_names_that_the_instance_does_not_have_leave_nothing_out() -> None:
+    assert Taken("/dev/sdz").requests == [{"InstanceId": INSTANCE_ID}]
+
+
+def test_an_instance_is_not_taken_twice_within_an_hour() -> None:
+    assert Taken(existing=[snapshot(3599)]).requests == []
+    assert len(Taken(existing=[snapshot(3601)]).requests) == 1
+    assert len(Taken(existing=[snapshot(10, "error")]).requests) == 1
+
+
+@pytest.mark.parametrize("failing", [{"existing": THROTTLED}, {"creation": THROTTLED}])
+def test_a_failure_is_logged_and_never_raised(failing: dict[str, Any]) -> None:
+    taken = Taken(**failing)
+    assert "Throttling" in str(taken.telemetry.the(LogEvent.SNAPSHOTS_FAILED)["reason"])
