@@ -21,6 +21,8 @@ _CONFIG = Config(
 
 # For what may fail: it is tried once, and must not hold up what matters.
 _ONCE = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+# The same for a call that EC2 takes longer over (CreateSnapshots).
+_ONCE_PATIENTLY = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})
 
 
 def autoscaling() -> "AutoScalingClient":
@@ -36,6 +38,11 @@ def ec2() -> "EC2Client":
 def ec2_once() -> "EC2Client":
     """Build a client for EC2 that tries once and not for long."""
     return boto3.client("ec2", config=_ONCE)
+
+
+def ec2_once_patiently() -> "EC2Client":
+    """Build a client for EC2 that tries once, for as long as snapshots can take."""
+    return boto3.client("ec2", config=_ONCE_PATIENTLY)
 
 
 def servicediscovery() -> "ServiceDiscoveryClient":

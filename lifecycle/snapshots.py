@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lifecycle.events import LifecycleAction
+from lifecycle.events import DrainCheck, LifecycleAction
 from lifecycle.telemetry import LogEvent, Telemetry
 
 if TYPE_CHECKING:
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 # The runbooks look for it; the volumes that a person keeps have it as well.
 RESCUE_TAG_KEY = "fluentd-lifecycle-rescue"
 _FRESH_SECONDS = 3600.0
+# No call is begun later than this; the last may take 6 seconds more (lifecycle/clients.py).
+# Terraform counts with the sum, TAKING_SECONDS.
+_BEGIN_WITHIN_SECONDS = 19.0
+TAKING_SECONDS = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
     """Takes snapshots of an instance's EBS volumes.
 
-    ``device_names`` are those of the volumes to take, as EC2 attaches them (``/dev/sdb``). None, or
-    none that the instance has, means all of its volumes: nothing that may hold a chunk is left out.
+    ``device_names`` are those of the volumes to take, as EC2 attaches them (``/dev/sdb``). No name,
+    or none that the instance has, means all of its volumes: what may hold a chunk is not left out.
     """
 
     client: "EC2Client"
@@ -32,17 +36,35 @@ class Snapshots:
     telemetry: Telemetry
     clock: Callable[[], float]
 
-    def take(self, action: LifecycleAction) -> None:
-        """Take them, unless there are some of the last hour; never raises: it is only a rescue."""
-        try:
-            if not self._are_there(action.instance_id):
-                self._request(action)
-        except Exception as error:  # noqa: BLE001 (the message must reach its person)
-            self.telemetry.error(
-                LogEvent.SNAPSHOTS_FAILED,
-                **action.log_fields(),
-                reason=f"{type(error).__name__}: {error}",
-            )
+    def take(self, messages: Sequence[DrainCheck]) -> None:
+        """Take those of each instance, unless there are some of the last hour.
+
+        Never raises, and takes no longer than TAKING_SECONDS: it is only a rescue. What is not done
+        by then is logged as failed.
+        """
+        deadline = self.clock() + _BEGIN_WITHIN_SECONDS
+        for message in messages:
+            try:
+                self._take(message.action, deadline)
+            except Exception as error:  # noqa: BLE001 (the next instance has its turn)
+                self.telemetry.error(
+                    LogEvent.SNAPSHOTS_FAILED,
+                    **message.action.log_fields(),
+                    reason=f"{type(error).__name__}: {error}",
+                )
+
+    def _take(self, action: LifecycleAction, deadline: float) -> None:
+        self._check(deadline)
+        if self._are_there(action.instance_id):
+            return
+        self._check(deadline)
+        volumes = self._volumes_of(action.instance_id)
+        self._check(deadline)
+        self._request(action, volumes)
+
+    def _check(self, deadline: float) -> None:
+        if self.clock() > deadline:
+            raise TimeoutError("no time left in this invocation")
 
     def _are_there(self, instance_id: str) -> bool:
         answer = self.client.describe_snapshots(
@@ -55,9 +77,9 @@ class Snapshots:
             for one in answer["Snapshots"]
         )
 
-    def _request(self, action: LifecycleAction) -> None:
+    def _request(self, action: LifecycleAction, volumes: "InstanceSpecificationTypeDef") -> None:
         answer = self.client.create_snapshots(
-            InstanceSpecification=self._volumes_of(action.instance_id),
+            InstanceSpecification=volumes,
             Description=f"Buffers of {action.instance_id}, which could not be proven empty",
             TagSpecifications=[
                 {

@@ -20,6 +20,7 @@ from lifecycle.settings import (
     WaiterSettings,
     load_settings,
 )
+from lifecycle.snapshots import Snapshots
 from lifecycle.telemetry import LogEvent, Telemetry
 
 if TYPE_CHECKING:
@@ -84,6 +85,13 @@ def registration_of(
         cloud_map=CloudMap(servicediscovery, cloud_map_service_ids),
         operation_queue=Queue(sqs, operation_queue_url),
     )
+
+
+def snapshots_of(device_names: Sequence[str] | None, telemetry: Telemetry) -> Snapshots | None:
+    """Build what saves the volumes of instances that a stage gives up on, None if not wanted."""
+    if device_names is None:
+        return None
+    return Snapshots(clients.ec2_once_patiently(), device_names, telemetry, time.time)
 
 
 def first_draining_stage(

@@ -20,8 +20,9 @@ from lifecycle.evidence import Rules, Series
 from lifecycle.instances import Instances
 from lifecycle.queues import Queue
 from lifecycle.settings import BufferWaiterSettings, IdentifyBy
+from lifecycle.snapshots import Snapshots
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
-from lifecycle.wiring import patience_of, registration_of, settings_of
+from lifecycle.wiring import patience_of, registration_of, settings_of, snapshots_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class BufferWaiter:
     querier: Callable[[], prometheus.Querier]
     buffer_queue: Queue
     buffer_dead_letters: Queue
+    snapshots: Snapshots | None
     telemetry: Telemetry
     clock: Callable[[], float]
 
@@ -55,6 +57,7 @@ class BufferWaiter:
             patience=patience_of(settings),
             telemetry=self.telemetry,
             clock=self.clock,
+            on_giving_up=self.snapshots.take if self.snapshots else None,
         )
         return batch.process(event, stage)
 
@@ -175,6 +178,7 @@ def wire(environment: Mapping[str, str]) -> BufferWaiter:
         querier=_querier(settings),
         buffer_queue=Queue(sqs, settings.buffer_queue_url),
         buffer_dead_letters=Queue(sqs, settings.buffer_dlq_url),
+        snapshots=snapshots_of(settings.snapshot_volumes, telemetry),
         telemetry=telemetry,
         clock=time.time,
     )

@@ -23,8 +23,9 @@ from lifecycle.instances import Instances
 from lifecycle.queues import Queue
 from lifecycle.run_command import RunCommand
 from lifecycle.settings import FlushWaiterSettings
+from lifecycle.snapshots import Snapshots
 from lifecycle.telemetry import LogEvent, PowertoolsTelemetry, Telemetry
-from lifecycle.wiring import patience_of, registration_of, settings_of
+from lifecycle.wiring import patience_of, registration_of, settings_of, snapshots_of
 
 _LOOK_SECONDS = 1.0
 # Fluentd tries again at the time that it names, not before.
@@ -41,6 +42,7 @@ class FlushWaiter:
     run_command: RunCommand
     flush_queue: Queue
     flush_dead_letters: Queue
+    snapshots: Snapshots | None
     telemetry: Telemetry
     clock: Callable[[], float]
     sleep: Callable[[float], None]
@@ -58,6 +60,7 @@ class FlushWaiter:
             patience=patience_of(self.settings),
             telemetry=self.telemetry,
             clock=self.clock,
+            on_giving_up=self.snapshots.take if self.snapshots else None,
         )
         return batch.process(event, stage)
 
@@ -188,6 +191,7 @@ def wire(environment: Mapping[str, str]) -> FlushWaiter:
         ),
         flush_queue=Queue(sqs, settings.flush_queue_url),
         flush_dead_letters=Queue(sqs, settings.flush_dlq_url),
+        snapshots=snapshots_of(settings.snapshot_volumes, telemetry),
         telemetry=telemetry,
         clock=time.time,
         sleep=time.sleep,

@@ -9,7 +9,9 @@ import pytest
 
 from lifecycle.events import BufferCheck, parse_check_message
 from lifecycle.telemetry import LogEvent, Metric
+from tests.support import environments
 from tests.support.fleet import EMPTY, HOLDING
+from tests.support.machines import Machine
 from tests.support.messages import buffer_check, operation_check
 from tests.support.pipeline import DRAIN_TIMEOUT, HEARTBEAT_TIMEOUT, Pipeline
 
@@ -260,3 +262,59 @@ class TestBadMessages:
         until_given_up(pipeline)
         [(body, _)] = pipeline.dead_letters("buffer")
         assert parse_check_message(BufferCheck, body).requested_again == 0
+
+
+class TestSnapshots:
+    """As an option, the volumes of an instance outlive it from the moment it is given up."""
+
+    def deploy(self, pipeline: Pipeline) -> None:
+        pipeline.wire(lambda: pipeline.fleet, **environments.snapshots())
+
+    def test_the_volumes_of_an_instance_that_is_given_up_are_saved_once(
+        self, pipeline: Pipeline
+    ) -> None:
+        self.deploy(pipeline)
+        instance_id = start_draining(pipeline)
+        volumes = pipeline.volumes(instance_id)
+        assert volumes
+        assert pipeline.rescued_volumes(instance_id) == []
+        until_given_up(pipeline)
+        assert pipeline.rescued_volumes(instance_id) == volumes
+        assert pipeline.redrive("buffer") == 1
+        until_given_up(pipeline)
+        assert pipeline.rescued_volumes(instance_id) == volumes
+        assert len(pipeline.telemetry.of(LogEvent.SNAPSHOTS_REQUESTED)) == 1
+
+    def test_the_flush_stage_saves_them_too(self, pipeline: Pipeline) -> None:
+        pipeline.stages = ("operation", "flush")
+        self.deploy(pipeline)
+        [instance_id] = pipeline.start_fleet()
+        pipeline.machines.machines[instance_id] = Machine(set_aside=2)
+        volumes = pipeline.volumes(instance_id)
+        pipeline.scale_to(0)
+        pipeline.until(lambda: pipeline.waiting("flush-dlq") == 1)
+        assert pipeline.rescued_volumes(instance_id) == volumes
+
+    @pytest.mark.parametrize("call", ["CreateSnapshots", "DescribeSnapshots"])
+    def test_a_failure_to_save_them_leaves_the_message_with_its_person(
+        self, pipeline: Pipeline, call: str
+    ) -> None:
+        self.deploy(pipeline)
+        instance_id = start_draining(pipeline)
+        pipeline.world.faults.fail_calls(call, "UnauthorizedOperation", times=100)
+        until_given_up(pipeline)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert pipeline.waiting("buffer") == 0
+        assert call in str(pipeline.telemetry.the(LogEvent.SNAPSHOTS_FAILED)["reason"])
+        assert pipeline.crashes == []
+
+    def test_none_are_made_of_an_instance_that_is_released(self, pipeline: Pipeline) -> None:
+        self.deploy(pipeline)
+        instance_id = start_draining(pipeline, EMPTY)
+        pipeline.until(lambda: pipeline.state(instance_id) is None)
+        assert pipeline.rescued_volumes(instance_id) == []
+
+    def test_none_are_made_unless_they_are_asked_for(self, pipeline: Pipeline) -> None:
+        instance_id = start_draining(pipeline)
+        until_given_up(pipeline)
+        assert pipeline.rescued_volumes(instance_id) == []

@@ -1,13 +1,16 @@
 """The disks of an instance that a stage gives up on."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from lifecycle.snapshots import Snapshots
+from lifecycle import clients
+from lifecycle.events import DrainCheck
+from lifecycle.snapshots import TAKING_SECONDS, Snapshots
 from lifecycle.telemetry import LogEvent
-from tests.support.messages import INSTANCE_ID, NOW, action
+from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID, buffer_check, flush_check
 from tests.support.recording import RecordingTelemetry
 from tests.support.scripted import THROTTLED, scripted
 
@@ -33,6 +36,8 @@ class Taken:
         *device_names: str,
         existing: Any = (),
         creation: Any = None,
+        messages: Sequence[DrainCheck] = (buffer_check(),),
+        call_seconds: float = 0,
     ) -> None:
         known = existing if isinstance(existing, Exception) else {"Snapshots": list(existing)}
         self.ec2 = scripted(
@@ -41,7 +46,12 @@ class Taken:
             create_snapshots=creation or {"Snapshots": [{"SnapshotId": "snap-1"}]},
         )
         self.telemetry = RecordingTelemetry()
-        Snapshots(self.ec2, device_names, self.telemetry, lambda: NOW).take(action())
+        Snapshots(
+            self.ec2,
+            device_names,
+            self.telemetry,
+            lambda: NOW + call_seconds * len(self.ec2.calls),
+        ).take(messages)
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -92,3 +102,26 @@ def test_an_instance_is_not_taken_twice_within_an_hour() -> None:
 def test_a_failure_is_logged_and_never_raised(failing: dict[str, Any]) -> None:
     taken = Taken(**failing)
     assert "Throttling" in str(taken.telemetry.the(LogEvent.SNAPSHOTS_FAILED)["reason"])
+
+
+def test_every_instance_has_its_turn_whatever_happens_to_the_one_before() -> None:
+    messages = [flush_check(), flush_check(instance_id=OTHER_INSTANCE_ID)]
+    taken = Taken(messages=messages, creation=[THROTTLED, {"Snapshots": []}])
+    assert taken.requests == [{"InstanceId": INSTANCE_ID}, {"InstanceId": OTHER_INSTANCE_ID}]
+    assert taken.telemetry.the(LogEvent.SNAPSHOTS_FAILED)["instance_id"] == INSTANCE_ID
+    assert taken.telemetry.the(LogEvent.SNAPSHOTS_REQUESTED)["instance_id"] == OTHER_INSTANCE_ID
+
+
+@pytest.mark.usefixtures("aws_environment")
+def test_a_slow_ec2_cannot_hold_the_invocation_up() -> None:
+    """Every call of ten instances takes as long as it can."""
+    config: Any = clients.ec2_once_patiently().meta.config
+    longest_call = config.connect_timeout + config.read_timeout
+    assert config.retries["total_max_attempts"] == 1
+    messages = [buffer_check(instance_id=f"i-{number:017x}") for number in range(10)]
+    taken = Taken("/dev/sdb", messages=messages, call_seconds=longest_call)
+    assert len(taken.requests) >= 1
+    assert len(taken.ec2.calls) * longest_call <= TAKING_SECONDS
+    skipped = taken.telemetry.of(LogEvent.SNAPSHOTS_FAILED)
+    assert len(skipped) + len(taken.requests) == 10
+    assert "no time left" in str(skipped[-1]["reason"])
