@@ -42,6 +42,7 @@ locals {
       PROMETHEUS_REGION                    = local.prometheus_region
       PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS = try(tostring(var.prometheus.expected_buffered_outputs), null)
       PROMETHEUS_HEARTBEAT_PLUGIN_ID       = var.prometheus.heartbeat_plugin_id
+      SNAPSHOT_VOLUMES                     = local.snapshot_volumes
     }
 
     statements = concat(
@@ -63,7 +64,8 @@ locals {
           )
         },
       ],
-      var.prometheus.identify_by == "private_ip_address" ? [local.describe_instances] : [],
+      var.prometheus.identify_by == "private_ip_address" || local.snapshots_by_name ? [local.describe_instances] : [],
+      local.snapshot_statements,
       local.prometheus_statements,
       local.network_statements,
     )

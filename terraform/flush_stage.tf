@@ -25,7 +25,9 @@ locals {
         FLUSH_DELIVERY_TIMEOUT_SECONDS = tostring(var.flush.delivery_timeout_seconds)
       },
     )
-    optional_environment = {}
+    optional_environment = {
+      SNAPSHOT_VOLUMES = local.snapshot_volumes
+    }
 
     statements = concat(
       [
@@ -49,6 +51,8 @@ locals {
           )
         },
       ],
+      local.snapshots_by_name ? [local.describe_instances] : [],
+      local.snapshot_statements,
     )
   }
 

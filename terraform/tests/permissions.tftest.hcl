@@ -189,7 +189,8 @@ run "with_every_option_no_action_is_a_wildcard" {
       identify_by = "private_ip_address"
       auth        = { type = "sigv4" }
     }
-    network = { subnet_ids = ["subnet-0a"], security_group_ids = ["sg-0a"] }
+    network   = { subnet_ids = ["subnet-0a"], security_group_ids = ["sg-0a"] }
+    snapshots = { device_names = ["/dev/sdb"] }
   }
 
   assert {
@@ -210,6 +211,7 @@ run "with_every_option_no_action_is_a_wildcard" {
           "LookUpRegistration",
           "ListRegistrations",
           "LookUpOperation",
+          "LookUpSnapshots",
           "LookUpCommand",
           "CreateHealthChecksThroughCloudMap",
           "DescribeNetworkForLambda",

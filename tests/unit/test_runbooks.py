@@ -16,6 +16,7 @@ from botocore.session import Session
 from lifecycle.buffers import Reason, State
 from lifecycle.events import LifecycleAction
 from lifecycle.flush import FlushReason, FlushState
+from lifecycle.snapshots import RESCUE_TAG_KEY
 from lifecycle.telemetry import LogEvent
 from sandbox.emulator.faults import OPERATION_ERROR_CODES
 from tests.support import runbooks
@@ -74,6 +75,7 @@ WRITERS = {
         "lifecycle/drain.py:NextStage",
         "lifecycle/drain.py:Exit",
         "lifecycle/instances.py",
+        "lifecycle/snapshots.py",
     ],
     "buffer-waiter": [
         "waiters/buffer.py",
@@ -81,6 +83,7 @@ WRITERS = {
         "lifecycle/wiring.py",
         "lifecycle/drain.py:Exit",
         "lifecycle/instances.py",
+        "lifecycle/snapshots.py",
     ],
 }
 POWERTOOLS_KEYS = {"level", "message", "timestamp", "service"}
@@ -365,6 +368,16 @@ def test_every_function_has_its_writers() -> None:
         if re.search(r"\(\s*LogEvent\.", path.read_text())
     }
     assert {one.partition(":")[0] for modules in WRITERS.values() for one in modules} == sources
+
+
+def test_snapshots_are_looked_for_alike_and_by_the_tag_that_they_get() -> None:
+    blocks = [block for block in BLOCKS if block.name == "snapshots"]
+    asked_for = {"buffer-dlq", "flush-dlq", "lifecycle-action-expired"}
+    assert {block.runbook for block in blocks} == asked_for
+    assert len({block.text for block in blocks}) == 1
+    assert f"Name=tag:{RESCUE_TAG_KEY},Values=$INSTANCE" in blocks[0].text
+    for name in asked_for:
+        assert "there are none then), or they failed: `snapshots_failed`" in runbooks.text(name)
 
 
 def test_every_error_code_of_cloud_map_has_its_section() -> None:
