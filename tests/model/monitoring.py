@@ -206,8 +206,8 @@ class Monitoring:
             "Fluentd: last chunk in flight": only_total and not drifted,
             "Fluentd: staged, queue empty": total > 0 and stage and not queue,
             "Fluentd: negative for ever": total < 0,
-            "Fluentd: lost or set aside, looks drained": fluentd.set_aside
-            or fluentd.lost_by_itself,
+            "Fluentd: dropped its queue, looks drained": fluentd.lost_by_itself,
+            "Fluentd: chunk set aside, looks drained": fluentd.set_aside,
             "Fluentd: exporter's timer died": fluentd.timer_died,
             "Fluentd: process down": not fluentd.is_running,
             "Fluentd: destination down": not fluentd.destination_up,

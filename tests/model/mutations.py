@@ -16,6 +16,10 @@ _BATCH = "tests/unit/test_batch.py"
 _OPERATIONS = "tests/unit/test_operations.py"
 _HANDLER = "tests/unit/test_lifecycle_handler.py"
 _AUTOSCALING = "tests/unit/test_autoscaling.py"
+_FAULTY_AWS = (
+    "tests/integration/test_faulty_aws.py"
+    "::test_a_drain_survives_a_call_that_fails[CompleteLifecycleAction-refuse]"
+)
 _RECONCILIATION = "tests/unit/test_reconciliation.py"
 _INTERRUPTIONS = "tests/unit/test_interruptions.py"
 _PROMETHEUS = "tests/unit/test_prometheus.py"
@@ -284,7 +288,7 @@ def _exits() -> Iterator[Mutation]:
         '            completion = self.autoscaling.complete(action, "CONTINUE")\n'
         "        except Exception:\n"
         "            return\n",
-        MODEL,
+        _FAULTY_AWS,
     )
     yield _one(
         "completed before the last stage",
@@ -341,7 +345,7 @@ def _exits() -> Iterator[Mutation]:
         operations,
         "        return NextStep.WAIT\n",
         "        return NextStep.GO_ON\n",
-        MODEL,
+        _OPERATIONS,
     )
 
 
