@@ -233,8 +233,8 @@ def _batches() -> Iterator[Mutation]:
         "a deadline that drops the message",
         batch,
         '            self._dead_letter(f"not done after {now - self._sent_at:.0f} s: {reason}", message)\n'
-        "            return\n",
-        "            return\n",
+        "            self._given_up.append(message)\n",
+        "",
         MODEL,
     )
     yield _one(
@@ -384,7 +384,7 @@ def _entrances() -> Iterator[Mutation]:
     yield _one(
         "an action that ended by itself taken for a release",
         "lifecycle/autoscaling.py",
-        "        return state is None or state in _GONE or state == IN_SERVICE\n",
+        "        return has_left(state) or state == IN_SERVICE\n",
         "        return True\n",
         _AUTOSCALING,
     )
