@@ -266,6 +266,7 @@ class Reconciler:
             discrepancies=found,
             corrections=made,
             failures=failed,
+            retains_on_abandon=look.retains_on_abandon,
         )
 
 

@@ -43,9 +43,12 @@ locals {
   other_alarms = {
     lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions ended it: its heartbeat timed out, or somebody completed it. There is no deadline left: the instance may be gone with logs in its buffer. If the group retains instances on abandon, it waits, alive and billed, until a person ends it."
     unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended without proof that it held no logs, or EC2 is about to take it (a spot instance lives for two minutes after its warning). It is out of service discovery and, if that is set up, was told to flush. No hook can hold it: what it could not flush in time is lost, unless its disk outlives it."
+    retention-policy-missing = "No instance is in danger yet; act this week. ${var.autoscaling_group_name} has no instance lifecycle policy that retains on abandon: an aggregator that nobody can prove empty in time is ended, with every log it still buffers, instead of being kept."
     function-errors          = "${local.act.functions} A function of ${var.name} raised an error: a bug, a wrong setting or a missing permission, not a slow drain. Instances that wait meanwhile get no heartbeat and are kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after their last one. ${local.then_lost}${local.launches_replaced}"
     shard-overflow           = "Act within a day. For a quarter of an hour more than eight aggregators of ${var.autoscaling_group_name} have been in one Cloud Map service. A DNS answer holds eight, chosen at random: forwarders lose and find members at every refresh, and the load is uneven. No log is lost by it. cloud_map.shards = ${try(var.cloud_map.shards, 1)} carries ${8 * try(var.cloud_map.shards, 1)} aggregators."
   }
+
+  used_other_alarms = { for key, text in local.other_alarms : key => text if key != "retention-policy-missing" || var.alarms.retention_policy }
 
   used_dead_letter_alarms = { for key, text in local.dead_letter_alarms : key => text if lookup(local.uses, key, true) }
 

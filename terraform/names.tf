@@ -24,6 +24,7 @@ locals {
     operation    = "${var.name}-operation-waiter"
     flush        = "${var.name}-flush-waiter"
     buffer       = "${var.name}-buffer-waiter"
+    reconcile    = "${var.name}-reconciler"
   }
 
   # The stages' queues, and three more for what fails before a stage is reached.

@@ -63,6 +63,7 @@ output "alarm_names" {
       function-errors          = aws_cloudwatch_metric_alarm.function_errors.alarm_name
     },
     { for alarm in aws_cloudwatch_metric_alarm.shard_overflow : "shard-overflow" => alarm.alarm_name },
+    { for alarm in aws_cloudwatch_metric_alarm.retention_policy_missing : "retention-policy-missing" => alarm.alarm_name },
   )
 }
 

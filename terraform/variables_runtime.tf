@@ -125,6 +125,7 @@ variable "alarms" {
     actions          = list(string)
     ok_actions       = optional(list(string), [])
     runbook_base_url = optional(string, "docs/runbooks")
+    retention_policy = optional(bool, true)
   })
   nullable    = false
   description = <<-EOT
@@ -134,6 +135,8 @@ variable "alarms" {
     - `ok_actions`: ARNs to notify when it is over; up to 5.
     - `runbook_base_url`: where `docs/runbooks` of this repository can be read; every alarm's
       description ends with `RUNBOOK_BASE_URL/NAME.md`. By default the path in the repository.
+    - `retention_policy`: whether a group without an instance lifecycle policy that retains on abandon
+      is an alarm.
   EOT
 
   validation {

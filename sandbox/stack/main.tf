@@ -38,5 +38,11 @@ module "lifecycle" {
   prometheus = var.prometheus
   timing     = var.timing
   lambda     = local.lambda
-  alarms     = { actions = [aws_sns_topic.on_call.arn], ok_actions = [aws_sns_topic.on_call.arn] }
+  reconcile  = var.reconcile
+  alarms = {
+    actions    = [aws_sns_topic.on_call.arn]
+    ok_actions = [aws_sns_topic.on_call.arn]
+    # Its group does not retain, on purpose: what is given up shall be seen to end.
+    retention_policy = false
+  }
 }

@@ -59,6 +59,13 @@ variable "timing" {
   description = "The module's `timing`."
 }
 
+# No story is so long that the schedule comes round: a story that needs the reconciler invokes it.
+variable "reconcile" {
+  type        = any
+  default     = { interval_minutes = 1440, grace_seconds = 10 }
+  description = "The module's `reconcile`."
+}
+
 variable "lambda" {
   type        = any
   default     = {}

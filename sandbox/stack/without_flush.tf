@@ -37,5 +37,10 @@ module "without_flush" {
   prometheus = var.prometheus
   timing     = var.timing
   lambda     = local.lambda
-  alarms     = { actions = [aws_sns_topic.on_call.arn], ok_actions = [aws_sns_topic.on_call.arn] }
+  reconcile  = var.reconcile
+  alarms = {
+    actions          = [aws_sns_topic.on_call.arn]
+    ok_actions       = [aws_sns_topic.on_call.arn]
+    retention_policy = false
+  }
 }

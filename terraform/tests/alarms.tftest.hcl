@@ -65,12 +65,13 @@ run "every_alarm_links_its_runbook" {
       unclean-termination      = "fluentd-unclean-termination"
       function-errors          = "fluentd-function-errors"
       shard-overflow           = "fluentd-shard-overflow"
+      retention-policy-missing = "fluentd-retention-policy-missing"
     }
     error_message = "The alarms' names are agreed: ${jsonencode(output.alarm_names)}"
   }
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), aws_cloudwatch_metric_alarm.shard_overflow, [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), aws_cloudwatch_metric_alarm.shard_overflow, [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors], aws_cloudwatch_metric_alarm.retention_policy_missing) :
       endswith(alarm.alarm_description, " Runbook: https://wiki.internal/runbooks/${trimprefix(alarm.alarm_name, "fluentd-")}.md")
     ])
     error_message = "A description must end with the runbook named like the alarm."

@@ -45,7 +45,7 @@ run "flush_alone" {
     condition = jsonencode([
       keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_lambda_event_source_mapping.stage), keys(aws_sqs_queue.dead_letter), keys(aws_cloudwatch_metric_alarm.dead_letter), keys(aws_autoscaling_lifecycle_hook.this),
       ]) == jsonencode([
-      ["flush", "interruption", "lifecycle"], ["flush"], ["flush"], ["event", "flush", "interruption", "lifecycle"], ["event", "flush", "interruption", "lifecycle"], ["terminate"],
+      ["flush", "interruption", "lifecycle", "reconcile"], ["flush"], ["flush"], ["event", "flush", "interruption", "lifecycle"], ["event", "flush", "interruption", "lifecycle"], ["terminate"],
     ])
     error_message = "A fleet that is only flushed has one stage, and its launches do not wait."
   }
@@ -137,7 +137,7 @@ run "flush_in_cloud_map" {
     condition = jsonencode([
       keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_sqs_queue.dead_letter), keys(aws_cloudwatch_metric_alarm.dead_letter), keys(aws_autoscaling_lifecycle_hook.this),
       ]) == jsonencode([
-      ["flush", "interruption", "lifecycle", "operation"], ["flush", "operation"], ["event", "flush", "interruption", "lifecycle", "operation"], ["event", "flush", "interruption", "lifecycle", "operation"], ["launch", "terminate"],
+      ["flush", "interruption", "lifecycle", "operation", "reconcile"], ["flush", "operation"], ["event", "flush", "interruption", "lifecycle", "operation"], ["event", "flush", "interruption", "lifecycle", "operation"], ["launch", "terminate"],
     ])
     error_message = "Registered instances have the operation stage and a launch hook."
   }
@@ -153,6 +153,13 @@ run "flush_in_cloud_map" {
         CLOUD_MAP_SERVICE_IDS = "srv-existing"
         LAUNCH_HOOK_NAME      = "fluentd-launch"
         OPERATION_QUEUE_URL   = "https://sqs/operation"
+      }
+      reconcile = {
+        CLOUD_MAP_PORT                   = "24224"
+        CLOUD_MAP_SERVICE_IDS            = "srv-existing"
+        LAUNCH_HEARTBEAT_TIMEOUT_SECONDS = "900"
+        LAUNCH_HOOK_NAME                 = "fluentd-launch"
+        OPERATION_QUEUE_URL              = "https://sqs/operation"
       }
       operation = {
         ALLOW_EMPTY_SERVICE   = "false"
@@ -190,7 +197,7 @@ run "flush_and_prometheus_in_cloud_map" {
     condition = jsonencode([
       keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_sqs_queue.dead_letter), keys(aws_cloudwatch_metric_alarm.dead_letter), keys(aws_autoscaling_lifecycle_hook.this),
       ]) == jsonencode([
-      ["buffer", "flush", "interruption", "lifecycle", "operation"], ["buffer", "flush", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["launch", "terminate"],
+      ["buffer", "flush", "interruption", "lifecycle", "operation", "reconcile"], ["buffer", "flush", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["launch", "terminate"],
     ])
     error_message = "All stages are in use."
   }
@@ -204,6 +211,7 @@ run "flush_and_prometheus_in_cloud_map" {
       flush        = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }
       interruption = {}
       lifecycle    = { OPERATION_QUEUE_URL = "https://sqs/operation" }
+      reconcile    = { OPERATION_QUEUE_URL = "https://sqs/operation" }
       operation    = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }
     })
     error_message = "Operation, flush, buffer, in this order: ${jsonencode({ for key, function in aws_lambda_function.this : key => function.environment[0].variables })}"
@@ -220,6 +228,7 @@ run "flush_and_prometheus_in_cloud_map" {
       interruption = ["interruption-dlq"]
       lifecycle    = ["operation", "lifecycle-dlq"]
       operation    = ["operation", "operation-dlq", "flush"]
+      reconcile    = ["operation"]
     })
     error_message = "A function may send to the next stage, to its own dead-letter queue, and back."
   }
@@ -236,7 +245,7 @@ run "flush_and_prometheus_without_cloud_map" {
 
   assert {
     condition = jsonencode([keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_autoscaling_lifecycle_hook.this)]) == jsonencode([
-      ["buffer", "flush", "interruption", "lifecycle"], ["buffer", "flush"], ["terminate"],
+      ["buffer", "flush", "interruption", "lifecycle", "reconcile"], ["buffer", "flush"], ["terminate"],
     ])
     error_message = "Two draining stages, and no launch hook."
   }
@@ -250,6 +259,7 @@ run "flush_and_prometheus_without_cloud_map" {
       flush        = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", SETTLE_SECONDS = "0" }
       interruption = {}
       lifecycle    = { FLUSH_QUEUE_URL = "https://sqs/flush" }
+      reconcile    = { FLUSH_QUEUE_URL = "https://sqs/flush" }
     })
     error_message = "Flush first, then buffer: ${jsonencode({ for key, function in aws_lambda_function.this : key => function.environment[0].variables })}"
   }
@@ -263,7 +273,7 @@ run "prometheus_without_cloud_map" {
 
   assert {
     condition = jsonencode([keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_sqs_queue.dead_letter), keys(aws_autoscaling_lifecycle_hook.this), length(aws_ssm_document.flush)]) == jsonencode([
-      ["buffer", "interruption", "lifecycle"], ["buffer"], ["buffer", "event", "interruption", "lifecycle"], ["terminate"], 0,
+      ["buffer", "interruption", "lifecycle", "reconcile"], ["buffer"], ["buffer", "event", "interruption", "lifecycle"], ["terminate"], 0,
     ])
     error_message = "The buffer stage alone, and no document."
   }

@@ -170,6 +170,7 @@ run "functions_run_as_asked" {
       operation    = "fluentd-operation-waiter waiters.operation.handler 30"
       flush        = "fluentd-flush-waiter waiters.flush.handler 70"
       buffer       = "fluentd-buffer-waiter waiters.buffer.handler 40"
+      reconcile    = "fluentd-reconciler handlers.reconcile.handler 300"
     }
     error_message = "Names, entry points and timeouts must be as agreed."
   }
@@ -192,7 +193,7 @@ run "functions_run_as_asked" {
     error_message = "The stages' concurrency must be as asked."
   }
   assert {
-    condition     = { for key, group in aws_cloudwatch_log_group.function : key => "${group.name} ${group.retention_in_days}" } == { lifecycle = "/aws/lambda/fluentd-lifecycle 30", interruption = "/aws/lambda/fluentd-interruption 30", operation = "/aws/lambda/fluentd-operation-waiter 30", flush = "/aws/lambda/fluentd-flush-waiter 30", buffer = "/aws/lambda/fluentd-buffer-waiter 30" }
+    condition     = { for key, group in aws_cloudwatch_log_group.function : key => "${group.name} ${group.retention_in_days}" } == { lifecycle = "/aws/lambda/fluentd-lifecycle 30", interruption = "/aws/lambda/fluentd-interruption 30", operation = "/aws/lambda/fluentd-operation-waiter 30", flush = "/aws/lambda/fluentd-flush-waiter 30", buffer = "/aws/lambda/fluentd-buffer-waiter 30", reconcile = "/aws/lambda/fluentd-reconciler 30" }
     error_message = "Each function has a log group with a retention."
   }
   assert {

@@ -407,6 +407,7 @@ run "readme_lists_every_key_with_its_default" {
         lambda            = { for key, value in var.lambda : key => value if key != "package" }
         alarms            = { for key, value in var.alarms : key => value if key != "actions" }
         snapshots         = var.snapshots
+        reconcile         = var.reconcile
       } : [for key, default in value : strcontains(file("README.md"), "\n| `${input}.${key}` | `${jsonencode(default)}` | ")]
     ]))
     error_message = "README.md must have a row | `INPUT.KEY` | `DEFAULT` | MEANING | for every key of every object input."

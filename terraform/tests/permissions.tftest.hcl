@@ -208,6 +208,7 @@ run "with_every_option_no_action_is_a_wildcard" {
         for statement in jsondecode(policy.policy).Statement : contains([
           "DescribeInstances",
           "DescribeLifecycleState",
+          "DescribeGroup",
           "LookUpRegistration",
           "ListRegistrations",
           "LookUpOperation",

@@ -277,3 +277,26 @@ def failures(place: Scene) -> list[dict[str, Any]]:
 
 def verdicts(place: Scene, instance_id: str) -> list[dict[str, Any]]:
     return place.events("buffer-waiter", "buffer_verdict", instance_id)
+
+
+def test_retention_policy_missing_makes_the_group_keep_what_is_given_up(place: Scene) -> None:
+    leaves, _ = place.reset(2)
+    place.fleet.exporter(ExporterMode.DEAD, leaves)  # nobody shall be proven meanwhile
+    place.scale_to(1)
+    wait_until("a wait", lambda: place.states().get(leaves) == WAITING, SECONDS)
+
+    with walk(place, "retention-policy-missing") as person:
+        assert f"{leaves}\t{WAITING}" in person.type("set-up")
+        assert f"kept {leaves} ({WAITING})" in person.type("keep")
+        assert person.type("look") == "None\n"
+        place.cloud.client("lambda").invoke(FunctionName="fluentd-reconciler", Payload="{}")
+        assert '"retains_on_abandon":false' in person.type("runs")
+        person.type("changes")
+        assert person.type("retain") == "retained from now on\n"
+        assert person.type("look") == "retain\n"
+        # The local cloud leaves this alarm out: its stories are about groups that do not retain.
+        assert person.type("verify") == "retain\n"
+        person.finish(shared_blocks("retention-policy-missing"))
+    place.retention("terminate")
+    place.end_wait(leaves, "CONTINUE")
+    place.wait_for_end(leaves)

@@ -61,6 +61,13 @@ WRITERS = {
         "lifecycle/drain.py:NextStage",
     ],
     "interruption": ["handlers/interruption.py", "lifecycle/wiring.py"],
+    "reconciler": [
+        "handlers/reconcile.py",
+        "lifecycle/pipeline.py",
+        "lifecycle/instances.py",
+        "lifecycle/wiring.py",
+        "lifecycle/drain.py:NextStage",
+    ],
     "operation-waiter": [
         "waiters/operation.py",
         "lifecycle/placement.py",
@@ -360,7 +367,8 @@ def test_every_reason_of_a_verdict_has_its_line_in_the_runbook(
 def test_every_function_has_its_writers() -> None:
     """All that log, and none that a function does not have in it."""
     functions = {path.stem for path in PROJECT.glob("waiters/*.py")} - {"__init__"}
-    assert set(WRITERS) == {"lifecycle", "interruption"} | {f"{one}-waiter" for one in functions}
+    handlers = {"lifecycle", "interruption", "reconciler"}
+    assert set(WRITERS) == handlers | {f"{one}-waiter" for one in functions}
     sources = {
         str(path.relative_to(PROJECT))
         for folder in ("handlers", "lifecycle", "waiters")

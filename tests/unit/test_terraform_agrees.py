@@ -16,6 +16,7 @@ from lifecycle.settings import (
     InterruptionSettings,
     LifecycleHandlerSettings,
     OperationWaiterSettings,
+    ReconcilerSettings,
     load_settings,
 )
 from tests.support import environments
@@ -26,6 +27,7 @@ NOT_SETTINGS = {"POWERTOOLS_LOG_LEVEL", "LAUNCH_HOOK_NAME", "TERMINATE_HOOK_NAME
 Model = type[
     LifecycleHandlerSettings
     | InterruptionSettings
+    | ReconcilerSettings
     | OperationWaiterSettings
     | FlushWaiterSettings
     | BufferWaiterSettings
@@ -33,6 +35,7 @@ Model = type[
 # The file, and the stage without which there is no such function.
 FUNCTIONS: dict[str, tuple[Model, Callable[..., dict[str, str]], str | None]] = {
     "lifecycle_handler.tf": (LifecycleHandlerSettings, environments.lifecycle_handler, None),
+    "reconcile.tf": (ReconcilerSettings, environments.reconciler, None),
     "interruption.tf": (InterruptionSettings, environments.interruption, None),
     "operation_stage.tf": (OperationWaiterSettings, environments.operation_waiter, "operation"),
     "flush_stage.tf": (FlushWaiterSettings, environments.flush_waiter, "flush"),
@@ -165,7 +168,7 @@ def test_what_terraform_does_with_the_names_is_understood() -> None:
     handler = given("lifecycle_handler.tf", frozenset({"flush", "buffer"}))
     assert {"FLUSH_QUEUE_URL", "TERMINATE_HOOK_NAME"} <= handler
     assert not {"BUFFER_QUEUE_URL", "CLOUD_MAP_SERVICE_IDS", "LAUNCH_HOOK_NAME"} & handler
-    assert len(CASES) == 2 * 3 * 2 + 3 + 2 * 2 + 2 * 2
+    assert len(CASES) == 3 * 3 * 2 + 3 + 2 * 2 + 2 * 2
 
 
 @pytest.mark.parametrize(("file", "uses"), CASES)
@@ -208,7 +211,7 @@ def test_every_handler_that_terraform_names_is_a_function() -> None:
         for file in FUNCTIONS
         for name in re.findall(r'handler *= *"([a-z_.]+)"', (TERRAFORM / file).read_text())
     }
-    assert len(handlers) == 5
+    assert len(handlers) == 6
     for handler in handlers:
         module, _, name = handler.rpartition(".")
         assert callable(vars(importlib.import_module(module))[name])

@@ -1,0 +1,108 @@
+# Lifecycle events are best effort, and hooks miss instances that are older than them. So a schedule
+# invokes the reconciler, which compares the group, Cloud Map and EC2 and sets right what two looks,
+# a grace apart, agree on. A run keeps nothing for the next, so one that fails is not tried again:
+# the next comes anyway, and the error alarms.
+
+locals {
+  reconcile_corrects = var.reconcile.mode == "correct"
+
+  reconciler = {
+    description     = "${var.name}: registers, deregisters and drains what no event told"
+    handler         = "handlers.reconcile.handler"
+    timeout_seconds = var.reconcile.grace_seconds + local.reconcile_work_seconds
+    network         = null
+
+    environment = merge(
+      local.cloud_map_environment,
+      { for stage in [local.first_stage] : "${upper(stage)}_QUEUE_URL" => aws_sqs_queue.stage[stage].url },
+      { for key, hook in local.hooks : "${upper(key)}_HEARTBEAT_TIMEOUT_SECONDS" => tostring(hook.heartbeat_timeout) },
+      {
+        RECONCILE_MODE          = var.reconcile.mode
+        RECONCILE_GRACE_SECONDS = tostring(var.reconcile.grace_seconds)
+      },
+    )
+    optional_environment = {
+      CLOUD_MAP_PORT = local.uses.operation ? tostring(var.cloud_map.port) : null
+    }
+
+    statements = concat(
+      [local.describe_instances, local.describe_lifecycle_state, local.describe_group],
+      [for statement in [local.list_registrations] : statement if local.uses.operation && !local.reconcile_corrects],
+      # An observer may look, and nothing else.
+      [for statement in [local.mark_instances, local.restart_pipeline] : statement if local.reconcile_corrects],
+      [for statement in concat([local.complete_lifecycle_action], local.register_statements) : statement if local.uses.operation && local.reconcile_corrects],
+      [for statement in [{
+        Sid      = "HandOver"
+        Effect   = "Allow"
+        Action   = ["sqs:SendMessage"]
+        Resource = [local.queue_arns[local.first_stage]]
+      }] : statement if local.reconcile_corrects],
+    )
+  }
+
+  # Two looks, and the corrections of a large fleet at a few calls each.
+  reconcile_work_seconds = 240
+
+  # Neither DescribeAutoScalingGroups nor DescribeWarmPool can be limited to resources.
+  describe_group = {
+    Sid      = "DescribeGroup"
+    Effect   = "Allow"
+    Action   = ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeWarmPool"]
+    Resource = "*"
+  }
+  # Asks whether it is our hook that holds an instance, and keeps the wait alive.
+  restart_pipeline = {
+    Sid      = "ProlongTheWait"
+    Effect   = "Allow"
+    Action   = ["autoscaling:RecordLifecycleActionHeartbeat"]
+    Resource = local.autoscaling_group_arn
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "reconcile" {
+  name                = local.function_names.reconcile
+  description         = "Time to compare ${var.autoscaling_group_name} with what ${var.name} did"
+  schedule_expression = var.reconcile.interval_minutes == 1 ? "rate(1 minute)" : "rate(${var.reconcile.interval_minutes} minutes)"
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "reconcile" {
+  rule      = aws_cloudwatch_event_rule.reconcile.name
+  target_id = local.function_names.reconcile
+  arn       = aws_lambda_function.this["reconcile"].arn
+}
+
+resource "aws_lambda_permission" "reconcile_from_rule" {
+  statement_id  = "schedule"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.this["reconcile"].function_name
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.reconcile.arn
+}
+
+resource "aws_lambda_function_event_invoke_config" "reconcile" {
+  function_name          = aws_lambda_function.this["reconcile"].function_name
+  maximum_retry_attempts = 0
+}
+
+resource "aws_cloudwatch_metric_alarm" "retention_policy_missing" {
+  count = var.alarms.retention_policy ? 1 : 0
+
+  alarm_name        = local.alarm_names["retention-policy-missing"]
+  alarm_description = local.alarm_descriptions["retention-policy-missing"]
+
+  namespace           = local.metrics_namespace
+  metric_name         = "RetentionPolicyMissing"
+  dimensions          = { service = var.name }
+  statistic           = "Maximum"
+  period              = var.reconcile.interval_minutes * 60
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  # Between two looks nothing is known: the alarm stays as it is.
+  treat_missing_data = "ignore"
+
+  alarm_actions = var.alarms.actions
+  ok_actions    = var.alarms.ok_actions
+  tags          = var.tags
+}
