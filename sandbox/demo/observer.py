@@ -59,6 +59,7 @@ class Names:
     dead_letter_alarms: Mapping[str, str] = field(default_factory=dict)
     # A second group, to compare with.
     other_group: str | None = None
+    reconciler: str = ""
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -280,6 +280,7 @@ def names_of(outputs: dict[str, Any]) -> Names:
             for key, queue in one["dead_letter_queues"].items()
         },
         other_group=None if other is None else other["autoscaling_group_name"],
+        reconciler=module["function_names"]["reconcile"],
     )
 
 

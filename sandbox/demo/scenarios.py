@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 AN_HOUR = 3600
 SHORT_HOUR = 75
+# The reconciler's grace on the local cloud, and its two looks.
+RECONCILE_SECONDS = 30.0
 
 # Well above what a healthy drain takes, so that only the one without metrics is given up.
 _SHORT_DRAIN_TIMEOUT_SECONDS = 55
@@ -81,6 +83,26 @@ def _destination_down(stage: Stage) -> None:
     acts.wait_for_release(stage, leaving)
 
 
+def _lost_event(stage: Stage) -> None:
+    with stage.events_are_lost():
+        leaving = acts.leave(stage)
+        acts.hold(
+            stage,
+            "aggregators of which no event told are kept, and nothing is begun",
+            lambda sample: all(
+                acts.is_kept(sample, name) and acts.find(sample, name).registered
+                for name in leaving
+            ),
+        )
+    stage.recorder.phase("The schedule comes round: the reconciler looks, and looks again")
+    stage.reconcile()
+    acts.wait_for_release(stage, leaving, RECONCILE_SECONDS)
+    stage.proven(
+        "EventBridge lost both events; the reconciler found the aggregators waiting and started "
+        "their drain: the same proof, and then the release."
+    )
+
+
 def _exporter_dies(stage: Stage) -> None:
     leaving = acts.leave(stage)
     victim = leaving[0]
@@ -118,6 +140,11 @@ SCENARIOS: Mapping[str, Scenario] = {
             "metrics vanish with a full buffer: kept, dead-lettered, alarmed, redriven",
             _exporter_dies,
             {"drain_timeout_seconds": _SHORT_DRAIN_TIMEOUT_SECONDS},
+        ),
+        Scenario(
+            "lost-event",
+            "EventBridge loses the events of a scale-in: the reconciler starts the drains",
+            _lost_event,
         ),
         Scenario(
             "agents-to-s3",

@@ -128,6 +128,24 @@ class Stage:
             finally:
                 self.fleet.exporter(ExporterMode.OK, name)
 
+    @contextmanager
+    def events_are_lost(self) -> Iterator[None]:
+        """EventBridge delivers nothing while the block runs, and not later either."""
+        bridge = self.cloud.bridge
+        courier = bridge.courier
+        with self.recorder.disruption("EventBridge loses every event"):
+            bridge.courier = lambda _: []
+            try:
+                yield
+            finally:
+                bridge.courier = courier
+
+    def reconcile(self) -> None:
+        """Invoke the reconciler, as its schedule does."""
+        self.cloud.client("lambda").invoke(
+            FunctionName=self.names.reconciler, InvocationType="Event", Payload=b"{}"
+        )
+
     def was_notified(self, alarm: str) -> bool:
         """Whether the subscriber of the topic was told that this alarm went off."""
         return any(

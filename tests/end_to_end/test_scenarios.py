@@ -143,6 +143,19 @@ def test_aggregators_are_kept_while_the_destination_refuses_writes() -> None:
         assert "DRAINED" not in {instance["verdict"] for instance in seen}
 
 
+def test_a_lost_event_is_made_up_for_by_the_reconciler() -> None:
+    played = play("lost-event")
+
+    assert_the_promise_was_kept(played, "lost-event")
+    assert played.summary["dlq_messages"] == 0
+    assert played.recorded("notification") == []
+    deafness = mended(played, "EventBridge loses every event")
+    for one in played.of_outcome("released"):
+        assert one["deregistered_at"] > deafness["until"]
+        seen = seen_while_broken(played, one["id"], deafness)
+        assert {instance["verdict"] for instance in seen} == {None}
+
+
 def test_an_aggregator_without_metrics_is_kept_until_a_person_redrives_its_message() -> None:
     played = play("exporter-dies")
 

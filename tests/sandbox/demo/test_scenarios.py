@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.chaos.plan import Plan
-from sandbox.demo import acts, chaos, flush_scenarios, recording, waiting
+from sandbox.demo import acts, chaos, flush_scenarios, recording, scenarios, waiting
 from sandbox.demo.acts import bring_everything_home
 from sandbox.demo.model import InstanceSample, Sample
 from sandbox.demo.observer import StageNames
@@ -90,6 +90,8 @@ class StandIn:
         self.tells_at_all = True
         self.redrive_helps = True
         self.lost = 0
+        self.deaf = False
+        self.reconciles = True
 
     # What scenarios call
 
@@ -135,6 +137,14 @@ class StandIn:
         self.dead = name
         yield
         self.dead = None
+
+    @contextmanager
+    def events_are_lost(self) -> Iterator[None]:
+        self.deaf = True
+        yield
+
+    def reconcile(self) -> None:
+        self.deaf = not self.reconciles
 
     def was_notified(self, alarm: str) -> bool:
         return self.notifies and self.dead_letters > 0
@@ -197,7 +207,7 @@ class StandIn:
         member.age += 1
         if member.state == "Pending:Wait" and member.age > 2:
             member.state = "InService"
-        if member.state != "Terminating:Wait":
+        if member.state != "Terminating:Wait" or self.deaf:
             return
         member.draining += 1
         if self.flushes and (self.tells_again or not self.requests.get(name)):
@@ -215,7 +225,7 @@ class StandIn:
     def _seen(self, name: str, member: Member) -> InstanceSample:
         leaving = member.state == "Terminating:Wait"
         held = 500 if leaving or self.desired > 1 else 0
-        registered = self.has_discovery and member.state == "InService"
+        registered = self.has_discovery and (member.state == "InService" or self.deaf)
         return InstanceSample(
             name, member.state, registered, held, self._verdict(name) if leaving else None
         )
@@ -246,6 +256,7 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(chaos, name, 2.0)
     monkeypatch.setattr(chaos, "_LOAD_SECONDS", 0.1)
     monkeypatch.setattr(chaos, "_CRASH_SECONDS", (0.0, 0.1))
+    monkeypatch.setattr(scenarios, "RECONCILE_SECONDS", 0.1)
 
 
 def play(name: str, stand_in: StandIn, tmp_path: Path) -> list[str]:
@@ -364,3 +375,11 @@ def test_a_dead_letter_without_its_alarm_fails_the_chaos(tmp_path: Path) -> None
 
     with pytest.raises(WaitedInVain, match="to be in alarm"):
         play("chaos", stand_in, tmp_path)
+
+
+def test_a_reconciler_that_starts_no_drain_fails_the_scenario(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.reconciles = False
+
+    with pytest.raises(WaitedInVain, match="the release of"):
+        play("lost-event", stand_in, tmp_path)
