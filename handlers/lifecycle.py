@@ -11,12 +11,12 @@ from functools import cache
 from typing import Any
 
 from lifecycle import clients
-from lifecycle.autoscaling import AutoScaling, Completion
+from lifecycle.autoscaling import AutoScaling
 from lifecycle.errors import Malformed
 from lifecycle.events import LifecycleAction, Location, Transition, parse_lifecycle_event
 from lifecycle.pipeline import Pipeline
 from lifecycle.settings import LifecycleHandlerSettings
-from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
+from lifecycle.telemetry import LogEvent, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import pipeline_of, settings_of
 
 
@@ -25,7 +25,6 @@ class LifecycleHandler:
     """Everything the handler touches."""
 
     settings: LifecycleHandlerSettings
-    autoscaling: AutoScaling
     pipeline: Pipeline
     telemetry: Telemetry
 
@@ -53,8 +52,7 @@ class LifecycleHandler:
         elif action.transition is Transition.TERMINATING:
             self.pipeline.terminate(action)
         elif lifecycle_event.destination is Location.WARM_POOL:
-            # Not in service yet: registered when it leaves the pool for the group.
-            self._complete(action)
+            self.pipeline.enter_warm_pool(action)
         else:
             self.pipeline.launch(action)
 
@@ -69,17 +67,6 @@ class LifecycleHandler:
             return "another lifecycle hook"
         return None
 
-    def _complete(self, action: LifecycleAction) -> None:
-        completion = self.autoscaling.complete(action, "CONTINUE")
-        if completion is Completion.COMPLETED:
-            self.telemetry.info(LogEvent.LIFECYCLE_ACTION_COMPLETED, **action.log_fields())
-            self.telemetry.measure(Metric.LIFECYCLE_ACTION_COMPLETED)
-            self.telemetry.flush()
-        else:
-            self.telemetry.info(
-                LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended=completion
-            )
-
 
 def wire(environment: Mapping[str, str]) -> LifecycleHandler:
     """Build the handler from environment variables; raises ConfigurationError."""
@@ -88,7 +75,6 @@ def wire(environment: Mapping[str, str]) -> LifecycleHandler:
     autoscaling = AutoScaling(clients.autoscaling())
     return LifecycleHandler(
         settings=settings,
-        autoscaling=autoscaling,
         pipeline=pipeline_of(settings, autoscaling, telemetry),
         telemetry=telemetry,
     )

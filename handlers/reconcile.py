@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from lifecycle import clients
-from lifecycle.autoscaling import IN_SERVICE, AutoScaling, Completion, Heartbeat
+from lifecycle.autoscaling import IN_SERVICE, AutoScaling, Heartbeat
 from lifecycle.cloud_map import CloudMap
 from lifecycle.drain import Registration
 from lifecycle.errors import Surprise
@@ -224,10 +224,8 @@ class Reconciler:
             self.pipeline.terminate(action)
         elif subject.state == LAUNCHING:
             self.pipeline.launch(action)
-        elif self.autoscaling.complete(action, "CONTINUE") is Completion.COMPLETED:
-            # Into the warm pool: registered when it leaves that for the group.
-            self.telemetry.info(LogEvent.LIFECYCLE_ACTION_COMPLETED, **action.log_fields())
-            self.telemetry.measure(Metric.LIFECYCLE_ACTION_COMPLETED)
+        else:
+            self.pipeline.enter_warm_pool(action)
 
     def _made(self, correction: Correction, **more: object) -> None:
         self.telemetry.warning(LogEvent.CORRECTION_MADE, **self._fields(correction), **more)

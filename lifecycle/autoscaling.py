@@ -26,6 +26,13 @@ _IN_WARM_POOL = {
     "Warmed:Stopped",
     "Warmed:Hibernated",
 }
+_LEAVING_WARM_POOL = "Warmed:Terminating"
+_HELD = {
+    Transition.LAUNCHING: {"Pending:Wait"},
+    # Back into the pool it waits as if it were launched into it
+    # (docs.aws.amazon.com/autoscaling/ec2/userguide/warm-pool-instance-lifecycle.html).
+    Transition.TERMINATING: {"Terminating:Wait", "Warmed:Pending:Wait", "Warmed:Terminating:Wait"},
+}
 
 
 class _NamedAction(TypedDict):
@@ -72,6 +79,7 @@ class Completion(StrEnum):
     ALREADY_ENDED_GONE = "already_ended_gone"
     ALREADY_ENDED_IN_SERVICE = "already_ended_in_service"
     ALREADY_ENDED_IN_WARM_POOL = "already_ended_in_warm_pool"
+    ALREADY_ENDED_HELD_BY_ANOTHER_HOOK = "already_ended_held_by_another_hook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,21 @@ def is_leaving(state: str | None) -> bool:
 def has_left(state: str | None) -> bool:
     """Tell whether an instance in this lifecycle state is gone, or past its last hook."""
     return state is None or state in _GONE
+
+
+def is_leaving_warm_pool(state: str | None) -> bool:
+    """Tell whether an instance in this lifecycle state leaves the warm pool for good."""
+    return state is not None and state.startswith(_LEAVING_WARM_POOL)
+
+
+def is_in_warm_pool(state: str | None) -> bool:
+    """Tell whether an instance in this lifecycle state has arrived in the warm pool."""
+    return state in _IN_WARM_POOL
+
+
+def has_ended(state: str | None) -> bool:
+    """Tell whether an instance in this state waits no more: gone, about to go, or in service."""
+    return has_left(state) or state == IN_SERVICE
 
 
 class AutoScaling:
@@ -177,8 +200,8 @@ class AutoScaling:
     ) -> Completion:
         """Let the instance go on. Idempotent: an action that has ended already is no error.
 
-        Raises Permanent for an instance that Auto Scaling retains, and Surprise for one that
-        still waits although AWS knows no such action.
+        Raises Permanent for an instance that Auto Scaling retains, and Surprise for one in a state
+        that no ended action leaves behind.
         """
         try:
             self._client.complete_lifecycle_action(**_named(action), LifecycleActionResult=result)
@@ -187,11 +210,6 @@ class AutoScaling:
                 raise
             return self._how_it_ended(action)
         return Completion.COMPLETED
-
-    def has_ended(self, instance_id: str) -> bool:
-        """Tell whether an instance waits no more: it is gone, about to go, or in service."""
-        state = self.lifecycle_state(instance_id)
-        return has_left(state) or state == IN_SERVICE
 
     def _how_it_ended(self, action: LifecycleAction) -> Completion:
         state = self.lifecycle_state(action.instance_id)
@@ -203,8 +221,12 @@ class AutoScaling:
             return Completion.ALREADY_ENDED_GONE
         if state == IN_SERVICE:
             return Completion.ALREADY_ENDED_IN_SERVICE
-        if state in _IN_WARM_POOL:
+        launching_into_pool = (Transition.LAUNCHING, "Warmed:Pending:Wait")
+        if state in _IN_WARM_POOL or (action.transition, state) == launching_into_pool:
             return Completion.ALREADY_ENDED_IN_WARM_POOL
+        if state in _HELD[action.transition]:
+            # Every hook of a transition holds the instance at once; ours is done with it.
+            return Completion.ALREADY_ENDED_HELD_BY_ANOTHER_HOOK
         if state in _RETAINED:
             raise Permanent(
                 f"{action.instance_id} is {state}: its lifecycle action ended before the proof; "

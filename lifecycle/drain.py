@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lifecycle.autoscaling import AutoScaling, Completion
+from lifecycle.autoscaling import AutoScaling, Completion, has_ended, is_in_warm_pool
 from lifecycle.cloud_map import CloudMap
 from lifecycle.events import BufferCheck, DrainCheck, FlushCheck, LifecycleAction, OperationCheck
 from lifecycle.instances import Instances, mark_instance
@@ -72,13 +72,33 @@ class Exit:
             self._release(message)
 
     def still_waited_for(self, message: DrainCheck) -> bool:
-        """Without an active hook and without proof: if the instance is gone, logs may be lost."""
+        """Without an active hook and without proof: if the instance is gone, logs may be lost.
+
+        Not if its mark says that this very wait ended with a proof: then the message is a late
+        duplicate. While another hook, or a retention, keeps the instance alive, it is asked on.
+        """
         action = message.action
-        if not self.autoscaling.has_ended(action.instance_id):
+        state = self.autoscaling.lifecycle_state(action.instance_id)
+        ended = has_ended(state)
+        if (ended or is_in_warm_pool(state)) and self._was_proven(action):
+            self.telemetry.info(
+                LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended="proven"
+            )
+            return False
+        if not ended:
             return True
         self.telemetry.error(LogEvent.LIFECYCLE_ACTION_EXPIRED, **action.log_fields())
         self.telemetry.measure(Metric.LIFECYCLE_ACTION_EXPIRED)
         return False
+
+    def _was_proven(self, action: LifecycleAction) -> bool:
+        try:
+            instance = self.instances.describe([action.instance_id]).get(action.instance_id)
+        except Exception as error:  # noqa: BLE001 (an unknown mark is no proof)
+            reason = f"cannot read its mark: {error}"
+            self.telemetry.warning(LogEvent.CHECK_FAILED, **action.log_fields(), reason=reason)
+            return False
+        return instance is not None and instance.is_proven_since(action.started_at)
 
     def _back_to_operation(self, message: DrainCheck, registration: Registration) -> None:
         """Somebody registered it meanwhile (a late event, a person): its proof is worth nothing.

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from lifecycle.errors import Surprise
 from lifecycle.events import LifecycleAction
-from lifecycle.marks import COUNTED_TAG_KEY, TAG_KEY, Mark, read_mark, written
+from lifecycle.marks import COUNTED_TAG_KEY, TAG_KEY, Mark, MarkKind, read_mark, written
 from lifecycle.telemetry import LogEvent, Telemetry
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MOST_VALUES = 200  # of a filter, per request
 _ENDING = {"shutting-down", "terminated"}
+_STOPPED = {"stopping", "stopped"}
+_HELD_NOTHING = {MarkKind.PROVEN, MarkKind.POOLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,27 @@ class Instance:
     def is_ending(self) -> bool:
         """Tell whether it is gone for good, or about to be."""
         return self.state in _ENDING
+
+    @property
+    def rests_since_its_proof(self) -> bool:
+        """Tell whether it is stopped, and has not run since it was known to hold nothing.
+
+        A hibernated one shows as stopped, too. A start moves ``launched_at``.
+        """
+        return (
+            self.state in _STOPPED
+            and self.mark is not None
+            and self.mark.kind in _HELD_NOTHING
+            and self.launched_at <= self.mark.at
+        )
+
+    def is_proven_since(self, moment: float) -> bool:
+        """Tell whether it was proven to hold nothing at that moment (epoch seconds) or later."""
+        return (
+            self.mark is not None
+            and self.mark.kind is MarkKind.PROVEN
+            and self.mark.at >= int(moment)  # a mark keeps whole seconds
+        )
 
 
 class Instances:

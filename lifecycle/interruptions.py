@@ -183,6 +183,8 @@ def how_it_ended(termination: Interruption, traces: Traces) -> Ending:
         return Ending.ALREADY_COUNTED
     from_pool = termination.origin == Location.WARM_POOL
     mark = traces.mark
+    if from_pool and mark is not None and mark.kind is MarkKind.POOLED:
+        return Ending.NEVER_IN_SERVICE
     if mark is not None:
         is_proven = mark.kind is MarkKind.PROVEN and (
             # What has been in the warm pool since its proof has received nothing since.

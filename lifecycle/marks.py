@@ -19,6 +19,7 @@ class MarkKind(StrEnum):
 
     LAUNCHING = "launching"  # the pipeline of its launch was started
     TERMINATING = "terminating"  # the pipeline of its termination was started
+    POOLED = "pooled"  # let into the warm pool at its launch: it never served
     PROVEN = "proven"  # proven to hold nothing, and let go: to its end, or into the warm pool
     RECLAIMED = "reclaimed"  # AWS takes it away: out of service discovery for good
 

@@ -3,14 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lifecycle.autoscaling import AutoScaling, is_leaving, may_serve
+from lifecycle.autoscaling import (
+    AutoScaling,
+    Completion,
+    has_ended,
+    is_in_warm_pool,
+    is_leaving,
+    is_leaving_warm_pool,
+    may_serve,
+)
 from lifecycle.drain import NextStage, Registration
 from lifecycle.errors import Surprise
 from lifecycle.events import LifecycleAction, OperationCheck
-from lifecycle.instances import Instances, mark_instance
+from lifecycle.instances import Instance, Instances, mark_instance
 from lifecycle.marks import Mark, MarkKind
 from lifecycle.placement import look
-from lifecycle.telemetry import LogEvent, Telemetry
+from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +70,35 @@ class Pipeline:
     def terminate(self, action: LifecycleAction) -> None:
         """Take a terminating instance out of service discovery and begin to drain it.
 
-        Raises Surprise for an instance that is not on its way out, and whatever AWS raises.
+        One that rests in the warm pool since it held nothing is let go at once: it can answer
+        nobody, and need not. Raises Surprise for an instance that is not on its way out, and
+        whatever AWS raises.
         """
         state = self.autoscaling.lifecycle_state(action.instance_id)
+        if (has_ended(state) or is_in_warm_pool(state)) and self._was_proven(action):
+            self.ignore(action, f"it was proven empty, and is {state or 'gone'}")
+            return
         if not is_leaving(state):
             # A duplicate of an earlier life in a warm pool, or a state that has not propagated
             # yet. Never deregister a working instance, never drop a drain: ask again.
             raise Surprise(f"{action.instance_id} is {state}, not terminating")
+        if is_leaving_warm_pool(state) and self._rests_proven(action.instance_id):
+            self._let_go(action)
+            return
         if isinstance(self.start, Registration):
             self._deregister(action, self.start)
         else:
             self.start.enqueue(action, deregistered_at=self.clock())
         self._mark(action, MarkKind.TERMINATING)
+
+    def enter_warm_pool(self, action: LifecycleAction) -> None:
+        """Let a launching instance into the warm pool, unregistered until it leaves that to serve.
+
+        The mark says that it never served. It comes after the completion: a late duplicate, which
+        completes nothing, must not write it on an instance that has served since.
+        """
+        if self._let_go(action) is Completion.COMPLETED:
+            self._mark(action, MarkKind.POOLED)
 
     def ignore(self, action: LifecycleAction, reason: str) -> None:
         """Log that nothing is done about a lifecycle action, and why."""
@@ -108,6 +133,33 @@ class Pipeline:
         self.telemetry.info(
             LogEvent.CHECK_MESSAGE_ENQUEUED, **action.log_fields(), stage="operation"
         )
+
+    def _let_go(self, action: LifecycleAction) -> Completion:
+        completion = self.autoscaling.complete(action, "CONTINUE")
+        if completion is Completion.COMPLETED:
+            self.telemetry.info(LogEvent.LIFECYCLE_ACTION_COMPLETED, **action.log_fields())
+            self.telemetry.measure(Metric.LIFECYCLE_ACTION_COMPLETED)
+            self.telemetry.flush()
+        else:
+            self.telemetry.info(
+                LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended=completion
+            )
+        return completion
+
+    def _rests_proven(self, instance_id: str) -> bool:
+        instance = self._describe(instance_id)
+        if instance is None or not instance.rests_since_its_proof:
+            return False
+        if isinstance(self.start, Registration):
+            return not self.start.cloud_map.is_registered(instance_id)
+        return True
+
+    def _was_proven(self, action: LifecycleAction) -> bool:
+        instance = self._describe(action.instance_id)
+        return instance is not None and instance.is_proven_since(action.started_at)
+
+    def _describe(self, instance_id: str) -> Instance | None:
+        return self.instances.describe([instance_id]).get(instance_id)
 
     def _mark(self, action: LifecycleAction, kind: MarkKind) -> None:
         mark_instance(self.instances, action, Mark(kind, self.clock()), self.telemetry)

@@ -48,6 +48,7 @@ locals {
     statements = concat(
       [
         local.describe_lifecycle_state,
+        local.describe_instances, # the mark says what a late duplicate was proven to be
         local.keep_lifecycle_action_alive,
         local.mark_instances,
       ],
@@ -64,7 +65,6 @@ locals {
           )
         },
       ],
-      var.prometheus.identify_by == "private_ip_address" || local.snapshots_by_name ? [local.describe_instances] : [],
       local.snapshot_statements,
       local.prometheus_statements,
       local.network_statements,

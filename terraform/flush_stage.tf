@@ -32,6 +32,7 @@ locals {
     statements = concat(
       [
         local.describe_lifecycle_state,
+        local.describe_instances, # the mark says what a late duplicate was proven to be
         local.keep_lifecycle_action_alive,
         local.mark_instances,
       ],
@@ -51,7 +52,6 @@ locals {
           )
         },
       ],
-      local.snapshots_by_name ? [local.describe_instances] : [],
       local.snapshot_statements,
     )
   }

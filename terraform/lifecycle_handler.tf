@@ -21,9 +21,10 @@ locals {
     }
 
     statements = concat(
-      [local.describe_lifecycle_state, local.mark_instances],
-      # To register what launches, and to let go what launches into a warm pool.
-      [for statement in concat([local.describe_instances, local.complete_lifecycle_action], local.register_statements) : statement if local.uses.operation],
+      # To let go what enters a warm pool, and what leaves one as it was proven to be: empty.
+      [local.describe_lifecycle_state, local.describe_instances, local.mark_instances, local.complete_lifecycle_action],
+      # To register what launches.
+      [for statement in local.register_statements : statement if local.uses.operation],
       [{
         Sid    = "HandOver"
         Effect = "Allow"

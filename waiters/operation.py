@@ -24,6 +24,11 @@ from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import first_draining_stage, patience_of, settings_of
 
 _LONGEST_SETTLING_SECONDS = 300  # two operations of Cloud Map, each a minute at most, and retries
+# Ended without us, and none the worse for it: the registration stays.
+_ON_ITS_WAY = {
+    Completion.ALREADY_ENDED_IN_SERVICE,
+    Completion.ALREADY_ENDED_HELD_BY_ANOTHER_HOOK,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,7 @@ class OperationWaiter:
         if completion is Completion.COMPLETED:
             self.telemetry.info(LogEvent.LIFECYCLE_ACTION_COMPLETED, **action.log_fields())
             self.telemetry.measure(Metric.LIFECYCLE_ACTION_COMPLETED)
-        elif completion is Completion.ALREADY_ENDED_IN_SERVICE:
+        elif completion in _ON_ITS_WAY:
             self.telemetry.info(
                 LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended=completion
             )

@@ -14,6 +14,7 @@ hooks like any other, and is replaced at once.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
@@ -130,8 +131,14 @@ class WaitingGroup(FakeAutoScalingGroup):
         self.replace_autoscaling_group_instances(count, self.get_propagated_tags())
         launched = self.instance_states[known:]
         for state in launched:
+            self.started(state)
             self.record("launched", state, address=state.instance.private_ip)
         return launched
+
+    def started(self, state: InstanceState) -> None:
+        """EC2's LaunchTime is when an instance was last started; moto knows its own clock only."""
+        now = self.autoscaling_backend.world.now
+        state.instance.launch_time = datetime.fromtimestamp(now, UTC)
 
     def set_out(self, state: InstanceState, journey: Journey) -> None:
         """Send an instance on its way, into the hooks of that transition."""

@@ -49,6 +49,7 @@ class WarmPool:
             self.instances.remove(state)
             self._group.instance_states.append(state)
             self._group.ec2_backend.start_instances([state.instance_id])
+            self._group.started(state)
 
     def settle(self, state: InstanceState) -> None:
         """An instance has arrived."""

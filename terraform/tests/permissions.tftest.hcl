@@ -69,6 +69,7 @@ run "each_function_may_make_exactly_its_own_calls" {
       "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:RecordLifecycleActionHeartbeat",
       "ec2:CreateTags",
+      "ec2:DescribeInstances",
       "logs:CreateLogStream",
       "logs:PutLogEvents",
       "route53:ChangeResourceRecordSets",
@@ -135,6 +136,7 @@ run "each_function_may_work_on_its_own_resources_only" {
   assert {
     condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : statement.Sid => statement.Resource }) == jsonencode({
       WriteOwnLogs                    = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-buffer-waiter:*"
+      DescribeInstances               = "*"
       DescribeLifecycleState          = "*"
       ProlongOrEndTheWait             = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
       MarkInstancesOfGroup            = "arn:aws:ec2:eu-west-1:123456789012:instance/*"

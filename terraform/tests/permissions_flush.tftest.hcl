@@ -54,6 +54,7 @@ run "without_cloud_map_nobody_touches_it" {
   assert {
     condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.function["flush"].policy).Statement : statement.Sid => statement.Resource }) == jsonencode({
       WriteOwnLogs           = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-flush-waiter:*"
+      DescribeInstances      = "*"
       DescribeLifecycleState = "*"
       ProlongOrEndTheWait    = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/agents"
       MarkInstancesOfGroup   = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
@@ -68,11 +69,13 @@ run "without_cloud_map_nobody_touches_it" {
   assert {
     condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.function["lifecycle"].policy).Statement : statement.Sid => [statement.Action, statement.Resource] }) == jsonencode({
       WriteOwnLogs           = [["logs:CreateLogStream", "logs:PutLogEvents"], "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-lifecycle:*"]
+      DescribeInstances      = [["ec2:DescribeInstances"], "*"]
       DescribeLifecycleState = [["autoscaling:DescribeAutoScalingInstances"], "*"]
+      EndTheWait             = [["autoscaling:CompleteLifecycleAction"], "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/agents"]
       MarkInstancesOfGroup   = [["ec2:CreateTags"], "arn:aws:ec2:eu-west-1:123456789012:instance/*"]
       HandOver               = [["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:123456789012:fluentd-flush", "arn:aws:sqs:eu-west-1:123456789012:fluentd-lifecycle-dlq"]]
     })
-    error_message = "The handler only looks and hands over: ${aws_iam_role_policy.function["lifecycle"].policy}"
+    error_message = "The handler looks, hands over, and lets go what left a warm pool proven: ${aws_iam_role_policy.function["lifecycle"].policy}"
   }
 }
 
@@ -89,6 +92,7 @@ run "in_every_stage_the_flush_waiter_may_make_exactly_its_own_calls" {
       "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:RecordLifecycleActionHeartbeat",
       "ec2:CreateTags",
+      "ec2:DescribeInstances",
       "logs:CreateLogStream",
       "logs:PutLogEvents",
       "route53:ChangeResourceRecordSets",

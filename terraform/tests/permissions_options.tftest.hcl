@@ -89,18 +89,6 @@ run "parameter_is_read_and_decrypted_through_ssm" {
   }
 }
 
-run "identifying_by_address_lets_the_buffer_waiter_ask_ec2" {
-  command = plan
-  variables {
-    prometheus = { url = "http://prometheus:9090", identify_by = "private_ip_address" }
-  }
-
-  assert {
-    condition     = strcontains(aws_iam_role_policy.function["buffer"].policy, "ec2:DescribeInstances")
-    error_message = "Without ec2:DescribeInstances the waiter cannot know the address."
-  }
-}
-
 run "network_interfaces_are_for_lambda_not_for_the_code" {
   command = plan
   variables {

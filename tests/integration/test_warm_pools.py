@@ -3,12 +3,16 @@
 That nobody is released early or while registered is checked in every test, by the pipeline fixture.
 """
 
+from datetime import UTC, datetime
+
 import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
 
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY
 from tests.support.messages import GROUP
-from tests.support.pipeline import DRAIN_TIMEOUT, Pipeline
+from tests.support.pipeline import DRAIN_TIMEOUT, REGION, Pipeline
 
 
 @pytest.fixture
@@ -75,12 +79,65 @@ def test_an_instance_can_come_out_of_the_pool_and_go_back_again_and_again(pool: 
     assert pool.crashes == []
 
 
-def test_known_limit_a_stopped_instance_that_leaves_the_pool_for_good_proves_nothing(
-    pool: Pipeline,
-) -> None:
-    # It was drained when it went in, but nobody can ask it now: a person is told.
-    instance_id = the_instance(pool)
+def discard(pool: Pipeline, instance_id: str) -> None:
+    """Take the pool away; nobody can ask the stopped instance anything."""
     pool.fleet.loses_target(instance_id)
     pool.clients.autoscaling.delete_warm_pool(AutoScalingGroupName=GROUP)
+
+
+def test_a_stopped_instance_that_never_served_leaves_the_pool_at_once(pool: Pipeline) -> None:
+    instance_id = the_instance(pool)
+    pool.fleet.shows(instance_id, EMPTY)
+    pool.advance(100)
+    discard(pool, instance_id)
+    pool.until(lambda: pool.state(instance_id) is None, within=30)
+    assert (pool.crashes, pool.waiting("buffer-dlq"), pool.is_quiet()) == ([], 0, True)
+
+
+def test_a_stopped_instance_that_was_drained_on_its_way_in_leaves_the_pool_at_once(
+    pool: Pipeline,
+) -> None:
+    instance_id = the_instance(pool)
+    serve_and_return(pool, instance_id)
+    discard(pool, instance_id)
+    pool.until(lambda: pool.state(instance_id) is None, within=30)
+    assert (pool.crashes, pool.waiting("buffer-dlq"), pool.is_quiet()) == ([], 0, True)
+    assert pool.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
+
+
+def serve_and_return(pool: Pipeline, instance_id: str) -> None:
+    pool.scale_to(1)
+    pool.until(lambda: pool.state(instance_id) == "InService")
+    pool.fleet.shows(instance_id, EMPTY)
+    pool.scale_to(0)
+    pool.until(lambda: pool.state(instance_id) == "Warmed:Stopped")
+
+
+def test_a_stopped_instance_that_has_run_since_its_proof_is_handed_to_a_person(
+    pool: Pipeline,
+) -> None:
+    # Somebody started and stopped it by hand; what came in meanwhile, nobody knows.
+    instance_id = the_instance(pool)
+    pool.advance(100)
+    backend = ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
+    backend.get_instance(instance_id).launch_time = datetime.fromtimestamp(pool.clock(), UTC)
+    discard(pool, instance_id)
     pool.until(lambda: pool.waiting("buffer-dlq") == 1, within=DRAIN_TIMEOUT + 200)
     assert pool.state(instance_id) == "Warmed:Terminating:Wait"
+
+
+def test_without_a_mark_a_stopped_instance_is_handed_to_a_person(pool: Pipeline) -> None:
+    instance_id = the_instance(pool)
+    pool.clients.ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": "fluentd-lifecycle"}])
+    discard(pool, instance_id)
+    pool.until(lambda: pool.waiting("buffer-dlq") == 1, within=DRAIN_TIMEOUT + 200)
+    assert pool.state(instance_id) == "Warmed:Terminating:Wait"
+
+
+def test_a_late_duplicate_of_a_return_into_the_pool_is_no_alarm(pool: Pipeline) -> None:
+    instance_id = the_instance(pool)
+    serve_and_return(pool, instance_id)
+    pool.receive_event(pool.world.lifecycle_events[-1])
+    pool.advance(400)
+    assert (pool.crashes, pool.given_up, pool.is_quiet()) == ([], [], True)
+    assert LogEvent.LIFECYCLE_EVENT_IGNORED in pool.telemetry.events

@@ -10,7 +10,10 @@ from lifecycle.autoscaling import (
     Completion,
     Heartbeat,
     Membership,
+    has_ended,
+    is_in_warm_pool,
     is_leaving,
+    is_leaving_warm_pool,
     may_serve,
 )
 from lifecycle.errors import Permanent, Surprise
@@ -19,10 +22,11 @@ from tests.support.messages import GROUP, INSTANCE_ID, TERMINATE_HOOK, TOKEN, ac
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scripted
 
 LAUNCHING, TERMINATING = Transition.LAUNCHING, Transition.TERMINATING
-GONE, IN_SERVICE, IN_WARM_POOL = (
+GONE, IN_SERVICE, IN_WARM_POOL, HELD = (
     Completion.ALREADY_ENDED_GONE,
     Completion.ALREADY_ENDED_IN_SERVICE,
     Completion.ALREADY_ENDED_IN_WARM_POOL,
+    Completion.ALREADY_ENDED_HELD_BY_ANOTHER_HOOK,
 )
 NAMED = {
     "AutoScalingGroupName": GROUP,
@@ -117,8 +121,13 @@ ENDINGS = {
         "Warmed:Running": IN_WARM_POOL,
         "Warmed:Stopped": IN_WARM_POOL,
         "Warmed:Hibernated": IN_WARM_POOL,
+        "Terminating:Wait": HELD,
+        "Warmed:Pending:Wait": HELD,
+        "Warmed:Terminating:Wait": HELD,
     },
     LAUNCHING: {
+        "Pending:Wait": HELD,
+        "Warmed:Pending:Wait": IN_WARM_POOL,
         None: GONE,
         "Terminating": GONE,
         "Terminating:Wait": GONE,
@@ -158,7 +167,7 @@ def test_an_action_that_has_ended_already_is_no_error(
         for state in sorted(STATES - {*states} - RETAINED)
     ],
 )
-def test_no_active_action_for_an_instance_that_still_waits_is_a_surprise(
+def test_no_active_action_in_a_state_that_no_ended_one_leaves_behind_is_a_surprise(
     transition: Transition, state: str
 ) -> None:
     with pytest.raises(Surprise, match=f"{INSTANCE_ID} is {state}"):
@@ -234,7 +243,7 @@ def test_an_instance_in_service_at_rest_or_on_its_way_there_is_not_leaving() -> 
 
 
 def test_only_an_instance_that_is_gone_or_back_in_service_waits_no_more() -> None:
-    waits_no_more = {state for state in STATES if ended(state).has_ended(INSTANCE_ID)}
+    waits_no_more = {state for state in STATES if has_ended(state)}
     assert waits_no_more == {
         "InService",
         "Terminating:Proceed",
@@ -242,7 +251,19 @@ def test_only_an_instance_that_is_gone_or_back_in_service_waits_no_more() -> Non
         "Warmed:Terminating:Proceed",
         "Warmed:Terminated",
     }
-    assert ended(None).has_ended(INSTANCE_ID)
+    assert has_ended(None)
+
+
+def test_only_an_instance_that_leaves_the_pool_for_good_is_let_go_for_what_it_was_before() -> None:
+    leaving = {state for state in STATES if is_leaving_warm_pool(state)}
+    assert leaving == {state for state in STATES if state.startswith("Warmed:Terminating")}
+    assert not is_leaving_warm_pool(None)
+
+
+def test_an_instance_at_rest_in_the_pool_has_arrived_there() -> None:
+    arrived = {state for state in STATES if is_in_warm_pool(state)}
+    assert arrived == {state for state, end in ENDINGS[TERMINATING].items() if end is IN_WARM_POOL}
+    assert not is_in_warm_pool(None)
 
 
 GROUP_ANSWER = {

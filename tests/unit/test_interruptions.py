@@ -174,3 +174,9 @@ def test_an_instance_that_never_left_the_warm_pool_is_no_loss() -> None:
 
 def test_an_old_proof_holds_for_an_instance_that_stayed_in_the_warm_pool() -> None:
     assert ended(Mark(MarkKind.PROVEN, NOW - 86400), termination=FROM_POOL) is Ending.PROVEN
+
+
+def test_one_that_was_let_into_the_pool_and_never_out_of_it_has_received_nothing() -> None:
+    mark = Mark(MarkKind.POOLED, NOW - 86400)
+    assert ended(mark, termination=FROM_POOL) is Ending.NEVER_IN_SERVICE
+    assert ended(mark) is Ending.NOT_PROVEN

@@ -1,9 +1,11 @@
 """The handler in every lifecycle state; what it does with AWS is in tests/integration."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from handlers.lifecycle import LifecycleHandler, wire
 from lifecycle.autoscaling import AutoScaling
@@ -12,6 +14,7 @@ from lifecycle.drain import NextStage, Registration
 from lifecycle.errors import Surprise
 from lifecycle.events import BufferCheck, FlushCheck
 from lifecycle.instances import Instances
+from lifecycle.marks import TAG_KEY, Mark, MarkKind
 from lifecycle.pipeline import Pipeline
 from lifecycle.queues import Queue
 from lifecycle.settings import LifecycleHandlerSettings, load_settings
@@ -19,7 +22,7 @@ from lifecycle.telemetry import LogEvent
 from tests.support import environments
 from tests.support.messages import INSTANCE_ID, NOW, launch_event, terminate_event
 from tests.support.recording import RecordingTelemetry
-from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, scripted
+from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scripted
 from waiters.flush import wire as wire_flush_waiter
 from waiters.operation import wire as wire_operation_waiter
 
@@ -29,7 +32,17 @@ INSTANCE = {
     "State": {"Name": "running"},
     "PrivateIpAddress": "10.0.0.7",
     "Placement": {"AvailabilityZone": "ap-northeast-1a"},
+    "LaunchTime": datetime.fromtimestamp(NOW - 500, UTC),
 }
+
+
+def at_rest(mark: MarkKind, age: float = 100, **members: Any) -> dict[str, Any]:
+    """What EC2 knows of a stopped instance that was marked so long before now."""
+    tags = [{"Key": TAG_KEY, "Value": str(Mark(mark, NOW - age))}]
+    return {**INSTANCE, "State": {"Name": "stopped"}, "Tags": tags, **members}
+
+
+NOT_REGISTERED = aws_error("InstanceNotFound")
 
 
 class Handled:
@@ -45,6 +58,8 @@ class Handled:
         completion: Any = None,
         *,
         tagging: Any = None,
+        instance: Any = INSTANCE,
+        registration: Any = NOT_REGISTERED,
         first_stage: type[FlushCheck] | type[BufferCheck] | None = None,
     ) -> None:
         instances = [{"InstanceId": INSTANCE_ID, "LifecycleState": state}] if state else []
@@ -55,11 +70,14 @@ class Handled:
         self.cloud_map = scripted(
             register_instance={"OperationId": "operation-1"},
             deregister_instance={"OperationId": "operation-2"},
+            get_instance=registration,
         )
         self.queue = scripted(send_message={})
         self.telemetry = RecordingTelemetry()
         self.ec2 = scripted(
-            describe_instances={"Reservations": [{"Instances": [INSTANCE]}]},
+            describe_instances=instance
+            if isinstance(instance, Exception)
+            else {"Reservations": [{"Instances": [instance]}]},
             create_tags=tagging or {},
         )
         self.error: Exception | None = None
@@ -82,7 +100,6 @@ class Handled:
         autoscaling = AutoScaling(self.autoscaling)
         return LifecycleHandler(
             settings=settings,
-            autoscaling=autoscaling,
             pipeline=Pipeline(
                 autoscaling=autoscaling,
                 instances=Instances(self.ec2),
@@ -309,3 +326,89 @@ def test_a_mark_that_cannot_be_written_does_not_keep_the_pipeline_from_starting(
     assert handled.error is None
     assert handled.done == ["deregister_instance", "send_message"]
     assert handled.telemetry.the(LogEvent.MARK_FAILED)["mark"] == "terminating"
+
+
+LEAVING_POOL = "Warmed:Terminating:Wait"
+
+
+class TestAtRestInThePool:
+    """A stopped instance can answer nobody: what it was when it was stopped has to do."""
+
+    @pytest.mark.parametrize("kind", [MarkKind.PROVEN, MarkKind.POOLED])
+    @pytest.mark.parametrize("halting", ["stopped", "stopping"])
+    def test_one_that_held_nothing_and_has_not_run_since_is_let_go(
+        self, kind: MarkKind, halting: str
+    ) -> None:
+        instance = at_rest(kind, State={"Name": halting})
+        handled = Handled(terminate_event(Origin="WarmPool"), LEAVING_POOL, instance=instance)
+        assert handled.autoscaling.arguments_of("complete_lifecycle_action")
+        assert (handled.error, handled.marks) == (None, [])
+        assert handled.done == ["get_instance"]
+
+    @pytest.mark.parametrize(
+        "instance",
+        [
+            INSTANCE,
+            {**INSTANCE, "State": {"Name": "stopped"}},
+            at_rest(MarkKind.TERMINATING),
+            at_rest(MarkKind.LAUNCHING),
+            at_rest(MarkKind.RECLAIMED),
+            at_rest(MarkKind.PROVEN, State={"Name": "running"}),
+            at_rest(MarkKind.PROVEN, State={"Name": "terminated"}),
+            at_rest(MarkKind.PROVEN, age=501),  # started after it
+            at_rest(MarkKind.POOLED, age=501),
+        ],
+    )
+    def test_any_other_one_is_drained(self, instance: dict[str, Any]) -> None:
+        handled = Handled(terminate_event(Origin="WarmPool"), LEAVING_POOL, instance=instance)
+        assert handled.done == ["deregister_instance", "send_message"]
+        assert not handled.autoscaling.arguments_of("complete_lifecycle_action")
+
+    @pytest.mark.parametrize("state", ["Terminating:Wait", "Warmed:Pending:Wait"])
+    def test_one_that_comes_from_the_group_is_drained_whatever_its_mark_says(
+        self, state: str
+    ) -> None:
+        handled = Handled(terminate_event(), state, instance=at_rest(MarkKind.PROVEN))
+        assert handled.done == ["deregister_instance", "send_message"]
+
+    def test_one_that_is_registered_is_drained(self) -> None:
+        instance = at_rest(MarkKind.PROVEN)
+        handled = Handled(terminate_event(), LEAVING_POOL, instance=instance, registration={})
+        assert handled.done == ["get_instance", "deregister_instance", "send_message"]
+
+    @pytest.mark.parametrize(
+        "unknown", [{"instance": THROTTLED}, {"registration": THROTTLED}], ids=str
+    )
+    def test_while_that_is_unknown_the_event_comes_again(self, unknown: dict[str, Any]) -> None:
+        with pytest.raises(ClientError, match="Rate exceeded"):
+            Handled(
+                terminate_event(),
+                LEAVING_POOL,
+                **{"instance": at_rest(MarkKind.PROVEN), **unknown},
+            )
+
+    @pytest.mark.parametrize("first_stage", [FlushCheck, BufferCheck])
+    def test_a_fleet_in_no_service_discovery_is_let_go_like_any_other(
+        self, first_stage: type[FlushCheck] | type[BufferCheck]
+    ) -> None:
+        instance = at_rest(MarkKind.PROVEN)
+        handled = Handled(
+            terminate_event(), LEAVING_POOL, instance=instance, first_stage=first_stage
+        )
+        assert handled.done == []
+        assert handled.autoscaling.arguments_of("complete_lifecycle_action")
+
+    def test_what_is_launched_into_the_pool_is_marked_once_it_is_in(self) -> None:
+        event = launch_event(Destination="WarmPool")
+        [mark] = Handled(event, "Warmed:Pending:Wait").marks
+        assert mark.startswith("pooled ")
+
+    def test_a_late_duplicate_of_that_marks_nobody_who_may_have_served_since(self) -> None:
+        event = launch_event(Destination="WarmPool")
+        assert Handled(event, "InService", NO_ACTIVE_ACTION).marks == []
+
+    def test_a_late_duplicate_of_a_return_into_the_pool_is_ignored(self) -> None:
+        instance = at_rest(MarkKind.PROVEN, age=0)  # the event's time is NOW
+        handled = Handled(terminate_event(), "Warmed:Stopped", instance=instance)
+        assert (handled.error, handled.done) == (None, [])
+        assert LogEvent.LIFECYCLE_EVENT_IGNORED in handled.telemetry.events

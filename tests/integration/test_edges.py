@@ -1,0 +1,195 @@
+"""Other hooks, instance refresh, standby, and what arrives after the end.
+
+That nobody is released early or while registered is checked in every test, by the pipeline fixture.
+"""
+
+from functools import partial
+
+from lifecycle.telemetry import LogEvent, Metric
+from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
+from tests.support.fleet import EMPTY
+from tests.support.messages import GROUP, TERMINATE_HOOK
+from tests.support.pipeline import Pipeline
+
+ANOTHER = "another-hook"
+
+
+def put_another_hook(pipeline: Pipeline, transition: str, seconds: int = 7200) -> None:
+    pipeline.clients.autoscaling.put_lifecycle_hook(
+        AutoScalingGroupName=GROUP,
+        LifecycleHookName=ANOTHER,
+        LifecycleTransition=f"autoscaling:EC2_INSTANCE_{transition}",
+        HeartbeatTimeout=seconds,
+        DefaultResult="CONTINUE",
+    )
+
+
+def complete(pipeline: Pipeline, hook: str, instance_id: str) -> None:
+    pipeline.clients.autoscaling.complete_lifecycle_action(
+        AutoScalingGroupName=GROUP,
+        LifecycleHookName=hook,
+        InstanceId=instance_id,
+        LifecycleActionResult="CONTINUE",
+    )
+
+
+def no_alarm(pipeline: Pipeline) -> bool:
+    return (
+        (pipeline.crashes, pipeline.given_up) == ([], [])
+        and not any(pipeline.waiting(f"{one}-dlq") for one in ("operation", "buffer"))
+        and pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
+    )
+
+
+class TestTwoHooks:
+    def test_what_is_proven_may_go_on_waiting_for_another_hook(self, pipeline: Pipeline) -> None:
+        [instance_id] = pipeline.start_fleet()
+        put_another_hook(pipeline, "TERMINATING")
+        pipeline.scale_to(0)
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(lambda: LogEvent.LIFECYCLE_ACTION_COMPLETED in leaving_events(pipeline))
+        pipeline.copies = 2
+        pipeline.advance(200)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert pipeline.is_quiet()
+        assert no_alarm(pipeline)
+        complete(pipeline, ANOTHER, instance_id)
+        assert pipeline.state(instance_id) is None
+
+    def test_a_second_proof_while_another_hook_holds_it_is_no_error(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        put_another_hook(pipeline, "TERMINATING")
+        pipeline.scale_to(0)
+        pipeline.copies = 2  # every message is received twice
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(lambda: LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED in pipeline.telemetry.events)
+        ended = pipeline.telemetry.of(LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED)
+        assert {line["ended"] for line in ended} == {"already_ended_held_by_another_hook"}
+        assert no_alarm(pipeline)
+
+    def test_while_another_hook_keeps_it_alive_it_is_drained_though_ours_has_ended(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        put_another_hook(pipeline, "TERMINATING")
+        pipeline.scale_to(0)
+        pipeline.advance(60)
+        early = pipeline.world.journal[:]
+        pipeline._journal_seen = len(early) + 1  # a person completes it by hand: not our release
+        complete(pipeline, TERMINATE_HOOK, instance_id)
+        pipeline.advance(120)
+        assert pipeline.waiting("buffer") == 1
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(pipeline.is_quiet)
+        assert no_alarm(pipeline)
+
+    def test_if_it_goes_undrained_after_that_the_alarm_is_raised(self, pipeline: Pipeline) -> None:
+        [instance_id] = pipeline.start_fleet()
+        put_another_hook(pipeline, "TERMINATING")
+        pipeline.scale_to(0)
+        pipeline.advance(60)
+        pipeline._journal_seen = len(pipeline.world.journal) + 1
+        complete(pipeline, TERMINATE_HOOK, instance_id)
+        complete(pipeline, ANOTHER, instance_id)
+        pipeline.until(pipeline.is_quiet)
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
+
+    def test_a_launch_that_another_hook_still_holds_stays_registered(
+        self, pipeline: Pipeline
+    ) -> None:
+        pipeline.create_group(0)
+        put_another_hook(pipeline, "LAUNCHING")
+        pipeline.copies = 2
+        pipeline.scale_to(1)
+        pipeline.advance(100)
+        [instance_id] = pipeline.states()
+        assert pipeline.state(instance_id) == "Pending:Wait"
+        assert list(pipeline.registered()) == [instance_id]
+        complete(pipeline, ANOTHER, instance_id)
+        assert pipeline.state(instance_id) == "InService"
+        assert list(pipeline.registered()) == [instance_id]
+        assert no_alarm(pipeline)
+
+
+def leaving_events(pipeline: Pipeline) -> list[LogEvent]:
+    return [
+        line.event
+        for line in pipeline.telemetry.lines
+        if line.fields.get("transition") == "terminating"
+    ]
+
+
+class TestLateDuplicates:
+    def test_an_event_that_comes_again_after_the_release_raises_no_alarm(
+        self, pipeline: Pipeline
+    ) -> None:
+        gone = released(pipeline)
+        pipeline.receive_event(pipeline.world.lifecycle_events[-1])
+        pipeline.fleet.loses_target(gone)
+        pipeline.advance(400)
+        assert pipeline.is_quiet()
+        assert no_alarm(pipeline)
+
+    def test_without_the_mark_it_raises_the_alarm(self, pipeline: Pipeline) -> None:
+        gone = released(pipeline)
+        pipeline.clients.ec2.delete_tags(Resources=[gone], Tags=[{"Key": "fluentd-lifecycle"}])
+        pipeline.receive_event(pipeline.world.lifecycle_events[-1])
+        pipeline.fleet.loses_target(gone)
+        pipeline.advance(400)
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
+
+
+def released(pipeline: Pipeline) -> str:
+    """Drain the only instance; returns its id."""
+    [instance_id] = pipeline.start_fleet()
+    pipeline.fleet.shows(instance_id, EMPTY)
+    pipeline.scale_to(0)
+    pipeline.until(lambda: pipeline.state(instance_id) is None)
+    pipeline.advance(100)
+    return instance_id
+
+
+def has_left(pipeline: Pipeline, instance_id: str) -> bool:
+    return pipeline.state(instance_id) is None
+
+
+def test_an_instance_refresh_drains_every_instance_and_registers_its_successor(
+    pipeline: Pipeline,
+) -> None:
+    old = pipeline.start_fleet(3)
+    for instance_id in old:
+        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
+            InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
+        )
+        pipeline.fleet.shows(instance_id, EMPTY)
+        pipeline.until(partial(has_left, pipeline, instance_id))
+    pipeline.until(lambda: pipeline.states_are("InService", 3))
+    assert set(pipeline.registered()) == set(pipeline.states())
+    assert not set(old) & set(pipeline.states())
+    assert no_alarm(pipeline)
+
+
+class TestStandby:
+    def test_no_event_comes_so_the_reconciler_takes_it_out_and_puts_it_back(
+        self, pipeline: Pipeline
+    ) -> None:
+        first, second = pipeline.start_fleet(2)
+        set_state(pipeline, first, "Standby")
+        pipeline.reconciler.handle()
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [second]
+        set_state(pipeline, first, "InService")
+        pipeline.reconciler.handle()
+        pipeline.advance(10)
+        assert set(pipeline.registered()) == {first, second}
+        assert no_alarm(pipeline)
+
+
+def set_state(pipeline: Pipeline, instance_id: str, state: str) -> None:
+    """What EnterStandby and ExitStandby come to: no hook is asked, no event is sent."""
+    backends = WaitingAutoScalingBackend.all_of(pipeline.world)
+    [backend] = [one for one in backends if GROUP in one.autoscaling_groups]
+    group, member = backend.member(instance_id)
+    group.move(member, state)
