@@ -48,11 +48,12 @@ locals {
     shard-overflow           = "Act within a day. For a quarter of an hour more than eight aggregators of ${var.autoscaling_group_name} have been in one Cloud Map service. A DNS answer holds eight, chosen at random: forwarders lose and find members at every refresh, and the load is uneven. No log is lost by it. cloud_map.shards = ${try(var.cloud_map.shards, 1)} carries ${8 * try(var.cloud_map.shards, 1)} aggregators."
   }
 
-  used_other_alarms = { for key, text in local.other_alarms : key => text if key != "retention-policy-missing" || var.alarms.retention_policy }
-
   used_dead_letter_alarms = { for key, text in local.dead_letter_alarms : key => text if lookup(local.uses, key, true) }
 
-  used_other_alarms = { for suffix, text in local.other_alarms : suffix => text if local.uses.operation || suffix != "shard-overflow" }
+  used_other_alarms = {
+    for suffix, text in local.other_alarms : suffix => text
+    if lookup({ shard-overflow = local.uses.operation, retention-policy-missing = var.alarms.retention_policy }, suffix, true)
+  }
 
   # Alarm suffix = runbook file name.
   alarm_descriptions = {

@@ -14,6 +14,7 @@ locals {
 
     environment = merge(
       local.cloud_map_environment,
+      local.leaving_environment,
       { for stage in [local.first_stage] : "${upper(stage)}_QUEUE_URL" => aws_sqs_queue.stage[stage].url },
       { for key, hook in local.hooks : "${upper(key)}_HEARTBEAT_TIMEOUT_SECONDS" => tostring(hook.heartbeat_timeout) },
       {
@@ -29,8 +30,8 @@ locals {
       [local.describe_instances, local.describe_lifecycle_state, local.describe_group],
       [for statement in [local.list_registrations] : statement if local.uses.operation && !local.reconcile_corrects],
       # An observer may look, and nothing else.
-      [for statement in [local.mark_instances, local.restart_pipeline] : statement if local.reconcile_corrects],
-      [for statement in concat([local.complete_lifecycle_action], local.register_statements) : statement if local.uses.operation && local.reconcile_corrects],
+      [for statement in [local.mark_instances, local.restart_pipeline, local.complete_lifecycle_action] : statement if local.reconcile_corrects],
+      [for statement in local.register_statements : statement if local.uses.operation && local.reconcile_corrects],
       [for statement in [{
         Sid      = "HandOver"
         Effect   = "Allow"

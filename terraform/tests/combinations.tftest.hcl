@@ -155,6 +155,7 @@ run "flush_in_cloud_map" {
         OPERATION_QUEUE_URL   = "https://sqs/operation"
       }
       reconcile = {
+        ALLOW_EMPTY_SERVICE              = "false"
         CLOUD_MAP_PORT                   = "24224"
         CLOUD_MAP_SERVICE_IDS            = "srv-existing"
         LAUNCH_HEARTBEAT_TIMEOUT_SECONDS = "900"

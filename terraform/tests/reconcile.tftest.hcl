@@ -50,6 +50,7 @@ run "it_runs_every_five_minutes_and_corrects" {
       TERMINATE_HOOK_NAME                 = "fluentd-terminate"
       CLOUD_MAP_SERVICE_IDS               = "srv-existing"
       CLOUD_MAP_PORT                      = "24224"
+      ALLOW_EMPTY_SERVICE                 = "false"
       OPERATION_QUEUE_URL                 = "https://sqs/operation"
       LAUNCH_HEARTBEAT_TIMEOUT_SECONDS    = "900"
       TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = "3600"
@@ -152,6 +153,7 @@ run "a_fleet_without_cloud_map_only_waits_to_be_drained" {
 
   assert {
     condition = sort(flatten([for statement in jsondecode(aws_iam_role_policy.function["reconcile"].policy).Statement : statement.Action])) == tolist([
+      "autoscaling:CompleteLifecycleAction",
       "autoscaling:DescribeAutoScalingGroups",
       "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:DescribeWarmPool",
