@@ -50,7 +50,4 @@ locals {
       Resource = "*"
     }],
   )
-
-  # Which volume has which name, EC2 tells with the instance.
-  snapshots_by_name = try(var.snapshots.device_names, null) != null
 }
