@@ -72,13 +72,13 @@ def bring_everything_home(stage: Stage) -> None:
     )
 
 
-def leave(stage: Stage) -> list[str]:
-    """Scale in to one; the ids of those that have to go."""
-    stage.recorder.phase(f"Scaling in {FLEET_SIZE} → 1")
-    stage.set_desired_capacity(1)
+def leave(stage: Stage, size: int = FLEET_SIZE, staying: int = 1) -> list[str]:
+    """Scale in, to one if nothing else is said; the ids of those that have to go."""
+    stage.recorder.phase(f"Scaling in {size} → {staying}")
+    stage.set_desired_capacity(staying)
     sample = stage.recorder.wait_for(
-        f"{FLEET_SIZE - 1} aggregators to wait in {WAITING}",
-        lambda sample: len(leaving(sample)) == FLEET_SIZE - 1,
+        f"{size - staying} aggregators to wait in {WAITING}",
+        lambda sample: len(leaving(sample)) == size - staying,
         _LEAVE_SECONDS,
     )
     return leaving(sample)
@@ -89,7 +89,7 @@ def hold(stage: Stage, what: str, holds: Callable[[Sample], bool]) -> None:
     stage.recorder.while_holding(what, holds, KEPT_SECONDS)
 
 
-def wait_for_service(stage: Stage, count: int) -> None:
+def wait_for_service(stage: Stage, count: int, extra_seconds: float = 0) -> None:
     """Wait for as many instances in service."""
     stage.recorder.wait_for(
         f"{count} instances to be in service, and registered if there is somewhere to register",
@@ -98,7 +98,7 @@ def wait_for_service(stage: Stage, count: int) -> None:
             and sum(instance.registered for instance in sample.instances)
             == (count if stage.has_discovery else 0)
         ),
-        _LAUNCH_SECONDS,
+        _LAUNCH_SECONDS + extra_seconds,
     )
 
 

@@ -49,7 +49,7 @@ def draw(run: Run, path: Path) -> None:
         for index, story in enumerate(stories)
     }
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(11, 8.4), dpi=130, layout="constrained")
+        figure = Figure(figsize=(11, _height(len(stories))), dpi=130, layout="constrained")
         FigureCanvasAgg(figure)
         axes: Sequence[Axes] = figure.subplots(
             3, 1, sharex=True, height_ratios=(1.0, 1.5, 0.45 + 0.32 * max(2, len(stories)))
@@ -64,6 +64,11 @@ def draw(run: Run, path: Path) -> None:
         axes[2].set_xlabel("Time since the demo started (s)")
         axes[2].set_xlim(_begin(run), run.seconds)
         figure.savefig(path, metadata={"Title": _title(run)})
+
+
+def _height(instances: int) -> float:
+    """In inches: a few instances fit, each further one gets its row."""
+    return 8.4 + 0.28 * max(0, instances - len(_INSTANCE_COLOURS))
 
 
 def _title(run: Run) -> str:
@@ -117,7 +122,8 @@ def _draw_buffers(
     axis.set_ylabel("Buffered (kB)")
     axis.set_ylim(bottom=0)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    _legend_above(axis)
+    if len(colours) <= len(_INSTANCE_COLOURS):
+        _legend_above(axis)
 
 
 def _legend_above(axis: Axes) -> None:
@@ -172,7 +178,8 @@ def _draw_waits(
     axis.legend(
         handles=_wait_legend(),
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.22),
+        # A fraction of the axes, which grow with their rows.
+        bbox_to_anchor=(0.5, -0.22 * min(1.0, len(_INSTANCE_COLOURS) / max(1, len(stories)))),
         ncols=6,
         frameon=False,
         columnspacing=1.4,

@@ -37,9 +37,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[2]
 NAME = "fluentd"
-LINES_PER_SECOND = 600.0
 LINES_PER_SECOND_EACH = 200.0
-FORWARDERS = 6
 DNS_TTL_SECONDS = 1
 FORWARDER_REFRESH_SECONDS = 2
 SCRAPE_INTERVAL_SECONDS = 1
@@ -163,9 +161,9 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
     proving = [name for name in names.waiters if not name.endswith("-operation-waiter")]
     with warmed_up(cloud.client("lambda"), proving):
         stack.enter_context(fleet)
-    rate = LINES_PER_SECOND if scenario.setting.cloud_map else LINES_PER_SECOND_EACH
-    timekey = scenario.setting.timekey_seconds
-    return Stage(cloud, fleet, recorder, names, rate, timekey, prometheus)
+    setting = scenario.setting
+    rate = setting.lines_per_second if setting.cloud_map else LINES_PER_SECOND_EACH
+    return Stage(cloud, fleet, recorder, names, rate, setting.timekey_seconds, prometheus)
 
 
 def _start_prometheus(
@@ -190,7 +188,7 @@ def _fleet_settings(setting: Setting, outputs: dict[str, Any], names: Names) -> 
         namespace=outputs.get("namespace"),
         service_ids=names.service_ids,
         bucket=outputs["bucket"],
-        forwarders=FORWARDERS,
+        forwarders=setting.forwarders,
         lines_per_second=0,
         dns_ttl_seconds=DNS_TTL_SECONDS,
         forwarder_interval_seconds=FORWARDER_REFRESH_SECONDS,
@@ -214,6 +212,7 @@ def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> di
         "subnet_cidr_block": subnet,
         "dns_ttl_seconds": DNS_TTL_SECONDS,
         "cloud_map": scenario.setting.cloud_map,
+        "shards": scenario.setting.shards,
         "flush": FLUSH if scenario.setting.flush else None,
         "compare_without_flush": scenario.setting.comparison,
         "prometheus": {

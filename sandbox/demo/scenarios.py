@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sandbox.chaos.plan import Plan
-from sandbox.demo import acts, chaos, flush_scenarios
+from sandbox.demo import acts, chaos, flush_scenarios, sharded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +32,11 @@ class Setting:
 
     # Whether forwarders find the instances by Cloud Map; without it, each writes its own lines.
     cloud_map: bool = True
+    # Of the module's `cloud_map`: how many services the instances are spread over.
+    shards: int = 1
+    forwarders: int = 6
+    # Of all forwarders together.
+    lines_per_second: float = 600.0
     prometheus: bool = True
     flush: bool = False
     # Chunks wait for slices of time of this length; None: for an interval since they were begun.
@@ -176,6 +181,18 @@ SCENARIOS: Mapping[str, Scenario] = {
             flush_scenarios.scale_in_hourly,
             setting=Setting(flush=True, timekey_seconds=SHORT_HOUR, comparison=True),
             begin=flush_scenarios.two_groups_under_load,
+        ),
+        Scenario(
+            "twenty-aggregators",
+            "20 aggregators in three shards: every one receives, none flaps",
+            sharded.play,
+            sharded.TIMING,
+            setting=Setting(
+                shards=sharded.SHARDS,
+                forwarders=sharded.FORWARDERS,
+                lines_per_second=sharded.LINES_PER_SECOND,
+            ),
+            begin=sharded.begin,
         ),
         Scenario(
             "chaos",

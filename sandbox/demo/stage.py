@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sandbox.demo.observer import depth
 from sandbox.demo.redrive import redrive, replay
 from sandbox.fleet.destination import DestinationMode
+from sandbox.fleet.dns import registered_instances
 from sandbox.fleet.exporter import ExporterMode
 
 if TYPE_CHECKING:
@@ -74,6 +75,22 @@ class Stage:
             and any(moment.event == "staged" for moment in self.fleet.history(name).moments)
             for name in names
         )
+
+    def chunks_taken(self, name: str, since: float) -> int:
+        """How many chunks an aggregator has taken since a time."""
+        moments = self.fleet.history(name).moments
+        return sum(moment.event == "staged" and moment.at >= since for moment in moments)
+
+    def targets(self) -> dict[str, frozenset[str]]:
+        """The addresses that each forwarder sends to now."""
+        return {name: frozenset(one["targets"]) for name, one in self.fleet.reports().items()}
+
+    def shard_sizes(self) -> list[int]:
+        """How many instances each service in Cloud Map holds."""
+        client = self.cloud.client("servicediscovery")
+        return [
+            len(registered_instances(client, service_id)) for service_id in self.names.service_ids
+        ]
 
     @contextmanager
     def s3_refuses_writes(self, name: str | None = None) -> Iterator[None]:

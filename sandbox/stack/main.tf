@@ -32,6 +32,7 @@ module "lifecycle" {
     namespace_name  = one(aws_service_discovery_private_dns_namespace.logs[*].name)
     hosted_zone_id  = one(aws_service_discovery_private_dns_namespace.logs[*].hosted_zone)
     dns_ttl_seconds = var.dns_ttl_seconds
+    shards          = var.shards
     force_destroy   = true
   }
   flush      = var.flush

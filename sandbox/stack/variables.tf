@@ -35,6 +35,12 @@ variable "cloud_map" {
   description = "Whether there is a namespace in which forwarders find the aggregators."
 }
 
+variable "shards" {
+  type        = number
+  default     = 1
+  description = "The module's `cloud_map.shards`."
+}
+
 variable "flush" {
   type        = any
   default     = null

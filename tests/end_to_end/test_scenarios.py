@@ -7,6 +7,7 @@ side: every cloud has ports and a subnet of its own.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -64,16 +65,18 @@ def play(scenario: str) -> Played:
         return Played(finished.returncode, log.read(), output)
 
 
-def assert_the_promise_was_kept(played: Played, scenario: str) -> None:
+def assert_the_promise_was_kept(
+    played: Played, scenario: str, staying: int = 1, leaving: int = 2
+) -> None:
     assert played.status == 0, played.written[-6000:]
     summary = played.summary
     assert summary["scenario"] == scenario
     assert summary["lines"]["sent"] > 1_000
     assert summary["lines"]["delivered"] == summary["lines"]["sent"]
     assert summary["lines"]["lost"] == 0
-    assert len(played.of_outcome("in_service")) == 1
+    assert len(played.of_outcome("in_service")) == staying
     released = played.of_outcome("released")
-    assert len(released) == len(summary["instances"]) - 1 == 2
+    assert len(released) == len(summary["instances"]) - staying == leaving
     for one in released:
         assert one["buffer_bytes_at_release"] == 0
         assert one["launched_at"] < one["drained_at"] < one["released_at"]
@@ -243,3 +246,18 @@ def test_with_flush_an_hourly_chunk_does_not_hold_the_release_for_its_hour() -> 
     told = [entry for entry in played.recorded("journal") if entry["event"] == "command_sent"]
     fast = min(releases["seconds"], key=lambda name: releases["seconds"][name])
     assert {entry["instance_id"] for entry in told} == {fast}
+
+
+def test_of_twenty_aggregators_every_one_receives_and_none_flaps() -> None:
+    played = play("twenty-aggregators")
+
+    assert_the_promise_was_kept(played, "twenty-aggregators", staying=17, leaving=3)
+    assert played.summary["dlq_messages"] == 0
+    assert played.recorded("notification") == []
+    assert all(one["registered_at"] for one in played.summary["instances"])
+    written = " ".join(played.written.split())
+    assert "each forwarder sent to all 20, none flapped" in written
+    fullest = re.search(r"No shard held more than (\d+)\.", written)
+    assert fullest is not None
+    # Whoever spreads 20 over three has seven or more somewhere.
+    assert 7 <= int(fullest[1]) <= 8

@@ -29,6 +29,22 @@ def test_a_run_that_broke_off_before_anything_was_sampled_still_has_a_figure(
     assert (tmp_path / "timeline.png").read_bytes().startswith(PNG_SIGNATURE)
 
 
+def test_twenty_instances_have_room_in_the_figure(good_run: Run, tmp_path: Path) -> None:
+    names = [f"i-{number:017x}" for number in range(20)]
+    (history, *_) = good_run.histories.values()
+    (launch, *_) = good_run.journal
+    crowd = replace(
+        good_run,
+        journal=(*good_run.journal, *(replace(launch, instance_id=name) for name in names)),
+        histories={**good_run.histories, **dict.fromkeys(names, history)},
+    )
+
+    # What does not fit makes matplotlib warn, and a warning is an error here.
+    figure.draw(crowd, tmp_path / "timeline.png")
+
+    assert (tmp_path / "timeline.png").read_bytes().startswith(PNG_SIGNATURE)
+
+
 def written_report(run: Run, tmp_path: Path, *problems: str) -> str:
     figure.draw(run, tmp_path / "timeline.png")
     report.write(run, problems, tmp_path / "timeline.png", tmp_path / "report.html")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.chaos.plan import Plan
-from sandbox.demo import acts, chaos, flush_scenarios, recording, scenarios, waiting
+from sandbox.demo import acts, chaos, flush_scenarios, recording, scenarios, sharded, waiting
 from sandbox.demo.acts import bring_everything_home
 from sandbox.demo.model import InstanceSample, Sample
 from sandbox.demo.observer import StageNames
@@ -78,6 +78,7 @@ class StandIn:
         self.dead: str | None = None
         self.rejected: str | None = None
         self.rescued: str | None = None
+        self.flushed = False
         self.requests: dict[str, int] = {}
         self.other_desired = 0
         self.dead_letters = 0
@@ -92,6 +93,10 @@ class StandIn:
         self.lost = 0
         self.deaf = False
         self.reconciles = True
+        self.flaps = False
+        self.overflows = False
+        self.forgets = ""
+        self.silent = ""
 
     # What scenarios call
 
@@ -118,10 +123,26 @@ class StandIn:
         pass
 
     def flush(self) -> None:
-        pass
+        self.flushed = True
 
     def all_receive(self, names: list[str]) -> bool:
         return True
+
+    def chunks_taken(self, name: str, since: float) -> int:
+        return 0 if name == self.silent else 5
+
+    def targets(self) -> dict[str, frozenset[str]]:
+        known = frozenset(n for n, one in self.members.items() if one.state == "InService")
+        lost = {min(known, default="")} if self.flaps and self.is_watched() else set()
+        return {"forwarder-01": known, "forwarder-02": known - lost - {self.forgets}}
+
+    def is_watched(self) -> bool:
+        return "flap" in self.recorder.phases[-1].name
+
+    def shard_sizes(self) -> list[int]:
+        size = sum(one.state == "InService" for one in self.members.values())
+        fullest = 9 if self.overflows else 8
+        return [min(size, fullest), max(0, size - fullest)]
 
     def proven(self, statement: str) -> None:
         self.statements.append(statement)
@@ -224,7 +245,7 @@ class StandIn:
 
     def _seen(self, name: str, member: Member) -> InstanceSample:
         leaving = member.state == "Terminating:Wait"
-        held = 500 if leaving or self.desired > 1 else 0
+        held = 500 if leaving or (self.desired > 1 and not self.flushed) else 0
         registered = self.has_discovery and (member.state == "InService" or self.deaf)
         return InstanceSample(
             name, member.state, registered, held, self._verdict(name) if leaving else None
@@ -257,6 +278,17 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chaos, "_LOAD_SECONDS", 0.1)
     monkeypatch.setattr(chaos, "_CRASH_SECONDS", (0.0, 0.1))
     monkeypatch.setattr(scenarios, "RECONCILE_SECONDS", 0.1)
+    # Two shards of the stand-in are enough.
+    for name, number in {
+        "SIZE": 12,
+        "STAYING": 10,
+        "SHARDS": 2,
+        "_JOIN_SECONDS": 1.0,
+        "_LEARN_SECONDS": 1.0,
+        "_STEADY_SECONDS": 0.3,
+        "_LOOK_SECONDS": 0.1,
+    }.items():
+        monkeypatch.setattr(sharded, name, number)
 
 
 def play(name: str, stand_in: StandIn, tmp_path: Path) -> list[str]:
@@ -383,3 +415,45 @@ def test_a_reconciler_that_starts_no_drain_fails_the_scenario(tmp_path: Path) ->
 
     with pytest.raises(WaitedInVain, match="the release of"):
         play("lost-event", stand_in, tmp_path)
+
+
+def test_a_forwarder_that_flaps_fails_the_scenario(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.flaps = True
+
+    with pytest.raises(WaitedInVain, match=r"forwarder-02 flaps: .* does not know \['i-1'\]"):
+        play("twenty-aggregators", stand_in, tmp_path)
+
+
+def test_more_than_eight_in_a_shard_fail_the_scenario(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.overflows = True
+
+    with pytest.raises(WaitedInVain, match=r"The shards hold \[9, 3\]"):
+        play("twenty-aggregators", stand_in, tmp_path)
+
+
+def test_a_shard_that_overflows_later_fails_the_scenario(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = StandIn()
+    monkeypatch.setattr(stand_in, "shard_sizes", lambda: [9 if stand_in.is_watched() else 8, 4])
+
+    with pytest.raises(WaitedInVain, match="A shard held 9 aggregators"):
+        play("twenty-aggregators", stand_in, tmp_path)
+
+
+def test_an_aggregator_that_a_forwarder_never_learns_of_fails_the_scenario(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.forgets = "i-7"
+
+    with pytest.raises(WaitedInVain, match=r"the forwarders know \[12, 11\]"):
+        play("twenty-aggregators", stand_in, tmp_path)
+
+
+def test_an_aggregator_that_takes_no_line_fails_the_scenario(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.silent = "i-3"
+
+    with pytest.raises(WaitedInVain, match="without a line: i-3"):
+        play("twenty-aggregators", stand_in, tmp_path)
