@@ -10,6 +10,7 @@ from sandbox.cloud import REGION, STACK, LocalCloud
 from sandbox.demo import run as demo
 from sandbox.demo.scenarios import Scenario
 from sandbox.demo.waiting import wait_until
+from sandbox.emulator.interruptions import NOTICE_SECONDS
 from sandbox.fleet.aggregator import FLUENTD_DIRECTORY
 from sandbox.fleet.exporter import ExporterMode
 from sandbox.fleet.fleet import Fleet, FleetSettings
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from sandbox.demo.scenarios import Setting
 
 SECONDS = 120.0
+# From EC2's warning on, and what a busy machine adds.
+DEATH_SECONDS = NOTICE_SECONDS + 60.0
 WAITING = "Terminating:Wait"
 WAITER = f"{demo.NAME}-buffer-waiter"
 # Shorter than the demo's: most of these runbooks begin when the functions have given up.
@@ -93,6 +96,18 @@ class Scene:
         found = cloud_map.list_instances(ServiceId=self.names.service_ids[0])["Instances"]
         return {one["Id"] for one in found}
 
+    def register(self, instance_id: str) -> None:
+        """Put an instance into service discovery behind the functions' back."""
+        self.cloud.client("servicediscovery").register_instance(
+            ServiceId=self.names.service_id,
+            InstanceId=instance_id,
+            Attributes={
+                "AWS_INSTANCE_IPV4": self.address(instance_id),
+                "AWS_INSTANCE_PORT": "24224",
+            },
+        )
+        wait_until("its registration", lambda: instance_id in self.registered(), SECONDS)
+
     def end_wait(self, instance_id: str, result: str, hook: str = "terminate") -> None:
         """End an instance's wait behind the functions' back."""
         self.cloud.client("autoscaling").complete_lifecycle_action(
@@ -157,6 +172,10 @@ class Scene:
     def wait_for_end(self, instance_id: str) -> None:
         wait_until(f"the end of {instance_id}", lambda: instance_id not in self.states(), SECONDS)
 
+    def wait_for_death(self, instance_id: str) -> None:
+        """Wait until EC2 has taken an instance that it warned of; its hook may hold it still."""
+        wait_until(f"EC2 taking {instance_id}", lambda: self._is_dead(instance_id), DEATH_SECONDS)
+
     def wait_for_alarm(self, suffix: str) -> None:
         alarm = f"{demo.NAME}-{suffix}"
         cloudwatch = self.cloud.client("cloudwatch")
@@ -210,6 +229,10 @@ class Scene:
     def address(self, instance_id: str) -> str:
         answer = self.cloud.client("ec2").describe_instances(InstanceIds=[instance_id])
         return str(answer["Reservations"][0]["Instances"][0]["PrivateIpAddress"])
+
+    def _is_dead(self, instance_id: str) -> bool:
+        answer = self.cloud.client("ec2").describe_instances(InstanceIds=[instance_id])
+        return bool(answer["Reservations"][0]["Instances"][0]["State"]["Name"] == "terminated")
 
     def _count(self, suffix: str, attribute: Any) -> int:
         answer = self.cloud.client("sqs").get_queue_attributes(
