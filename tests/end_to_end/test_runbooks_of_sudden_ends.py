@@ -42,6 +42,9 @@ def test_unclean_termination_keeps_the_disk_and_says_what_was_lost(place: Scene)
         place.wait_for_end(proven)
         person.set("INSTANCE", proven)
         assert person.type("proof").startswith('"drain_seconds":')
+        wait_until("the account of its end", lambda: ends(place, proven), SECONDS)
+        assert [one["reason"] for one in ends(place, proven)] == ["proven"]
+        assert counts(place, proven) == []
         # It fired (above); a minute later it is over, however slowly all this was typed.
         assert "fluentd-unclean-termination\t" in person.type("verify")
         person.finish(shared_blocks("unclean-termination"))
