@@ -63,6 +63,7 @@ WRITERS = {
     "interruption": ["handlers/interruption.py", "lifecycle/wiring.py"],
     "reconciler": [
         "handlers/reconcile.py",
+        "lifecycle/placement.py",
         "lifecycle/pipeline.py",
         "lifecycle/instances.py",
         "lifecycle/wiring.py",
