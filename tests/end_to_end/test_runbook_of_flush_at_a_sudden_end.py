@@ -21,6 +21,7 @@ def test_unclean_termination_says_whether_the_instance_flushed(flushed_place: Sc
         )
         person.type("set-up")
         assert f"{taken}\trunning\t" in person.type("look")
+        assert f"outlives {taken}" in person.type("keep-disk")
         wait_until("its leave", lambda: taken not in place.registered(), SECONDS)
         wait_until("the answer", lambda: "Success" in person.type("flushed"), SECONDS)
         answer = person.type("flushed")

@@ -99,7 +99,7 @@ class Scene:
     def register(self, instance_id: str) -> None:
         """Put an instance into service discovery behind the functions' back."""
         self.cloud.client("servicediscovery").register_instance(
-            ServiceId=self.names.service_id,
+            ServiceId=self.names.service_ids[0],
             InstanceId=instance_id,
             Attributes={
                 "AWS_INSTANCE_IPV4": self.address(instance_id),
