@@ -19,9 +19,12 @@ _CONFIG = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
 )
 
-# For what may fail: it is tried once, and must not hold up what matters.
-_ONCE = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
-# The same for a call that EC2 takes longer over (CreateSnapshots).
+# For what may fail and must not hold up what matters: throttling is got over, an EC2 that cannot be
+# reached costs a few seconds.
+_BRIEFLY = Config(
+    connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}
+)
+# Once, for a call that EC2 takes longer over (CreateSnapshots).
 _ONCE_PATIENTLY = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})
 
 
@@ -35,9 +38,9 @@ def ec2() -> "EC2Client":
     return boto3.client("ec2", config=_CONFIG)
 
 
-def ec2_once() -> "EC2Client":
-    """Build a client for EC2 that tries once and not for long."""
-    return boto3.client("ec2", config=_ONCE)
+def ec2_briefly() -> "EC2Client":
+    """Build a client for EC2 that does not try for long."""
+    return boto3.client("ec2", config=_BRIEFLY)
 
 
 def ec2_once_patiently() -> "EC2Client":

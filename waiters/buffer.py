@@ -164,7 +164,7 @@ def wire(environment: Mapping[str, str]) -> BufferWaiter:
         instances=Instances(clients.ec2()),
         exit=Exit(
             autoscaling=autoscaling,
-            instances=Instances(clients.ec2_once()),
+            instances=Instances(clients.ec2_briefly()),
             registration=registration_of(
                 settings.cloud_map_service_ids,
                 settings.operation_queue_url,

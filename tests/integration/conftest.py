@@ -11,5 +11,5 @@ from tests.support.pipeline import REGION, Pipeline, running
 def pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")  # servers of tests are reached directly
-    with running() as started:
+    with running(Pipeline) as started:
         yield started

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from lifecycle.evidence import BUFFER_METRICS, EMIT_RECORDS, UP
 from tests.support.histories import START, History
 from tests.support.machines import answer as flush_answer
-from tests.support.messages import INSTANCE_ID
+from tests.support.messages import GROUP, INSTANCE_ID
 from tests.support.scripted import aws_error
 
 PASSWORD = "planted-password-7c1f"
@@ -148,10 +148,18 @@ class Cloud:
         """Let time pass."""
         self.now += seconds
 
+    def _member(self) -> dict[str, Any]:
+        return {"InstanceId": INSTANCE_ID, "LifecycleState": self.lifecycle_state}
+
     def _soundly(self, method: str, arguments: dict[str, Any]) -> Any:
         if method == "describe_auto_scaling_instances":
-            one = {"InstanceId": INSTANCE_ID, "LifecycleState": self.lifecycle_state}
-            return {"AutoScalingInstances": [one]}
+            return {"AutoScalingInstances": [self._member() | {"AutoScalingGroupName": GROUP}]}
+        if method == "describe_auto_scaling_groups":
+            sizes = {"MinSize": 1, "MaxSize": 4, "DesiredCapacity": 1}
+            group = {"AutoScalingGroupName": GROUP, "Instances": [self._member()], **sizes}
+            return {"AutoScalingGroups": [group]}
+        if method == "list_instances":
+            return {"Instances": [{"Id": INSTANCE_ID}] if self.is_registered else []}
         if method == "get_instance" and not self.is_registered:
             return aws_error("InstanceNotFound")
         if method == "get_operation":
@@ -161,7 +169,7 @@ class Cloud:
             "describe_instances": {"Reservations": [{"Instances": [_instance()]}]},
             "register_instance": {"OperationId": "register-2"},
             "deregister_instance": {"OperationId": "deregister-2"},
-            "list_instances": {"Instances": []},
+            "describe_warm_pool": {"Instances": []},
             "send_command": {"Command": {"CommandId": "command-1"}},
             "get_command_invocation": self.flush_answer,
             "get_secret_value": {"SecretString": PLANTED[self.auth]},

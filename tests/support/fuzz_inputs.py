@@ -19,7 +19,15 @@ from hypothesis import strategies as st
 from tests.support.fuzz_cloud import ECHO, NOW, SOUND_SERIES, HttpAnswer, prometheus_body
 from tests.support.machines import answer as flush_answer
 from tests.support.machines import monitor
-from tests.support.messages import INSTANCE_ID, launch_event, record, terminate_event
+from tests.support.messages import (
+    INSTANCE_ID,
+    launch_event,
+    rebalance_event,
+    record,
+    spot_event,
+    terminate_event,
+    termination_event,
+)
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error
 
 _WANTED = os.environ.get("FUZZ_EXAMPLES")
@@ -115,6 +123,11 @@ events: st.SearchStrategy[Any] = st.one_of(
     ),
 )
 
+SOUND_INTERRUPTIONS = (spot_event(), rebalance_event(), termination_event())
+interruptions: st.SearchStrategy[Any] = st.one_of(
+    values, *(damaged(sound, st.one_of(values, _timings)) for sound in SOUND_INTERRUPTIONS)
+)
+
 
 # SQS
 
@@ -197,6 +210,14 @@ aws_oddities: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.sampled_from(_METHODS), st.one_of(aws_errors, aws_errors, values, _operations, _states),
     min_size=1, max_size=4,
 )  # fmt: skip
+reconciler_oddities: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(
+        (*_METHODS, "describe_auto_scaling_groups", "describe_warm_pool", "list_instances")
+    ),
+    st.one_of(aws_errors, values, _states),
+    min_size=1,
+    max_size=4,
+)
 
 
 # Systems Manager

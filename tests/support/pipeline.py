@@ -526,8 +526,8 @@ Kind = TypeVar("Kind", bound=Pipeline)
 
 
 @contextmanager
-def running(kind: type[Kind] = Pipeline) -> Iterator[Kind]:  # type: ignore[assignment]
-    """An empty account with the pipeline in it."""
+def running(kind: type[Kind]) -> Iterator[Kind]:
+    """An empty account with a pipeline of this kind in it."""
     clock = Clock()
     with (
         patch("boto3.client", _client),

@@ -5,13 +5,15 @@ The other side of each property is in here too: a sound message beside the bad o
 """
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers import lifecycle
+from handlers import interruption, lifecycle, reconcile
 from lifecycle.events import CheckMessage, Transition
 from tests.support import environments, fuzz_inputs
 from tests.support.fuzz_cloud import (
@@ -37,7 +39,26 @@ from tests.support.messages import (
 from waiters import buffer, flush, operation
 
 LONG_AGO = NOW - 1000
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """The reconciler, which is told nothing but that it is time."""
+
+    reconciler: reconcile.Reconciler
+
+    def handle(self, event: Any) -> None:
+        del event
+        self.reconciler.handle()
+
+
+def scheduled(environment: Mapping[str, str]) -> Scheduled:
+    return Scheduled(reconcile.wire(environment))
+
+
 ASYNCHRONOUS = {"lifecycle": EntryPoint(lifecycle.wire, environments.lifecycle_handler)}
+INTERRUPTION = EntryPoint(interruption.wire, environments.interruption)
+RECONCILER = EntryPoint(scheduled, environments.reconciler)
 STAGES = {
     "operation": EntryPoint(operation.wire, environments.operation_waiter),
     "flush": EntryPoint(flush.wire, environments.flush_waiter),
@@ -244,6 +265,71 @@ def test_whatever_aws_answers_an_event_is_never_dropped_in_silence(
         assert cloud.sent() or outcome.has_logged("lifecycle_event_ignored")
     assert cloud.released() == []
     check_secrets(outcome, cloud)
+
+
+@fuzzed
+@given(event=fuzz_inputs.interruptions, state=st.sampled_from(["InService", "Terminating:Wait"]))
+def test_a_bad_interruption_is_set_aside_or_ignored_aloud_and_lets_nobody_go(
+    event: Any, state: str
+) -> None:
+    cloud = Cloud(lifecycle_state=state, is_registered=True)
+    outcome = INTERRUPTION.invoke(cloud, event)
+    if outcome.error is None:
+        assert outcome.has_logged(*INTERRUPTION_ENDS)
+    assert (cloud.released(), cloud.sent()) == ([], [])
+    if cloud.of("deregister_instance"):
+        assert is_about(event, cloud.of("deregister_instance")[0].arguments["InstanceId"])
+    check_secrets(outcome, cloud)
+
+
+INTERRUPTION_ENDS = (
+    "interruption_ignored",
+    "instance_ended",
+    "unclean_termination",
+    "deregistration_requested",
+    "flush_requested",
+)
+
+
+def is_about(event: Any, instance_id: str) -> bool:
+    """Whether an event names this instance, to a reader who knows only JSON."""
+    detail = event["detail"]
+    return instance_id in {detail.get("instance-id"), detail.get("EC2InstanceId")}
+
+
+@pytest.mark.parametrize("event", fuzz_inputs.SOUND_INTERRUPTIONS, ids=lambda it: it["detail-type"])
+@fuzzed
+@given(oddities=fuzz_inputs.aws_oddities)
+def test_whatever_aws_answers_an_interruption_is_never_dropped_in_silence(
+    event: dict[str, Any], oddities: dict[str, Any]
+) -> None:
+    cloud = Cloud(odd=oddities, lifecycle_state="InService", is_registered=True)
+    outcome = INTERRUPTION.invoke(cloud, event)
+    if outcome.error is None:
+        assert outcome.has_logged(*INTERRUPTION_ENDS)
+    assert (cloud.released(), cloud.sent()) == ([], [])
+    check_secrets(outcome, cloud)
+
+
+@fuzzed
+@given(
+    oddities=fuzz_inputs.reconciler_oddities,
+    state=st.sampled_from(["InService", "Pending:Wait", "Terminating:Wait", "Standby"]),
+)
+def test_whatever_aws_answers_the_reconciler_lets_nobody_go_and_fails_aloud(
+    oddities: dict[str, Any], state: str
+) -> None:
+    cloud = Cloud(odd=oddities, lifecycle_state=state)
+    outcome = RECONCILER.invoke(cloud, {})
+    assert outcome.error is not None or outcome.has_logged("reconciled")
+    assert cloud.released() == []
+    check_secrets(outcome, cloud)
+
+
+def test_the_reconciler_corrects_what_it_sees_in_a_sound_cloud() -> None:
+    cloud = Cloud(lifecycle_state="InService")
+    assert RECONCILER.invoke(cloud, {}).error is None
+    assert [one.arguments["InstanceId"] for one in cloud.of("register_instance")] == [INSTANCE_ID]
 
 
 @EVERY_STAGE
