@@ -56,7 +56,7 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 
 ## Test
 
-test: venv venv-ministack programs package-local ## everything below; what CI runs
+test: venv venv-ministack programs package-local ## all checks below but the runbooks; CI runs both
 	@$(VENV) tools/run_checks.py --beside end-to-end lint types unit integration model sandbox-tests package-tests terraform-test
 
 lint: venv ## style, imports between the floors, shell scripts
@@ -69,10 +69,10 @@ types: venv ## mypy, strict
 	@.venv/bin/mypy --cache-dir build/mypy $(wildcard lifecycle handlers waiters sandbox tools tests bench)
 
 unit: venv ## decisions, without a socket
-	@$(PYTEST) $(NO_SOCKETS) tests/unit
+	@$(PYTEST) $(NO_SOCKETS) -n 2 tests/unit
 
 integration: venv ## the AWS calls, against moto; the script on the instance, against real processes
-	@$(PYTEST) $(LOOPBACK_ONLY) tests/integration
+	@$(PYTEST) $(LOOPBACK_ONLY) -n 2 tests/integration
 	@$(PYTEST) -n 4 tests/flush_document
 
 model: venv ## random histories of everything that can go wrong, and deliberate bugs, each caught; HISTORIES=2000 SEED=1
@@ -94,7 +94,10 @@ terraform-test: venv programs ## the module: formatted, valid, its preconditions
 	@$(VENV) -m sandbox.terraform test terraform
 
 end-to-end: venv venv-ministack programs package-local ## the real module, applied to the local cloud, in every scenario
-	@$(PYTEST) -n $(WORKERS) --timeout=600 tests/end_to_end
+	@$(PYTEST) -n $(WORKERS) --timeout=600 tests/end_to_end/test_scenarios.py tests/end_to_end/test_chaos.py
+
+runbooks: venv venv-ministack programs package-local ## the runbooks, typed into the local cloud as they stand
+	@$(PYTEST) -n $(WORKERS) --timeout=600 $(wildcard tests/end_to_end/test_runbook*.py)
 
 ## Keep house
 

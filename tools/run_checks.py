@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOGS = Path("build/test")
-LIMIT_SECONDS = 30 * 60
+LIMIT_SECONDS = 45 * 60
 # The closing lines: pytest's "12 passed, 1 skipped in 3.21s", Terraform's "Success! 9 passed, ...".
 CLOSING = re.compile(r"(=+ )?\d+ \w+.* in \d+\.\d\ds\b|(Success|Failure)! \d+ passed")
 # What a check wants to be read even if it passed: pytest's "=== report: histories ===" and on.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Tests that share a cloud, by the beginning of their files' names; all others have their own.
-GROUPS = ("test_runbook_of_flush", "test_runbook")
+GROUPS = ("test_runbooks_of_sudden_ends", "test_runbook_of_flush", "test_runbook")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

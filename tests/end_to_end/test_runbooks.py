@@ -182,8 +182,8 @@ def test_shard_overflow_tells_too_many_from_moves_that_fail(place: Scene) -> Non
             person.finish({**shared_blocks("shard-overflow"), "keep": SAME_AS_IN_BUFFER_DLQ})
     finally:
         for other in others:
-            cloud_map.deregister_instance(ServiceId=place.names.service_ids[0], InstanceId=other)
-    assert instance_id in place.registered()
+            place.deregister(other)
+    wait_until("only its own", lambda: place.registered() == {instance_id}, SECONDS)
 
 
 def proven(place: Scene, instance_id: str) -> bool:

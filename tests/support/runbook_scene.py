@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +58,7 @@ class Scene:
         for instance_id in self.instances("Pending:Wait"):
             self.end_wait(instance_id, "ABANDON", hook="launch")
         for instance_id in self.registered() - set(self.instances()):
-            self.cloud.client("servicediscovery").deregister_instance(
-                ServiceId=self.names.service_ids[0], InstanceId=instance_id
-            )
+            self.deregister(instance_id)
         self.scale_to(size)
         wait_until(
             f"{size} aggregators in service",
@@ -75,6 +73,14 @@ class Scene:
         for url in (*stages, *self.names.dead_letter_queues.values()):
             self.cloud.client("sqs").purge_queue(QueueUrl=url)
         return self.instances()
+
+    def deregister(self, instance_id: str) -> None:
+        """Take a registration out, unless that is under way already."""
+        cloud_map = self.cloud.client("servicediscovery")
+        with suppress(cloud_map.exceptions.DuplicateRequest):
+            cloud_map.deregister_instance(
+                ServiceId=self.names.service_ids[0], InstanceId=instance_id
+            )
 
     def scale_to(self, size: int) -> None:
         self.cloud.client("autoscaling").set_desired_capacity(
