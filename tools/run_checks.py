@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,10 +146,12 @@ def wait(process: subprocess.Popen[bytes]) -> int:
 
 
 def counts(log: Path) -> dict[str, int]:
-    """Read the numbers of tests in the last closing line, if the check has one."""
+    """Add up the numbers of tests in the closing lines: a check can have several runs."""
     lines = log.read_text(errors="replace").splitlines()
-    closing = next(filter(CLOSING.match, reversed(lines)), "")
-    return {name: int(number) for number, name in COUNT.findall(closing)}
+    found: Counter[str] = Counter()
+    for closing in filter(CLOSING.match, lines):
+        found.update({name: int(number) for number, name in COUNT.findall(closing)})
+    return dict(found)
 
 
 def report(log: Path) -> list[str]:

@@ -7,10 +7,11 @@ import pytest
 from tools import run_checks
 
 MAKEFILE = """
-.PHONY: good bad idle
+.PHONY: good bad idle twice
 good: ; @echo "3 passed in 0.12s"
 bad: ; @echo "assert 1 == 2"; echo "1 failed, 4 passed in 1.20s"; exit 1
 idle: ; @echo "2 passed, 1 skipped in 0.30s"
+twice: ; @echo "2 passed, 1 skipped in 0.30s"; echo "4 passed in 0.40s"
 """
 
 
@@ -54,6 +55,15 @@ def test_a_skipped_test_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None
 
     assert status == 1
     assert "idle: 1 skipped" in capsys.readouterr().out
+
+
+def test_every_run_of_a_check_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    status = run_checks.main(["twice"])
+
+    printed = capsys.readouterr().out
+    assert status == 1
+    assert "twice: 1 skipped" in printed
+    assert printed.splitlines()[-1] == "6 passed, 0 failed, 1 skipped"
 
 
 def test_what_a_check_reports_is_shown_though_it_passed(
