@@ -56,7 +56,7 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 
 ## Test
 
-test: venv venv-ministack programs package-local ## all checks below but the runbooks; CI runs both
+test: venv venv-ministack programs package-local ## all checks below but the runbooks; what CI runs
 	@$(VENV) tools/run_checks.py --beside end-to-end lint types unit integration model sandbox-tests package-tests terraform-test
 
 lint: venv ## style, imports between the floors, shell scripts
