@@ -47,6 +47,7 @@ def pytest_terminal_summary(
         counts.save(_FOLDER / "histories.json")
         lines += table(counts)
     if caught:
+        _FOLDER.mkdir(parents=True, exist_ok=True)
         (_FOLDER / "mutations.json").write_text(json.dumps(caught, indent=2) + "\n")
         lines += ["", f"Deliberate bugs caught: {len(caught)}"]
         lines += [f"  {name:<58}  {by}" for name, by in caught.items()]

@@ -89,7 +89,7 @@ def _verdicts() -> Iterator[Mutation]:
         buffers,
         "        or _settling(evidence, deregistered_at)\n",
         "",
-        MODEL,
+        _VERDICT,
     )
     yield Mutation(
         "`up` ignored",
@@ -227,7 +227,7 @@ def _batches() -> Iterator[Mutation]:
         "            self._log_error(LogEvent.CHECK_FAILED, message, reason=reason, exception=error)\n"
         "            self._wait(message, reason, None, error)\n",
         "            return\n",
-        MODEL,
+        _BATCH,
     )
     yield _one(
         "a deadline that drops the message",
@@ -384,8 +384,8 @@ def _entrances() -> Iterator[Mutation]:
     yield _one(
         "an action that ended by itself taken for a release",
         "lifecycle/autoscaling.py",
-        "        return has_left(state) or state == IN_SERVICE\n",
-        "        return True\n",
+        "    return has_left(state) or state == IN_SERVICE\n",
+        "    return True\n",
         _AUTOSCALING,
     )
 
