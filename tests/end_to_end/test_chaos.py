@@ -1,4 +1,4 @@
-"""One round in which calls fail, functions and Prometheus are killed, and messages come twice."""
+"""Rounds in which calls fail, functions and Prometheus are killed, and messages come twice."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def test_nothing_is_lost_while_everything_around_the_functions_fails() -> None:
     assert summary["lines"]["delivered"] == summary["lines"]["sent"]
     assert summary["lines"]["lost"] == 0
     by_outcome = [one["outcome"] for one in summary["instances"]]
-    assert sorted(by_outcome) == ["in_service", "released", "released"]
+    assert sorted(set(by_outcome)) == ["in_service", "released"]
+    assert by_outcome.count("in_service") == 1
+    assert by_outcome.count("released") >= 2 * summary["chaos"]["rounds"]
     for one in summary["instances"]:
         if one["outcome"] == "released":
             assert one["buffer_bytes_at_release"] == 0
@@ -51,7 +53,8 @@ def test_nothing_is_lost_while_everything_around_the_functions_fails() -> None:
 
 def assert_everything_went_wrong(chaos: dict[str, Any], written: str) -> None:
     """Each kind of fault happened, was counted, and is in the printed table."""
-    assert (chaos["seed"], chaos["rounds"]) == (SEED, 1)
+    assert chaos["seed"] == SEED
+    assert chaos["rounds"] >= 1
     faults = chaos["faults"]
     assert {"autoscaling", "ec2", "servicediscovery", "sqs"} <= set(faults)
     for kind in ("throttled", "server_error", "slow", "reset", "answer_lost"):

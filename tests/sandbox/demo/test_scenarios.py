@@ -275,6 +275,7 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flush_scenarios, "_UPLOAD_SECONDS", 2.0)
     for name in ("_SETTLE_SECONDS", "_CALLED_SECONDS"):
         monkeypatch.setattr(chaos, name, 2.0)
+    monkeypatch.setattr(chaos, "_something_is_missing", lambda _stage: False)
     monkeypatch.setattr(chaos, "_LOAD_SECONDS", 0.1)
     monkeypatch.setattr(chaos, "_CRASH_SECONDS", (0.0, 0.1))
     monkeypatch.setattr(scenarios, "RECONCILE_SECONDS", 0.1)
@@ -388,6 +389,18 @@ def test_chaos_lasts_for_as_many_rounds_as_there_is_time_and_then_ends(tmp_path:
     assert stand_in.done["Prometheus crashes"] >= stand_in.done["rounds"]
     assert stand_in.chaos.switched == ["on", "off"]
     assert f"In {stand_in.done['rounds']} rounds" in statement
+
+
+def test_a_short_chaos_goes_on_until_every_kind_of_fault_has_come_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([True, True, False])
+    monkeypatch.setattr(chaos, "_something_is_missing", lambda _stage: next(answers))
+    stand_in = StandIn()
+
+    play("chaos", stand_in, tmp_path)
+
+    assert stand_in.done["rounds"] == 3
 
 
 def test_what_the_pipeline_gave_up_on_in_chaos_is_redriven_on_a_quiet_day(tmp_path: Path) -> None:
