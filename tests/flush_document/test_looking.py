@@ -79,11 +79,11 @@ class TestChunks:
             assert counted(stuck.flush(wait_seconds=0, buffer_paths=paths)) == (1, 0), prefix
 
     def test_one_output_of_a_root_dir_stands_for_all_of_it(self, stuck: Instance) -> None:
-        stuck.chunk(f"root/worker0/out_s3/buffer/buffer.b{ID}.log")
-        stuck.chunk(f"root/worker1/forgotten/buffer/buffer.q{ID}.log")
-        stuck.chunk(f"root/buffer/out_s3/buffer.q{ID}.log")  # evacuated at the retry limit
-        (stuck.root / "root/worker0/out_s4/buffer").mkdir(parents=True)
-        paths = f"{stuck.root}/root/worker0/out_s4/buffer"
+        stuck.chunk(f"fluentd/worker0/out_s3/buffer/buffer.b{ID}.log")
+        stuck.chunk(f"fluentd/worker1/forgotten/buffer/buffer.q{ID}.log")
+        stuck.chunk(f"fluentd/buffer/out_s3/buffer.q{ID}.log")  # evacuated at the retry limit
+        (stuck.root / "fluentd/worker0/out_s4/buffer").mkdir(parents=True)
+        paths = f"{stuck.root}/fluentd/worker0/out_s4/buffer"
         assert counted(stuck.flush(wait_seconds=0, buffer_paths=paths)) == (3, 0)
 
     def test_folders_behind_links_are_looked_at(self, stuck: Instance) -> None:
@@ -119,7 +119,7 @@ class TestChunks:
 class TestSetAside:
     def test_a_chunk_that_fluentd_gives_up_is_counted(self, instance: Instance) -> None:
         instance.chunk(f"buffer.q{ID}.log")
-        backup = instance.root / "root/backup"
+        backup = instance.root / "fluentd/backup"
         instance.start(at_flush="set_aside", backup=f"{backup}/worker0/out_s3")
         backup.parent.mkdir()
         answer = instance.flush(backup_paths=backup)
@@ -132,21 +132,23 @@ class TestSetAside:
         assert counted(stuck.flush(wait_seconds=0, backup_paths=paths)) == (0, 2)
 
     def test_the_backup_of_a_root_dir_counts_unasked(self, stuck: Instance) -> None:
-        stuck.chunk(f"root/backup/worker0/out_s3/{ID}.log")
-        (stuck.root / "root/worker0/out_s3/buffer").mkdir(parents=True)
-        for path in ("root", "root/worker0/out_s3/buffer", "root/worker*/*/buffer"):
+        stuck.chunk(f"fluentd/backup/worker0/out_s3/{ID}.log")
+        (stuck.root / "fluentd/worker0/out_s3/buffer").mkdir(parents=True)
+        for path in ("fluentd", "fluentd/worker0/out_s3/buffer", "fluentd/worker*/*/buffer"):
             paths = f"{stuck.root}/{path}"
             assert counted(stuck.flush(wait_seconds=0, buffer_paths=paths)) == (0, 1), path
 
     def test_a_file_that_two_paths_reach_counts_once(self, stuck: Instance) -> None:
-        stuck.chunk(f"root/backup/worker0/out_s3/{ID}.log")
-        paths = {"buffer_paths": f"{stuck.root}/root", "backup_paths": f"{stuck.root}/root/backup"}
+        stuck.chunk(f"fluentd/backup/worker0/out_s3/{ID}.log")
+        root = f"{stuck.root}/fluentd"
+        paths = {"buffer_paths": root, "backup_paths": f"{root}/backup"}
         assert counted(stuck.flush(wait_seconds=0, **paths)) == (0, 1)
 
     def test_evacuated_chunks_are_set_aside_where_they_are_named(self, stuck: Instance) -> None:
-        stuck.chunk(f"root/buffer/out_s3/buffer.q{ID}.log")
-        stuck.chunk(f"root/worker0/out_s3/buffer/buffer.q{ID}.log")
-        paths = {"buffer_paths": f"{stuck.root}/root", "backup_paths": f"{stuck.root}/root/buffer"}
+        stuck.chunk(f"fluentd/buffer/out_s3/buffer.q{ID}.log")
+        stuck.chunk(f"fluentd/worker0/out_s3/buffer/buffer.q{ID}.log")
+        root = f"{stuck.root}/fluentd"
+        paths = {"buffer_paths": root, "backup_paths": f"{root}/buffer"}
         assert counted(stuck.flush(wait_seconds=0, **paths)) == (1, 1)
 
     def test_a_backup_folder_that_is_not_made_yet_is_empty(self, stuck: Instance) -> None:
