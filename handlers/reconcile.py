@@ -16,7 +16,7 @@ from lifecycle.autoscaling import IN_SERVICE, AutoScaling, Heartbeat
 from lifecycle.cloud_map import CloudMap
 from lifecycle.drain import Registration
 from lifecycle.errors import Surprise
-from lifecycle.events import LifecycleAction, Transition
+from lifecycle.events import LifecycleAction, Transition, is_instance_id
 from lifecycle.instances import Instances
 from lifecycle.pipeline import Pipeline
 from lifecycle.placement import Placement
@@ -31,7 +31,6 @@ from lifecycle.reconciliation import (
     confirmed,
     correction_of,
     corrections,
-    is_instance_id,
 )
 from lifecycle.settings import ReconcileMode, ReconcilerSettings
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry

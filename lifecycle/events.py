@@ -1,5 +1,6 @@
 """EventBridge events and check messages: what comes in, checked before anything uses it."""
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 # The form is docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html: 8 or 17 hexadecimals.
 # Instance ids end up in PromQL, so nothing else may pass.
-InstanceId = Annotated[str, StringConstraints(pattern=r"^i-(?:[0-9a-f]{8}|[0-9a-f]{17})$")]
+_INSTANCE_ID = r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})"
+InstanceId = Annotated[str, StringConstraints(pattern=f"^{_INSTANCE_ID}$")]
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _Token = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{36}$")]
 _EpochSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -194,6 +196,11 @@ def parse_check_message(model: type[Message], body: object) -> Message:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise Malformed(f"check message: {describe_problems(error)}") from error
+
+
+def is_instance_id(text: str) -> bool:
+    """Tell whether a name has the form of an instance's id; others register other names."""
+    return re.fullmatch(_INSTANCE_ID, text) is not None
 
 
 def describe_problems(error: ValidationError) -> str:

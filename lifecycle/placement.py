@@ -1,11 +1,11 @@
 """Keeps a fleet's services in order: none emptied, none overfull while another has room."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lifecycle.autoscaling import IN_SERVICE, AutoScaling, has_left, may_serve
 from lifecycle.cloud_map import CloudMap
+from lifecycle.events import is_instance_id
 from lifecycle.instances import Instances
 from lifecycle.shards import (
     Members,
@@ -17,8 +17,6 @@ from lifecycle.shards import (
     vacancies_left_by,
 )
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
-
-_INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def look(cloud_map: CloudMap, autoscaling: AutoScaling, instances: Instances) ->
     """Look at everybody who is registered. Cloud Map is asked first: who joins later is missed."""
     members = cloud_map.members()
     registered = sorted({one for ids in members.values() for one in ids})
-    own = [one for one in registered if _INSTANCE_ID.fullmatch(one)]
+    own = [one for one in registered if is_instance_id(one)]
     states = autoscaling.lifecycle_states(own)
     strangers = [one for one in own if one not in states]
     alive = {one.id for one in instances.describe(strangers).values() if one.state == "running"}

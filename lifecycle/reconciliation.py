@@ -6,7 +6,6 @@ in a state that looks wrong: only what two looks call for is corrected.
 """
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -48,8 +47,6 @@ _OUT_OF_SERVICE = {
     "Warmed:Terminated",
 }
 _HALTED = {"stopping", "stopped"}  # as EC2 spells it
-
-_INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 
 class CorrectionKind(StrEnum):
@@ -155,11 +152,6 @@ class Look:
             }
         )
         return ours.get(kind, -math.inf)
-
-
-def is_instance_id(text: str) -> bool:
-    """Tell whether a registration is an instance's; what others register is none of ours."""
-    return _INSTANCE_ID.fullmatch(text) is not None
 
 
 def corrections(look: Look) -> list[Correction]:

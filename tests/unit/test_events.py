@@ -14,6 +14,7 @@ from lifecycle.events import (
     Location,
     OperationCheck,
     Transition,
+    is_instance_id,
     parse_check_message,
     parse_lifecycle_event,
 )
@@ -316,3 +317,13 @@ class TestCheckMessages:
     def test_no_text_raises_anything_but_malformed(self, body: str) -> None:
         with pytest.raises(Malformed):
             parse_check_message(BufferCheck, body)
+
+
+@pytest.mark.parametrize("text", [*NOT_INSTANCE_IDS, "collector-in-the-office"])
+def test_a_registration_of_another_form_is_not_taken_for_an_instance(text: str) -> None:
+    assert not is_instance_id(text)
+
+
+@pytest.mark.parametrize("text", ["i-0123456789abcdef0", "i-0123abcd"])
+def test_both_forms_of_an_instance_id_are_taken_for_one(text: str) -> None:
+    assert is_instance_id(text)

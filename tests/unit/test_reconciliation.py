@@ -14,7 +14,6 @@ from lifecycle.reconciliation import (
     Subject,
     confirmed,
     corrections,
-    is_instance_id,
 )
 from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID
 
@@ -292,19 +291,3 @@ class TestFigures:
     def test_a_clock_that_is_behind_the_mark_makes_no_negative_age(self) -> None:
         ahead = instance("running", MarkKind.TERMINATING, -2)
         assert look(in_service(state="Terminating:Wait", instance=ahead)).oldest_wait_seconds == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("i-0123456789abcdef0", True),
-        ("i-01234567", True),
-        ("i-0123456789ABCDEF0", False),
-        ("i-0123456789abcdef01", False),
-        ("collector-in-the-office", False),
-        ("i-01234567\n", False),
-        ("", False),
-    ],
-)
-def test_only_the_form_of_an_instance_id_is_one(text: str, expected: bool) -> None:
-    assert is_instance_id(text) is expected
