@@ -12,7 +12,12 @@ from typing import Any
 from ministack import app as ministack  # type: ignore[import-not-found] # in its own environment
 
 MARK = (b"x-forwarded-proto", b"https")
-ADDITIONS = ("ministack_alarms.py", "ministack_moves.py", "ministack_chaos.py")
+ADDITIONS = (
+    "ministack_alarms.py",
+    "ministack_moves.py",
+    "ministack_chaos.py",
+    "ministack_code.py",
+)
 served = ministack.app
 
 

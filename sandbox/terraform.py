@@ -160,6 +160,9 @@ class Terraform:
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
+            # Most of its time goes into the provider's schema; collecting garbage less often saves
+            # a fifth of it, for 50 MB.
+            "GOGC": "400",
         }
 
     def init(self) -> None:

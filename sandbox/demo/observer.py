@@ -113,6 +113,7 @@ class CloudObserver:
         self._notified = 0
         self._slow_at = float("-inf")
         self._alarms: tuple[str, ...] = ()
+        self._dead_letters: dict[str, int] = {}
         self._lines = (0, 0)
 
     def observe(self, at: float, phase: str) -> Observation:
@@ -132,7 +133,7 @@ class CloudObserver:
             ),
             lines_sent=self._lines[0],
             lines_delivered=self._lines[1],
-            dead_letters=self._dead_letters(),
+            dead_letters=self._dead_letters,
             alarms=self._alarms,
             notifications=self._notified,
             verdicts=self._verdicts,
@@ -149,6 +150,9 @@ class CloudObserver:
         )
         answer = self._cloudwatch.describe_alarms(StateValue="ALARM")
         self._alarms = tuple(sorted(alarm["AlarmName"] for alarm in answer["MetricAlarms"]))
+        self._dead_letters = {
+            name: depth(self._sqs, url) for name, url in self._names.dead_letter_queues.items()
+        }
         delivery = self._fleet.delivered()
         self._lines = (delivery.sent, delivery.delivered)
         notifications = self._new_notifications()
@@ -183,9 +187,6 @@ class CloudObserver:
     def _registered(self) -> set[str]:
         answers = [self._cloud_map.list_instances(ServiceId=one) for one in self._names.service_ids]
         return {instance["Id"] for answer in answers for instance in answer["Instances"]}
-
-    def _dead_letters(self) -> dict[str, int]:
-        return {name: depth(self._sqs, url) for name, url in self._names.dead_letter_queues.items()}
 
     def _new_journal(self) -> tuple[JournalEntry, ...]:
         new = self._cloud.journal()[self._journal_length :]

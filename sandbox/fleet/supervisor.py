@@ -1,6 +1,6 @@
 """Keeps one aggregator for each running instance of the group, and ends it with its instance.
 
-The emulated EC2 is asked a few times a second. An instance that runs gets an aggregator after its
+The emulated EC2 is asked twice a second. An instance that runs gets an aggregator after its
 boot time. An instance that EC2 calls shutting down or terminated takes its aggregator along: by
 SIGKILL, and the buffer's files go with the disk. A question that fails, or an instance that is
 missing from the answer, changes nothing. An aggregator that ends by itself is started again on its
@@ -19,7 +19,7 @@ from sandbox.fleet.exporter import ExporterMode
 from sandbox.fleet.host import AggregatorHost
 from sandbox.fleet.instances import Instance
 
-POLL_SECONDS = 0.3
+POLL_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Supervisor:
         self._destination: tuple[DestinationMode, float] = (DestinationMode.OK, 0.0)
 
     def converge(self) -> None:
-        """Ask EC2 once, and make the processes agree with its answer; a few times a second."""
+        """Ask EC2 once, and make the processes agree with its answer; twice a second."""
         try:
             instances = self._instances()
         except (BotoCoreError, ClientError) as error:
