@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lifecycle.events import DrainCheck, LifecycleAction
-from lifecycle.telemetry import LogEvent, Telemetry
+from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -40,7 +40,7 @@ class Snapshots:
         """Take those of each instance, unless there are some of the last hour.
 
         Never raises, and takes no longer than TAKING_SECONDS: it is only a rescue. What is not done
-        by then is logged as failed.
+        by then is logged, and counted, as failed.
         """
         deadline = self.clock() + _BEGIN_WITHIN_SECONDS
         for message in messages:
@@ -52,6 +52,7 @@ class Snapshots:
                     **message.action.log_fields(),
                     reason=f"{type(error).__name__}: {error}",
                 )
+                self.telemetry.measure(Metric.SNAPSHOTS_FAILED)
 
     def _take(self, action: LifecycleAction, deadline: float) -> None:
         self._check(deadline)

@@ -75,6 +75,7 @@ class Metric(StrEnum):
     CORRECTIONS_FAILED = "CorrectionsFailed"
     RETENTION_POLICY_MISSING = "RetentionPolicyMissing"
     SHARD_OVERFLOW = "ShardOverflow"
+    SNAPSHOTS_FAILED = "SnapshotsFailed"
 
 
 # The code that logs is one call above the methods of PowertoolsTelemetry.

@@ -386,7 +386,10 @@ def test_snapshots_are_looked_for_alike_and_by_the_tag_that_they_get() -> None:
     assert len({block.text for block in blocks}) == 1
     assert f"Name=tag:{RESCUE_TAG_KEY},Values=$INSTANCE" in blocks[0].text
     for name in asked_for:
-        assert "there are none then), or they failed: `snapshots_failed`" in runbooks.text(name)
+        assert "a `reason` instead of snapshots: EC2 made none" in runbooks.text(name)
+    assert [events(one) for one in searches() if one.block == blocks[0]] == [
+        {LogEvent.SNAPSHOTS_FAILED}
+    ]
 
 
 def test_every_error_code_of_cloud_map_has_its_section() -> None:

@@ -9,7 +9,7 @@ import pytest
 from lifecycle import clients
 from lifecycle.events import DrainCheck
 from lifecycle.snapshots import TAKING_SECONDS, Snapshots
-from lifecycle.telemetry import LogEvent
+from lifecycle.telemetry import LogEvent, Metric
 from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID, buffer_check, flush_check
 from tests.support.recording import RecordingTelemetry
 from tests.support.scripted import THROTTLED, scripted
@@ -69,6 +69,7 @@ def test_all_volumes_are_taken_unless_some_are_named() -> None:
         }
     ]
     assert taken.telemetry.the(LogEvent.SNAPSHOTS_REQUESTED)["snapshot_ids"] == ["snap-1"]
+    assert taken.telemetry.total(Metric.SNAPSHOTS_FAILED) == 0
 
 
 def test_only_the_named_volumes_are_taken() -> None:
@@ -99,8 +100,9 @@ def test_an_instance_is_not_taken_twice_within_an_hour() -> None:
 
 
 @pytest.mark.parametrize("failing", [{"existing": THROTTLED}, {"creation": THROTTLED}])
-def test_a_failure_is_logged_and_never_raised(failing: dict[str, Any]) -> None:
+def test_a_failure_is_logged_and_counted_and_never_raised(failing: dict[str, Any]) -> None:
     taken = Taken(**failing)
+    assert taken.telemetry.total(Metric.SNAPSHOTS_FAILED) == 1
     assert "Throttling" in str(taken.telemetry.the(LogEvent.SNAPSHOTS_FAILED)["reason"])
 
 
@@ -125,3 +127,4 @@ def test_a_slow_ec2_cannot_hold_the_invocation_up() -> None:
     skipped = taken.telemetry.of(LogEvent.SNAPSHOTS_FAILED)
     assert len(skipped) + len(taken.requests) == 10
     assert "no time left" in str(skipped[-1]["reason"])
+    assert taken.telemetry.total(Metric.SNAPSHOTS_FAILED) == len(skipped)

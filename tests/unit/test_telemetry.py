@@ -77,6 +77,7 @@ METRICS = {
     "RegisteredInstances",
     "RetentionPolicyMissing",
     "ShardOverflow",
+    "SnapshotsFailed",
     "WaitingInstances",
     "UncleanTermination",
 }
