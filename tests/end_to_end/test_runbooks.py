@@ -176,7 +176,8 @@ def test_shard_overflow_tells_too_many_from_moves_that_fail(place: Scene) -> Non
         with walk(place, "shard-overflow") as person:
             person.type("set-up")
             assert person.type("sizes") == f"9 in {place.names.service_ids[0]}\n"
-            person.type("moves")
+            place.cloud.client("lambda").invoke(FunctionName="fluentd-reconciler", Payload="{}")
+            assert 'reconciler "shard_overflows"\n"timestamp"' in person.type("moves")
             assert person.type("strangers").split() == others
             assert "fluentd-shard-overflow\t" in person.type("verify")
             person.finish({**shared_blocks("shard-overflow"), "keep": SAME_AS_IN_BUFFER_DLQ})

@@ -301,19 +301,36 @@ def events(command: Command) -> set[LogEvent]:
     return {LogEvent(word) for word in found if word in set(LogEvent)}
 
 
+def functions_searched(command: Command) -> set[str]:
+    """The functions whose logs a search goes through; all if it does not name them."""
+    [group] = command.options["log-group-name"]
+    function = group.removeprefix("/aws/lambda/$NAME-")
+    if function != "$FUNCTION":
+        return {function}
+    named = re.search(r"for FUNCTION in ([a-z -]+); do", command.block.text)
+    return set(named[1].split()) if named else set(WRITERS)
+
+
+def emitted(function: str) -> set[str]:
+    """The events that a function's log can hold."""
+    return {str(event) for module in WRITERS[function] for event in written(module)}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_search_of_a_log_is_for_an_event_that_its_function_writes(name: str) -> None:
     found = [one for one in searches() if one.block.runbook == name]
     assert found
     for command in found:
-        [group] = command.options["log-group-name"]
-        function = group.removeprefix("/aws/lambda/$NAME-")
-        functions = list(WRITERS) if function == "$FUNCTION" else [function]
-        emitted = {
-            str(event) for one in functions for module in WRITERS[one] for event in written(module)
-        }
+        known = set[str]().union(*map(emitted, functions_searched(command)))
         for pattern in patterns(command):
-            assert words(pattern) - NOT_EVENTS <= emitted, f"{command.block}: {pattern}"
+            assert words(pattern) - NOT_EVENTS <= known, f"{command.block}: {pattern}"
+
+
+def test_moves_between_shards_are_looked_for_in_the_log_of_everybody_who_moves() -> None:
+    [search] = [one for one in searches() if one.block.name == "moves"]
+    assert events(search) == {LogEvent.SHARD_CHANGED, LogEvent.SHARD_OVERFLOWS}
+    for event in events(search):
+        assert functions_searched(search) == {one for one in WRITERS if event in emitted(one)}
 
 
 @pytest.mark.parametrize("name", NAMES)
