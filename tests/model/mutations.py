@@ -274,7 +274,7 @@ def _batches() -> Iterator[Mutation]:
         batch,
         "        if outcome is Heartbeat.FAILED:\n            return True\n",
         "        if outcome is Heartbeat.FAILED:\n            return False\n",
-        MODEL,
+        _BATCH,
     )
 
 
