@@ -17,6 +17,7 @@ ADDITIONS = (
     "ministack_moves.py",
     "ministack_chaos.py",
     "ministack_code.py",
+    "ministack_schedules.py",
 )
 served = ministack.app
 

@@ -89,6 +89,13 @@ locals {
     (local.uses.buffer ? var.timing.drain_timeout_seconds : 0)
   )
   terminate_overrun_seconds = local.stage_timeouts_seconds + var.timing.terminate_heartbeat_timeout_seconds - local.budget.terminate_limit_seconds
+  # A wait whose event was lost has nobody to keep it alive before the reconciler finds it. A run that
+  # fails is not repeated, so the one after it has to come in time as well, with both of its looks.
+  restart_within_seconds = var.reconcile.interval_minutes * 60 * 2 + var.reconcile.grace_seconds
+  longest_interval_minutes = {
+    launch    = floor((var.timing.launch_heartbeat_timeout_seconds - var.reconcile.grace_seconds - 1) / 120)
+    terminate = floor((var.timing.terminate_heartbeat_timeout_seconds - var.reconcile.grace_seconds - 1) / 120)
+  }
   shortest_drain_seconds = max(
     try(var.flush.quiet_seconds, 0),
     local.uses.buffer ? var.timing.empty_for_seconds : 0,
@@ -162,6 +169,16 @@ resource "terraform_data" "timing_budget" {
     precondition {
       condition     = var.timing.terminate_heartbeat_timeout_seconds > local.longest_terminate_pause_seconds
       error_message = "A terminating instance could be lost between two heartbeats, which can be ${local.longest_terminate_pause_seconds} s apart. Raise timing.terminate_heartbeat_timeout_seconds above that, or lower timing.poll_interval_max_seconds or the waiters' timeouts in lambda."
+    }
+
+    precondition {
+      condition     = !local.uses.operation || var.reconcile.mode == "observe" || var.timing.launch_heartbeat_timeout_seconds > local.restart_within_seconds
+      error_message = "A launching instance whose event was lost could be given up before the reconciler finds it: two runs, in case one fails, take ${local.restart_within_seconds} s (2 x reconcile.interval_minutes + reconcile.grace_seconds). ${local.longest_interval_minutes.launch >= 1 ? "Lower reconcile.interval_minutes to at most ${local.longest_interval_minutes.launch}, or raise" : "Raise"} timing.launch_heartbeat_timeout_seconds above ${local.restart_within_seconds}."
+    }
+
+    precondition {
+      condition     = var.reconcile.mode == "observe" || var.timing.terminate_heartbeat_timeout_seconds > local.restart_within_seconds
+      error_message = "A terminating instance whose event was lost could be lost with its logs before the reconciler finds it: two runs, in case one fails, take ${local.restart_within_seconds} s (2 x reconcile.interval_minutes + reconcile.grace_seconds). ${local.longest_interval_minutes.terminate >= 1 ? "Lower reconcile.interval_minutes to at most ${local.longest_interval_minutes.terminate}, or raise" : "Raise"} timing.terminate_heartbeat_timeout_seconds above ${local.restart_within_seconds}."
     }
 
     precondition {

@@ -14,7 +14,8 @@ variable "reconcile" {
     - `mode`: `correct` registers what is in service, deregisters what is gone and starts the drain
       (or the registration) that an instance waits for in vain; `observe` only reports.
     - `interval_minutes`: how often, 1 to 1440. An instance whose event was lost waits so long with
-      nobody to keep its hook alive: stay well below both heartbeat timeouts.
+      nobody to keep its hook alive. In the mode `correct` both heartbeat timeouts must be longer than
+      two intervals and the grace, since a run can fail.
     - `grace_seconds`: how long after the first look a difference must still be there, 10 to 300.
   EOT
 

@@ -65,10 +65,11 @@ variable "timing" {
   description = "The module's `timing`."
 }
 
-# No story is so long that the schedule comes round: a story that needs the reconciler invokes it.
+# Schedules stand still on the local cloud: a story that needs the reconciler invokes it. The interval
+# is one that the shortest heartbeat timeouts of a story allow.
 variable "reconcile" {
   type        = any
-  default     = { interval_minutes = 1440, grace_seconds = 10 }
+  default     = { interval_minutes = 1, grace_seconds = 10 }
   description = "The module's `reconcile`."
 }
 

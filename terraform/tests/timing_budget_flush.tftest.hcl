@@ -13,6 +13,7 @@ variables {
     command_timeout_seconds = 10
     timeout_seconds         = 1000
   }
+  reconcile = { mode = "observe" } # see timing_budget_reconcile.tftest.hcl
   lambda = {
     flush_waiter_timeout_seconds = 20
   }

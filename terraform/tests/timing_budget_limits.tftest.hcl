@@ -7,6 +7,7 @@ variables {
   cloud_map              = { service_id = "srv-existing" } # TTL 10
   prometheus             = { url = "http://prometheus:9090", scrape_interval_seconds = 15, request_timeout_seconds = 6 }
   alarms                 = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"] }
+  reconcile              = { mode = "observe" } # see timing_budget_reconcile.tftest.hcl
   lambda = {
     operation_waiter_timeout_seconds = 20
     buffer_waiter_timeout_seconds    = 20
