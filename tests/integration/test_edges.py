@@ -5,10 +5,12 @@ That nobody is released early or while registered is checked in every test, by t
 
 from functools import partial
 
+import pytest
+
 from lifecycle.telemetry import LogEvent, Metric
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
 from tests.support.fleet import EMPTY
-from tests.support.messages import GROUP, TERMINATE_HOOK
+from tests.support.messages import GROUP, TERMINATE_HOOK, terminate_event
 from tests.support.pipeline import Pipeline
 
 ANOTHER = "another-hook"
@@ -169,6 +171,50 @@ def test_an_instance_refresh_drains_every_instance_and_registers_its_successor(
     assert set(pipeline.registered()) == set(pipeline.states())
     assert not set(old) & set(pipeline.states())
     assert no_alarm(pipeline)
+
+
+@pytest.mark.parametrize("launches_first", [False, True], ids=["ends_first", "launches_first"])
+def test_an_instance_that_reaches_its_maximum_lifetime_is_drained_as_any_other(
+    pipeline: Pipeline, *, launches_first: bool
+) -> None:
+    """The group ends it by itself, or starts its successor first (instance maintenance policy)."""
+    old, other = pipeline.start_fleet(2)
+    if launches_first:
+        pipeline.scale_to(3)
+        pipeline.until(lambda: pipeline.states_are("InService", 3))
+    pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
+        InstanceId=old, ShouldDecrementDesiredCapacity=launches_first
+    )
+    pipeline.advance(200)
+    assert pipeline.state(old) == "Terminating:Wait"
+    pipeline.fleet.shows(old, EMPTY)
+    pipeline.until(partial(has_left, pipeline, old))
+    pipeline.until(lambda: pipeline.states_are("InService", 2))
+    assert other in pipeline.registered()
+    assert set(pipeline.registered()) == set(pipeline.states())
+    assert no_alarm(pipeline)
+    assert pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION) == 0
+
+
+def test_the_events_of_a_replacement_have_the_members_of_every_termination(
+    pipeline: Pipeline,
+) -> None:
+    """Auto Scaling tells a cause in its activities only: the hook's event cannot be told apart."""
+    replaced, _ = pipeline.start_fleet(2)
+    pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
+        InstanceId=replaced, ShouldDecrementDesiredCapacity=False
+    )
+    [event] = [
+        one
+        for one in pipeline.world.lifecycle_events
+        if one["detail-type"] == "EC2 Instance-terminate Lifecycle Action"
+    ]
+    assert event["detail"].keys() == terminate_event()["detail"].keys()
+    assert (event["detail"]["Origin"], event["detail"]["Destination"]) == (
+        "AutoScalingGroup",
+        "EC2",
+    )
+    assert event["detail"]["EC2InstanceId"] == replaced
 
 
 class TestStandby:

@@ -199,6 +199,90 @@ class TestRebalanceRecommendation:
         assert counted(pipeline) == 1
 
 
+class TestCapacityRebalancing:
+    """The group launches a successor of the recommended instance, then ends that by our hook."""
+
+    def test_it_is_drained_by_its_hook_and_counted_once(self, pipeline: Pipeline) -> None:
+        taken, other = pipeline.start_fleet(2)
+        suggest(pipeline, taken)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [other]
+        successor = launch_successor(pipeline)
+        pipeline.reconcile()
+        assert set(pipeline.registered()) == {other, successor}
+        end_on_purpose(pipeline, taken)
+        pipeline.advance(200)
+        assert pipeline.state(taken) == "Terminating:Wait"
+        assert mark_of(pipeline, taken) is MarkKind.TERMINATING
+        pipeline.fleet.shows(taken, EMPTY)
+        pipeline.until(lambda: pipeline.state(taken) is None)
+        pipeline.advance(10)
+        assert counted(pipeline) == 1
+        assert set(pipeline.registered()) == {other, successor}
+        assert (pipeline.crashes, pipeline.given_up) == ([], [])
+
+    def test_the_last_aggregator_leaves_when_its_successor_serves(self, pipeline: Pipeline) -> None:
+        [last] = pipeline.start_fleet(1)
+        suggest(pipeline, last)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [last]
+        successor = launch_successor(pipeline)
+        end_on_purpose(pipeline, last)
+        pipeline.fleet.shows(last, EMPTY)
+        pipeline.until(lambda: pipeline.state(last) is None)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [successor]
+        assert counted(pipeline) == 0
+        assert reasons(pipeline, LogEvent.INSTANCE_ENDED) == ["proven"]
+
+    def test_a_recommendation_that_comes_after_the_hooks_event_changes_nothing_about_the_drain(
+        self, pipeline: Pipeline
+    ) -> None:
+        taken, other = pipeline.start_fleet(2)
+        successor = launch_successor(pipeline)
+        end_on_purpose(pipeline, taken)
+        pipeline.advance(30)
+        suggest(pipeline, taken)
+        pipeline.advance(200)
+        assert mark_of(pipeline, taken) is MarkKind.TERMINATING
+        assert pipeline.state(taken) == "Terminating:Wait"
+        pipeline.fleet.shows(taken, EMPTY)
+        pipeline.until(lambda: pipeline.state(taken) is None)
+        pipeline.advance(10)
+        assert set(pipeline.registered()) == {other, successor}
+        assert counted(pipeline) == 1
+
+    def test_a_spot_reclaim_that_overtakes_the_drain_is_counted_once(
+        self, pipeline: Pipeline
+    ) -> None:
+        taken, _ = pipeline.start_fleet(2)
+        suggest(pipeline, taken)
+        launch_successor(pipeline)
+        end_on_purpose(pipeline, taken)
+        warn(pipeline, taken)
+        pipeline.advance(NOTICE_SECONDS + 10)
+        end_the_wait(pipeline, taken)
+        pipeline.advance(30)
+        assert pipeline.state(taken) is None
+        assert counted(pipeline) == 1
+
+
+def launch_successor(pipeline: Pipeline) -> str:
+    """What the group does first: one more, in service."""
+    before = pipeline.states()
+    pipeline.scale_to(len(before) + 1)
+    pipeline.until(lambda: pipeline.states_are("InService", len(before) + 1))
+    [successor] = set(pipeline.states()) - set(before)
+    return successor
+
+
+def end_on_purpose(pipeline: Pipeline, instance_id: str) -> None:
+    """What the group does next: it sends the one away that was recommended."""
+    pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
+        InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
+    )
+
+
 class TestEnds:
     def test_a_drain_with_proof_is_not_counted(self, pipeline: Pipeline) -> None:
         leaves, _ = pipeline.start_fleet(2)
