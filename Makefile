@@ -57,7 +57,7 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 ## Test
 
 test: venv venv-ministack programs package-local ## all checks below but the runbooks; what CI runs
-	@$(VENV) tools/run_checks.py --beside end-to-end lint types unit integration model sandbox-tests package-tests terraform-test
+	@$(VENV) tools/run_checks.py --beside end-to-end lint types unit integration sandbox-tests package-tests terraform-test model
 
 lint: venv ## style, imports between the floors, shell scripts
 	@.venv/bin/ruff check --quiet
@@ -83,10 +83,10 @@ soak: venv ## many more random histories, for hours; HISTORIES=50000 SEED=1
 		--timeout=21600 tests/model/test_histories.py
 
 sandbox-tests: venv venv-ministack programs package-local ## the local cloud's own tests
-	@$(PYTEST) $(LOOPBACK_ONLY) tests/sandbox
+	@$(PYTEST) $(LOOPBACK_ONLY) -n 3 --dist loadfile tests/sandbox
 
 package-tests: venv ## the zip: reproducible, complete, small; and the set-up itself
-	@$(PYTEST) tests/package tests/tools
+	@$(PYTEST) -n 2 --dist loadfile tests/package tests/tools
 
 terraform-test: venv programs ## the module: formatted, valid, its preconditions fire
 	@$(VENV) -m sandbox.terraform fmt-check terraform
