@@ -7,9 +7,11 @@ and Amazon Managed Service for Prometheus.
 
 import math
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import requests
 from botocore.auth import SigV4Auth
@@ -65,15 +67,47 @@ class SigV4(AuthBase):
 
 
 class _Discreet(requests.Session):
-    """Hands on no answer that repeats the credentials it was asked with: answers get logged."""
+    """Neither hands on an answer nor follows a redirect that repeats what it was asked with.
+
+    Answers get logged, and so does the address that a redirect names, if nobody is there. Where a
+    redirect leads the credentials do not go along, so they are remembered from request to request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._secrets: set[bytes] = set()
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # noqa: ANN401 (those of requests)
         """Send a request; raises PrometheusFailed for an answer that says too much."""
+        self._secrets |= _secrets_of(request)
         response = super().send(request, **settings)
-        _scheme, _, credentials = str(request.headers.get("Authorization", "")).partition(" ")
-        if len(credentials) >= _SHORTEST_SECRET and credentials.encode() in response.content:
+        if self._are_in(response.content):
             raise PrometheusFailed("the answer repeats the credentials: not shown, not believed")
         return response
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where an answer sends to, None if nowhere; asked by requests before it goes there.
+
+        Raises PrometheusFailed if the address repeats the credentials, or has any of its own.
+        """
+        target = super().get_redirect_target(resp)
+        if target and (self._are_in(target.encode()) or "@" in urlsplit(target).netloc):
+            raise PrometheusFailed("the redirect has credentials in it: not shown, not followed")
+        return target
+
+    def _are_in(self, said: bytes) -> bool:
+        """Tell whether the credentials are in there, as they are or as a URL writes them."""
+        forms = (said, unquote_to_bytes(said))
+        return any(secret in form for secret in self._secrets for form in forms)
+
+
+def _secrets_of(request: requests.PreparedRequest) -> set[bytes]:
+    """Return what nobody may read of a request: its credentials, and the password in them."""
+    scheme, _, credentials = str(request.headers.get("Authorization", "")).partition(" ")
+    found = {credentials.encode()}
+    if scheme == "Basic":
+        found.add(b64decode(credentials).partition(b":")[2])
+    return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
 
 
 def connect(

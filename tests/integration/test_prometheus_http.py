@@ -160,6 +160,24 @@ def test_a_redirect_to_a_login_page_is_unknown_for_everybody(
     assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
 
 
+def test_a_redirect_that_repeats_the_credentials_is_not_in_the_log(
+    pipeline: Pipeline, prometheus: PrometheusServer
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        place = f"http://127.0.0.1:{nobody.getsockname()[1]}/login?token={SECRET}"
+        prometheus.answers(text(302, "", Location=place))
+        returned = check(
+            pipeline,
+            prometheus.url,
+            PROMETHEUS_AUTH="bearer",
+            PROMETHEUS_CREDENTIALS_ARN=pipeline.secret("prometheus", SECRET),
+        )
+    assert returned == INSTANCE_IDS
+    assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
+    assert SECRET not in str(pipeline.telemetry.lines)
+
+
 def test_a_redirect_to_another_host_does_not_take_the_credentials_along(
     pipeline: Pipeline, prometheus: PrometheusServer
 ) -> None:

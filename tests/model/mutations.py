@@ -175,6 +175,13 @@ def _verdicts() -> Iterator[Mutation]:
         "        return {}\n",
         _PROMETHEUS,
     )
+    yield _one(
+        "a redirect followed that repeats the credentials",
+        "lifecycle/prometheus.py",
+        '(self._are_in(target.encode()) or "@" in urlsplit(target).netloc)',
+        '"@" in urlsplit(target).netloc',
+        _PROMETHEUS,
+    )
 
 
 def _flushes() -> Iterator[Mutation]:

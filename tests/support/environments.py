@@ -14,6 +14,7 @@ _CLOUD_MAP = {
     "LAUNCH_HOOK_NAME": "pipeline-launch",
     "CLOUD_MAP_SERVICE_IDS": "srv-0123456789abcdef",
 }
+PROMETHEUS_URL = "http://prometheus.internal:9090"
 _QUEUE = "https://sqs.ap-northeast-1.amazonaws.com/123456789012/pipeline-"
 
 
@@ -98,7 +99,7 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
         "TIMEOUT_SECONDS": "3600",
         "EMPTY_FOR_SECONDS": "300",
         "SETTLE_SECONDS": "75",
-        "PROMETHEUS_URL": "http://prometheus.internal:9090",
+        "PROMETHEUS_URL": PROMETHEUS_URL,
         "PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "10",
         "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15",
         **changes,

@@ -19,6 +19,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from lifecycle.evidence import BUFFER_METRICS, EMIT_RECORDS, UP
+from tests.support.environments import PROMETHEUS_URL
 from tests.support.histories import START, History
 from tests.support.machines import answer as flush_answer
 from tests.support.messages import GROUP, INSTANCE_ID
@@ -27,11 +28,17 @@ from tests.support.scripted import aws_error
 PASSWORD = "planted-password-7c1f"
 TOKEN = "planted-bearer-token-93ab"
 ACCESS_KEY = "planted-secret-access-key-51de"
-# As they are, and as basic authentication sends them.
-SECRETS = (PASSWORD, TOKEN, ACCESS_KEY, "cHJvbWV0aGV1czpwbGFudGVk")
+_ENCODED = {one: "".join(f"%{ord(it):02x}" for it in one) for one in (PASSWORD, TOKEN)}
+# As they are, as basic authentication sends them, and as a URL may write them.
+SECRETS = (PASSWORD, TOKEN, ACCESS_KEY, "cHJvbWV0aGV1czpwbGFudGVk", *_ENCODED.values())
 PLANTED = {"basic": json.dumps({"username": "prometheus", "password": PASSWORD}), "bearer": TOKEN}
 _LONGEST_SHOWN = 500
-ECHO = b"%AUTHORIZATION%"  # a body with this in it says what it was asked with
+# A body or a header with one of these in it says what it was asked with: as the request carries it,
+# the secret of it in plain text, and every character of that as a URL may write it.
+ECHO = "%AUTHORIZATION%"
+ECHO_PLAIN = "%SECRET%"
+ECHO_ENCODED = "%ENCODED%"
+ECHOES = (ECHO, ECHO_PLAIN, ECHO_ENCODED)
 
 _HISTORY = History(start=START, instance_id=INSTANCE_ID).shows("05-drained", 345)
 NOW = _HISTORY.now + 1
@@ -57,16 +64,21 @@ class Call:
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """What comes back from Prometheus; an ``error`` is raised instead."""
+    """What comes back from Prometheus; an ``error`` is raised instead.
+
+    Where an answer redirects to, there is ``beyond``; nobody answers there if it is None.
+    """
 
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     error: Exception | None = None
+    beyond: "HttpAnswer | None" = None
 
     def __repr__(self) -> str:
         shown = self.body[:_LONGEST_SHOWN]
-        return f"HttpAnswer({shown!r}, {self.status}, {self.headers}, {self.error!r})"
+        said = f"{shown!r}, {self.status}, {self.headers}, {self.error!r}, {self.beyond!r}"
+        return f"HttpAnswer({said})"
 
 
 def prometheus_body(series: Any) -> bytes:
@@ -93,6 +105,7 @@ class Cloud:
     lifecycle_state: str = "Terminating:Wait"
     is_registered: bool = False
     auth: str = "basic"
+    snapshots: str | None = None
     now: float = NOW
     calls: list[Call] = field(default_factory=list)
 
@@ -132,17 +145,31 @@ class Cloud:
         )
 
     def answer_http(self, request: requests.PreparedRequest) -> requests.Response:
-        """Answer a request to Prometheus."""
-        if self.prometheus.error is not None:
-            raise self.prometheus.error
-        asked_with = request.headers.get("Authorization", "").encode()
+        """Answer a request to Prometheus, or to where it redirects."""
+        url = request.url or ""
+        is_first = url.startswith(f"{PROMETHEUS_URL}/api/v1/query?")
+        answer = self.prometheus if is_first else self.prometheus.beyond
+        if answer is None:
+            # In the words of urllib3.
+            raise requests.ConnectionError(f"Max retries exceeded with url: {url}")
+        if answer.error is not None:
+            raise answer.error
         response = requests.Response()
-        response.status_code = self.prometheus.status
-        response.headers.update(self.prometheus.headers)
-        response.request, response.url = request, request.url or ""
-        response._content = self.prometheus.body.replace(ECHO, asked_with)
+        response.status_code = answer.status
+        for name, value in answer.headers.items():
+            response.headers[name] = self._echoed(value, request)
+        response.request, response.url = request, url
+        body = self._echoed(answer.body.decode("latin-1"), request)
+        response._content = body.encode("latin-1")
         response._content_consumed = True  # type: ignore[attr-defined]
         return response
+
+    def _echoed(self, text: str, request: requests.PreparedRequest) -> str:
+        secret = {"basic": PASSWORD, "bearer": TOKEN}[self.auth]
+        asked_with = request.headers.get("Authorization", "")
+        for echo, said in zip(ECHOES, (asked_with, secret, _ENCODED[secret]), strict=True):
+            text = text.replace(echo, said)
+        return text
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
@@ -172,6 +199,8 @@ class Cloud:
             "describe_warm_pool": {"Instances": []},
             "send_command": {"Command": {"CommandId": "command-1"}},
             "get_command_invocation": self.flush_answer,
+            "describe_snapshots": {"Snapshots": []},
+            "create_snapshots": {"Snapshots": [{"SnapshotId": "snap-1"}]},
             "get_secret_value": {"SecretString": PLANTED[self.auth]},
         }.get(method, {})
 
@@ -203,6 +232,11 @@ def _instance() -> dict[str, Any]:
         "State": {"Name": "running"},
         "LaunchTime": datetime.fromtimestamp(START, UTC),
         "PrivateIpAddress": "10.0.0.7",
+        "RootDeviceName": "/dev/xvda",
+        "BlockDeviceMappings": [
+            {"DeviceName": "/dev/xvda", "Ebs": {"VolumeId": "vol-root"}},
+            {"DeviceName": "/dev/sdb", "Ebs": {"VolumeId": "vol-buffer"}},
+        ],
         "Placement": {"AvailabilityZone": "ap-northeast-1a"},
     }
 
@@ -250,7 +284,9 @@ class EntryPoint:
         logging.getLogger("fuzz").propagate = False
         _PRINTED.seek(0)
         _PRINTED.truncate()
-        environment = self.environment(POWERTOOLS_SERVICE_NAME="fuzz", **_authentication(cloud))
+        environment = self.environment(
+            POWERTOOLS_SERVICE_NAME="fuzz", **_authentication(cloud), **_snapshots(cloud)
+        )
         answer, error = None, None
         with _inside(cloud, environment):
             entry = _with_time_of(cloud, self.wire(environment))
@@ -264,6 +300,10 @@ class EntryPoint:
 def _authentication(cloud: Cloud) -> dict[str, str]:
     arn = "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:prometheus"
     return {"PROMETHEUS_AUTH": cloud.auth, "PROMETHEUS_CREDENTIALS_ARN": arn}
+
+
+def _snapshots(cloud: Cloud) -> dict[str, str]:
+    return {} if cloud.snapshots is None else {"SNAPSHOT_VOLUMES": cloud.snapshots}
 
 
 @contextmanager

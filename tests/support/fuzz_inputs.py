@@ -16,7 +16,15 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, Re
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from tests.support.fuzz_cloud import ECHO, NOW, SOUND_SERIES, HttpAnswer, prometheus_body
+from tests.support.fuzz_cloud import (
+    ECHO,
+    ECHO_PLAIN,
+    ECHOES,
+    NOW,
+    SOUND_SERIES,
+    HttpAnswer,
+    prometheus_body,
+)
 from tests.support.machines import answer as flush_answer
 from tests.support.machines import monitor
 from tests.support.messages import (
@@ -201,6 +209,7 @@ _METHODS = (
     *("complete_lifecycle_action", "describe_instances", "create_tags", "send_message"),
     *("change_message_visibility", "get_instance", "get_operation", "register_instance"),
     *("deregister_instance", "send_command", "get_command_invocation", "get_secret_value"),
+    *("describe_snapshots", "create_snapshots"),
 )
 _operations = damaged({"Operation": {"Status": "SUCCESS", "Type": "DEREGISTER_INSTANCE"}})
 _states = damaged(
@@ -210,6 +219,19 @@ aws_oddities: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.sampled_from(_METHODS), st.one_of(aws_errors, aws_errors, values, _operations, _states),
     min_size=1, max_size=4,
 )  # fmt: skip
+snapshot_oddities: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(
+        ("describe_snapshots", "create_snapshots", "describe_instances", "send_message")
+    ),
+    st.one_of(
+        aws_errors,
+        values,
+        damaged({"Snapshots": [{"SnapshotId": "snap-1", "State": "completed", "StartTime": NOW}]}),
+        damaged({"Reservations": [{"Instances": [{"BlockDeviceMappings": []}]}]}),
+    ),
+    max_size=3,
+)
+snapshot_volumes = st.sampled_from([None, "all", "/dev/sdb", "/dev/sdz,/dev/xvda"])
 reconciler_oddities: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.sampled_from(
         (*_METHODS, "describe_auto_scaling_groups", "describe_warm_pool", "list_instances")
@@ -288,9 +310,10 @@ _bodies: st.SearchStrategy[bytes] = st.one_of(
     st.sampled_from(
         [
             b"<!doctype html><html><body>Sign in</body></html>",
-            b"<pre>You asked with " + ECHO + b"</pre>",
-            prometheus_body([{"metric": {"asked_with": ECHO.decode()}, "values": 1}]),
-            prometheus_body([{"metric": {"a": ECHO.decode()}, "values": [["NaN", "0"]]}]),
+            f"<pre>You asked with {ECHO}</pre>".encode(),
+            f"<pre>Who told you {ECHO_PLAIN}?</pre>".encode(),
+            prometheus_body([{"metric": {"asked_with": ECHO}, "values": 1}]),
+            prometheus_body([{"metric": {"a": ECHO_PLAIN}, "values": [["NaN", "0"]]}]),
             b'{"data":{"result":' + b"[" * 5_000,
             b"\xff\xfe{",
         ]
@@ -305,13 +328,39 @@ _http_errors = st.sampled_from(
         ValueError("a surprise"),
     ]
 )
+# Where an answer may send to, and what of it may be what it was asked with.
+_places_to_go: st.SearchStrategy[str] = st.one_of(
+    st.sampled_from(["/login", "http://[", "https://elsewhere.example/api", "", "/api/v1/query"]),
+    st.builds(
+        lambda place, echo, tail: place.format(echo) + tail,
+        st.sampled_from(
+            [
+                "http://prometheus:{}@elsewhere.example/",
+                "https://{}@elsewhere.example/api",
+                "https://elsewhere.example/?token={}",
+                "http://prometheus.internal:9090/login?asked_with={}",
+                "ftp://prometheus:{}@elsewhere.example/",
+                "/login/{}/again",
+                "//{}.example/",
+                "http://[{}",
+                "http://{}:port/",
+                "{}",
+                "/#{}",
+                " /\t{}",
+            ]
+        ),
+        st.sampled_from(ECHOES),
+        st.one_of(st.just(""), st.text(max_size=8), st.sampled_from(ECHOES)),
+    ),
+)
 prometheus_answers: st.SearchStrategy[HttpAnswer] = st.one_of(
     st.builds(HttpAnswer, _bodies),
     st.builds(HttpAnswer, _bodies, st.sampled_from([100, 204, 302, 307, 400, 401, 422, 500, 503])),
     st.builds(
-        lambda place, status: HttpAnswer(b"", status, {"Location": place}),
-        st.sampled_from(["/login", "http://[", "https://elsewhere.example/api", ""]),
-        st.sampled_from([301, 302, 307]),
+        lambda place, status, beyond: HttpAnswer(b"", status, {"Location": place}, beyond=beyond),
+        _places_to_go,
+        st.sampled_from([301, 302, 303, 307, 308]),
+        st.one_of(st.none(), st.builds(HttpAnswer, _bodies, st.sampled_from([200, 302, 403]))),
     ),
     st.builds(lambda error: HttpAnswer(b"", error=error), _http_errors),
 )

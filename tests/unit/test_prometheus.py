@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
@@ -13,6 +13,7 @@ from botocore.credentials import Credentials
 from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_api_client.exceptions import PrometheusApiClientException
+from requests.auth import HTTPBasicAuth
 
 from lifecycle.buffers import State, judge
 from lifecycle.errors import PrometheusFailed
@@ -415,6 +416,59 @@ class TestCredentials:
         with pytest.raises(PrometheusFailed, match="repeats the credentials") as caught:
             self.ask(monkeypatch, body.encode(), self.TOKEN, status)
         assert self.TOKEN not in str(caught.value)
+
+    def redirected(
+        self, monkeypatch: pytest.MonkeyPatch, location: str, auth: HTTPBasicAuth | None = None
+    ) -> tuple[str, list[str]]:
+        """What comes of a redirect to where nobody is: the complaint, and who was asked."""
+        asked: list[str] = []
+
+        def send(_adapter: object, request: requests.PreparedRequest, **_: object) -> Any:
+            asked.append(request.url or "")
+            if len(asked) > 1:
+                raise requests.ConnectionError(f"Max retries exceeded with url: {request.path_url}")
+            response = requests.Response()
+            response.status_code, response.request = 302, request
+            response.url, response.raw = request.url or "", io.BytesIO()
+            response.headers["Location"] = location
+            return response
+
+        monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+        headers = {} if auth else {"Authorization": f"Bearer {self.TOKEN}"}
+        querier = connect("http://prometheus:9090", 1, auth, headers)
+        with pytest.raises(PrometheusFailed) as caught:
+            fetch(querier, selection(INSTANCE_ID), NOW)
+        return str(caught.value), asked
+
+    @pytest.mark.parametrize(
+        "location",
+        [
+            f"http://elsewhere/?token={TOKEN}",
+            f"/login/{TOKEN}",
+            f"http://user:{TOKEN}@elsewhere/",
+            f"http://elsewhere/?token={TOKEN.replace('-', '%2d')}",
+            "http://user:short@elsewhere/",
+        ],
+    )
+    def test_a_redirect_that_repeats_them_is_neither_followed_nor_shown(
+        self, monkeypatch: pytest.MonkeyPatch, location: str
+    ) -> None:
+        complaint, asked = self.redirected(monkeypatch, location)
+        assert complaint == "the redirect has credentials in it: not shown, not followed"
+        assert len(asked) == 1
+
+    def test_a_password_is_known_in_plain_text_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        password = "a password/that nobody: may read"
+        auth = HTTPBasicAuth("user", password)
+        location = f"/login?password={quote(password, safe='')}"
+        complaint, asked = self.redirected(monkeypatch, location, auth)
+        assert "has credentials in it" in complaint
+        assert len(asked) == 1
+
+    def test_any_other_redirect_is_followed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        complaint, asked = self.redirected(monkeypatch, "https://elsewhere/login@home")
+        assert "/login@home" in complaint
+        assert asked[1:] == ["https://elsewhere/login@home"]
 
     def test_a_token_that_is_in_every_answer_by_chance_does_no_harm(
         self, monkeypatch: pytest.MonkeyPatch
