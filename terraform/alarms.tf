@@ -55,6 +55,18 @@ locals {
     if lookup({ shard-overflow = local.uses.operation, retention-policy-missing = var.alarms.retention_policy }, suffix, true)
   }
 
+  # The metrics that the functions report, by the suffix of their alarm.
+  reported_metrics = {
+    lifecycle-action-expired = { metric_name = "LifecycleActionExpired", statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
+    unclean-termination      = { metric_name = "UncleanTermination", statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
+    # The reconciler reports it every five minutes, and moves what has room elsewhere: what is still
+    # there after three looks has none. The operation waiter reports it for a launch that finds no room.
+    shard-overflow = { metric_name = "ShardOverflow", statistic = "Maximum", period = 300, evaluation_periods = 3, treat_missing_data = "notBreaching" }
+    # Between two looks nothing is known: the alarm stays as it is.
+    retention-policy-missing = { metric_name = "RetentionPolicyMissing", statistic = "Maximum", period = var.reconcile.interval_minutes * 60, evaluation_periods = 1, treat_missing_data = "ignore" }
+  }
+  used_reported_metrics = { for suffix, metric in local.reported_metrics : suffix => metric if contains(keys(local.used_other_alarms), suffix) }
+
   # Alarm suffix = runbook file name.
   alarm_descriptions = {
     for suffix, text in merge({ for key, text in local.used_dead_letter_alarms : "${key}-dlq" => text }, local.used_other_alarms) :
@@ -85,44 +97,22 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter" {
   tags          = var.tags
 }
 
-resource "aws_cloudwatch_metric_alarm" "lifecycle_action_expired" {
-  alarm_name        = local.alarm_names["lifecycle-action-expired"]
-  alarm_description = local.alarm_descriptions["lifecycle-action-expired"]
+# What the functions report themselves. They report it only when it happens: no data is no alarm.
+resource "aws_cloudwatch_metric_alarm" "reported" {
+  for_each = local.used_reported_metrics
+
+  alarm_name        = local.alarm_names[each.key]
+  alarm_description = local.alarm_descriptions[each.key]
 
   namespace           = local.metrics_namespace
-  metric_name         = "LifecycleActionExpired"
+  metric_name         = each.value.metric_name
   dimensions          = { service = var.name }
-  statistic           = "Sum"
-  period              = 60
-  evaluation_periods  = 1
+  statistic           = each.value.statistic
+  period              = each.value.period
+  evaluation_periods  = each.value.evaluation_periods
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
-  # The functions only report it when it happens.
-  treat_missing_data = "notBreaching"
-
-  alarm_actions = var.alarms.actions
-  ok_actions    = var.alarms.ok_actions
-  tags          = var.tags
-}
-
-# The reconciler reports it every five minutes, and moves what has room elsewhere: what is still there
-# after three looks has none. The operation waiter reports it for a launch that finds no room.
-resource "aws_cloudwatch_metric_alarm" "shard_overflow" {
-  count = local.uses.operation ? 1 : 0
-
-  alarm_name        = local.alarm_names["shard-overflow"]
-  alarm_description = local.alarm_descriptions["shard-overflow"]
-
-  namespace           = local.metrics_namespace
-  metric_name         = "ShardOverflow"
-  dimensions          = { service = var.name }
-  statistic           = "Maximum"
-  period              = 300
-  evaluation_periods  = 3
-  threshold           = 0
-  comparison_operator = "GreaterThanThreshold"
-  # The functions only report it when it happens.
-  treat_missing_data = "notBreaching"
+  treat_missing_data  = each.value.treat_missing_data
 
   alarm_actions = var.alarms.actions
   ok_actions    = var.alarms.ok_actions

@@ -116,23 +116,3 @@ resource "aws_lambda_function_event_invoke_config" "interruption" {
     }
   }
 }
-
-resource "aws_cloudwatch_metric_alarm" "unclean_termination" {
-  alarm_name        = local.alarm_names["unclean-termination"]
-  alarm_description = local.alarm_descriptions["unclean-termination"]
-
-  namespace           = local.metrics_namespace
-  metric_name         = "UncleanTermination"
-  dimensions          = { service = var.name }
-  statistic           = "Sum"
-  period              = 60
-  evaluation_periods  = 1
-  threshold           = 0
-  comparison_operator = "GreaterThanThreshold"
-  # The function only reports it when it happens.
-  treat_missing_data = "notBreaching"
-
-  alarm_actions = var.alarms.actions
-  ok_actions    = var.alarms.ok_actions
-  tags          = var.tags
-}

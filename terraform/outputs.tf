@@ -57,13 +57,8 @@ output "alarm_names" {
   description = "The alarms by suffix, which is also the name of the runbook."
   value = merge(
     { for key, alarm in aws_cloudwatch_metric_alarm.dead_letter : "${key}-dlq" => alarm.alarm_name },
-    {
-      lifecycle-action-expired = aws_cloudwatch_metric_alarm.lifecycle_action_expired.alarm_name
-      unclean-termination      = aws_cloudwatch_metric_alarm.unclean_termination.alarm_name
-      function-errors          = aws_cloudwatch_metric_alarm.function_errors.alarm_name
-    },
-    { for alarm in aws_cloudwatch_metric_alarm.shard_overflow : "shard-overflow" => alarm.alarm_name },
-    { for alarm in aws_cloudwatch_metric_alarm.retention_policy_missing : "retention-policy-missing" => alarm.alarm_name },
+    { for suffix, alarm in aws_cloudwatch_metric_alarm.reported : suffix => alarm.alarm_name },
+    { function-errors = aws_cloudwatch_metric_alarm.function_errors.alarm_name },
   )
 }
 

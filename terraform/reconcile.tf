@@ -85,25 +85,3 @@ resource "aws_lambda_function_event_invoke_config" "reconcile" {
   function_name          = aws_lambda_function.this["reconcile"].function_name
   maximum_retry_attempts = 0
 }
-
-resource "aws_cloudwatch_metric_alarm" "retention_policy_missing" {
-  count = var.alarms.retention_policy ? 1 : 0
-
-  alarm_name        = local.alarm_names["retention-policy-missing"]
-  alarm_description = local.alarm_descriptions["retention-policy-missing"]
-
-  namespace           = local.metrics_namespace
-  metric_name         = "RetentionPolicyMissing"
-  dimensions          = { service = var.name }
-  statistic           = "Maximum"
-  period              = var.reconcile.interval_minutes * 60
-  evaluation_periods  = 1
-  threshold           = 0
-  comparison_operator = "GreaterThanThreshold"
-  # Between two looks nothing is known: the alarm stays as it is.
-  treat_missing_data = "ignore"
-
-  alarm_actions = var.alarms.actions
-  ok_actions    = var.alarms.ok_actions
-  tags          = var.tags
-}

@@ -40,8 +40,8 @@ run "every_alarm_is_heard_and_quiet_without_data" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), aws_cloudwatch_metric_alarm.shard_overflow, [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
-      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"]) && alarm.ok_actions == toset(["arn:aws:sns:eu-west-1:123456789012:quiet"]) && alarm.treat_missing_data == "notBreaching"
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors]) :
+      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"]) && alarm.ok_actions == toset(["arn:aws:sns:eu-west-1:123456789012:quiet"]) && alarm.treat_missing_data == (alarm.metric_name == "RetentionPolicyMissing" ? "ignore" : "notBreaching")
     ])
     error_message = "Every alarm tells the same people, and no data is no alarm."
   }
@@ -71,7 +71,7 @@ run "every_alarm_links_its_runbook" {
   }
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), aws_cloudwatch_metric_alarm.shard_overflow, [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors], aws_cloudwatch_metric_alarm.retention_policy_missing) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors]) :
       endswith(alarm.alarm_description, " Runbook: https://wiki.internal/runbooks/${trimprefix(alarm.alarm_name, "fluentd-")}.md")
     ])
     error_message = "A description must end with the runbook named like the alarm."
@@ -96,7 +96,7 @@ run "every_alarm_says_by_when_to_act" {
     error_message = "The deadline must follow from the heartbeat timeout."
   }
   assert {
-    condition     = startswith(aws_cloudwatch_metric_alarm.function_errors.alarm_description, "Act within 58 minutes.") && startswith(aws_cloudwatch_metric_alarm.lifecycle_action_expired.alarm_description, "Act at once.")
+    condition     = startswith(aws_cloudwatch_metric_alarm.function_errors.alarm_description, "Act within 58 minutes.") && startswith(aws_cloudwatch_metric_alarm.reported["lifecycle-action-expired"].alarm_description, "Act at once.")
     error_message = "The deadline must come first."
   }
 }
@@ -133,7 +133,7 @@ run "descriptions_fit_with_the_longest_names" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), aws_cloudwatch_metric_alarm.shard_overflow, [aws_cloudwatch_metric_alarm.lifecycle_action_expired, aws_cloudwatch_metric_alarm.unclean_termination, aws_cloudwatch_metric_alarm.function_errors]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors]) :
       length(alarm.alarm_description) <= 1024
     ])
     error_message = "CloudWatch allows 1,024 characters: ${max([for alarm in aws_cloudwatch_metric_alarm.dead_letter : length(alarm.alarm_description)]...)}"
@@ -152,11 +152,11 @@ run "unclean_terminations_are_watched" {
   command = plan
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.unclean_termination.namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.unclean_termination.metric_name == "UncleanTermination" && aws_cloudwatch_metric_alarm.unclean_termination.dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.unclean_termination.statistic == "Sum" && aws_cloudwatch_metric_alarm.unclean_termination.threshold == 0
+    condition     = aws_cloudwatch_metric_alarm.reported["unclean-termination"].namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.reported["unclean-termination"].metric_name == "UncleanTermination" && aws_cloudwatch_metric_alarm.reported["unclean-termination"].dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.reported["unclean-termination"].statistic == "Sum" && aws_cloudwatch_metric_alarm.reported["unclean-termination"].threshold == 0
     error_message = "The function emits UncleanTermination in FluentdLifecycle with the dimension service."
   }
   assert {
-    condition     = startswith(aws_cloudwatch_metric_alarm.unclean_termination.alarm_description, "Act at once.")
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["unclean-termination"].alarm_description, "Act at once.")
     error_message = "The deadline must come first."
   }
 }
@@ -169,14 +169,14 @@ run "a_shard_that_overflows_is_watched" {
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.shard_overflow[0].namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.shard_overflow[0].metric_name == "ShardOverflow" &&
-      aws_cloudwatch_metric_alarm.shard_overflow[0].dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.shard_overflow[0].threshold == 0
+      aws_cloudwatch_metric_alarm.reported["shard-overflow"].namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.reported["shard-overflow"].metric_name == "ShardOverflow" &&
+      aws_cloudwatch_metric_alarm.reported["shard-overflow"].dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.reported["shard-overflow"].threshold == 0
     )
     error_message = "One instance beyond eight is one too many."
   }
   assert {
-    condition     = strcontains(aws_cloudwatch_metric_alarm.shard_overflow[0].alarm_description, "cloud_map.shards = 3 carries 24 aggregators.")
-    error_message = "Whoever is called must learn how many the shards carry: ${aws_cloudwatch_metric_alarm.shard_overflow[0].alarm_description}"
+    condition     = strcontains(aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description, "cloud_map.shards = 3 carries 24 aggregators.")
+    error_message = "Whoever is called must learn how many the shards carry: ${aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description}"
   }
 }
 
@@ -184,7 +184,7 @@ run "expired_actions_and_function_errors_are_watched" {
   command = plan
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.lifecycle_action_expired.namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.lifecycle_action_expired.metric_name == "LifecycleActionExpired" && aws_cloudwatch_metric_alarm.lifecycle_action_expired.dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.lifecycle_action_expired.statistic == "Sum"
+    condition     = aws_cloudwatch_metric_alarm.reported["lifecycle-action-expired"].namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.reported["lifecycle-action-expired"].metric_name == "LifecycleActionExpired" && aws_cloudwatch_metric_alarm.reported["lifecycle-action-expired"].dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.reported["lifecycle-action-expired"].statistic == "Sum"
     error_message = "The functions emit LifecycleActionExpired in FluentdLifecycle with the dimension service."
   }
   assert {

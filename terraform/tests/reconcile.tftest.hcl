@@ -79,7 +79,7 @@ run "its_interval_and_its_grace_are_settings" {
     error_message = "The function must know them."
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.retention_policy_missing[0].period == 60
+    condition     = aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].period == 60
     error_message = "The alarm looks as often as there is something to see."
   }
 }
@@ -173,15 +173,15 @@ run "a_group_that_does_not_retain_is_an_alarm" {
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.retention_policy_missing[0].metric_name == "RetentionPolicyMissing" &&
-      aws_cloudwatch_metric_alarm.retention_policy_missing[0].namespace == "FluentdLifecycle" &&
-      aws_cloudwatch_metric_alarm.retention_policy_missing[0].dimensions == tomap({ service = "fluentd" }) &&
-      aws_cloudwatch_metric_alarm.retention_policy_missing[0].statistic == "Maximum" &&
-      aws_cloudwatch_metric_alarm.retention_policy_missing[0].threshold == 0 &&
-      aws_cloudwatch_metric_alarm.retention_policy_missing[0].comparison_operator == "GreaterThanThreshold" &&
-      aws_cloudwatch_metric_alarm.retention_policy_missing[0].period == 300 &&
-      aws_cloudwatch_metric_alarm.retention_policy_missing[0].treat_missing_data == "ignore" &&
-      aws_cloudwatch_metric_alarm.retention_policy_missing[0].alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"])
+      aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].metric_name == "RetentionPolicyMissing" &&
+      aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].namespace == "FluentdLifecycle" &&
+      aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].dimensions == tomap({ service = "fluentd" }) &&
+      aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].statistic == "Maximum" &&
+      aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].threshold == 0 &&
+      aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].comparison_operator == "GreaterThanThreshold" &&
+      aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].period == 300 &&
+      aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].treat_missing_data == "ignore" &&
+      aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"])
     )
     error_message = "Whoever is told of the others is told of this, as long as it is so."
   }
@@ -194,7 +194,7 @@ run "the_retention_alarm_can_be_left_out" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.retention_policy_missing) == 0 && !contains(keys(output.alarm_names), "retention-policy-missing")
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.reported), "retention-policy-missing") && !contains(keys(output.alarm_names), "retention-policy-missing")
     error_message = "A group that ends what it cannot prove on purpose has no such alarm."
   }
 }
