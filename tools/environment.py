@@ -9,6 +9,7 @@ An environment made with another Python stays, unless this one is asked for.
 
 import hashlib
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
 STAMP = ".requirements.sha256"
+PIPS = 2
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,26 @@ def is_ready(environment: Path, wanted: Stamp, *, any_python: bool) -> bool:
 def install(environment: Path, requirements: Path) -> bool:
     """Start from an empty environment, so that nothing unpinned can linger in it."""
     create = [sys.executable, "-m", "venv", "--clear", str(environment)]
+    if subprocess.run(create, check=False).returncode != 0:
+        return False
     fill = [str(environment / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     # Twice quiet: errors only. Complete and hashed, so there is nothing left to resolve.
     # Python compiles what is imported; compiling all of it here would take half a minute more.
-    fill += ["install", "-qq", "--no-compile", "--no-deps", "--require-hashes"]
-    fill += ["-r", str(requirements)]
-    return all(subprocess.run(command, check=False).returncode == 0 for command in (create, fill))
+    fill += ["install", "-qq", "--no-compile", "--no-deps", "--require-hashes", "-r"]
+    # pip unpacks on one core; nothing resolves, so that one pip need not know of the other.
+    pips = []
+    for number, part in enumerate(dealt_out(requirements.read_text(), PIPS)):
+        path = environment / f"requirements-{number}.txt"
+        path.write_text(part)
+        pips.append(subprocess.Popen([*fill, str(path)]))
+    statuses = [pip.wait() for pip in pips]
+    return not any(statuses)
+
+
+def dealt_out(requirements: str, parts: int) -> list[str]:
+    """Deal the requirements, each with the lines that belong to it, out to so many files."""
+    _, *each = re.split(r"^(?=[A-Za-z0-9])", requirements, flags=re.MULTILINE)
+    return [part for number in range(parts) if (part := "".join(each[number::parts]))]
 
 
 if __name__ == "__main__":

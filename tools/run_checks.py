@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,14 +67,15 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     beside, checks = split(arguments)
     background = [start(check) for check in beside]
-    try:
-        outcomes = [show(run(check)) for check in checks]
-        outcomes += [show(finish(running)) for running in background]
-    except KeyboardInterrupt:
-        for running in background:
-            os.killpg(running.process.pid, signal.SIGINT)
-            running.process.wait()
-        raise
+    with ThreadPoolExecutor() as pool:
+        finishing = [pool.submit(finish, running) for running in background]
+        try:
+            outcomes = [show(run(check)) for check in checks]
+            outcomes += [show(one.result()) for one in finishing]
+        except KeyboardInterrupt:
+            for running in background:
+                interrupt(running)
+            raise
     checks = beside + checks
     failed = [outcome for outcome in outcomes if outcome.problem]
     print()
@@ -102,9 +104,15 @@ def run(check: str) -> Outcome:
     try:
         return finish(running)
     except KeyboardInterrupt:
-        os.killpg(running.process.pid, signal.SIGINT)
-        running.process.wait()
+        interrupt(running)
         raise
+
+
+def interrupt(running: Running) -> None:
+    """Pass Ctrl-C on to a check and wait for its end; it may have ended already."""
+    if running.process.poll() is None:
+        os.killpg(running.process.pid, signal.SIGINT)
+    running.process.wait()
 
 
 def start(check: str) -> Running:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.environment import STAMP, Stamp, is_ready, main
+from tools.environment import STAMP, Stamp, dealt_out, is_ready, main
+
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -59,3 +61,18 @@ def test_an_unfinished_environment_is_stale(environment: Path, requirements: Pat
     (environment / STAMP).unlink()
 
     assert not is_ready(environment, Stamp.of(requirements), any_python=True)
+
+
+def test_every_requirement_is_installed_once_and_keeps_its_hashes() -> None:
+    written = (PROJECT / "requirements-dev.txt").read_text()
+    parts = dealt_out(written, 2)
+    lines = [line for line in written.splitlines() if not line.startswith("#")]
+    assert sorted(line for part in parts for line in part.splitlines()) == sorted(lines)
+    for line in (line for part in parts for line in part.splitlines() if "==" in line):
+        assert line.endswith("\\"), "a requirement has lost its hashes"
+
+
+def test_one_requirement_needs_one_pip() -> None:
+    assert dealt_out("# a comment\none==1 \\\n    --hash=sha256:00\n", 2) == [
+        "one==1 \\\n    --hash=sha256:00\n"
+    ]

@@ -7,10 +7,11 @@ import pytest
 from tools import run_checks
 
 MAKEFILE = """
-.PHONY: good bad idle twice
+.PHONY: good bad idle twice slow
 good: ; @echo "3 passed in 0.12s"
 bad: ; @echo "assert 1 == 2"; echo "1 failed, 4 passed in 1.20s"; exit 1
 idle: ; @echo "2 passed, 1 skipped in 0.30s"
+slow: ; @sleep 2; echo "1 passed in 2.00s"
 twice: ; @echo "2 passed, 1 skipped in 0.30s"; echo "4 passed in 0.40s"
 """
 
@@ -48,6 +49,19 @@ def test_a_check_beside_the_others_counts_like_them(capsys: pytest.CaptureFixtur
     assert status == 1
     assert "1 of 2 checks passed" in printed
     assert printed.splitlines()[-1] == "7 passed, 1 failed"
+
+
+def test_a_check_beside_the_others_is_timed_to_its_own_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_checks.main(["--beside", "good", "slow"])
+
+    seconds = {line.split()[0]: float(line.split()[2]) for line in _rows(capsys.readouterr().out)}
+    assert seconds["good"] < 1.5 < seconds["slow"]
+
+
+def _rows(printed: str) -> list[str]:
+    return [line for line in printed.splitlines() if " ok " in line]
 
 
 def test_a_skipped_test_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
