@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from lifecycle import clients
-from lifecycle.autoscaling import IN_SERVICE, AutoScaling, Heartbeat
+from lifecycle.autoscaling import IN_SERVICE, RETAINED, AutoScaling, Heartbeat
 from lifecycle.cloud_map import CloudMap
 from lifecycle.drain import Registration
 from lifecycle.errors import Surprise
@@ -184,7 +184,12 @@ class Reconciler:
         return True
 
     def _restart(self, correction: Correction, subject: Subject) -> bool:
-        """Start the pipeline of a wait, if it is our hook that holds the instance."""
+        """Start the pipeline of a wait, if it is our hook that holds the instance, or held it."""
+        if subject.state in RETAINED:
+            [action] = self._possible_waits(subject)
+            self._start(action, subject)
+            self._made(correction, lifecycle_hook_name=action.lifecycle_hook_name)
+            return True
         for action in self._possible_waits(subject):
             # Also keeps the wait alive, until the pipeline's own heartbeats do.
             heartbeat, said = self.autoscaling.record_heartbeat(action)

@@ -18,7 +18,7 @@ _MOST_IDS = 50  # DescribeAutoScalingInstances takes no more at a time
 
 # docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
 IN_SERVICE = "InService"
-_RETAINED = {"Terminating:Retained", "Warmed:Terminating:Retained", "Warmed:Pending:Retained"}
+RETAINED = {"Terminating:Retained", "Warmed:Terminating:Retained", "Warmed:Pending:Retained"}
 _GONE = {"Terminating:Proceed", "Terminated", "Warmed:Terminating:Proceed", "Warmed:Terminated"}
 _IN_WARM_POOL = {
     "Warmed:Pending:Proceed",
@@ -227,7 +227,7 @@ class AutoScaling:
         if state in _HELD[action.transition]:
             # Every hook of a transition holds the instance at once; ours is done with it.
             return Completion.ALREADY_ENDED_HELD_BY_ANOTHER_HOOK
-        if state in _RETAINED:
+        if state in RETAINED:
             raise Permanent(
                 f"{action.instance_id} is {state}: its lifecycle action ended before the proof; "
                 "terminate it with TerminateInstanceInAutoScalingGroup"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lifecycle.autoscaling import IN_SERVICE
+from lifecycle.autoscaling import IN_SERVICE, RETAINED
 from lifecycle.instances import Instance
 from lifecycle.marks import Mark, MarkKind
 
@@ -54,7 +54,7 @@ class CorrectionKind(StrEnum):
 
     REGISTER = "register"
     DEREGISTER = "deregister"
-    RESTART = "restart"  # the pipeline of a wait
+    RESTART = "restart"  # the pipeline of a wait, or of one that ended unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def confirmed(first: Look, second: Look) -> list[Correction]:
 
 def correction_of(subject: Subject, look: Look) -> Correction | None:
     """Return what is to be done with one instance, None if nothing is."""
-    if look.is_waiting(subject) and not look.is_under_way(subject):
+    if (look.is_waiting(subject) or _is_kept(subject)) and not look.is_under_way(subject):
         reason: str | None = f"{subject.state}, and no pipeline is under way"
         kind = CorrectionKind.RESTART
     elif subject.is_registered:
@@ -202,6 +202,16 @@ def _why_out(subject: Subject) -> str | None:
     if instance.state in _HALTED:
         return f"registered, and {instance.state}"
     return "registered, and AWS takes it away" if _is_reclaimed(subject) else None
+
+
+def _is_kept(subject: Subject) -> bool:
+    """Tell whether the group keeps the instance alive though its hook expired.
+
+    If its event was lost, it has no pipeline: it would stay, undrained and billed, and nobody be
+    told. A waiter cannot release it any more, but tells a person of its proof, or that it gave up.
+    """
+    instance = subject.instance
+    return subject.state in RETAINED and instance is not None and not instance.is_ending
 
 
 def _is_reclaimed(subject: Subject) -> bool:

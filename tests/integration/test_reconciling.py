@@ -11,7 +11,7 @@ import pytest
 
 from lifecycle.errors import Surprise
 from lifecycle.telemetry import LogEvent, Metric
-from tests.support.fleet import EMPTY
+from tests.support.fleet import EMPTY, HOLDING
 from tests.support.messages import GROUP, TERMINATE_HOOK
 from tests.support.pipeline import PORT, Pipeline
 from tests.support.recording import RecordingTelemetry
@@ -119,6 +119,40 @@ class TestLostEvents:
         assert pipeline.journal(instance_id, "heartbeat")
         pipeline.advance(400)
         assert pipeline.state(instance_id) == "Terminating:Wait"
+
+    @pytest.mark.parametrize("stages", [("operation", "buffer"), ("flush",)])
+    @pytest.mark.parametrize("is_empty", [True, False])
+    def test_an_instance_that_is_retained_since_its_event_was_lost_is_handed_to_a_person(
+        self, pipeline: Pipeline, stages: tuple[str, ...], is_empty: bool
+    ) -> None:
+        pipeline.stages = stages
+        pipeline.wire(lambda: pipeline.fleet)
+        [instance_id] = pipeline.start_fleet()
+        pipeline.retain_on_abandon()
+        pipeline.lose_events()
+        pipeline.scale_to(0)
+        pipeline.until(lambda: pipeline.state(instance_id) == "Terminating:Retained")
+        pipeline.fleet.shows(instance_id, EMPTY if is_empty else HOLDING)
+        pipeline.machines[instance_id].is_receiving = not is_empty
+        queue = f"{stages[-1]}-dlq"
+        pipeline.reconcile()
+        pipeline.until(lambda: pipeline.waiting(queue) == 1, within=2000)
+        pipeline.reconcile()
+        assert corrected(pipeline) == [("restart", instance_id)]
+        [(body, reason)] = pipeline.dead_letters(stages[-1])
+        assert instance_id in body
+        assert ("ended before the proof" in reason) is is_empty
+        assert (pipeline.registered(), pipeline.state(instance_id)) == ({}, "Terminating:Retained")
+
+    def test_a_retained_instance_whose_pipeline_gave_up_is_left_to_the_person(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        pipeline.retain_on_abandon()
+        pipeline.scale_to(0)
+        pipeline.until(lambda: pipeline.state(instance_id) == "Terminating:Retained", 3000)
+        pipeline.reconcile()
+        assert (corrected(pipeline), pipeline.waiting("buffer-dlq")) == ([], 1)
 
     def test_an_instance_that_somebody_took_out_is_registered_again(
         self, pipeline: Pipeline

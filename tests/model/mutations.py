@@ -407,6 +407,13 @@ def _corrections() -> Iterator[Mutation]:
         _RECONCILIATION,
     )
     yield _one(
+        "a reconciler that overlooks who is retained since an event was lost",
+        reconciliation,
+        "(look.is_waiting(subject) or _is_kept(subject))",
+        "look.is_waiting(subject)",
+        _RECONCILIATION,
+    )
+    yield _one(
         "a reconciler that deregisters what EC2 does not know (yet)",
         reconciliation,
         "        is_unknown = subject.state is None and not subject.is_elsewhere\n",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from lifecycle.autoscaling import RETAINED
 from lifecycle.instances import Address, Instance
 from lifecycle.marks import Mark, MarkKind
 from lifecycle.reconciliation import (
@@ -112,7 +113,7 @@ class TestRegister:
     @pytest.mark.parametrize("state", NEVER_IN)
     def test_nobody_else_is_registered(self, state: str | None) -> None:
         found = called_for(in_service(state=state))
-        assert found in ({CorrectionKind.RESTART} if state in WAITS else {None})
+        assert found is (CorrectionKind.RESTART if state in {*WAITS, *RETAINED} else None)
 
 
 class TestDeregister:
@@ -153,7 +154,7 @@ class TestDeregister:
         )
         assert called_for(other) is None
 
-    @pytest.mark.parametrize("state", OUT_OF_SERVICE)
+    @pytest.mark.parametrize("state", sorted({*OUT_OF_SERVICE} - RETAINED))
     def test_a_member_that_is_out_of_service_is_taken_out(self, state: str) -> None:
         assert called_for(in_service(state=state)) is None
         registered = in_service(state=state, is_registered=True)
@@ -173,6 +174,37 @@ class TestDeregister:
     def test_one_that_aws_takes_away_is_taken_out(self) -> None:
         reclaimed = in_service(is_registered=True, instance=instance(kind=MarkKind.RECLAIMED))
         assert called_for(reclaimed) is CorrectionKind.DEREGISTER
+
+
+class TestRetained:
+    """Kept by the group after its hook expired."""
+
+    @pytest.mark.parametrize("launch", [HEARTBEAT, None])
+    @pytest.mark.parametrize("is_registered", [False, True])
+    @pytest.mark.parametrize("state", sorted(RETAINED))
+    def test_one_that_nobody_took_over_gets_its_pipeline_after_all(
+        self, state: str, is_registered: bool, launch: float | None
+    ) -> None:
+        retained = in_service(state=state, is_registered=is_registered)
+        assert called_for(retained, launch) is CorrectionKind.RESTART
+
+    @pytest.mark.parametrize("kind", MarkKind)
+    def test_one_whose_pipeline_is_under_way_or_reported_it_is_left_alone(
+        self, kind: MarkKind
+    ) -> None:
+        known = {MarkKind.TERMINATING, MarkKind.PROVEN}
+        retained = in_service(state="Terminating:Retained", instance=instance(kind=kind))
+        assert called_for(retained) is (None if kind in known else CorrectionKind.RESTART)
+
+    @pytest.mark.parametrize("ended", [None, instance("shutting-down"), instance("terminated")])
+    def test_one_that_a_person_has_ended_is_let_go(self, ended: Instance | None) -> None:
+        assert called_for(in_service(state="Terminating:Retained", instance=ended)) is None
+
+    def test_one_that_is_dead_and_registered_is_taken_out(self) -> None:
+        dead = in_service(
+            state="Terminating:Retained", is_registered=True, instance=instance("terminated")
+        )
+        assert called_for(dead) is CorrectionKind.DEREGISTER
 
 
 class TestRestart:
