@@ -423,8 +423,8 @@ def _corrections() -> Iterator[Mutation]:
     yield _one(
         "a reconciler that starts again what is under way",
         reconciliation,
-        "    if look.is_waiting(subject) and not look.is_under_way(subject):\n",
-        "    if look.is_waiting(subject):\n",
+        " and not look.is_under_way(subject):\n",
+        ":\n",
         _RECONCILIATION,
     )
     yield _one(
