@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from moto.autoscaling.models import autoscaling_backends
+from moto.core.model_instances import reset_model_data
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.servicediscovery.models import ServiceInstance, servicediscovery_backends
 from moto.sqs.models import sqs_backends
@@ -359,3 +360,6 @@ def model_cloud() -> Iterator[Cloud]:
         _SHORTCUT.world = cloud.world
         yield cloud
     _SHORTCUT.world = None
+    # moto keeps every model it ever made, and caches some: each holds a world, in a soak gigabytes.
+    reset_model_data()
+    vars(cloud).clear()
