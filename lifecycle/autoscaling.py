@@ -109,8 +109,11 @@ def has_left(state: str | None) -> bool:
 
 
 def is_leaving_warm_pool(state: str | None) -> bool:
-    """Tell whether an instance in this lifecycle state leaves the warm pool for good."""
-    return state is not None and state.startswith(_LEAVING_WARM_POOL)
+    """Tell whether an instance in this lifecycle state leaves the warm pool for good.
+
+    Once it is retained no completion lets it go any more.
+    """
+    return state is not None and state.startswith(_LEAVING_WARM_POOL) and state not in RETAINED
 
 
 def is_in_warm_pool(state: str | None) -> bool:

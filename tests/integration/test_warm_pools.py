@@ -126,6 +126,20 @@ def test_a_stopped_instance_that_has_run_since_its_proof_is_handed_to_a_person(
     assert pool.state(instance_id) == "Warmed:Terminating:Wait"
 
 
+def test_a_proven_instance_that_is_retained_since_its_event_was_lost_is_handed_to_a_person(
+    pool: Pipeline,
+) -> None:
+    instance_id = the_instance(pool)
+    pool.retain_on_abandon()
+    pool.advance(100)
+    pool.lose_events()
+    discard(pool, instance_id)
+    pool.until(lambda: pool.state(instance_id) == "Warmed:Terminating:Retained")
+    pool.reconcile()
+    pool.until(lambda: pool.waiting("buffer-dlq") == 1, within=DRAIN_TIMEOUT + 200)
+    assert (pool.crashes, pool.state(instance_id)) == ([], "Warmed:Terminating:Retained")
+
+
 def test_without_a_mark_a_stopped_instance_is_handed_to_a_person(pool: Pipeline) -> None:
     instance_id = the_instance(pool)
     pool.clients.ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": "fluentd-lifecycle"}])
