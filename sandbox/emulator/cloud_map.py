@@ -105,6 +105,11 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
             if (other.namespace_id, other.name) == (namespace_id, name):
                 raise errors.service_already_exists(other)
 
+    def made_by(self, creator_request_id: str | None) -> Service | None:
+        """The service that this request made before: its answer may have got lost on the way."""
+        made = (one for one in self.services.values() if creator_request_id)
+        return next((one for one in made if one.creator_request_id == creator_request_id), None)
+
     def delete_service(self, service_id: str) -> None:
         """Delete a service that has no instances."""
         service = self.get_service(service_id)

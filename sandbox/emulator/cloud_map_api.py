@@ -38,6 +38,9 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
         parameters = json.loads(self.body)
         dns_config = parameters.get("DnsConfig") or {}
         namespace_id = parameters.get("NamespaceId") or dns_config.get("NamespaceId")
+        again = self.slow_backend.made_by(parameters.get("CreatorRequestId"))
+        if again is not None:
+            return json.dumps({"Service": again.to_json()})
         self.slow_backend.require_free_name(namespace_id, parameters["Name"])
         self.body = json.dumps({**parameters, "NamespaceId": namespace_id})
         return super().create_service()

@@ -220,6 +220,15 @@ class TestServices:
                 Name="_fluentd._tcp", NamespaceId=cloud.extra["namespace_id"]
             )
 
+    def test_a_repeated_request_for_a_service_gets_the_one_that_it_made(self, cloud: Cloud) -> None:
+        request = {
+            "Name": "_other._tcp",
+            "NamespaceId": cloud.extra["namespace_id"],
+            "CreatorRequestId": "terraform-1",
+        }
+        first, second = (cloud.cloud_map.create_service(**request)["Service"] for _ in range(2))
+        assert first["Id"] == second["Id"]
+
     def test_a_service_in_an_unknown_namespace_is_refused(self, cloud: Cloud) -> None:
         with pytest.raises(cloud.cloud_map.exceptions.NamespaceNotFound):
             cloud.cloud_map.create_service(Name="other", NamespaceId="ns-unknown")
