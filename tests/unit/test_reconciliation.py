@@ -200,6 +200,14 @@ class TestRetained:
     def test_one_that_a_person_has_ended_is_let_go(self, ended: Instance | None) -> None:
         assert called_for(in_service(state="Terminating:Retained", instance=ended)) is None
 
+    @pytest.mark.parametrize("state", sorted(RETAINED))
+    def test_one_that_has_its_pipeline_and_is_registered_again_is_taken_out(
+        self, state: str
+    ) -> None:
+        drained = instance(kind=MarkKind.TERMINATING)
+        registered = in_service(state=state, is_registered=True, instance=drained)
+        assert called_for(registered) is CorrectionKind.DEREGISTER
+
     def test_one_that_is_dead_and_registered_is_taken_out(self) -> None:
         dead = in_service(
             state="Terminating:Retained", is_registered=True, instance=instance("terminated")
