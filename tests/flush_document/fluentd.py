@@ -3,10 +3,12 @@
     fluentd.py '{"buffer": "/DIR", "at_flush": "send"}'
 
 `at_flush` is what it does when it is told to flush: `send` its chunks after `seconds`, `keep` them
-(it is in back-off), `set_aside` in `backup`; send them and have a record come in `seconds` later,
-which it buffers (`restage`) or sends at once (`emit`); or `end`. It holds its chunk files open, as
-Fluentd does; with `worker` another process does, one that systemd does not know. `plugins` is what
-monitor_agent shows rather than the truth. The first line of output is `ready PORT`.
+(it is in back-off), `set_aside` in `backup`; send them and have more come in, which it buffers
+(`restage`, a record `seconds` later) or sends at once (`emit`, a record whenever monitor_agent is
+asked); be `replaced` by `successor` in the unit of the file `replaces`, its chunks gone; or `end`.
+It holds its chunk files open, as Fluentd does; with `worker` another process does, one that systemd
+does not know. `plugins` is what monitor_agent shows rather than the truth. The first line of output
+is `ready PORT`.
 """
 
 import http.server
@@ -32,6 +34,8 @@ class Fluentd:
         self.seconds = settings.get("seconds", 0.0)
         self.shown = settings.get("plugins")
         self.emitted = 7
+        self.unit = Path(settings.get("replaces", "/nowhere"))
+        self.successor = settings.get("successor", "")
 
     def chunks(self) -> list[Path]:
         return sorted(self.buffer.glob("*.[bq]*.log"))
@@ -43,15 +47,16 @@ class Fluentd:
             self.backup.mkdir(parents=True, exist_ok=True)
             for chunk in self.chunks():
                 chunk.rename(self.backup / f"{chunk.name.split('.')[1][1:]}.log")
-        elif self.at_flush == "send":
+        elif self.at_flush in {"send", "emit"}:
             time.sleep(self.seconds)
             self.send()
-        elif self.at_flush in {"restage", "emit"}:
+        elif self.at_flush == "restage":
             self.send()
             time.sleep(self.seconds)
-            self.emitted += 1
-            if self.at_flush == "restage":
-                (self.buffer / f"buffer.b{'5' * 32}.log").write_text("one more\n")
+            (self.buffer / f"buffer.b{'5' * 32}.log").write_text("one more\n")
+        elif self.at_flush == "replaced":
+            self.unit.write_text(self.successor)
+            self.send()
 
     def send(self) -> None:
         for chunk in self.chunks():
@@ -61,6 +66,8 @@ class Fluentd:
     def plugins(self) -> object:
         if self.shown is not None:
             return self.shown
+        if self.at_flush == "emit":
+            self.emitted += 1
         heartbeats = int(time.monotonic() * BEATS_A_SECOND)
         chunks = self.chunks()
         return [

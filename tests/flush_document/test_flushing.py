@@ -68,8 +68,8 @@ def test_a_chunk_that_comes_in_between_the_looks_is_seen(instance: Instance) -> 
 
 
 def test_a_record_that_was_sent_between_the_looks_is_no_quiet(instance: Instance) -> None:
-    port = instance.start(at_flush="emit", seconds=1.0)
-    answer = instance.flush(quiet_seconds=2, monitor_agent_port=port).json
+    port = instance.start(at_flush="emit")
+    answer = instance.flush(quiet_seconds=1, monitor_agent_port=port).json
     assert answer["chunks"] == 0
     assert not answer["quiet"]
 
@@ -122,18 +122,12 @@ class TestWhoIsSignalled:
         assert "ended or was started anew" in answer.complaint
 
     def test_a_fluentd_that_is_started_anew_has_not_flushed(self, instance: Instance) -> None:
-        unit = instance.root / "units/fluentd"
+        instance.chunk()
         instance.start("successor")
-        instance.start(at_flush="keep")
-        chunk = instance.chunk()
-        replace = (
-            "import pathlib, sys, time; time.sleep(1.5);"
-            "unit, pid, chunk = sys.argv[1:]; pathlib.Path(unit).write_text(pid);"
-            "pathlib.Path(chunk).unlink()"
-        )
         successor = (instance.root / "units/successor").read_text()
-        with subprocess.Popen([sys.executable, "-c", replace, str(unit), successor, str(chunk)]):
-            answer = instance.flush(wait_seconds=20)
+        unit = str(instance.root / "units/fluentd")
+        instance.start(at_flush="replaced", replaces=unit, successor=successor)
+        answer = instance.flush()
         assert (answer.json["signalled"], answer.json["chunks"]) == (False, 0)
         assert "ended or was started anew" in answer.complaint
 
