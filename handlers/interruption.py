@@ -14,7 +14,13 @@ from functools import cache
 from typing import Any, TypeVar
 
 from lifecycle import clients
-from lifecycle.autoscaling import IN_SERVICE, AutoScaling, Member, is_leaving, may_serve
+from lifecycle.autoscaling import (
+    AutoScaling,
+    Member,
+    has_left,
+    is_leaving,
+    may_serve,
+)
 from lifecycle.cloud_map import CloudMap
 from lifecycle.errors import AgentNotReachable, Malformed
 from lifecycle.events import Location
@@ -28,8 +34,10 @@ from lifecycle.interruptions import (
     parse_interruption,
 )
 from lifecycle.marks import Mark, MarkKind
+from lifecycle.placement import look
 from lifecycle.run_command import RunCommand
 from lifecycle.settings import InterruptionSettings
+from lifecycle.shards import vacancies_left_by
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import settings_of
 
@@ -112,8 +120,10 @@ class InterruptionHandler:
         the look: of several that are recommended at the same moment, none relies on another.
         """
         is_urgent = notice.signal is not Signal.REBALANCE_RECOMMENDATION
-        if is_urgent or self.cloud_map is None or is_leaving(member.lifecycle_state):
+        if is_urgent or self.cloud_map is None or has_left(member.lifecycle_state):
             return False
+        if is_leaving(member.lifecycle_state):  # the mark is that of its pipeline
+            return not self._others_serve(notice, self.cloud_map)
         self.instances.mark(notice.instance_id, Mark(MarkKind.RECLAIMED, self.clock()))
         stays = True
         try:
@@ -124,13 +134,14 @@ class InterruptionHandler:
         return stays
 
     def _others_serve(self, notice: Interruption, cloud_map: CloudMap) -> bool:
-        others = sorted(set(cloud_map.registered_instances()) - {notice.instance_id})
-        states = self.autoscaling.lifecycle_states(others)
-        serving = [one for one in others if states.get(one) == IN_SERVICE]
-        return any(
-            one.mark is None or one.mark.kind is not MarkKind.RECLAIMED
-            for one in self.instances.describe(serving).values()
-        )
+        """Tell whether every service that it is in has somebody else who serves, and stays."""
+        standing = look(cloud_map, self.autoscaling, self.instances)
+        stay = {
+            one.id
+            for one in self.instances.describe(sorted(standing.in_service)).values()
+            if one.mark is None or one.mark.kind is not MarkKind.RECLAIMED
+        } | standing.outsiders
+        return not vacancies_left_by(notice.instance_id, standing.members, stay)
 
     def _deregister(self, interruption: Interruption) -> bool:
         """Take it out of service discovery; tell whether it was there."""
@@ -165,7 +176,7 @@ class InterruptionHandler:
         instance = self._instance(notice)
         mark = instance.mark if instance else None
         leaving = is_leaving(member.lifecycle_state)
-        if leaving and mark is not None and mark.kind is MarkKind.PROVEN:
+        if leaving and mark is not None and mark.is_proof:
             self._ignore(notice, "it has been proven to hold nothing")
             return
         if instance is None or not instance.is_counted:

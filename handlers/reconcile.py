@@ -28,6 +28,7 @@ from lifecycle.reconciliation import (
     HookLimits,
     Look,
     Subject,
+    can_wait,
     confirmed,
     correction_of,
     corrections,
@@ -155,8 +156,23 @@ class Reconciler:
         assert self.cloud_map is not None  # without it there is no other correction
         if correction.kind is CorrectionKind.REGISTER:
             return self._register(correction, subject, self.cloud_map)
+        if self._is_the_last(correction, subject):
+            return False
         self._made(correction, operation_id=self.cloud_map.deregister(subject.id))
         return True
+
+    def _is_the_last(self, correction: Correction, subject: Subject) -> bool:
+        """Tell whether its leaving would empty a service: forwarders would not notice."""
+        if self.placement is None or self.settings.allow_empty_service or not can_wait(subject):
+            return False
+        vacancies = self.placement.look().vacancies_left_by(subject.id)
+        if vacancies:
+            self.telemetry.warning(
+                LogEvent.LAST_AGGREGATOR_WAITS,
+                **self._fields(correction),
+                service_ids=sorted(vacancies),
+            )
+        return bool(vacancies)
 
     def _register(self, correction: Correction, subject: Subject, cloud_map: CloudMap) -> bool:
         address = subject.instance.address if subject.instance else None

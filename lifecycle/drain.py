@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from lifecycle.autoscaling import AutoScaling, Completion, has_ended, is_in_warm_pool
 from lifecycle.cloud_map import CloudMap
+from lifecycle.errors import Permanent
 from lifecycle.events import BufferCheck, DrainCheck, FlushCheck, LifecycleAction, OperationCheck
 from lifecycle.instances import Instances, mark_instance
 from lifecycle.marks import Mark, MarkKind
-from lifecycle.operations import MOST_REQUESTS_AGAIN
 from lifecycle.queues import Queue
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
@@ -103,21 +103,15 @@ class Exit:
     def _back_to_operation(self, message: DrainCheck, registration: Registration) -> None:
         """Somebody registered it meanwhile (a late event, a person): its proof is worth nothing.
 
-        After too many rounds it goes back without a new request: the operation waiter then gives
-        up, and a redrive from there waits anew for forwarders to let go.
+        The operation waiter asks for the deregistration, or gives up after too many rounds; a
+        redrive from there waits anew for forwarders to let go.
         """
-        action = message.action
-        count = message.requested_again + 1
+        action, rounds = message.action, message.requested_again
         self.telemetry.warning(
-            LogEvent.STILL_REGISTERED, **action.log_fields(), requested_again=count
-        )
-        operation_id = (
-            registration.cloud_map.deregister(action.instance_id)
-            if count <= MOST_REQUESTS_AGAIN
-            else None
+            LogEvent.STILL_REGISTERED, **action.log_fields(), requested_again=rounds
         )
         registration.operation_queue.send(
-            OperationCheck(action=action, operation_id=operation_id, requested_again=count)
+            OperationCheck(action=action, operation_id=None, requested_again=rounds)
         )
 
     def _release(self, message: DrainCheck) -> None:
@@ -125,7 +119,13 @@ class Exit:
         # Before the completion: a moment after it the instance may be gone, mark and all.
         mark = Mark(MarkKind.PROVEN, self.clock())
         mark_instance(self.instances, action, mark, self.telemetry)
-        completion = self.autoscaling.complete(action, "CONTINUE")
+        try:
+            completion = self.autoscaling.complete(action, "CONTINUE")
+        except Permanent:
+            # Retained, and told to a person: the reconciler shall not start all over again.
+            mark = Mark(MarkKind.RETAINED, self.clock())
+            mark_instance(self.instances, action, mark, self.telemetry)
+            raise
         if completion is Completion.COMPLETED:
             seconds = self.clock() - action.started_at
             self.telemetry.info(

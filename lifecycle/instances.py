@@ -67,7 +67,7 @@ class Instance:
         """Tell whether it was proven to hold nothing at that moment (epoch seconds) or later."""
         return (
             self.mark is not None
-            and self.mark.kind is MarkKind.PROVEN
+            and self.mark.is_proof
             and self.mark.at >= int(moment)  # a mark keeps whole seconds
         )
 

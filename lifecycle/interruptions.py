@@ -186,9 +186,9 @@ def how_it_ended(termination: Interruption, traces: Traces) -> Ending:
     if from_pool and mark is not None and mark.kind is MarkKind.POOLED:
         return Ending.NEVER_IN_SERVICE
     if mark is not None:
-        is_proven = mark.kind is MarkKind.PROVEN and (
-            # What has been in the warm pool since its proof has received nothing since.
-            from_pool or _belongs_to(mark.at, termination)
+        is_proven = mark.is_proof and (
+            # What has been in the warm pool, or retained, since its proof has received nothing.
+            from_pool or mark.kind is MarkKind.RETAINED or _belongs_to(mark.at, termination)
         )
         return Ending.PROVEN if is_proven else Ending.NOT_PROVEN
     if from_pool:

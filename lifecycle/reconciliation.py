@@ -149,6 +149,7 @@ class Look:
             else {
                 MarkKind.TERMINATING: _longest_wait(self.hooks.terminate),
                 MarkKind.PROVEN: _PROVEN_FOR_SECONDS,
+                MarkKind.RETAINED: math.inf,  # nobody comes back from there
             }
         )
         return ours.get(kind, -math.inf)
@@ -179,6 +180,14 @@ def correction_of(subject: Subject, look: Look) -> Correction | None:
     return None if reason is None else Correction(kind, subject.id, reason)
 
 
+def can_wait(subject: Subject) -> bool:
+    """Tell whether an instance that has to leave service discovery can wait for a successor there.
+
+    It runs: whoever sends to it meanwhile is not let down.
+    """
+    return subject.instance is not None and subject.instance.state == "running"
+
+
 def _why_in(subject: Subject) -> str | None:
     if subject.state != IN_SERVICE or subject.instance is None:
         return None
@@ -205,13 +214,13 @@ def _why_out(subject: Subject) -> str | None:
 
 
 def _is_kept(subject: Subject) -> bool:
-    """Tell whether the group keeps the instance alive though its hook expired.
+    """Tell whether the group keeps the instance though its hook expired.
 
-    If its event was lost, it has no pipeline: it would stay, undrained and billed, and nobody be
-    told. A waiter cannot release it any more, but tells a person of its proof, or that it gave up.
+    If its event was lost, it has no pipeline: it would stay, undrained and billed, or have ended
+    with its logs, and nobody be told. A waiter cannot release it any more, but tells a person of
+    its proof, or that it gave up.
     """
-    instance = subject.instance
-    return subject.state in RETAINED and instance is not None and not instance.is_ending
+    return subject.state in RETAINED and subject.instance is not None
 
 
 def _is_reclaimed(subject: Subject) -> bool:

@@ -52,7 +52,7 @@ locals {
         local.keep_lifecycle_action_alive,
         local.mark_instances,
       ],
-      [for statement in local.deregister_statements : statement if local.uses.operation],
+      [for statement in [local.look_up_registration] : statement if local.uses.operation],
       [
         local.consume_queue.buffer,
         {

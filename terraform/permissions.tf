@@ -126,10 +126,4 @@ locals {
     local.manage_health_checks,
     local.create_health_checks,
   ]
-  deregister_statements = [
-    local.deregister,
-    local.look_up_registration,
-    local.change_dns_records,
-    local.manage_health_checks,
-  ]
 }

@@ -17,7 +17,7 @@ from lifecycle.errors import NotReady, Permanent
 from lifecycle.events import LifecycleAction, OperationCheck, Transition
 from lifecycle.instances import Address, Instances
 from lifecycle.operations import NextStep, Operation, OperationStatus, next_step
-from lifecycle.placement import Placement
+from lifecycle.placement import Placement, Standing
 from lifecycle.queues import Queue
 from lifecycle.settings import OperationWaiterSettings
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
@@ -133,16 +133,27 @@ class OperationWaiter:
         if self.settings.allow_empty_service:
             return
         standing = self.placement.look()
-        vacancies = standing.vacancies_left_by(action.instance_id)
+        vacancies = self._vacancies(standing, action)
         if not vacancies:
             # Whoever moved in has not left its old shard yet.
             self.placement.carry_out(standing.steps_near(action.instance_id))
             return
-        self.telemetry.warning(
-            LogEvent.LAST_AGGREGATOR_WAITS, **action.log_fields(), service_ids=sorted(vacancies)
-        )
         self.placement.carry_out(standing.steps_into(vacancies))
         raise NotReady("the last aggregator in service discovery; waits for a successor")
+
+    def _vacancies(self, standing: Standing, action: LifecycleAction) -> frozenset[str]:
+        """Return the services that it must not leave yet."""
+        vacancies = standing.vacancies_left_by(action.instance_id)
+        if vacancies:
+            self.telemetry.warning(
+                LogEvent.LAST_AGGREGATOR_WAITS, **action.log_fields(), service_ids=sorted(vacancies)
+            )
+        return vacancies
+
+    def _must_stay(self, action: LifecycleAction) -> bool:
+        if self.settings.allow_empty_service or not self._vacancies(self.placement.look(), action):
+            return False
+        return self.instances.address(action.instance_id) is not None
 
     def _settle(self, action: LifecycleAction) -> None:
         """Raise NotReady while something is left to move in the shards of a launching instance.
@@ -210,9 +221,14 @@ class OperationWaiter:
             self._withdraw(message, "the instance ended while it was being registered")
 
     def _withdraw(self, message: OperationCheck, reason: str) -> None:
-        """Take a dead instance out: one dead SRV target makes forwarders skip every refresh."""
+        """Take a dead instance out: one dead SRV target makes forwarders skip every refresh.
+
+        The last one that runs stays until its own way out has found a successor.
+        """
         action = message.action
         self.telemetry.warning(LogEvent.INSTANCE_GONE, **action.log_fields(), reason=reason)
+        if self._must_stay(action):
+            return
         operation_id = self.cloud_map.deregister(action.instance_id)
         self.telemetry.info(
             LogEvent.REGISTRATION_WITHDRAWN, **action.log_fields(), operation_id=operation_id

@@ -72,11 +72,6 @@ run "each_function_may_make_exactly_its_own_calls" {
       "ec2:DescribeInstances",
       "logs:CreateLogStream",
       "logs:PutLogEvents",
-      "route53:ChangeResourceRecordSets",
-      "route53:DeleteHealthCheck",
-      "route53:GetHealthCheck",
-      "route53:UpdateHealthCheck",
-      "servicediscovery:DeregisterInstance",
       "servicediscovery:GetInstance",
       "sqs:ChangeMessageVisibility",
       "sqs:DeleteMessage",
@@ -135,16 +130,13 @@ run "each_function_may_work_on_its_own_resources_only" {
   }
   assert {
     condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : statement.Sid => statement.Resource }) == jsonencode({
-      WriteOwnLogs                    = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-buffer-waiter:*"
-      DescribeInstances               = "*"
-      DescribeLifecycleState          = "*"
-      ProlongOrEndTheWait             = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
-      MarkInstancesOfGroup            = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
-      Deregister                      = ["arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"]
-      LookUpRegistration              = "*"
-      ChangeDnsRecordsThroughCloudMap = "arn:aws:route53:::hostedzone/Z0123456789"
-      HealthChecksThroughCloudMap     = "arn:aws:route53:::healthcheck/*"
-      ConsumeOwnQueue                 = "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer"
+      WriteOwnLogs           = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-buffer-waiter:*"
+      DescribeInstances      = "*"
+      DescribeLifecycleState = "*"
+      ProlongOrEndTheWait    = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
+      MarkInstancesOfGroup   = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
+      LookUpRegistration     = "*"
+      ConsumeOwnQueue        = "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer"
       HandOver = [
         "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer-dlq",
         "arn:aws:sqs:eu-west-1:123456789012:fluentd-operation",

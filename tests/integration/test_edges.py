@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 
 from lifecycle.telemetry import LogEvent, Metric
-from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
 from tests.support.fleet import EMPTY
 from tests.support.messages import GROUP, TERMINATE_HOOK, terminate_event
 from tests.support.pipeline import Pipeline
@@ -222,20 +221,12 @@ class TestStandby:
         self, pipeline: Pipeline
     ) -> None:
         first, second = pipeline.start_fleet(2)
-        set_state(pipeline, first, "Standby")
+        pipeline.move(first, "Standby")
         pipeline.reconciler.handle()
         pipeline.advance(10)
         assert list(pipeline.registered()) == [second]
-        set_state(pipeline, first, "InService")
+        pipeline.move(first, "InService")
         pipeline.reconciler.handle()
         pipeline.advance(10)
         assert set(pipeline.registered()) == {first, second}
         assert no_alarm(pipeline)
-
-
-def set_state(pipeline: Pipeline, instance_id: str, state: str) -> None:
-    """What EnterStandby and ExitStandby come to: no hook is asked, no event is sent."""
-    backends = WaitingAutoScalingBackend.all_of(pipeline.world)
-    [backend] = [one for one in backends if GROUP in one.autoscaling_groups]
-    group, member = backend.member(instance_id)
-    group.move(member, state)

@@ -217,6 +217,15 @@ class TestRetained:
         [(_, reason)] = pipeline.dead_letters("buffer")
         assert "TerminateInstanceInAutoScalingGroup" in reason
         assert pipeline.state(instance_id) == "Terminating:Retained"
+        pipeline.advance(3600)
+        pipeline.reconcile()
+        pipeline.advance(300)
+        assert pipeline.waiting("buffer-dlq") == 1  # one call is enough
+        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
+            InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
+        )
+        pipeline.until(lambda: pipeline.state(instance_id) is None)
+        assert pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION) == 0
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
 
 

@@ -189,6 +189,29 @@ class TestRebalanceRecommendation:
         ]
         assert mark_of(pipeline, last) is not MarkKind.RECLAIMED
 
+    def test_the_last_one_stays_registered_on_its_way_out_as_well(self, pipeline: Pipeline) -> None:
+        pipeline.wire(lambda: pipeline.fleet, ALLOW_EMPTY_SERVICE="false")
+        [last] = pipeline.start_fleet(1)
+        pipeline.scale_to(0)
+        pipeline.advance(30)
+        suggest(pipeline, last)
+        pipeline.advance(30)
+        assert list(pipeline.registered()) == [last]
+        assert mark_of(pipeline, last) is MarkKind.TERMINATING
+        assert counted(pipeline) == 0
+
+    def test_the_last_one_of_a_shard_stays_registered(self, pipeline: Pipeline) -> None:
+        pipeline.create_shards(2)
+        pipeline.wire(lambda: pipeline.fleet)
+        first, second = pipeline.start_fleet(2)
+        for _ in ("one joins the other shard", "and leaves its own"):
+            pipeline.reconcile()
+            pipeline.advance(10)
+        assert [len(members) for members in pipeline.shards().values()] == [1, 1]
+        suggest(pipeline, first)
+        pipeline.advance(10)
+        assert set(pipeline.registered()) == {first, second}
+
     def test_of_two_that_are_recommended_one_stays(self, pipeline: Pipeline) -> None:
         first, second = pipeline.start_fleet(2)
         suggest(pipeline, first)

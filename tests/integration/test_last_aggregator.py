@@ -6,7 +6,7 @@ That nobody is released while registered is checked in every test, by the pipeli
 import pytest
 
 from lifecycle.telemetry import LogEvent
-from tests.support.fleet import EMPTY
+from tests.support.fleet import EMPTY, HOLDING
 from tests.support.messages import GROUP
 from tests.support.pipeline import DRAIN_TIMEOUT, PORT, Pipeline
 
@@ -203,6 +203,72 @@ def test_one_that_is_gone_for_good_is_taken_out_all_the_same(pipeline: Pipeline)
     )
     pipeline.until(lambda: is_gone(pipeline, last))
     pipeline.until(lambda: pipeline.registered() == {})
+
+
+def test_one_that_is_retained_stays_registered_until_somebody_else_serves(
+    pipeline: Pipeline,
+) -> None:
+    [last] = start(pipeline)
+    pipeline.retain_on_abandon()
+    pipeline.scale_to(0)
+    pipeline.until(lambda: pipeline.state(last) == "Terminating:Retained", 3000)
+    assert len(reasons(pipeline)) == 1
+    pipeline.reconcile()
+    pipeline.advance(60)
+    assert list(pipeline.registered()) == [last]
+    assert pipeline.telemetry.of(LogEvent.LAST_AGGREGATOR_WAITS)[-1]["instance_id"] == last
+    pipeline.scale_to(1)
+    pipeline.until(lambda: len(pipeline.registered()) == 2)
+    pipeline.until(lambda: "InService" in pipeline.states().values())
+    pipeline.reconcile()
+    pipeline.advance(10)
+    [successor] = pipeline.registered()
+    assert successor != last
+
+
+def test_one_in_standby_stays_registered_until_somebody_else_serves(pipeline: Pipeline) -> None:
+    [last] = start(pipeline)
+    pipeline.move(last, "Standby")
+    pipeline.reconcile()
+    pipeline.advance(60)
+    assert list(pipeline.registered()) == [last]
+    pipeline.scale_to(2)
+    pipeline.until(lambda: "InService" in pipeline.states().values())
+    pipeline.reconcile()
+    pipeline.advance(10)
+    assert last not in pipeline.registered()
+
+
+def test_one_that_is_stopped_is_taken_out_by_the_reconciler(pipeline: Pipeline) -> None:
+    [last] = start(pipeline)
+    pipeline.clients.ec2.stop_instances(InstanceIds=[last])
+    pipeline.reconcile()
+    pipeline.until(lambda: pipeline.registered() == {})
+
+
+def test_a_late_copy_of_its_launch_does_not_take_the_last_one_out(pipeline: Pipeline) -> None:
+    [last] = start(pipeline)
+    pipeline.handler.handle(pipeline.world.events[0])
+    pipeline.scale_to(0)
+    pipeline.until(lambda: LogEvent.INSTANCE_GONE in pipeline.telemetry.events)
+    pipeline.advance(OPERATION_TIMEOUT / 2)
+    assert "deregistered" not in pipeline.registrations(last)
+
+
+def test_one_that_was_drained_and_is_the_last_since_waits_as_well(pipeline: Pipeline) -> None:
+    drained, other = start(pipeline, 2)
+    pipeline.fleet.shows(drained, HOLDING)
+    terminate(pipeline, drained)
+    pipeline.until(lambda: pipeline.waiting("buffer") == 1)
+    register(pipeline, drained)
+    pipeline.move(other, "Standby")
+    pipeline.fleet.shows(drained, EMPTY)
+    pipeline.until(lambda: LogEvent.STILL_REGISTERED in pipeline.telemetry.events)
+    pipeline.advance(120)
+    assert drained in pipeline.registered()
+    pipeline.move(other, "InService")
+    pipeline.until(lambda: is_gone(pipeline, drained))
+    assert list(pipeline.registered()) == [other]
 
 
 def test_another_shard_that_can_spare_somebody_helps_out(pipeline: Pipeline) -> None:

@@ -144,6 +144,20 @@ class TestLostEvents:
         assert ("ended before the proof" in reason) is is_empty
         assert (pipeline.registered(), pipeline.state(instance_id)) == ({}, "Terminating:Retained")
 
+    def test_an_instance_that_died_undrained_before_it_was_retained_is_told(
+        self, pipeline: Pipeline
+    ) -> None:
+        [instance_id] = pipeline.start_fleet()
+        pipeline.retain_on_abandon()
+        pipeline.lose_events()
+        pipeline.scale_to(0)
+        pipeline.clients.ec2.terminate_instances(InstanceIds=[instance_id])
+        pipeline.fleet.loses_target(instance_id)
+        pipeline.until(lambda: pipeline.state(instance_id) == "Terminating:Retained")
+        pipeline.reconcile()
+        pipeline.until(lambda: pipeline.waiting("buffer-dlq") == 1, within=2000)
+        assert pipeline.registered() == {}
+
     def test_a_retained_instance_whose_pipeline_gave_up_is_left_to_the_person(
         self, pipeline: Pipeline
     ) -> None:

@@ -3,6 +3,7 @@ instance beside them.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.servicediscovery.models import ServiceInstance, servicediscovery_backends
 from moto.sqs.models import sqs_backends
 
+from lifecycle import shards
 from sandbox.emulator import Assignment, Report
 from sandbox.emulator.interruptions import reclaim, recommend
 from tests.model.counting import COUNTS
@@ -24,7 +26,7 @@ from tests.model.fluentd import TICK, Fluentd, Traffic, Worker
 from tests.model.monitoring import Monitoring
 from tests.model.playing import Played
 from tests.model.promises import Life, Promises, hook_of
-from tests.model.shapes import HOOK_SECONDS, Shape
+from tests.model.shapes import HOOK_SECONDS, SHARD_SIZE, Shape
 from tests.model.shortcut import Shortcut, keep_moto_patched, short_ways
 from tests.support import machines
 from tests.support import pipeline as harness
@@ -67,6 +69,8 @@ class Cloud(Played):
 
         self.world.record = witnessed  # type: ignore[method-assign]
         self.world.agent = self._run_script
+        if shape.shards > 1:
+            self.create_shards(shape.shards)
         self._count_faults_hit()
         settings = {**shape.settings(), "RECONCILE_GRACE_SECONDS": _GRACE_SECONDS}
         self.wire(lambda: self.monitoring, **settings)
@@ -131,6 +135,8 @@ class Cloud(Played):
         """Register a fleet that was there before the module, as its owner had done."""
         if "operation" not in self.stages:
             return
+        services = servicediscovery_backends[DEFAULT_ACCOUNT_ID][REGION].services
+        service = services[self.service_id]
         for state in self.group.everybody():
             attributes = {
                 "AWS_INSTANCE_IPV4": state.instance.private_ip,
@@ -138,7 +144,7 @@ class Cloud(Played):
             }
             instance_id = state.instance_id
             instance = ServiceInstance(self.service_id, instance_id, "owner", attributes)
-            self._service.instances.append(instance)
+            service.instances.append(instance)
             self.world.record("registered", instance_id, service_id=self.service_id)
 
     # What there is to see, past the API.
@@ -153,14 +159,17 @@ class Cloud(Played):
         """The emulator's Auto Scaling group."""
         return autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION].autoscaling_groups[GROUP]
 
-    @property
-    def _service(self) -> Any:
-        backend = servicediscovery_backends[DEFAULT_ACCOUNT_ID][REGION]
-        return backend.services[self.service_id]
+    def members(self) -> dict[str, set[str]]:
+        """The instances in each service."""
+        services = servicediscovery_backends[DEFAULT_ACCOUNT_ID][REGION].services
+        return {
+            service_id: {one.instance_id for one in services[service_id].instances}
+            for service_id in (self.service_id, *self.further_service_ids)
+        }
 
     def registered_ids(self) -> set[str]:
         """The instances in service discovery."""
-        return {one.instance_id for one in self._service.instances}
+        return set().union(*self.members().values())
 
     def states(self) -> dict[str, str]:
         """Lifecycle states by instance id."""
@@ -213,12 +222,25 @@ class Cloud(Played):
 
     def _relent(self) -> None:
         """End an outage of AWS before it has lasted as long as a hook's time."""
+        if self._least_left() < LEAST_LEFT_SECONDS:
+            self.end_outages()
+
+    def can_go_without_functions(self, seconds: float) -> bool:
+        """Tell whether enough of every hook's time is left for it."""
+        return self._least_left() - seconds >= LEAST_LEFT_SECONDS
+
+    def _least_left(self) -> float:
+        """Return how long, in seconds, the hook still waits that has mercy the soonest."""
         passages = self.group.waits._passages.values()
-        for action in [one for passage in passages for one in passage.actions.values()]:
-            is_retained = self.shape.retains and action.hook.name == TERMINATE_HOOK
-            left = action.timer.due - self.clock()
-            if left < LEAST_LEFT_SECONDS and not is_retained:
-                self.end_outages()
+        return min(
+            (
+                action.timer.due - self.clock()
+                for passage in passages
+                for action in passage.actions.values()
+                if not (self.shape.retains and action.hook.name == TERMINATE_HOOK)
+            ),
+            default=math.inf,
+        )
 
     def after_invocation(self, event: Mapping[str, Any]) -> None:
         """Look at what a function called."""
@@ -288,7 +310,9 @@ class Cloud(Played):
             life.was_leaving = life.was_leaving or event == "terminating_wait"
         elif event in {"completed", "expired", "terminated"}:
             life.waits_in = None
-        self._tell_forwarders(event, self.fluentds[instance_id])
+        self._tell_forwarders(event, instance_id)
+        if event == "deregistered" and self.shape.keeps_last:
+            self.promises.check_successor(life, entry["service_id"])
         if event == "killed":
             self._killed(life, self.fluentds[instance_id])
         elif event in {"completed", "expired"}:
@@ -312,15 +336,19 @@ class Cloud(Played):
             self.clients.ec2.terminate_instances(InstanceIds=[instance_id])
             return
         backend = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION]
-        self.promises.lives[instance_id].has_notice = True
+        life = self.promises.lives[instance_id]
+        life.has_notice, life.is_reclaimed = True, life.is_reclaimed or how == "spot interruption"
         with self.world.turn():
             _NOTICES[how](backend, instance_id)
 
-    def _tell_forwarders(self, event: str, fluentd: Fluentd) -> None:
+    def _tell_forwarders(self, event: str, instance_id: str) -> None:
         """Let forwarders follow service discovery, or the group if the fleet is in none."""
+        fluentd = self.fluentds[instance_id]
         in_cloud_map = "operation" in self.stages
         if event == ("registered" if in_cloud_map else "in_service"):
             fluentd.receives, fluentd.lets_go_at = True, None
+        elif event == "deregistered" and instance_id in self.registered_ids():
+            self.count("Cloud Map: moved to another shard")
         elif event in {"killed", "deregistered" if in_cloud_map else "terminating_wait"}:
             self._let_go(fluentd)
 
@@ -354,6 +382,7 @@ def model_cloud() -> Iterator[Cloud]:
     with (
         patch.object(harness, "_client", _witnessed_client),
         patch.object(harness, "_create_queue", _create_queue),
+        patch.object(shards, "MOST_IN_A_SHARD", SHARD_SIZE),
         short_ways(),
         harness.running(Cloud) as cloud,
     ):

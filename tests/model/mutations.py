@@ -21,6 +21,10 @@ _FAULTY_AWS = (
     "::test_a_drain_survives_a_call_that_fails[CompleteLifecycleAction-refuse]"
 )
 _RECONCILIATION = "tests/unit/test_reconciliation.py"
+_LAST_AGGREGATOR = (
+    "tests/integration/test_last_aggregator.py"
+    "::test_one_that_is_retained_stays_registered_until_somebody_else_serves"
+)
 _INTERRUPTIONS = "tests/unit/test_interruptions.py"
 _PROMETHEUS = "tests/unit/test_prometheus.py"
 _DRAINING = (
@@ -290,11 +294,11 @@ def _exits() -> Iterator[Mutation]:
     yield _one(
         "acknowledged before it is completed",
         drain,
-        '        completion = self.autoscaling.complete(action, "CONTINUE")\n',
-        "        try:\n"
-        '            completion = self.autoscaling.complete(action, "CONTINUE")\n'
-        "        except Exception:\n"
-        "            return\n",
+        '            completion = self.autoscaling.complete(action, "CONTINUE")\n',
+        "            try:\n"
+        '                completion = self.autoscaling.complete(action, "CONTINUE")\n'
+        "            except Exception:\n"
+        "                return\n",
         _FAULTY_AWS,
     )
     yield _one(
@@ -412,6 +416,27 @@ def _corrections() -> Iterator[Mutation]:
         "(look.is_waiting(subject) or _is_kept(subject))",
         "look.is_waiting(subject)",
         _RECONCILIATION,
+    )
+    yield _one(
+        "a reconciler that calls again and again about who is retained with a proof",
+        reconciliation,
+        "                MarkKind.RETAINED: math.inf,  # nobody comes back from there\n",
+        "",
+        _RECONCILIATION,
+    )
+    yield _one(
+        "a reconciler that takes the last aggregator out",
+        "handlers/reconcile.py",
+        "        if self._is_the_last(correction, subject):\n",
+        "        if False:\n",
+        _LAST_AGGREGATOR,
+    )
+    yield _one(
+        "a late copy of a launch that takes the last aggregator out",
+        "waiters/operation.py",
+        "        if self._must_stay(action):\n",
+        "        if False:\n",
+        MODEL,
     )
     yield _one(
         "a reconciler that deregisters what EC2 does not know (yet)",

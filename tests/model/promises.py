@@ -12,7 +12,7 @@ from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS
 from tests.model.fluentd import Fluentd
 from tests.model.monitoring import Monitoring
-from tests.model.shapes import Shape
+from tests.model.shapes import SHARD_SIZE, Shape
 from tests.support.histories import START
 from tests.support.messages import LAUNCH_HOOK, TERMINATE_HOOK
 from tests.support.recording import RecordingTelemetry
@@ -33,7 +33,13 @@ class Life:
     killed: bool = False
     lost_logs: bool = False  # killed while it held a log, or received
     has_notice: bool = False  # AWS said that it may take it away
+    is_reclaimed: bool = False  # AWS said that it takes it away
     terminated: bool = False
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether it ended without the pipeline, or is about to."""
+        return self.killed or self.is_reclaimed or (self.terminated and not self.released)
 
     def end(self, reported: object, state: str | None) -> str:
         """Say in a few words what became of it."""
@@ -58,6 +64,9 @@ class Observed(Protocol):
     @property
     def now(self) -> float:
         """Epoch seconds."""
+
+    def members(self) -> dict[str, set[str]]:
+        """The instances in each service."""
 
     def registered_ids(self) -> set[str]:
         """The instances in service discovery."""
@@ -118,6 +127,16 @@ class Promises:
                 self._check_release(life.instance_id)
         elif not self.cloud.shape.retains and not life.killed:
             self.check("a hook never expires unreported", self.is_reported(life.instance_id))
+
+    def check_successor(self, life: Life, service_id: str) -> None:
+        """An instance left a service: forwarders would not notice, were nobody left in it.
+
+        Nothing is promised once AWS, or a hook that expired, has taken any of them away.
+        """
+        lives = self.lives.values()
+        if not any(one.ended_by_itself for one in lives):
+            is_led = self.cloud.members()[service_id]
+            self.check("the last of a service waits for a successor", is_led, life.instance_id)
 
     def instance_ends(self, life: Life) -> None:
         """An instance is gone, whoever ended it."""
@@ -196,6 +215,16 @@ class Promises:
                 is_out = instance_id not in registered
                 self.check("who is gone is not registered", is_out, instance_id)
             COUNTS.ends[life.end(reported, state)] += 1
+        if self.cloud.shape.shards > 1:
+            self._check_shards(states)
+
+    def _check_shards(self, states: dict[str, str]) -> None:
+        serving = {one for one, state in states.items() if state == "InService"}
+        sizes = [len(ids & serving) for ids in self.cloud.members().values()]
+        is_even = max(sizes) <= SHARD_SIZE or min(sizes) >= SHARD_SIZE
+        self.check("no shard is overfull while another has room", is_even, f"{sizes}")
+        is_served = min(sizes) > 0 or max(sizes) < 2
+        self.check("no shard stands empty while another can spare one", is_served, f"{sizes}")
 
 
 @lru_cache(maxsize=4096)

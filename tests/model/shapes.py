@@ -11,6 +11,7 @@ from tests.support.pipeline import EMPTY_FOR, SETTLE
 
 HOOK_SECONDS = 600
 DRAIN_TIMEOUT = 600.0
+SHARD_SIZE = 2
 STAGES = (
     ("operation", "buffer"),
     ("operation", "flush", "buffer"),
@@ -23,13 +24,19 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Shape:
-    """``lag`` is how long after the deregistration the last forwarder still sends (seconds)."""
+    """``lag`` is how long after the deregistration the last forwarder still sends (seconds).
+
+    With several ``shards`` only ``SHARD_SIZE`` instances fit into one, so that a small group moves.
+    With ``keeps_last`` the last aggregator waits for a successor, as it does by default.
+    """
 
     stages: tuple[str, ...] = STAGES[0]
     size: int = 2
     leaving: int = 1
     retains: bool = False
     is_adopted: bool = False
+    shards: int = 1
+    keeps_last: bool = False
     traffic: Traffic = Traffic.LAZY
     workers: int = 1
     flight_seconds: float = 0.0
@@ -50,6 +57,7 @@ class Shape:
             "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": str(HOOK_SECONDS),
             "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS": str(HOOK_SECONDS),
             "FLUSH_COMMAND_TIMEOUT_SECONDS": "10",
+            "ALLOW_EMPTY_SERVICE": str(not self.keeps_last).lower(),
         }
         if self.demands_heartbeat:
             settings["PROMETHEUS_HEARTBEAT_PLUGIN_ID"] = HEARTBEAT
@@ -72,6 +80,7 @@ def shapes(draw: st.DrawFn) -> Shape:
     workers = draw(st.sampled_from([1, 1, 2]))
     may_hold_on = "buffer" in stages and traffic is not Traffic.NONE and not demands_heartbeat
     lags = [0.0, 8.0, SETTLE - 1] + ([90.0] if may_hold_on else [])
+    in_cloud_map = "operation" in stages
     hides_a_worker = workers > 1 and draw(st.booleans())
     return Shape(
         stages=stages,
@@ -79,6 +88,8 @@ def shapes(draw: st.DrawFn) -> Shape:
         leaving=draw(st.integers(0, size)),
         retains=draw(st.booleans()),
         is_adopted=draw(st.booleans()),
+        shards=draw(st.sampled_from([1, 1, 2])) if in_cloud_map else 1,
+        keeps_last=draw(st.sampled_from([False, False, True])) if in_cloud_map else False,
         traffic=traffic,
         workers=workers,
         flight_seconds=draw(st.sampled_from([0.0, 0.0, 25.0])),

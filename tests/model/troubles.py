@@ -20,6 +20,7 @@ _USED_CALLS = {
         "DeregisterInstance",
         "GetOperation",
         "GetInstance",
+        "ListInstances",
         "DescribeInstances",
     ),
     "flush": ("SendCommand", "GetCommandInvocation"),

@@ -25,6 +25,7 @@ from handlers import lifecycle as lifecycle_handler
 from handlers import reconcile as reconciling
 from lifecycle.prometheus import Querier
 from sandbox.emulator import Faults, World, extended_aws
+from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
 from tests.support import environments
 from tests.support.fleet import Fleet
 from tests.support.histories import START
@@ -205,6 +206,13 @@ class Pipeline:
             AutoScalingGroupName=GROUP,
             InstanceLifecyclePolicy={"RetentionTriggers": {"TerminateHookAbandon": "retain"}},
         )
+
+    def move(self, instance_id: str, state: str) -> None:
+        """Do what EnterStandby and ExitStandby come to: no hook is asked, no event is sent."""
+        backends = WaitingAutoScalingBackend.all_of(self.world)
+        [backend] = [one for one in backends if GROUP in one.autoscaling_groups]
+        group, member = backend.member(instance_id)
+        group.move(member, state)
 
     def start_fleet(self, size: int = 1) -> list[str]:
         """Bring a group of this size into service; returns the instance ids, oldest first."""

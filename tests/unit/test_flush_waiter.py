@@ -409,8 +409,8 @@ class TestLeaving:
         assert (world.passed_on, world.completed) == ([], [])
         [sent] = world.operation_queue.arguments_of("send_message")
         message = json.loads(sent["MessageBody"])
-        assert (message["stage"], message["operation_id"]) == ("operation", "operation-9")
-        assert message["requested_again"] == 1
+        assert (message["stage"], message["operation_id"]) == ("operation", None)
+        assert message["requested_again"] == 0
         assert world.telemetry.the(LogEvent.STILL_REGISTERED)["instance_id"] == INSTANCE_ID
 
     @pytest.mark.parametrize("is_last", [True, False])

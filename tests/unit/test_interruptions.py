@@ -127,6 +127,10 @@ def test_a_proof_of_an_earlier_life_in_a_warm_pool_proves_nothing() -> None:
     assert ended(Mark(MarkKind.PROVEN, NOW - 3600)) is Ending.NOT_PROVEN
 
 
+def test_the_proof_of_a_retained_instance_holds_until_a_person_ends_it() -> None:
+    assert ended(Mark(MarkKind.RETAINED, NOW - 30 * 86400)) is Ending.PROVEN
+
+
 def test_a_proof_that_cannot_be_dated_proves_nothing() -> None:
     undated = Interruption(Signal.TERMINATION_SUCCESSFUL, INSTANCE_ID, GROUP)
     mark = Mark(MarkKind.PROVEN, NOW)

@@ -192,13 +192,22 @@ class TestRetained:
     def test_one_whose_pipeline_is_under_way_or_reported_it_is_left_alone(
         self, kind: MarkKind
     ) -> None:
-        known = {MarkKind.TERMINATING, MarkKind.PROVEN}
+        known = {MarkKind.TERMINATING, MarkKind.PROVEN, MarkKind.RETAINED}
         retained = in_service(state="Terminating:Retained", instance=instance(kind=kind))
         assert called_for(retained) is (None if kind in known else CorrectionKind.RESTART)
 
-    @pytest.mark.parametrize("ended", [None, instance("shutting-down"), instance("terminated")])
-    def test_one_that_a_person_has_ended_is_let_go(self, ended: Instance | None) -> None:
-        assert called_for(in_service(state="Terminating:Retained", instance=ended)) is None
+    @pytest.mark.parametrize("state", ["running", "shutting-down", "terminated"])
+    def test_one_that_a_person_was_told_of_is_left_to_them_for_good(self, state: str) -> None:
+        told = instance(state, MarkKind.RETAINED, 30 * 86400)
+        assert called_for(in_service(state="Terminating:Retained", instance=told)) is None
+
+    @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
+    def test_one_that_ended_and_that_nobody_was_told_of_is_told(self, state: str) -> None:
+        ended = in_service(state="Terminating:Retained", instance=instance(state))
+        assert called_for(ended) is CorrectionKind.RESTART
+
+    def test_one_that_ec2_knows_no_more_is_let_go(self) -> None:
+        assert called_for(in_service(state="Terminating:Retained", instance=None)) is None
 
     @pytest.mark.parametrize("state", sorted(RETAINED))
     def test_one_that_has_its_pipeline_and_is_registered_again_is_taken_out(
@@ -209,9 +218,8 @@ class TestRetained:
         assert called_for(registered) is CorrectionKind.DEREGISTER
 
     def test_one_that_is_dead_and_registered_is_taken_out(self) -> None:
-        dead = in_service(
-            state="Terminating:Retained", is_registered=True, instance=instance("terminated")
-        )
+        told = instance("terminated", MarkKind.TERMINATING)
+        dead = in_service(state="Terminating:Retained", is_registered=True, instance=told)
         assert called_for(dead) is CorrectionKind.DEREGISTER
 
 
@@ -243,6 +251,7 @@ class TestRestart:
             else {
                 MarkKind.TERMINATING,
                 MarkKind.PROVEN,
+                MarkKind.RETAINED,
             }
         )
         waiting = in_service(state=state, instance=instance(kind=kind))
