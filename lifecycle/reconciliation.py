@@ -149,7 +149,8 @@ class Look:
             else {
                 MarkKind.TERMINATING: _longest_wait(self.hooks.terminate),
                 MarkKind.PROVEN: _PROVEN_FOR_SECONDS,
-                MarkKind.RETAINED: math.inf,  # nobody comes back from there
+                # Nobody comes back from there, but for one that somebody registers again.
+                MarkKind.RETAINED: -math.inf if subject.is_registered else math.inf,
             }
         )
         return ours.get(kind, -math.inf)

@@ -21,10 +21,7 @@ _FAULTY_AWS = (
     "::test_a_drain_survives_a_call_that_fails[CompleteLifecycleAction-refuse]"
 )
 _RECONCILIATION = "tests/unit/test_reconciliation.py"
-_LAST_AGGREGATOR = (
-    "tests/integration/test_last_aggregator.py"
-    "::test_one_that_is_retained_stays_registered_until_somebody_else_serves"
-)
+_LAST_AGGREGATOR = "tests/integration/test_last_aggregator.py"
 _INTERRUPTIONS = "tests/unit/test_interruptions.py"
 _PROMETHEUS = "tests/unit/test_prometheus.py"
 _DRAINING = (
@@ -420,8 +417,8 @@ def _corrections() -> Iterator[Mutation]:
     yield _one(
         "a reconciler that calls again and again about who is retained with a proof",
         reconciliation,
-        "                MarkKind.RETAINED: math.inf,  # nobody comes back from there\n",
-        "",
+        "-math.inf if subject.is_registered else math.inf",
+        "-math.inf",
         _RECONCILIATION,
     )
     yield _one(
@@ -429,14 +426,14 @@ def _corrections() -> Iterator[Mutation]:
         "handlers/reconcile.py",
         "        if self._is_the_last(correction, subject):\n",
         "        if False:\n",
-        _LAST_AGGREGATOR,
+        f"{_LAST_AGGREGATOR}::test_one_that_is_retained_stays_registered_until_somebody_else_serves",
     )
     yield _one(
         "a late copy of a launch that takes the last aggregator out",
         "waiters/operation.py",
         "        if self._must_stay(action):\n",
         "        if False:\n",
-        MODEL,
+        f"{_LAST_AGGREGATOR}::test_a_late_copy_of_its_launch_does_not_take_the_last_one_out",
     )
     yield _one(
         "a reconciler that deregisters what EC2 does not know (yet)",

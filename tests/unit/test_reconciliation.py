@@ -201,6 +201,11 @@ class TestRetained:
         told = instance(state, MarkKind.RETAINED, 30 * 86400)
         assert called_for(in_service(state="Terminating:Retained", instance=told)) is None
 
+    def test_one_that_was_proven_and_is_registered_again_is_proven_anew(self) -> None:
+        told = instance(kind=MarkKind.RETAINED)
+        registered = in_service(state="Terminating:Retained", is_registered=True, instance=told)
+        assert called_for(registered) is CorrectionKind.RESTART
+
     @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
     def test_one_that_ended_and_that_nobody_was_told_of_is_told(self, state: str) -> None:
         ended = in_service(state="Terminating:Retained", instance=instance(state))
