@@ -57,7 +57,7 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 ## Test
 
 test: venv venv-ministack programs package-local ## all checks below but the runbooks; what CI runs
-	@$(VENV) tools/run_checks.py --beside end-to-end lint types unit integration sandbox-tests package-tests terraform-test model
+	@$(VENV) tools/run_checks.py --beside end-to-end --beside terraform-test lint types unit integration sandbox-tests package-tests model
 
 lint: venv ## style, imports between the floors, shell scripts
 	@.venv/bin/ruff check --quiet

@@ -1,8 +1,9 @@
 """Run checks and close with a summary that a person can take in at a glance.
 
-    python tools/run_checks.py --beside end-to-end lint types unit
+    python tools/run_checks.py --beside end-to-end --beside types lint unit
 
-They run one after the other; the one behind ``--beside`` mostly waits, so it runs beside them.
+They run one after the other; those behind ``--beside`` wait a lot, or use one core, and run beside
+them.
 
 Each check is a verb of the Makefile. Its output goes to build/test/<check>.log and is shown if it
 fails, and what it closes with as a report in any case; the others run all the same, since each
@@ -92,10 +93,11 @@ def main(arguments: list[str]) -> int:
 
 
 def split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Tell the check that runs beside the others, if there is one, from the others."""
-    if arguments[:1] == ["--beside"]:
-        return arguments[1:2], arguments[2:]
-    return [], arguments
+    """Tell the checks that run beside the others, if there are any, from the others."""
+    if arguments[:1] != ["--beside"]:
+        return [], arguments
+    beside, checks = split(arguments[2:])
+    return [*arguments[1:2], *beside], checks
 
 
 def run(check: str) -> Outcome:

@@ -72,6 +72,9 @@ class Cloud(Played):
         if shape.shards > 1:
             self.create_shards(shape.shards)
         self._count_faults_hit()
+        if shape.keeps_last:
+            # It may wait in vain until its deadline: ten minutes of polls, history after history.
+            self.operation_poll_interval = "20"
         settings = {**shape.settings(), "RECONCILE_GRACE_SECONDS": _GRACE_SECONDS}
         self.wire(lambda: self.monitoring, **settings)
         self.reconciler = replace(self.reconciler, sleep=self.grace)

@@ -107,6 +107,7 @@ class Pipeline:
     alter: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda event: event)
     further_service_ids: tuple[str, ...] = ()
     consume: Callable[[Mapping[str, Any]], Any] | None = None  # in place of the buffer waiter
+    operation_poll_interval: str = "5"  # seconds
     copies: int = 1  # how often each event is delivered, and each message received
     deliveries: list[Delivery] = field(default_factory=list)
     given_up: list[dict[str, Any]] = field(default_factory=list)  # the on-failure destination
@@ -134,7 +135,7 @@ class Pipeline:
         self.reconciler = replace(self._deployed(reconciling.wire(environment)), sleep=self.advance)
         self.interruption = self._deployed(interruption_handler.wire(environment))
         if "operation" in stages:
-            quick = {**environment, "POLL_INTERVAL_SECONDS": "5"}
+            quick = {**environment, "POLL_INTERVAL_SECONDS": self.operation_poll_interval}
             self.operation = self._deployed(operation_waiter.wire(quick))
         if "flush" in stages:
             self.flush = self._deployed(flush_waiter.wire(environment))

@@ -51,6 +51,11 @@ def test_a_check_beside_the_others_counts_like_them(capsys: pytest.CaptureFixtur
     assert printed.splitlines()[-1] == "7 passed, 1 failed"
 
 
+def test_several_can_run_beside_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_checks.main(["--beside", "good", "--beside", "slow", "good"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "7 passed, 0 failed"
+
+
 def test_a_check_beside_the_others_is_timed_to_its_own_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
