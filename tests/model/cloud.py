@@ -27,7 +27,7 @@ from tests.model.monitoring import Monitoring
 from tests.model.playing import Played
 from tests.model.promises import Life, Promises, hook_of
 from tests.model.shapes import HOOK_SECONDS, SHARD_SIZE, Shape
-from tests.model.shortcut import Shortcut, keep_moto_patched, short_ways
+from tests.model.shortcut import Shortcut, keep_moto_patched
 from tests.support import machines
 from tests.support import pipeline as harness
 from tests.support.messages import GROUP, LAUNCH_HOOK, TERMINATE_HOOK
@@ -386,7 +386,6 @@ def model_cloud() -> Iterator[Cloud]:
         patch.object(harness, "_client", _witnessed_client),
         patch.object(harness, "_create_queue", _create_queue),
         patch.object(shards, "MOST_IN_A_SHARD", SHARD_SIZE),
-        short_ways(),
         harness.running(Cloud) as cloud,
     ):
         _SHORTCUT.world = cloud.world

@@ -3,17 +3,11 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.sqs.models import sqs_backends
+from typing import Any
 
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS, KilledError
-from tests.support.pipeline import INTERRUPTIONS, RECONCILE_INTERVAL, REGION, Delivery, Pipeline
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
+from tests.support.pipeline import INTERRUPTIONS, RECONCILE_INTERVAL, Delivery, Pipeline
 
 
 @dataclass(frozen=True)
@@ -149,30 +143,6 @@ class Played(Pipeline):
                 self.count("SQS: message comes again though done")
             else:
                 self._delete(queue, message)
-
-    # What Lambda's event source asks of SQS is not what is tested: no call, straight to moto.
-
-    def _receive(self, queue: str) -> "list[MessageTypeDef]":
-        backend, emulated = sqs_backends[DEFAULT_ACCOUNT_ID][REGION], self._emulated(queue)
-        return [
-            {
-                "MessageId": one.id,
-                "ReceiptHandle": one.receipt_handle or "",
-                "MD5OfBody": one.body_md5,
-                "Body": one.body,
-                "Attributes": {
-                    "ApproximateReceiveCount": str(one.approximate_receive_count),
-                    "SentTimestamp": str(one.sent_timestamp),
-                },
-                "MessageAttributes": one.message_attributes,
-            }
-            for one in backend.receive_message(
-                emulated.name, 10, 0, emulated.visibility_timeout, ["All"]
-            )
-        ]
-
-    def _delete(self, queue: str, message: "MessageTypeDef") -> None:
-        self._emulated(queue).delete_message(message["ReceiptHandle"])
 
     def _hand_over(
         self, function: Callable[[Any], Any], event: Mapping[str, Any], ids: set[str]

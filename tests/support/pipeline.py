@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import boto3
 from botocore.config import Config
+from moto.autoscaling.models import autoscaling_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.sqs.models import sqs_backends
@@ -32,6 +33,7 @@ from tests.support.histories import START
 from tests.support.machines import DOCUMENT, Machines
 from tests.support.messages import GROUP, LAUNCH_HOOK, TERMINATE_HOOK
 from tests.support.recording import RecordingTelemetry
+from tests.support.short_ways import short_ways
 from waiters import buffer as buffer_waiter
 from waiters import flush as flush_waiter
 from waiters import operation as operation_waiter
@@ -353,19 +355,30 @@ class Pipeline:
     def _emulated(self, queue: str) -> Any:
         return sqs_backends[DEFAULT_ACCOUNT_ID][REGION].queues[f"pipeline-{queue}"]
 
+    # What Lambda's event source asks of SQS and what a test looks at, is not
+    # what is tested: no call, straight to moto.
+
     def _receive(self, queue: str) -> "list[MessageTypeDef]":
-        answer = self.clients.sqs.receive_message(
-            QueueUrl=self.queue_urls[queue],
-            MaxNumberOfMessages=10,
-            MessageSystemAttributeNames=["All"],
-            MessageAttributeNames=["All"],
-        )
-        return list(answer.get("Messages", []))
+        backend, emulated = sqs_backends[DEFAULT_ACCOUNT_ID][REGION], self._emulated(queue)
+        return [
+            {
+                "MessageId": one.id,
+                "ReceiptHandle": one.receipt_handle or "",
+                "MD5OfBody": one.body_md5,
+                "Body": one.body,
+                "Attributes": {
+                    "ApproximateReceiveCount": str(one.approximate_receive_count),
+                    "SentTimestamp": str(one.sent_timestamp),
+                },
+                "MessageAttributes": one.message_attributes,
+            }
+            for one in backend.receive_message(
+                emulated.name, 10, 0, emulated.visibility_timeout, ["All"]
+            )
+        ]
 
     def _delete(self, queue: str, message: "MessageTypeDef") -> None:
-        self.clients.sqs.delete_message(
-            QueueUrl=self.queue_urls[queue], ReceiptHandle=message["ReceiptHandle"]
-        )
+        self._emulated(queue).delete_message(message["ReceiptHandle"])
 
     def _as_record(self, queue: str, message: "MessageTypeDef") -> dict[str, Any]:
         return {
@@ -420,8 +433,9 @@ class Pipeline:
 
     def states(self) -> dict[str, str]:
         """Lifecycle states by instance id."""
-        answer = self.clients.autoscaling.describe_auto_scaling_instances()
-        return {one["InstanceId"]: one["LifecycleState"] for one in answer["AutoScalingInstances"]}
+        groups: Any = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION].autoscaling_groups.values()
+        members = [one for group in groups for one in group.everybody()]
+        return {one.instance_id: one.lifecycle_state for one in members}
 
     def state(self, instance_id: str) -> str | None:
         """The lifecycle state of one instance, None once it is gone."""
@@ -469,15 +483,7 @@ class Pipeline:
 
     def waiting(self, queue: str) -> int:
         """How many messages are in a queue, visible or not."""
-        names = (
-            "ApproximateNumberOfMessages",
-            "ApproximateNumberOfMessagesNotVisible",
-            "ApproximateNumberOfMessagesDelayed",
-        )
-        answer = self.clients.sqs.get_queue_attributes(
-            QueueUrl=self.queue_urls[queue], AttributeNames=list(names)
-        )
-        return sum(int(answer["Attributes"][name]) for name in names)
+        return len(self._emulated(queue)._messages)
 
     def bodies(self, queue: str) -> list[str]:
         """The bodies of all messages in a queue, without receiving them."""
@@ -539,6 +545,7 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
     """An empty account with a pipeline of this kind in it."""
     clock = Clock()
     with (
+        short_ways(),
         patch("boto3.client", _client),
         # Pure functions that moto calls again and again for each call.
         patch("moto.core.responses.method_names_from_class", cache(method_names_from_class)),
