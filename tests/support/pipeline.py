@@ -355,8 +355,7 @@ class Pipeline:
     def _emulated(self, queue: str) -> Any:
         return sqs_backends[DEFAULT_ACCOUNT_ID][REGION].queues[f"pipeline-{queue}"]
 
-    # What Lambda's event source asks of SQS and what a test looks at, is not
-    # what is tested: no call, straight to moto.
+    # What Lambda's event source asks of SQS is not what is tested: no call, straight to moto.
 
     def _receive(self, queue: str) -> "list[MessageTypeDef]":
         backend, emulated = sqs_backends[DEFAULT_ACCOUNT_ID][REGION], self._emulated(queue)
