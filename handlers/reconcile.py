@@ -19,7 +19,7 @@ from lifecycle.errors import Surprise
 from lifecycle.events import LifecycleAction, Transition, is_instance_id
 from lifecycle.instances import Instances
 from lifecycle.pipeline import Pipeline
-from lifecycle.placement import Placement
+from lifecycle.placement import Placement, services_that_need
 from lifecycle.reconciliation import (
     ENTERING_WARM_POOL,
     LAUNCHING,
@@ -162,17 +162,12 @@ class Reconciler:
         return True
 
     def _is_the_last(self, correction: Correction, subject: Subject) -> bool:
-        """Tell whether its leaving would empty a service: forwarders would not notice."""
         if self.placement is None or self.settings.allow_empty_service or not can_wait(subject):
             return False
-        vacancies = self.placement.look().vacancies_left_by(subject.id)
-        if vacancies:
-            self.telemetry.warning(
-                LogEvent.LAST_AGGREGATOR_WAITS,
-                **self._fields(correction),
-                service_ids=sorted(vacancies),
-            )
-        return bool(vacancies)
+        needed_by = services_that_need(
+            subject.id, self.placement.look(), self.telemetry, self._fields(correction)
+        )
+        return bool(needed_by)
 
     def _register(self, correction: Correction, subject: Subject, cloud_map: CloudMap) -> bool:
         address = subject.instance.address if subject.instance else None

@@ -17,7 +17,7 @@ from lifecycle.errors import Surprise
 from lifecycle.events import LifecycleAction, OperationCheck
 from lifecycle.instances import Instance, Instances, mark_instance
 from lifecycle.marks import Mark, MarkKind
-from lifecycle.placement import look
+from lifecycle.placement import look, services_that_need
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
 
@@ -106,7 +106,7 @@ class Pipeline:
 
     def _deregister(self, action: LifecycleAction, registration: Registration) -> None:
         if self._is_the_last(action, registration):
-            # Forwarders ignore an empty answer: they would go on sending to it. The waiter asks.
+            # The waiter asks once there is a successor.
             self._enqueue(registration, action, None)
             return
         operation_id = registration.cloud_map.deregister(action.instance_id)
@@ -119,12 +119,10 @@ class Pipeline:
         if self.allow_empty_service:
             return False
         standing = look(registration.cloud_map, self.autoscaling, self.instances)
-        vacancies = standing.vacancies_left_by(action.instance_id)
-        if vacancies:
-            self.telemetry.info(
-                LogEvent.LAST_AGGREGATOR_WAITS, **action.log_fields(), service_ids=sorted(vacancies)
-            )
-        return bool(vacancies)
+        needed_by = services_that_need(
+            action.instance_id, standing, self.telemetry, action.log_fields()
+        )
+        return bool(needed_by)
 
     def _enqueue(
         self, registration: Registration, action: LifecycleAction, operation_id: str | None

@@ -1,6 +1,6 @@
 """Keeps a fleet's services in order: none emptied, none overfull while another has room."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from lifecycle.autoscaling import IN_SERVICE, AutoScaling, has_left, may_serve
@@ -74,6 +74,21 @@ def look(cloud_map: CloudMap, autoscaling: AutoScaling, instances: Instances) ->
     strangers = [one for one in own if one not in states]
     alive = {one.id for one in instances.describe(strangers).values() if one.state == "running"}
     return Standing(members, states, frozenset(registered) - frozenset(own) | alive)
+
+
+def services_that_need(
+    instance_id: str, standing: Standing, telemetry: Telemetry, log_fields: Mapping[str, object]
+) -> frozenset[str]:
+    """Return the services that the instance may not leave yet; log that it waits if there are any.
+
+    Forwarders would not notice its leaving: they ignore an empty answer, and go on sending to it.
+    """
+    vacancies = standing.vacancies_left_by(instance_id)
+    if vacancies:
+        telemetry.warning(
+            LogEvent.LAST_AGGREGATOR_WAITS, **log_fields, service_ids=sorted(vacancies)
+        )
+    return vacancies
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from lifecycle.errors import NotReady, Permanent
 from lifecycle.events import LifecycleAction, OperationCheck, Transition
 from lifecycle.instances import Address, Instances
 from lifecycle.operations import NextStep, Operation, OperationStatus, next_step
-from lifecycle.placement import Placement, Standing
+from lifecycle.placement import Placement, Standing, services_that_need
 from lifecycle.queues import Queue
 from lifecycle.settings import OperationWaiterSettings
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
@@ -126,14 +126,14 @@ class OperationWaiter:
             self._check_again(message, self._register_again(message, address))
 
     def _wait_for_successor(self, action: LifecycleAction) -> None:
-        """Raise NotReady for one whose leaving would empty a service: forwarders would not notice.
+        """Raise NotReady for one whose leaving would empty a service.
 
         Somebody moves in from another shard if one has two or more in service.
         """
         if self.settings.allow_empty_service:
             return
         standing = self.placement.look()
-        vacancies = self._vacancies(standing, action)
+        vacancies = self._services_that_need(action, standing)
         if not vacancies:
             # Whoever moved in has not left its old shard yet.
             self.placement.carry_out(standing.steps_near(action.instance_id))
@@ -141,17 +141,13 @@ class OperationWaiter:
         self.placement.carry_out(standing.steps_into(vacancies))
         raise NotReady("the last aggregator in service discovery; waits for a successor")
 
-    def _vacancies(self, standing: Standing, action: LifecycleAction) -> frozenset[str]:
-        """Return the services that it must not leave yet."""
-        vacancies = standing.vacancies_left_by(action.instance_id)
-        if vacancies:
-            self.telemetry.warning(
-                LogEvent.LAST_AGGREGATOR_WAITS, **action.log_fields(), service_ids=sorted(vacancies)
-            )
-        return vacancies
+    def _services_that_need(self, action: LifecycleAction, standing: Standing) -> frozenset[str]:
+        return services_that_need(action.instance_id, standing, self.telemetry, action.log_fields())
 
     def _must_stay(self, action: LifecycleAction) -> bool:
-        if self.settings.allow_empty_service or not self._vacancies(self.placement.look(), action):
+        if self.settings.allow_empty_service:
+            return False
+        if not self._services_that_need(action, self.placement.look()):
             return False
         return self.instances.address(action.instance_id) is not None
 
