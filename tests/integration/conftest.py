@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.pipeline import REGION, Pipeline, running
+from tests.support.account import running
+from tests.support.pipeline import Pipeline
+from tests.support.queues import REGION
 
 
 @pytest.fixture

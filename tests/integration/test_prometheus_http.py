@@ -12,7 +12,7 @@ from lifecycle.prometheus import ATTEMPTS
 from lifecycle.telemetry import LogEvent
 from tests.support.fleet import EMPTY
 from tests.support.messages import buffer_check, record, sqs_event
-from tests.support.pipeline import REGION, Pipeline
+from tests.support.pipeline import Pipeline
 from tests.support.prometheus_server import (
     Answer,
     Exchange,
@@ -22,6 +22,7 @@ from tests.support.prometheus_server import (
     prometheus_server,
     text,
 )
+from tests.support.queues import REGION
 from tests.support.sigv4 import signature_is_right, signed_scope
 
 INSTANCE_IDS = ["i-00000001", "i-00000002", "i-00000003"]

@@ -12,7 +12,8 @@ from moto.ec2.models import ec2_backends
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY
 from tests.support.messages import GROUP
-from tests.support.pipeline import DRAIN_TIMEOUT, REGION, Pipeline
+from tests.support.pipeline import DRAIN_TIMEOUT, Pipeline
+from tests.support.queues import REGION
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from moto.autoscaling.models import autoscaling_backends
 from moto.core.model_instances import reset_model_data
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.servicediscovery.models import ServiceInstance, servicediscovery_backends
-from moto.sqs.models import sqs_backends
 
 from lifecycle import shards
 from sandbox.emulator import Assignment, Report
@@ -28,10 +27,10 @@ from tests.model.playing import Played
 from tests.model.promises import Life, Promises, hook_of
 from tests.model.shapes import HOOK_SECONDS, SHARD_SIZE, Shape
 from tests.model.shortcut import Shortcut, keep_moto_patched
-from tests.support import machines
-from tests.support import pipeline as harness
+from tests.support import account, machines, queues
 from tests.support.messages import GROUP, LAUNCH_HOOK, TERMINATE_HOOK
-from tests.support.pipeline import PORT, RECONCILE_INTERVAL, REGION
+from tests.support.pipeline import PORT, RECONCILE_INTERVAL
+from tests.support.queues import REGION
 
 # No outage of AWS lasts so long that less than this is left of a hook's time: longer ones are what
 # the retention policy is for, so histories with retention have no such mercy.
@@ -178,11 +177,10 @@ class Cloud(Played):
         """Lifecycle states by instance id."""
         return {one.instance_id: one.lifecycle_state for one in self.group.everybody()}
 
-    def messages(self, *queues: str) -> Iterator[str]:
+    def messages(self, *names: str) -> Iterator[str]:
         """The bodies on these queues."""
-        for queue in queues:
-            for message in self._emulated(queue)._messages:
-                yield message.body
+        for name in names:
+            yield from queues.bodies(name)
 
     def one_of_those_alive(self, number: int) -> str | None:
         """An instance, rather one that is on its way out."""
@@ -356,7 +354,7 @@ class Cloud(Played):
             self._let_go(fluentd)
 
 
-_client = harness._client
+_client = account._client
 
 
 @cache
@@ -369,13 +367,6 @@ def _witnessed_client(service: str, config: Any = None) -> Any:
     return client
 
 
-def _create_queue(_sqs: Any, queue: str) -> str:
-    backend = sqs_backends[DEFAULT_ACCOUNT_ID][REGION]
-    timeout = str(harness._VISIBILITY_TIMEOUT)
-    created = backend.create_queue(f"pipeline-{queue}", VisibilityTimeout=timeout)
-    return f"https://sqs.{REGION}.amazonaws.com/{DEFAULT_ACCOUNT_ID}/{created.name}"
-
-
 @contextmanager
 def model_cloud() -> Iterator[Cloud]:
     """An empty account with the pipeline in it, and nothing wrong yet."""
@@ -383,10 +374,9 @@ def model_cloud() -> Iterator[Cloud]:
     _SHORTCUT.world = None
     keep_moto_patched()
     with (
-        patch.object(harness, "_client", _witnessed_client),
-        patch.object(harness, "_create_queue", _create_queue),
+        patch.object(account, "_client", _witnessed_client),
         patch.object(shards, "MOST_IN_A_SHARD", SHARD_SIZE),
-        harness.running(Cloud) as cloud,
+        account.running(Cloud) as cloud,
     ):
         _SHORTCUT.world = cloud.world
         yield cloud

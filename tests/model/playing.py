@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS, KilledError
+from tests.support import queues
 from tests.support.pipeline import INTERRUPTIONS, RECONCILE_INTERVAL, Delivery, Pipeline
 
 
@@ -121,16 +122,16 @@ class Played(Pipeline):
                     self.deliveries.append(Delivery(one.event, later, one.attempt + 1))
 
     def _poll(self, queue: str, function: Callable[[Mapping[str, Any]], Any]) -> None:
-        if not self._has_visible(queue):
+        if not queues.has_visible(queue):
             return
         if self.paused_until.get(queue, 0.0) > self.clock():
             self.late.add((queue, self.paused_until[queue]))
             return
-        messages = self._receive(queue)
+        messages = queues.receive(queue)
         if _take(self.unseen, queue):
             self.count("SQS: receive that no consumer saw")
             return
-        event = {"Records": [self._as_record(queue, message) for message in messages]}
+        event = queues.as_event(queue, messages)
         ids = {message["MessageId"] for message in messages}
         returned = self._hand_over(function, event, ids)
         if _take(self.doubled, queue):
@@ -142,7 +143,7 @@ class Played(Pipeline):
             if _take(self.undeleted, queue):
                 self.count("SQS: message comes again though done")
             else:
-                self._delete(queue, message)
+                queues.delete(queue, message)
 
     def _hand_over(
         self, function: Callable[[Any], Any], event: Mapping[str, Any], ids: set[str]

@@ -6,49 +6,36 @@ named in ``batchItemFailures`` is deleted.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar
-from unittest.mock import patch
+from typing import Any
 
 import boto3
-from botocore.config import Config
 from moto.autoscaling.models import autoscaling_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.core.utils import camelcase_to_underscores, method_names_from_class
-from moto.sqs.models import sqs_backends
 
 from handlers import interruption as interruption_handler
 from handlers import lifecycle as lifecycle_handler
 from handlers import reconcile as reconciling
 from lifecycle.prometheus import Querier
-from sandbox.emulator import Faults, World, extended_aws
+from sandbox.emulator import Faults, World
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
-from tests.support import environments
+from tests.support import queues
 from tests.support.fleet import Fleet
 from tests.support.histories import START
-from tests.support.machines import DOCUMENT, Machines
+from tests.support.machines import Machines
 from tests.support.messages import GROUP, LAUNCH_HOOK, TERMINATE_HOOK
 from tests.support.recording import RecordingTelemetry
-from tests.support.short_ways import short_ways
 from waiters import buffer as buffer_waiter
 from waiters import flush as flush_waiter
 from waiters import operation as operation_waiter
 
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
-
-REGION = "ap-northeast-1"
 PORT = 24224
 EMPTY_FOR = 60.0
 SETTLE = 20.0
 DRAIN_TIMEOUT = 900.0
 HEARTBEAT_TIMEOUT = 300
-_STAGES = ("operation", "flush", "buffer")
-_QUEUES = tuple(f"{stage}{suffix}" for stage in _STAGES for suffix in ("", "-dlq"))
 _IN_CLOUD_MAP = (
     "CLOUD_MAP_SERVICE_IDS",
     "CLOUD_MAP_PORT",
@@ -56,7 +43,6 @@ _IN_CLOUD_MAP = (
     "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS",
 )
 RECONCILE_INTERVAL = 300.0
-_VISIBILITY_TIMEOUT = 120
 INTERRUPTIONS = {
     "EC2 Spot Instance Interruption Warning",
     "EC2 Instance Rebalance Recommendation",
@@ -125,7 +111,7 @@ class Pipeline:
     ) -> None:
         """Deploy the functions of the stages, with other settings if a test wants them."""
         stages = self.stages
-        left_out = {f"{one.upper()}_QUEUE_URL" for one in _STAGES if one not in stages}
+        left_out = {f"{one.upper()}_QUEUE_URL" for one in queues.STAGES if one not in stages}
         left_out |= set() if "operation" in stages else set(_IN_CLOUD_MAP)
         environment = {
             name: value
@@ -227,10 +213,10 @@ class Pipeline:
     def redrive(self, queue: str) -> int:
         """Do what StartMessageMoveTask does: new messages with the old bodies."""
         moved = 0
-        while messages := self._receive(f"{queue}-dlq"):
+        while messages := queues.receive(f"{queue}-dlq"):
             for message in messages:
                 self.send(queue, message["Body"])
-                self._delete(f"{queue}-dlq", message)
+                queues.delete(f"{queue}-dlq", message)
                 moved += 1
         return moved
 
@@ -247,7 +233,7 @@ class Pipeline:
     def take_all(self, queue: str) -> list[str]:
         """Take all messages off a queue; returns their bodies."""
         bodies = self.bodies(queue)
-        self._emulated(queue)._messages.clear()  # PurgeQueue is allowed once a minute
+        queues.purge(queue)
         return bodies
 
     def secret(self, name: str, value: str) -> str:
@@ -330,10 +316,10 @@ class Pipeline:
                     self.deliveries.append(Delivery(one.event, later, one.attempt + 1))
 
     def _poll(self, queue: str, function: Callable[[Mapping[str, Any]], Any]) -> None:
-        if not self._has_visible(queue):
-            return  # a call less, thousands of times
-        messages = self._receive(queue)
-        event = {"Records": [self._as_record(queue, message) for message in messages]}
+        if not queues.has_visible(queue):
+            return
+        messages = queues.receive(queue)
+        event = queues.as_event(queue, messages)
         if queue == "buffer":
             self.batches.append(len(messages))
         returned: set[str] = set()
@@ -347,58 +333,7 @@ class Pipeline:
                 returned |= {one["itemIdentifier"] for one in answer["batchItemFailures"]}
         for message in messages:
             if message["MessageId"] not in returned:
-                self._delete(queue, message)
-
-    def _has_visible(self, queue: str) -> bool:
-        return bool(self._emulated(queue).messages)
-
-    def _emulated(self, queue: str) -> Any:
-        return sqs_backends[DEFAULT_ACCOUNT_ID][REGION].queues[f"pipeline-{queue}"]
-
-    # What Lambda's event source asks of SQS is not what is tested: no call, straight to moto.
-
-    def _receive(self, queue: str) -> "list[MessageTypeDef]":
-        backend, emulated = sqs_backends[DEFAULT_ACCOUNT_ID][REGION], self._emulated(queue)
-        return [
-            {
-                "MessageId": one.id,
-                "ReceiptHandle": one.receipt_handle or "",
-                "MD5OfBody": one.body_md5,
-                "Body": one.body,
-                "Attributes": {
-                    "ApproximateReceiveCount": str(one.approximate_receive_count),
-                    "SentTimestamp": str(one.sent_timestamp),
-                },
-                "MessageAttributes": one.message_attributes,
-            }
-            for one in backend.receive_message(
-                emulated.name, 10, 0, emulated.visibility_timeout, ["All"]
-            )
-        ]
-
-    def _delete(self, queue: str, message: "MessageTypeDef") -> None:
-        self._emulated(queue).delete_message(message["ReceiptHandle"])
-
-    def _as_record(self, queue: str, message: "MessageTypeDef") -> dict[str, Any]:
-        return {
-            "messageId": message["MessageId"],
-            "receiptHandle": message["ReceiptHandle"],
-            "body": message["Body"],
-            "attributes": message["Attributes"],
-            "messageAttributes": {
-                name: {
-                    "stringValue": value.get("StringValue"),
-                    "stringListValues": [],
-                    "binaryListValues": [],
-                    "dataType": value["DataType"],
-                }
-                for name, value in message.get("MessageAttributes", {}).items()
-            },
-            "md5OfBody": message["MD5OfBody"],
-            "eventSource": "aws:sqs",
-            "eventSourceARN": f"arn:aws:sqs:{REGION}:123456789012:pipeline-{queue}",
-            "awsRegion": REGION,
-        }
+                queues.delete(queue, message)
 
     def _read_journal(self) -> None:
         """Whatever a test is about: nobody may be released early."""
@@ -432,7 +367,8 @@ class Pipeline:
 
     def states(self) -> dict[str, str]:
         """Lifecycle states by instance id."""
-        groups: Any = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION].autoscaling_groups.values()
+        backend: Any = autoscaling_backends[DEFAULT_ACCOUNT_ID][queues.REGION]
+        groups = backend.autoscaling_groups.values()
         members = [one for group in groups for one in group.everybody()]
         return {one.instance_id: one.lifecycle_state for one in members}
 
@@ -482,11 +418,11 @@ class Pipeline:
 
     def waiting(self, queue: str) -> int:
         """How many messages are in a queue, visible or not."""
-        return len(self._emulated(queue)._messages)
+        return len(queues.bodies(queue))
 
     def bodies(self, queue: str) -> list[str]:
         """The bodies of all messages in a queue, without receiving them."""
-        return [message.body for message in self._emulated(queue)._messages]
+        return queues.bodies(queue)
 
     def rescued_volumes(self, instance_id: str) -> list[str]:
         """The volumes of which there are snapshots that the runbooks find, one entry a snapshot."""
@@ -504,7 +440,7 @@ class Pipeline:
 
     def dead_letters(self, queue: str) -> list[tuple[str, str]]:
         """Body and Reason of each message on a stage's dead-letter queue, which they stay on."""
-        messages = self._receive(f"{queue}-dlq")
+        messages = queues.receive(f"{queue}-dlq")
         for message in messages:
             self.clients.sqs.change_message_visibility(
                 QueueUrl=self.queue_urls[f"{queue}-dlq"],
@@ -519,122 +455,9 @@ class Pipeline:
 
     def is_quiet(self) -> bool:
         """Tell whether nothing is left to do anywhere."""
-        return not self.deliveries and not any(self.waiting(queue) for queue in _QUEUES)
+        return not self.deliveries and not any(self.waiting(queue) for queue in queues.QUEUES)
 
 
 def _is_lifecycle_action(event: Mapping[str, Any]) -> bool:
     """Everything malformed goes to the lifecycle handler."""
     return event.get("detail-type") not in INTERRUPTIONS
-
-
-_build_client: Any = boto3.client
-
-
-@cache
-def _client(service: str, config: Config | None = None) -> Any:
-    """Build a client once a process: that takes longer than a whole test. moto gets its calls."""
-    return _build_client(service, config=config)
-
-
-Kind = TypeVar("Kind", bound=Pipeline)
-
-
-@contextmanager
-def running(kind: type[Kind]) -> Iterator[Kind]:
-    """An empty account with a pipeline of this kind in it."""
-    clock = Clock()
-    with (
-        short_ways(),
-        patch("boto3.client", _client),
-        # Pure functions that moto calls again and again for each call.
-        patch("moto.core.responses.method_names_from_class", cache(method_names_from_class)),
-        patch("moto.core.responses.camelcase_to_underscores", cache(camelcase_to_underscores)),
-        patch("moto.sqs.models.camelcase_to_underscores", cache(camelcase_to_underscores)),
-        patch("moto.sqs.models.unix_time", clock),
-        patch("moto.sqs.models.unix_time_millis", lambda: clock() * 1000),
-        patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None)),
-        extended_aws(clock=clock) as world,
-    ):
-        clients = SimpleNamespace(
-            autoscaling=boto3.client("autoscaling"),
-            ec2=boto3.client("ec2"),
-            servicediscovery=boto3.client("servicediscovery"),
-            sqs=boto3.client("sqs"),
-            ssm=boto3.client("ssm"),
-        )
-        urls = {queue: _create_queue(clients.sqs, queue) for queue in _QUEUES}
-        subnet_id, service_id = _create_network(clients)
-        clients.ssm.create_document(
-            Name="pipeline-flush", DocumentType="Command", Content=json.dumps(DOCUMENT)
-        )
-        fleet, machines = Fleet(clock), Machines(clock)
-        world.agent = machines
-        environment = {
-            **environments.reconciler(
-                TERMINATE_HEARTBEAT_TIMEOUT_SECONDS=str(HEARTBEAT_TIMEOUT),
-                LAUNCH_HEARTBEAT_TIMEOUT_SECONDS=str(HEARTBEAT_TIMEOUT),
-            ),
-            **environments.operation_waiter(),
-            **environments.flush_waiter(),
-            **environments.buffer_waiter(
-                EMPTY_FOR_SECONDS=str(EMPTY_FOR),
-                SETTLE_SECONDS=str(SETTLE),
-                TIMEOUT_SECONDS=str(DRAIN_TIMEOUT),
-            ),
-            "CLOUD_MAP_SERVICE_IDS": service_id,
-            # Most tests are about one instance, and its last one: test_last_aggregator.py is not.
-            "ALLOW_EMPTY_SERVICE": "true",
-            "CLOUD_MAP_PORT": str(PORT),
-            "OPERATION_QUEUE_URL": urls["operation"],
-            "OPERATION_DLQ_URL": urls["operation-dlq"],
-            "FLUSH_QUEUE_URL": urls["flush"],
-            "FLUSH_DLQ_URL": urls["flush-dlq"],
-            "BUFFER_QUEUE_URL": urls["buffer"],
-            "BUFFER_DLQ_URL": urls["buffer-dlq"],
-        }
-        pipeline = kind(
-            world,
-            clock,
-            fleet,
-            machines,
-            RecordingTelemetry(),
-            clients,
-            urls,
-            service_id,
-            subnet_id,
-            environment,
-        )
-        world.subscribe(pipeline.receive_event)
-        pipeline.wire(lambda: fleet)
-        yield pipeline
-
-
-def _create_queue(sqs: Any, queue: str) -> str:
-    return str(
-        sqs.create_queue(
-            QueueName=f"pipeline-{queue}",
-            Attributes={"VisibilityTimeout": str(_VISIBILITY_TIMEOUT)},
-        )["QueueUrl"]
-    )
-
-
-def _create_network(clients: SimpleNamespace) -> tuple[str, str]:
-    vpc_id = clients.ec2.create_vpc(CidrBlock="10.0.0.0/24")["Vpc"]["VpcId"]
-    subnet = clients.ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24")["Subnet"]
-    clients.ec2.create_launch_template(
-        LaunchTemplateName="aggregator",
-        LaunchTemplateData={"ImageId": "ami-12345678", "InstanceType": "c6g.large"},
-    )
-    operation_id = clients.servicediscovery.create_private_dns_namespace(
-        Name="logs.internal", Vpc=vpc_id
-    )["OperationId"]
-    operation = clients.servicediscovery.get_operation(OperationId=operation_id)["Operation"]
-    service = clients.servicediscovery.create_service(
-        Name="_fluentd._tcp",
-        DnsConfig={
-            "NamespaceId": operation["Targets"]["NAMESPACE"],
-            "RoutingPolicy": "MULTIVALUE",
-            "DnsRecords": [{"Type": "SRV", "TTL": 10}],
-        },
-    )
-    return subnet["SubnetId"], service["Service"]["Id"]

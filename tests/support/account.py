@@ -1,0 +1,130 @@
+"""An empty account with the pipeline in it, on the extended moto."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+import boto3
+from botocore.config import Config
+from moto.core.utils import camelcase_to_underscores, method_names_from_class
+
+from sandbox.emulator import extended_aws
+from tests.support import environments, queues
+from tests.support.fleet import Fleet
+from tests.support.machines import DOCUMENT, Machines
+from tests.support.pipeline import (
+    DRAIN_TIMEOUT,
+    EMPTY_FOR,
+    HEARTBEAT_TIMEOUT,
+    PORT,
+    SETTLE,
+    Clock,
+    Pipeline,
+)
+from tests.support.recording import RecordingTelemetry
+from tests.support.short_ways import short_ways
+
+Kind = TypeVar("Kind", bound=Pipeline)
+_build_client: Any = boto3.client
+
+
+@cache
+def _client(service: str, config: Config | None = None) -> Any:
+    """Build a client once a process: that takes longer than a whole test. moto gets its calls."""
+    return _build_client(service, config=config)
+
+
+@contextmanager
+def running(kind: type[Kind]) -> Iterator[Kind]:
+    """An empty account with a pipeline of this kind in it."""
+    clock = Clock()
+    with (
+        short_ways(),
+        patch("boto3.client", _client),
+        # Pure functions that moto calls again and again for each call.
+        patch("moto.core.responses.method_names_from_class", cache(method_names_from_class)),
+        patch("moto.core.responses.camelcase_to_underscores", cache(camelcase_to_underscores)),
+        patch("moto.sqs.models.camelcase_to_underscores", cache(camelcase_to_underscores)),
+        patch("moto.sqs.models.unix_time", clock),
+        patch("moto.sqs.models.unix_time_millis", lambda: clock() * 1000),
+        patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None)),
+        extended_aws(clock=clock) as world,
+    ):
+        clients = SimpleNamespace(
+            autoscaling=boto3.client("autoscaling"),
+            ec2=boto3.client("ec2"),
+            servicediscovery=boto3.client("servicediscovery"),
+            sqs=boto3.client("sqs"),
+            ssm=boto3.client("ssm"),
+        )
+        urls = {queue: queues.create(queue) for queue in queues.QUEUES}
+        subnet_id, service_id = _create_network(clients)
+        clients.ssm.create_document(
+            Name="pipeline-flush", DocumentType="Command", Content=json.dumps(DOCUMENT)
+        )
+        fleet, machines = Fleet(clock), Machines(clock)
+        world.agent = machines
+        environment = {
+            **environments.reconciler(
+                TERMINATE_HEARTBEAT_TIMEOUT_SECONDS=str(HEARTBEAT_TIMEOUT),
+                LAUNCH_HEARTBEAT_TIMEOUT_SECONDS=str(HEARTBEAT_TIMEOUT),
+            ),
+            **environments.operation_waiter(),
+            **environments.flush_waiter(),
+            **environments.buffer_waiter(
+                EMPTY_FOR_SECONDS=str(EMPTY_FOR),
+                SETTLE_SECONDS=str(SETTLE),
+                TIMEOUT_SECONDS=str(DRAIN_TIMEOUT),
+            ),
+            "CLOUD_MAP_SERVICE_IDS": service_id,
+            # Most tests are about one instance, and its last one: test_last_aggregator.py is not.
+            "ALLOW_EMPTY_SERVICE": "true",
+            "CLOUD_MAP_PORT": str(PORT),
+            "OPERATION_QUEUE_URL": urls["operation"],
+            "OPERATION_DLQ_URL": urls["operation-dlq"],
+            "FLUSH_QUEUE_URL": urls["flush"],
+            "FLUSH_DLQ_URL": urls["flush-dlq"],
+            "BUFFER_QUEUE_URL": urls["buffer"],
+            "BUFFER_DLQ_URL": urls["buffer-dlq"],
+        }
+        pipeline = kind(
+            world,
+            clock,
+            fleet,
+            machines,
+            RecordingTelemetry(),
+            clients,
+            urls,
+            service_id,
+            subnet_id,
+            environment,
+        )
+        world.subscribe(pipeline.receive_event)
+        pipeline.wire(lambda: fleet)
+        yield pipeline
+
+
+def _create_network(clients: SimpleNamespace) -> tuple[str, str]:
+    vpc_id = clients.ec2.create_vpc(CidrBlock="10.0.0.0/24")["Vpc"]["VpcId"]
+    subnet = clients.ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24")["Subnet"]
+    clients.ec2.create_launch_template(
+        LaunchTemplateName="aggregator",
+        LaunchTemplateData={"ImageId": "ami-12345678", "InstanceType": "c6g.large"},
+    )
+    operation_id = clients.servicediscovery.create_private_dns_namespace(
+        Name="logs.internal", Vpc=vpc_id
+    )["OperationId"]
+    operation = clients.servicediscovery.get_operation(OperationId=operation_id)["Operation"]
+    service = clients.servicediscovery.create_service(
+        Name="_fluentd._tcp",
+        DnsConfig={
+            "NamespaceId": operation["Targets"]["NAMESPACE"],
+            "RoutingPolicy": "MULTIVALUE",
+            "DnsRecords": [{"Type": "SRV", "TTL": 10}],
+        },
+    )
+    return subnet["SubnetId"], service["Service"]["Id"]
