@@ -18,6 +18,7 @@ from lifecycle.drain import Registration
 from lifecycle.errors import Surprise
 from lifecycle.events import LifecycleAction, Transition, is_instance_id
 from lifecycle.instances import Instances
+from lifecycle.marks import Mark, MarkKind
 from lifecycle.pipeline import Pipeline
 from lifecycle.placement import Placement, services_that_need
 from lifecycle.reconciliation import (
@@ -77,8 +78,35 @@ class Reconciler:
         self._report(look, found=len(found), made=made, failed=failed)
         if self.placement is not None:
             self._balance(self.placement)
+        self._mark_adopted(look)
         if failed:
             raise Surprise(f"{failed} of {len(found)} corrections failed")
+
+    def _mark_adopted(self, look: Look) -> None:
+        """Mark who serves without a mark: registered before the hooks were, or by somebody else."""
+        if self.settings.reconcile_mode is ReconcileMode.OBSERVE or not look.unmarked:
+            return
+        # A moment ago they may have got the mark of their way out.
+        described = self.instances.describe(look.unmarked)
+        for instance_id in look.unmarked:
+            if instance_id in described and described[instance_id].mark is None:
+                self._mark_as_serving(instance_id)
+
+    def _mark_as_serving(self, instance_id: str) -> None:
+        """Mark an instance that has logs, as its launch would have.
+
+        One that ends without a mark, and is out of Cloud Map, is taken for one that never had any.
+        """
+        try:
+            self.instances.mark(instance_id, Mark(MarkKind.LAUNCHING, self.clock()))
+        except Exception as error:  # noqa: BLE001 (the next run tries again)
+            self.telemetry.warning(
+                LogEvent.MARK_FAILED,
+                autoscaling_group_name=self.settings.autoscaling_group_name,
+                instance_id=instance_id,
+                mark=MarkKind.LAUNCHING,
+                reason=str(error),
+            )
 
     def _balance(self, placement: Placement) -> None:
         """Finish moves that were left half done, and move what is too much in a shard.
@@ -174,6 +202,7 @@ class Reconciler:
         if address is None:
             raise Surprise(f"{subject.id} has no private IPv4 address")
         assert self.settings.cloud_map_port is not None  # settings see to it
+        self._mark_as_serving(subject.id)
         operation_id = cloud_map.register(
             subject.id,
             address,

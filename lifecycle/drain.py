@@ -104,12 +104,15 @@ class Exit:
         """Somebody registered it meanwhile (a late event, a person): its proof is worth nothing.
 
         The operation waiter asks for the deregistration, or gives up after too many rounds; a
-        redrive from there waits anew for forwarders to let go.
+        redrive from there waits anew for forwarders to let go. Nor may its mark say any longer that
+        it was proven, should a release have been tried before.
         """
         action, rounds = message.action, message.requested_again
         self.telemetry.warning(
             LogEvent.STILL_REGISTERED, **action.log_fields(), requested_again=rounds
         )
+        mark = Mark(MarkKind.TERMINATING, self.clock())
+        mark_instance(self.instances, action, mark, self.telemetry)
         registration.operation_queue.send(
             OperationCheck(action=action, operation_id=None, requested_again=rounds)
         )

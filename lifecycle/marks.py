@@ -17,7 +17,7 @@ _FORM = "%Y-%m-%dT%H:%M:%SZ"
 class MarkKind(StrEnum):
     """What was done last."""
 
-    LAUNCHING = "launching"  # the pipeline of its launch was started
+    LAUNCHING = "launching"  # its registration was asked for, or found: it serves, or is about to
     TERMINATING = "terminating"  # the pipeline of its termination was started
     POOLED = "pooled"  # let into the warm pool at its launch: it never served
     PROVEN = "proven"  # proven to hold nothing, and let go: to its end, or into the warm pool

@@ -119,6 +119,18 @@ class Look:
         return [one.id for one in self.subjects.values() if one.state == IN_SERVICE]
 
     @property
+    def unmarked(self) -> list[str]:
+        """The ids of those in service that are registered and have no mark of ours."""
+        return [
+            one.id
+            for one in self.subjects.values()
+            if one.state == IN_SERVICE
+            and one.is_registered
+            and one.instance is not None
+            and one.mark is None
+        ]
+
+    @property
     def waiting(self) -> list[Subject]:
         """All that a hook of the transitions that are ours holds."""
         return [one for one in self.subjects.values() if self.is_waiting(one)]

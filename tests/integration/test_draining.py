@@ -372,7 +372,7 @@ class TestDiscovery:
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline, EMPTY)
-        register(pipeline, instance_id)
+        pipeline.register(instance_id)
         registered_at = pipeline.clock()
         released_at = until_released(pipeline, instance_id)
         assert pipeline.telemetry.the(LogEvent.STILL_REGISTERED)["instance_id"] == instance_id
@@ -380,13 +380,25 @@ class TestDiscovery:
         assert released_at >= registered_at + SETTLE + EMPTY_FOR
         assert pipeline.registered() == {}
 
+    def test_one_that_is_registered_between_its_proof_and_its_release_is_no_longer_marked_as_proven(
+        self, pipeline: Pipeline
+    ) -> None:
+        instance_id = start_draining(pipeline, EMPTY)
+        pipeline.world.faults.throttle("CompleteLifecycleAction", times=3)
+        pipeline.until(lambda: pipeline.marks([instance_id])[0].is_proof)
+        pipeline.register(instance_id)
+        pipeline.until(lambda: LogEvent.STILL_REGISTERED in pipeline.telemetry.events)
+        assert not pipeline.marks([instance_id])[0].is_proof
+        until_released(pipeline, instance_id)
+        assert pipeline.marks([instance_id])[0].is_proof
+
     def test_an_instance_that_is_registered_again_and_again_is_handed_to_a_person(
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline, EMPTY)
         while pipeline.waiting("operation-dlq") == 0:
             if not pipeline.registered():
-                register(pipeline, instance_id)
+                pipeline.register(instance_id)
             pipeline.advance(5)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         assert len(pipeline.telemetry.of(LogEvent.STILL_REGISTERED)) == 4
@@ -407,16 +419,6 @@ class TestDiscovery:
         assert list(pipeline.registered()) == [instance_id]
         assert f"{instance_id} is InService, not terminating" in str(pipeline.crashes[0])
         assert pipeline.waiting("operation") == 0
-
-
-def register(pipeline: Pipeline, instance_id: str) -> None:
-    """Do what a person, or a script of theirs, might do in the middle of a drain."""
-    pipeline.clients.servicediscovery.register_instance(
-        ServiceId=pipeline.service_id,
-        InstanceId=instance_id,
-        Attributes={"AWS_INSTANCE_IPV4": "10.0.0.9", "AWS_INSTANCE_PORT": "24224"},
-    )
-    pipeline.advance(5)
 
 
 class TestEarlierLives:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lifecycle.errors import Surprise
+from lifecycle.marks import MarkKind
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY, HOLDING
 from tests.support.messages import GROUP, TERMINATE_HOOK
@@ -22,6 +23,16 @@ LOOKS = [
     "DescribeWarmPool",
     "DescribeInstances",
 ]
+
+
+@pytest.fixture
+def adopted(pipeline: Pipeline) -> list[str]:
+    """A fleet that is older than the hooks."""
+    pipeline.stages = ("buffer",)
+    pipeline.create_group(3)
+    pipeline.stages = ("operation", "buffer")
+    pipeline.advance(5)
+    return sorted(pipeline.states())
 
 
 def corrected(pipeline: Pipeline) -> list[tuple[object, object]]:
@@ -72,6 +83,13 @@ def take_out(pipeline: Pipeline, instance_id: str) -> None:
         ServiceId=pipeline.service_id, InstanceId=instance_id
     )
     pipeline.advance(5)
+
+
+def terminate(pipeline: Pipeline, instance_id: str) -> None:
+    """Somebody sends an instance away, through its hook."""
+    pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
+        InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
+    )
 
 
 class TestLostEvents:
@@ -210,15 +228,6 @@ class TestLostEvents:
 
 
 class TestRegistrations:
-    @pytest.fixture
-    def adopted(self, pipeline: Pipeline) -> list[str]:
-        """A fleet that is older than the hooks."""
-        pipeline.stages = ("buffer",)
-        pipeline.create_group(3)
-        pipeline.stages = ("operation", "buffer")
-        pipeline.advance(5)
-        return sorted(pipeline.states())
-
     def test_a_fleet_that_is_older_than_the_hooks_is_registered(
         self, pipeline: Pipeline, adopted: list[str]
     ) -> None:
@@ -230,6 +239,53 @@ class TestRegistrations:
         pipeline.reconcile()
         assert len(corrected(pipeline)) == 3
         assert pipeline.crashes == []
+
+    @pytest.mark.parametrize("registrar", ["reconciler", "its owner"])
+    def test_one_that_was_adopted_and_dies_unproven_is_told_though_its_end_is_told_twice(
+        self, pipeline: Pipeline, adopted: list[str], registrar: str
+    ) -> None:
+        """The second time it is out of Cloud Map, as one is that never had a log."""
+        if registrar == "its owner":
+            for one in adopted:
+                pipeline.register(one)
+        pipeline.reconcile()
+        pipeline.advance(5)
+        assert {mark.kind for mark in pipeline.marks(adopted)} == {MarkKind.LAUNCHING}
+        pipeline.clients.autoscaling.delete_lifecycle_hook(
+            AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
+        )
+        pipeline.stages = ("operation",)  # nobody can prove anything of it
+        pipeline.world.faults.throttle("DescribeInstances", times=3)
+        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
+            InstanceId=adopted[0], ShouldDecrementDesiredCapacity=True
+        )
+        pipeline.advance(120)
+        assert len(pipeline.crashes) == 1
+        assert pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION) == 1
+
+    def test_a_mark_that_cannot_be_written_keeps_nobody_out_and_is_tried_again(
+        self, pipeline: Pipeline, adopted: list[str]
+    ) -> None:
+        pipeline.world.faults.throttle("CreateTags", times=9)
+        pipeline.reconcile()
+        pipeline.advance(5)
+        assert sorted(pipeline.registered()) == adopted
+        assert LogEvent.MARK_FAILED in pipeline.telemetry.events
+        assert pipeline.marks(adopted) == []
+        pipeline.reconcile()
+        assert len(pipeline.marks(adopted)) == len(adopted)
+        assert pipeline.crashes == []
+
+    def test_one_that_leaves_meanwhile_keeps_the_mark_of_its_way_out(
+        self, pipeline: Pipeline, adopted: list[str]
+    ) -> None:
+        for one in adopted:
+            pipeline.register(one)
+        take_out(pipeline, adopted[0])  # something to correct, so that there is a grace
+        during_the_grace(pipeline, lambda: terminate(pipeline, adopted[1]))
+        pipeline.reconcile()
+        [mark] = pipeline.marks(adopted[1:2])
+        assert mark.kind is MarkKind.TERMINATING
 
     def test_a_registration_that_failed_in_cloud_map_is_requested_anew(
         self, pipeline: Pipeline
@@ -454,6 +510,13 @@ class TestObserving:
         assert pipeline.crashes == []
         line = pipeline.telemetry.the(LogEvent.RECONCILED)
         assert (line["mode"], line["discrepancies"], line["corrections"]) == ("observe", 2, 0)
+
+    def test_nobody_is_marked(self, pipeline: Pipeline, adopted: list[str]) -> None:
+        pipeline.wire(lambda: pipeline.fleet, RECONCILE_MODE="observe")
+        for one in adopted:
+            pipeline.register(one)
+        pipeline.reconcile()
+        assert pipeline.marks(adopted) == []
 
     def test_each_run_measures_the_fleet(self, pipeline: Pipeline) -> None:
         first, _ = pipeline.start_fleet(2)

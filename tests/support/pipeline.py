@@ -6,7 +6,7 @@ named in ``batchItemFailures`` is deleted.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,8 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from handlers import interruption as interruption_handler
 from handlers import lifecycle as lifecycle_handler
 from handlers import reconcile as reconciling
+from lifecycle.instances import Instances
+from lifecycle.marks import Mark
 from lifecycle.prometheus import Querier
 from sandbox.emulator import Faults, World
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
@@ -202,6 +204,15 @@ class Pipeline:
         [backend] = [one for one in backends if GROUP in one.autoscaling_groups]
         group, member = backend.member(instance_id)
         group.move(member, state)
+
+    def register(self, instance_id: str) -> None:
+        """Put an instance into service discovery, as somebody else might."""
+        self.clients.servicediscovery.register_instance(
+            ServiceId=self.service_id,
+            InstanceId=instance_id,
+            Attributes={"AWS_INSTANCE_IPV4": "10.0.0.9", "AWS_INSTANCE_PORT": str(PORT)},
+        )
+        self.advance(5)
 
     def start_fleet(self, size: int = 1) -> list[str]:
         """Bring a group of this size into service; returns the instance ids, oldest first."""
@@ -415,6 +426,11 @@ class Pipeline:
             for entry in self.world.journal
             if (entry["instance_id"], entry["event"]) == (instance_id, event)
         ]
+
+    def marks(self, instance_ids: Sequence[str]) -> list[Mark]:
+        """The marks of those of these instances that have one."""
+        described = Instances(self.clients.ec2).describe(instance_ids)
+        return [one.mark for one in described.values() if one.mark is not None]
 
     def waiting(self, queue: str) -> int:
         """How many messages are in a queue, visible or not."""
