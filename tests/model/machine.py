@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.model.cloud import WAYS_TO_GO, Cloud, model_cloud
 from tests.model.counting import COUNTS
 from tests.model.monitoring import Answering, Scraping
-from tests.model.shapes import DRAIN_TIMEOUT, Shape, shapes
+from tests.model.shapes import DRAIN_TIMEOUT, HOOK_SECONDS, Shape, shapes
 from tests.model.troubles import (
     AwsTrouble,
     FluentdTrouble,
@@ -176,12 +176,22 @@ class Histories(RuleBasedStateMachine):
         self._recover_watching()
         self._recover_fluentd()
         self._come_to_rest()
+        self._let_hooks_expire()
         # What nobody sent an event for: the schedule comes round twice, and so does a spot reclaim.
         cloud.advance(2 * RECONCILE_INTERVAL + 60, step=15)
         self._come_to_rest()
         COUNTS.faults["SQS: messages late"] += len(cloud.late)
         cloud.promises.check_ends()
         cloud.promises.enforce()
+
+    def _let_hooks_expire(self) -> None:
+        """Whom a person was told of, and nobody mends, goes when its hook has run out."""
+        cloud = self.cloud
+        end = cloud.clock() + HOOK_SECONDS + 30
+        while cloud.clock() < end and any(
+            one.waits_in is not None for one in cloud.promises.lives.values()
+        ):
+            cloud.advance(30, step=15)
 
     def _come_to_rest(self) -> None:
         cloud = self.cloud

@@ -5,7 +5,7 @@ without any example having been written for them.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 MODEL = "tests/model/test_histories.py"
@@ -24,6 +24,14 @@ _RECONCILIATION = "tests/unit/test_reconciliation.py"
 _LAST_AGGREGATOR = "tests/integration/test_last_aggregator.py"
 _INTERRUPTIONS = "tests/unit/test_interruptions.py"
 _PROMETHEUS = "tests/unit/test_prometheus.py"
+_SNAPSHOTS = (
+    "tests/integration/test_giving_up.py::TestSnapshots"
+    "::test_the_volumes_of_an_instance_that_is_given_up_are_saved_once"
+)
+_OBSERVING = (
+    "tests/integration/test_reconciling.py::TestObserving"
+    "::test_everything_is_reported_and_nothing_changed"
+)
 _DRAINING = (
     "tests/integration/test_draining.py::TestDiscovery"
     "::test_an_instance_that_somebody_registered_again_is_taken_out_again"
@@ -32,12 +40,18 @@ _DRAINING = (
 
 @dataclass(frozen=True)
 class Mutation:
-    """A bug: in ``path``, each text of ``changes`` is replaced by the one behind it."""
+    """A bug: in ``path``, each text of ``changes`` is replaced by the one behind it.
+
+    ``also`` is for a guard that stands twice. Histories may find a bug by any of their promises;
+    ``breaks`` is the one that they must name.
+    """
 
     name: str
     path: str
     changes: tuple[tuple[str, str], ...]
     caught_by: str
+    breaks: str = ""
+    also: "Mutation | None" = None
 
     def apply(self, root: Path) -> None:
         """Put the bug into a copy of the sources."""
@@ -47,10 +61,16 @@ class Mutation:
             assert text.count(old) == 1, f"{self.path} has {text.count(old)} times: {old}"
             text = text.replace(old, new)
         file.write_text(text)
+        if self.also is not None:
+            self.also.apply(root)
 
 
 def _one(name: str, path: str, old: str, new: str, caught_by: str) -> Mutation:
     return Mutation(name, path, ((old, new),), caught_by)
+
+
+def _breaking(promise: str, bug: Mutation, also: Mutation | None = None) -> Mutation:
+    return replace(bug, breaks=promise, also=also)
 
 
 def _verdicts() -> Iterator[Mutation]:
@@ -244,6 +264,13 @@ def _batches() -> Iterator[Mutation]:
         "            self._given_up.append(message)\n",
         "",
         MODEL,
+    )
+    yield _one(
+        "no snapshots of who is given up",
+        batch,
+        "    _rescue(given_up, stage)\n",
+        "",
+        _SNAPSHOTS,
     )
     yield _one(
         "a dead letter that fails silently",
@@ -450,6 +477,20 @@ def _corrections() -> Iterator[Mutation]:
         _RECONCILIATION,
     )
     yield _one(
+        "an observer that corrects",
+        "handlers/reconcile.py",
+        "        if self.settings.reconcile_mode is ReconcileMode.OBSERVE:\n            return 0, 0\n",
+        "",
+        _OBSERVING,
+    )
+    yield _one(
+        "the fullest shard chosen for who launches",
+        "lifecycle/shards.py",
+        "    fewest = min(len(instance_ids) for instance_ids in members.values())\n",
+        "    fewest = max(len(instance_ids) for instance_ids in members.values())\n",
+        "tests/unit/test_shards.py",
+    )
+    yield _one(
         "a sudden end that nobody knows anything about counted as clean",
         interruptions,
         "        return Ending.UNKNOWN_TO_EC2\n",
@@ -458,4 +499,80 @@ def _corrections() -> Iterator[Mutation]:
     )
 
 
-MUTATIONS = [*_verdicts(), *_flushes(), *_batches(), *_exits(), *_entrances(), *_corrections()]
+def _promises() -> Iterator[Mutation]:
+    """A whole guard left out: each shows that a promise of the histories can be broken at all."""
+    yield _breaking(
+        "never released while it holds a log",
+        _one(
+            "released whatever Prometheus shows",
+            "waiters/buffer.py",
+            "        if verdict.state is not State.DRAINED:\n",
+            "        if False:\n",
+            MODEL,
+        ),
+    )
+    yield _breaking(
+        "never released while it receives",
+        _one(
+            "nobody waits until forwarders have let go, nor looks whether they have",
+            "waiters/flush.py",
+            "        return message.deregistered_at + self.settings.settle_seconds\n",
+            "        return message.deregistered_at\n",
+            MODEL,
+        ),
+        also=_one(
+            "nor looks whether they have",
+            "lifecycle/flush.py",
+            "    if not report.quiet:\n",
+            "    if False:\n",
+            MODEL,
+        ),
+    )
+    yield _breaking(
+        "never released while registered",
+        _one(
+            "nobody looks at the registration, neither before a drain nor after it",
+            "lifecycle/operations.py",
+            "    as_wanted = registered is (transition is Transition.LAUNCHING)\n",
+            "    as_wanted = True\n",
+            MODEL,
+        ),
+        also=_one(
+            "nor after it",
+            "lifecycle/drain.py",
+            "        if self.registration is not None and self.registration.cloud_map.is_registered(\n",
+            "        if self.registration is None and self.registration.cloud_map.is_registered(\n",
+            MODEL,
+        ),
+    )
+    yield _breaking(
+        "the last of a service waits for a successor",
+        _one(
+            "nobody is the last aggregator",
+            "lifecycle/placement.py",
+            "        return frozenset(vacancies_left_by(instance_id, self.members, successors))\n",
+            "        return frozenset()\n",
+            MODEL,
+        ),
+    )
+    yield _breaking(
+        "who is in service is registered",
+        _one(
+            "nobody who serves is registered afterwards",
+            "lifecycle/reconciliation.py",
+            "        reason = _why_in(subject) if look.in_cloud_map else None\n",
+            "        reason = None\n",
+            MODEL,
+        ),
+    )
+
+
+MUTATIONS = [
+    *_verdicts(),
+    *_flushes(),
+    *_batches(),
+    *_exits(),
+    *_entrances(),
+    *_corrections(),
+    *_promises(),
+]

@@ -8,7 +8,7 @@ from typing import Any
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS, KilledError
 from tests.support import queues
-from tests.support.pipeline import INTERRUPTIONS, RECONCILE_INTERVAL, Delivery, Pipeline
+from tests.support.pipeline import INTERRUPTIONS, Delivery, Pipeline
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,7 @@ class Played(Pipeline):
         self._deliver()
         for stage in self.stages:
             self._poll(stage, getattr(self, stage).handle)
-        if self.reconcile_at is not None and self.reconcile_at <= self.clock():
-            self.reconcile_at = self.clock() + RECONCILE_INTERVAL
+        if self.is_time_to_reconcile():
             self.reconcile()
 
     def reconcile(self) -> None:

@@ -26,6 +26,7 @@ def test_a_deliberate_bug_is_caught(mutation: Mutation, copy: Path) -> None:
     mutation.apply(copy)
     outcome = run(copy, mutation.caught_by, HISTORIES=_HISTORIES, SHRINK="0")
     assert outcome.status == 1, outcome.output[-4000:]
+    assert mutation.breaks in outcome.output, outcome.output[-4000:]
 
 
 def test_without_a_bug_the_same_checks_pass(copy: Path) -> None:

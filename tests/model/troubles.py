@@ -21,7 +21,6 @@ _USED_CALLS = {
         "GetOperation",
         "GetInstance",
         "ListInstances",
-        "DescribeInstances",
     ),
     "flush": ("SendCommand", "GetCommandInvocation"),
     "buffer": (),
@@ -32,6 +31,9 @@ _ALWAYS_USED_CALLS = (
     "RecordLifecycleActionHeartbeat",
     "CompleteLifecycleAction",
     "DescribeAutoScalingInstances",
+    "DescribeAutoScalingGroups",
+    "DescribeWarmPool",
+    "DescribeInstances",
     "CreateTags",
 )
 
@@ -116,7 +118,7 @@ _DEATHS = {
 
 def troubles(kind: type[StrEnum]) -> st.SearchStrategy[Trouble]:
     """Troubles of one kind."""
-    return st.builds(Trouble, st.sampled_from(kind), st.integers(0, 12), st.integers(1, 6))
+    return st.builds(Trouble, st.sampled_from(kind), st.integers(0, 30), st.integers(1, 6))
 
 
 def _break_aws(cloud: Cloud, what: AwsTrouble, whom: int, amount: int) -> None:

@@ -287,9 +287,16 @@ class Pipeline:
             self._poll("buffer", self.consume or self.buffer.handle)
         self._deliver(lambda one: not _is_lifecycle_action(one.event))  # of those just released
         self._read_journal()
-        if self.reconcile_at is not None and self.reconcile_at <= self.clock.now:
-            self.reconcile_at = self.clock.now + RECONCILE_INTERVAL
+        if self.is_time_to_reconcile():
             self.reconcile()
+
+    def is_time_to_reconcile(self) -> bool:
+        """Tell whether the schedule has come round since it was last asked; its times are fixed."""
+        if self.reconcile_at is None or self.reconcile_at > self.clock.now:
+            return False
+        while self.reconcile_at <= self.clock.now:
+            self.reconcile_at += RECONCILE_INTERVAL
+        return True
 
     def reconcile(self) -> None:
         """Invoke the reconciler once, as its schedule does."""
