@@ -2,6 +2,9 @@
 
 A hook stops neither a spot reclaim nor a person with EC2's console. What can be done is done at
 once: out of service discovery, told to flush, counted. Nothing here ever lets an instance go.
+EC2 tells within seconds that an instance ends, any instance of the account; Auto Scaling tells when
+it has noticed, a minute or more later. On the first word a dead one leaves service discovery, on
+the second its end is judged and counted.
 EventBridge invokes it asynchronously, at least once. Whatever it raises, Lambda tries again twice,
 then sends the event to the function's on-failure destination, which has an alarm.
 """
@@ -41,12 +44,16 @@ from lifecycle.shards import vacancies_left_by
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import settings_of
 
+# EC2's answers can be a moment older than its events ("eventual consistency" in its API reference).
+_LOOKS = 3
+_LOOK_AGAIN_SECONDS = 2.0
+
 _Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptionHandler:
-    """Everything the handler touches.
+    """Everything the handler touches; ``sleep`` waits for so many seconds.
 
     ``cloud_map`` is None for a fleet that is in no service discovery, ``run_command`` for one that
     is not flushed on the instance.
@@ -59,6 +66,7 @@ class InterruptionHandler:
     run_command: RunCommand | None
     telemetry: Telemetry
     clock: Callable[[], float]
+    sleep: Callable[[float], None]
 
     def handle(self, event: object) -> None:
         """Do what is left to do for the instance of an event.
@@ -80,6 +88,8 @@ class InterruptionHandler:
             elif interruption.signal.is_notice:
                 assert member is not None  # else it is not ours
                 self._take_out(interruption, member)
+            elif interruption.signal is Signal.SHUTTING_DOWN:
+                self._take_out_dead(interruption)
             else:
                 self._account_for(interruption, member)
         finally:
@@ -87,7 +97,7 @@ class InterruptionHandler:
 
     def _why_not_ours(self, interruption: Interruption, member: Member | None) -> str | None:
         ours = self.settings.autoscaling_group_name
-        if interruption.signal.is_notice:
+        if interruption.signal.is_from_ec2:
             if member is None:
                 return "in no Auto Scaling group"
             return None if member.autoscaling_group_name == ours else "another Auto Scaling group"
@@ -184,6 +194,48 @@ class InterruptionHandler:
         # A pipeline that is under way keeps its own mark: nobody shall start it again.
         reclaimed = None if leaving else Mark(MarkKind.RECLAIMED, self.clock())
         self.instances.mark_counted(notice.instance_id, self.clock(), reclaimed)
+
+    def _take_out_dead(self, end: Interruption) -> None:
+        """Deal with an instance that EC2 ends; be it the last of its service, it serves nobody.
+
+        Nothing is counted: Auto Scaling's event follows, and judges its end by all that it left.
+        """
+        attempts = _Attempts(end, self.telemetry)
+        attempts.make("deregister", lambda: self._deregister_if_dead(end))
+        attempts.finish()
+
+    def _deregister_if_dead(self, end: Interruption) -> None:
+        if self.cloud_map is None:
+            self._ignore(end, "the fleet is in no service discovery")
+            return
+        instance = self._instance_once_ending(end)
+        if instance is not None and not instance.is_ending:
+            self._ignore(end, f"EC2 shows it as {instance.state}")
+            return
+        self._keep_trace(instance, self.cloud_map)
+        if not self._deregister(end):
+            self._ignore(end, "it is not registered")
+
+    def _instance_once_ending(self, end: Interruption) -> Instance | None:
+        """Look until EC2 shows what it told, a few times at most; None for one it does not know."""
+        instance = self._instance(end)
+        for _ in range(_LOOKS - 1):
+            if instance is None or instance.is_ending:
+                break
+            self.sleep(_LOOK_AGAIN_SECONDS)
+            instance = self._instance(end)
+        return instance
+
+    def _keep_trace(self, instance: Instance | None, cloud_map: CloudMap) -> None:
+        """Mark one that only its registration shows to have served, as in an adopted fleet.
+
+        With neither left, its end would pass for that of a launch that was given up. So what
+        cannot be marked stays registered: until the next attempt, or Auto Scaling's event.
+        """
+        if instance is None or instance.mark is not None:
+            return
+        if instance.id in cloud_map.registered_instances():
+            self.instances.mark(instance.id, Mark(MarkKind.RECLAIMED, self.clock()))
 
     def _account_for(self, termination: Interruption, member: Member | None) -> None:
         """Deal with an instance that is gone."""
@@ -304,6 +356,7 @@ def wire(environment: Mapping[str, str]) -> InterruptionHandler:
         else None,
         telemetry=telemetry,
         clock=time.time,
+        sleep=time.sleep,
     )
 
 

@@ -2,7 +2,7 @@
 
 Pure: it knows no AWS call. Forms of the events:
 docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html,
-.../rebalance-recommendations.html and
+.../rebalance-recommendations.html, .../monitoring-instance-state-changes.html and
 docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html.
 """
 
@@ -35,6 +35,7 @@ class Signal(StrEnum):
 
     SPOT_INTERRUPTION_WARNING = "spot_interruption_warning"
     REBALANCE_RECOMMENDATION = "rebalance_recommendation"
+    SHUTTING_DOWN = "shutting_down"
     TERMINATION_SUCCESSFUL = "termination_successful"
     TERMINATION_UNSUCCESSFUL = "termination_unsuccessful"
 
@@ -43,10 +44,16 @@ class Signal(StrEnum):
         """Tell whether the instance still runs, but is not to be counted on any more."""
         return self in {Signal.SPOT_INTERRUPTION_WARNING, Signal.REBALANCE_RECOMMENDATION}
 
+    @property
+    def is_from_ec2(self) -> bool:
+        """Tell whether EC2 says so, which knows no group, about any instance of the account."""
+        return self.is_notice or self is Signal.SHUTTING_DOWN
+
 
 _SIGNALS = {
     "EC2 Spot Instance Interruption Warning": Signal.SPOT_INTERRUPTION_WARNING,
     "EC2 Instance Rebalance Recommendation": Signal.REBALANCE_RECOMMENDATION,
+    "EC2 Instance State-change Notification": Signal.SHUTTING_DOWN,
     "EC2 Instance Terminate Successful": Signal.TERMINATION_SUCCESSFUL,
     "EC2 Instance Terminate Unsuccessful": Signal.TERMINATION_UNSUCCESSFUL,
 }
@@ -81,13 +88,29 @@ class _Ec2Detail(_Tolerant):
     instance_id: Annotated[InstanceId, Field(alias="instance-id")]
 
 
-class _Ec2Event(_Tolerant):
+class _Notice(_Tolerant):
     source: Literal["aws.ec2"]
     detail_type: Annotated[
         Literal["EC2 Spot Instance Interruption Warning", "EC2 Instance Rebalance Recommendation"],
         Field(alias="detail-type"),
     ]
     detail: _Ec2Detail
+
+    def read(self) -> Interruption:
+        return Interruption(_SIGNALS[self.detail_type], self.detail.instance_id)
+
+
+class _ShuttingDownDetail(_Ec2Detail):
+    # The rule lets no other state through; one that runs again must never be taken for dead.
+    state: Literal["shutting-down"]
+
+
+class _StateChange(_Tolerant):
+    source: Literal["aws.ec2"]
+    detail_type: Annotated[
+        Literal["EC2 Instance State-change Notification"], Field(alias="detail-type")
+    ]
+    detail: _ShuttingDownDetail
 
     def read(self) -> Interruption:
         return Interruption(_SIGNALS[self.detail_type], self.detail.instance_id)
@@ -121,7 +144,8 @@ class _TerminationEvent(_Tolerant):
         )
 
 
-_EVENT: TypeAdapter[_Ec2Event | _TerminationEvent] = TypeAdapter(
+_Ec2Event = Annotated[_Notice | _StateChange, Field(discriminator="detail_type")]
+_EVENT: TypeAdapter[_Notice | _StateChange | _TerminationEvent] = TypeAdapter(
     Annotated[_Ec2Event | _TerminationEvent, Field(discriminator="source")]
 )
 
@@ -131,7 +155,7 @@ def _epoch_seconds(moment: datetime | None) -> float | None:
 
 
 def parse_interruption(event: object) -> Interruption:
-    """Read an event of one of the four kinds.
+    """Read an event of one of the five kinds.
 
     Raises Malformed, naming each wrong field and its value.
     """

@@ -22,7 +22,7 @@ class MarkKind(StrEnum):
     POOLED = "pooled"  # let into the warm pool at its launch: it never served
     PROVEN = "proven"  # proven to hold nothing, and let go: to its end, or into the warm pool
     RETAINED = "retained"  # proven to hold nothing, and yet kept by its group: a person ends it
-    RECLAIMED = "reclaimed"  # AWS takes it away: out of service discovery for good
+    RECLAIMED = "reclaimed"  # taken away by AWS, or killed: out of service discovery for good
 
 
 @dataclass(frozen=True, slots=True)

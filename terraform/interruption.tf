@@ -1,7 +1,8 @@
 # Instances that end whatever their hook says. A hook stops neither a spot reclaim, which leaves two
 # minutes, nor whoever ends an instance past it. These rules hand what AWS tells of that to a function
 # that takes the instance out of Cloud Map, has it flush and counts it. EC2's own events name no group,
-# so the function asks Auto Scaling whose instance it is. What cannot be delivered or done is kept in a
+# so the function asks Auto Scaling whose instance it is. EC2 tells at once that an instance ends, Auto
+# Scaling a minute or more later, when it has noticed. What cannot be delivered or done is kept in a
 # queue of its own that alarms. The role can let no instance go.
 
 locals {
@@ -32,7 +33,8 @@ locals {
     )
   }
 
-  # Whether others are in the service is looked up before one that is only recommended leaves it.
+  # Whether others are in the service is looked up before one that is only recommended leaves it, and
+  # whether it was registered itself before one without a mark does.
   interruption_cloud_map_statements = [
     local.deregister,
     local.list_registrations,
@@ -47,12 +49,20 @@ locals {
     })
   })
 
-  interruption_rules = {
+  all_interruption_rules = {
     spot = {
       description = "Spot instances of the account that EC2 takes back, or may; ${local.function_names.interruption} ignores those of others"
       pattern = {
         source      = ["aws.ec2"]
         detail-type = ["EC2 Spot Instance Interruption Warning", "EC2 Instance Rebalance Recommendation"]
+      }
+    }
+    shutting-down = {
+      description = "Instances of the account that EC2 ends, whoever asked for it; ${local.function_names.interruption} ignores those of others"
+      pattern = {
+        source      = ["aws.ec2"]
+        detail-type = ["EC2 Instance State-change Notification"]
+        detail      = { state = ["shutting-down"] }
       }
     }
     ended = {
@@ -64,6 +74,8 @@ locals {
       }
     }
   }
+  # Without Cloud Map there is nothing that a dead instance would have to leave at once.
+  interruption_rules = { for key, rule in local.all_interruption_rules : key => rule if key != "shutting-down" || local.uses.operation }
 
   # EC2 shows an instance for about an hour after its end; later nobody can tell how it ended.
   interruption_event_age_seconds = 1200

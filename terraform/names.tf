@@ -14,8 +14,9 @@ locals {
   }
   rule_name = "${var.name}-lifecycle"
   interruption_rule_names = {
-    spot  = "${var.name}-spot"
-    ended = "${var.name}-ended"
+    spot          = "${var.name}-spot"
+    shutting-down = "${var.name}-shutting-down"
+    ended         = "${var.name}-ended"
   }
 
   function_names = {
@@ -57,7 +58,7 @@ locals {
   flush_document_arn    = "arn:${local.partition}:ssm:${local.region}:${local.account_id}:document/${local.flush_document_name}"
   rule_arn              = "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.rule_name}"
   interruption_rule_arns = [
-    for name in values(local.interruption_rule_names) : "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${name}"
+    for key in keys(local.interruption_rules) : "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.interruption_rule_names[key]}"
   ]
   function_arns  = { for key, name in local.function_names : key => "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${name}" }
   log_group_arns = { for key, name in local.function_names : key => "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/lambda/${name}" }

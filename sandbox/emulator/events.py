@@ -127,6 +127,13 @@ def rebalance_event(group: GroupIdentity, instance_id: str, at: float) -> dict[s
     return envelope | {"resources": [_instance_arn(group, instance_id)], "detail": detail}
 
 
+def shutting_down_event(group: GroupIdentity, instance_id: str, at: float) -> dict[str, Any]:
+    """EC2's word that an instance begins to end, whoever ends it; it does not name the group."""
+    envelope = _envelope(group, "aws.ec2", "EC2 Instance State-change Notification", at)
+    detail = {"instance-id": instance_id, "state": "shutting-down"}
+    return envelope | {"resources": [_instance_arn(group, instance_id)], "detail": detail}
+
+
 def _envelope(group: GroupIdentity, source: str, detail_type: str, at: float) -> dict[str, Any]:
     return {
         "version": "0",

@@ -22,7 +22,13 @@ OPERATION_ERROR_CODES = frozenset(
 )
 
 DURATIONS = frozenset(
-    {"operation_seconds", "proceed_seconds", "invocation_hidden_seconds", "delivery_seconds"}
+    {
+        "operation_seconds",
+        "proceed_seconds",
+        "unnoticed_seconds",
+        "invocation_hidden_seconds",
+        "delivery_seconds",
+    }
 )
 INSTANCE_LISTS = frozenset({"agents_off", "agents_silent", "undeliverable"})
 EVERY_INSTANCE = "*"
@@ -64,6 +70,9 @@ class Faults:
 
     proceed_seconds: float = 0.0
     """How long an instance stays in Pending:Proceed or Terminating:Proceed."""
+
+    unnoticed_seconds: float = 0.0
+    """How long after an instance has ended in EC2 its group finds out; a minute or more on AWS."""
 
     invocation_hidden_seconds: float = 0.2
     """How long after SendCommand GetCommandInvocation says InvocationDoesNotExist."""

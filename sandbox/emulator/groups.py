@@ -8,8 +8,8 @@ Scale-in takes the oldest unprotected InService instance first, then the oldest 
 launching. AWS balances zones and looks at launch templates before it looks at age; the emulator is
 deterministic instead, so that a test can say which instance will go.
 
-Terminated by hand through EC2, an instance is found unhealthy: it passes through the terminating
-hooks like any other, and is replaced at once.
+Terminated by hand through EC2, an instance is found unhealthy, at once unless the faults say later:
+it passes through the terminating hooks like any other, and is replaced at once.
 """
 
 from __future__ import annotations
@@ -167,9 +167,17 @@ class WaitingGroup(FakeAutoScalingGroup):
             self.keep_capacity()
 
     def lose(self, state: InstanceState) -> None:
-        """The instance is gone without the group's doing; the hooks hear of it all the same."""
-        state.health_status = "Unhealthy"
+        """The instance is gone without the group's doing, which finds out a while later."""
         self.record("killed", state)
+        self._later(
+            self.autoscaling_backend.world.faults.unnoticed_seconds, lambda: self._miss(state)
+        )
+
+    def _miss(self, state: InstanceState) -> None:
+        """The hooks hear of an instance that is gone as of any other."""
+        if state not in self.everybody():
+            return
+        state.health_status = "Unhealthy"
         if state.lifecycle_state.endswith(":Retained") or state in self.pool.instances:
             self.end(state)
         elif not _is_leaving(state):
@@ -243,12 +251,12 @@ class WaitingGroup(FakeAutoScalingGroup):
             if state in self.everybody() and state.lifecycle_state == proceeding:
                 self._arrive(state, journey)
 
-        self._later(arrive_unless_moved_on)
+        self._later(self.autoscaling_backend.world.faults.proceed_seconds, arrive_unless_moved_on)
 
-    def _later(self, action: Callable[[], None]) -> None:
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
         world = self.autoscaling_backend.world
-        if world.faults.proceed_seconds > 0:
-            world.call_at(world.now + world.faults.proceed_seconds, action)
+        if seconds > 0:
+            world.call_at(world.now + seconds, action)
         else:
             action()
 

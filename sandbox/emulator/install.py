@@ -1,4 +1,7 @@
-"""Put the extension in place of moto's Auto Scaling, Cloud Map and SSM; take it out again."""
+"""Put the extension in place of moto's Auto Scaling, Cloud Map and SSM; take it out again.
+
+moto's EC2 stays as it is, but for the event that an instance shuts down.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from moto.autoscaling.models import autoscaling_backends
 from moto.core.base_backend import BackendDict
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
+from moto.ec2.models.instances import Instance
 from moto.moto_api._internal import mock_random
 from moto.servicediscovery.models import servicediscovery_backends
 from moto.ssm.models import ssm_backends
@@ -23,6 +27,7 @@ from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
 from sandbox.emulator.cloud_map import SlowCloudMapBackend
 from sandbox.emulator.faults import OperationFailure
 from sandbox.emulator.groups import WaitingGroup
+from sandbox.emulator.interruptions import announced
 from sandbox.emulator.run_command import RunCommandBackend
 
 if TYPE_CHECKING:
@@ -65,6 +70,7 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
             (servicediscovery_backends, "backend", map_backend),
             (ssm_backends, "backend", command_backend),
             (autoscaling_models, "FakeAutoScalingGroup", WaitingGroup),
+            (Instance, "terminate", announced(world, Instance.terminate)),
             (BaseResponse, "call_action", _in_turn(world, gate)),
             (route53_models, "create_route53_zone_id", new_zone_id),
             # moto warns of errors that are in no service's model, such as Throttling.

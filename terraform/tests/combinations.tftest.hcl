@@ -50,6 +50,16 @@ run "flush_alone" {
     error_message = "A fleet that is only flushed has one stage, and its launches do not wait."
   }
   assert {
+    condition = alltrue([
+      for resource in [aws_cloudwatch_event_rule.interruption, aws_cloudwatch_event_target.interruption, aws_lambda_permission.interruption_from_rule] : join(" ", keys(resource)) == "ended spot"
+    ])
+    error_message = "That an instance shuts down concerns nobody without Cloud Map."
+  }
+  assert {
+    condition     = !strcontains(aws_sqs_queue.dead_letter["interruption"].policy, "shutting-down")
+    error_message = "A rule that is not there may send nothing: ${aws_sqs_queue.dead_letter["interruption"].policy}"
+  }
+  assert {
     condition = aws_lambda_function.this["lifecycle"].environment[0].variables == tomap({
       POWERTOOLS_SERVICE_NAME      = "fluentd"
       POWERTOOLS_METRICS_NAMESPACE = "FluentdLifecycle"

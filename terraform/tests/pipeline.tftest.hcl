@@ -139,6 +139,11 @@ run "interruptions_reach_their_function_and_are_kept" {
         source      = ["aws.ec2"]
         detail-type = ["EC2 Spot Instance Interruption Warning", "EC2 Instance Rebalance Recommendation"]
       })
+      fluentd-shutting-down = jsonencode({
+        source      = ["aws.ec2"]
+        detail-type = ["EC2 Instance State-change Notification"]
+        detail      = { state = ["shutting-down"] }
+      })
       fluentd-ended = jsonencode({
         source      = ["aws.autoscaling"]
         detail-type = ["EC2 Instance Terminate Successful", "EC2 Instance Terminate Unsuccessful"]
@@ -146,6 +151,12 @@ run "interruptions_reach_their_function_and_are_kept" {
       })
     }
     error_message = "Only ends of our group; EC2's own events name no group."
+  }
+  assert {
+    condition = alltrue([
+      for resource in [aws_cloudwatch_event_target.interruption, aws_lambda_permission.interruption_from_rule] : join(" ", keys(resource)) == "ended shutting-down spot"
+    ])
+    error_message = "Every rule has a target, and may invoke it."
   }
   assert {
     condition = alltrue([
@@ -172,7 +183,7 @@ run "interruptions_reach_their_function_and_are_kept" {
       Principal = { Service = "events.amazonaws.com" }
       Action    = "sqs:SendMessage"
       Resource  = "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption-dlq"
-      Condition = { ArnEquals = { "aws:SourceArn" = ["arn:aws:events:eu-west-1:123456789012:rule/fluentd-ended", "arn:aws:events:eu-west-1:123456789012:rule/fluentd-spot"] } }
+      Condition = { ArnEquals = { "aws:SourceArn" = ["arn:aws:events:eu-west-1:123456789012:rule/fluentd-ended", "arn:aws:events:eu-west-1:123456789012:rule/fluentd-shutting-down", "arn:aws:events:eu-west-1:123456789012:rule/fluentd-spot"] } }
     }])
     error_message = "EventBridge may send to the queue for our rules only: ${aws_sqs_queue.dead_letter["interruption"].policy}"
   }

@@ -73,8 +73,13 @@ def judge_what_was_lost(person: Walk, instance_id: str) -> None:
 
 def look_at_one_that_somebody_killed(person: Walk, instance_id: str) -> None:
     place = person.scene
+    place.cloud.control.set_faults(unnoticed_seconds=10)
     place.cloud.client("ec2").terminate_instances(InstanceIds=[instance_id])
+    wait_until("its leave", lambda: instance_id not in place.registered(), SECONDS)
     wait_until("its wait", lambda: place.states().get(instance_id) == WAITING, SECONDS)
+    place.cloud.control.set_faults(unnoticed_seconds=0)
+    [leave] = place.events("interruption", "deregistration_requested", instance_id)
+    assert leave["signal"] == "shutting_down"
     place.end_wait(instance_id, "ABANDON")
     place.wait_for_end(instance_id)
     wait_until("its count", lambda: counts(place, instance_id), SECONDS)

@@ -6,18 +6,26 @@ That nobody is released early or while registered is checked in every test, by t
 import pytest
 
 from lifecycle.instances import Instances
-from lifecycle.marks import MarkKind
+from lifecycle.marks import TAG_KEY, MarkKind
 from lifecycle.telemetry import LogEvent, Metric
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
 from sandbox.emulator.interruptions import NOTICE_SECONDS, reclaim, recommend
 from tests.support.fleet import EMPTY
-from tests.support.messages import GROUP, OTHER_INSTANCE_ID, TERMINATE_HOOK, spot_event
+from tests.support.messages import (
+    GROUP,
+    OTHER_INSTANCE_ID,
+    TERMINATE_HOOK,
+    shutting_down_event,
+    spot_event,
+)
 from tests.support.pipeline import HEARTBEAT_TIMEOUT, Pipeline
 from tests.support.recording import Line
 
 # botocore tries a throttled call three times: so often that the product sees one refusal.
 THROTTLED_ONCE = 3
 RETRY_SECONDS = 60.0
+# Until Auto Scaling finds that an instance is gone; longer than three attempts of the function.
+UNNOTICED_SECONDS = 240.0
 
 
 @pytest.fixture
@@ -62,6 +70,12 @@ def reasons(pipeline: Pipeline, event: LogEvent) -> list[object]:
 
 def of_instance(lines: list[Line], instance_id: str) -> list[Line]:
     return [line for line in lines if line.fields.get("instance_id") == instance_id]
+
+
+def kill(pipeline: Pipeline, *instance_ids: str) -> None:
+    """What a person does with EC2's console; Auto Scaling finds out minutes later."""
+    pipeline.world.faults.unnoticed_seconds = UNNOTICED_SECONDS
+    pipeline.clients.ec2.terminate_instances(InstanceIds=list(instance_ids))
 
 
 def end_the_wait(pipeline: Pipeline, instance_id: str) -> None:
@@ -358,6 +372,179 @@ class TestEnds:
         assert counted(pipeline) == 0
         [line] = of_instance(pipeline.telemetry.of(LogEvent.INSTANCE_ENDED), abandoned)
         assert line["reason"] == "never_registered"
+
+
+class TestKilled:
+    """EC2 tells at once that an instance shuts down; Auto Scaling has not noticed yet."""
+
+    def test_it_leaves_cloud_map_within_seconds_and_is_counted_once_when_noticed(
+        self, pipeline: Pipeline
+    ) -> None:
+        killed, other = pipeline.start_fleet(2)
+        kill(pipeline, killed)
+        pipeline.advance(10)
+        assert pipeline.state(killed) == "InService", "Auto Scaling has noticed nothing"
+        assert list(pipeline.registered()) == [other]
+        assert counted(pipeline) == 0
+        assert pipeline.machines.signals == []
+        pipeline.until(lambda: pipeline.state(killed) == "Terminating:Wait")
+        end_the_wait(pipeline, killed)
+        pipeline.advance(30)
+        assert pipeline.state(killed) is None
+        assert counted(pipeline) == 1
+        assert pipeline.telemetry.the(LogEvent.UNCLEAN_TERMINATION)["reason"] == "not_proven"
+        assert (pipeline.crashes, pipeline.given_up) == ([], [])
+
+    def test_one_of_an_adopted_fleet_that_no_hook_holds_is_counted_all_the_same(
+        self, pipeline: Pipeline
+    ) -> None:
+        """Its registration alone showed that it had served, and that is gone by then."""
+        killed, other = pipeline.start_fleet(2)
+        tags = [{"Key": TAG_KEY}]
+        pipeline.clients.ec2.delete_tags(Resources=[killed, other], Tags=tags)
+        pipeline.clients.autoscaling.delete_lifecycle_hook(
+            AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
+        )
+        kill(pipeline, killed)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [other]
+        assert mark_of(pipeline, killed) is MarkKind.RECLAIMED
+        pipeline.advance(UNNOTICED_SECONDS + 10)
+        assert pipeline.state(killed) is None
+        assert counted(pipeline) == 1
+
+    def test_the_last_aggregator_is_taken_out_too(self, pipeline: Pipeline) -> None:
+        pipeline.wire(lambda: pipeline.fleet, ALLOW_EMPTY_SERVICE="false")
+        [last] = pipeline.start_fleet(1)
+        kill(pipeline, last)
+        pipeline.advance(10)
+        assert pipeline.registered() == {}
+
+    def test_it_is_taken_out_of_the_shard_that_it_is_in(self, pipeline: Pipeline) -> None:
+        pipeline.create_shards(2)
+        pipeline.wire(lambda: pipeline.fleet)
+        killed, other = pipeline.start_fleet(2)
+        kill(pipeline, killed)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [other]
+
+    def test_while_its_drain_is_under_way_it_is_dead_and_reported(self, pipeline: Pipeline) -> None:
+        killed, other = pipeline.start_fleet(2)
+        pipeline.scale_to(1)
+        pipeline.until(lambda: pipeline.state(killed) == "Terminating:Wait")
+        kill(pipeline, killed)
+        pipeline.advance(30)
+        assert mark_of(pipeline, killed) is MarkKind.TERMINATING
+        end_the_wait(pipeline, killed)
+        pipeline.advance(30)
+        assert list(pipeline.registered()) == [other]
+        assert counted(pipeline) == 1
+
+    def test_the_successor_of_the_last_one_is_registered_as_any(self, pipeline: Pipeline) -> None:
+        [killed] = pipeline.start_fleet(1)
+        kill(pipeline, killed)
+        pipeline.advance(UNNOTICED_SECONDS + 60)
+        [successor] = pipeline.registered()
+        assert successor != killed
+        assert pipeline.state(successor) == "InService"
+
+    def test_every_event_of_it_twice_does_no_harm(self, pipeline: Pipeline) -> None:
+        pipeline.copies = 2
+        killed, other = pipeline.start_fleet(2)
+        kill(pipeline, killed)
+        pipeline.advance(UNNOTICED_SECONDS + 10)
+        end_the_wait(pipeline, killed)
+        pipeline.advance(30)
+        pipeline.receive_event(shutting_down_event(killed))
+        pipeline.advance(10)
+        assert other in pipeline.registered()
+        assert killed not in pipeline.registered()
+        assert pipeline.registrations(killed) == ["registered", "deregistered"]
+        assert counted(pipeline) == 1
+        assert pipeline.crashes == []
+
+    def test_one_that_ec2_shows_running_is_not_deregistered(self, pipeline: Pipeline) -> None:
+        running, other = pipeline.start_fleet(2)
+        pipeline.receive_event(shutting_down_event(running))
+        pipeline.advance(10)
+        assert set(pipeline.registered()) == {running, other}
+        assert reasons(pipeline, LogEvent.INTERRUPTION_IGNORED) == ["EC2 shows it as running"]
+        assert pipeline.crashes == []
+
+    def test_one_of_another_group_or_of_none_is_ignored(self, pipeline: Pipeline) -> None:
+        [theirs] = pipeline.start_fleet(1)
+        pipeline.receive_event(shutting_down_event(OTHER_INSTANCE_ID))
+        pipeline.advance(10)
+        pipeline.wire(lambda: pipeline.fleet, AUTOSCALING_GROUP_NAME="somebody-elses")
+        kill(pipeline, theirs)
+        pipeline.advance(10)
+        assert reasons(pipeline, LogEvent.INTERRUPTION_IGNORED) == [
+            "in no Auto Scaling group",
+            "another Auto Scaling group",
+        ]
+        assert list(pipeline.registered()) == [theirs]
+
+    def test_a_fleet_in_no_service_discovery_has_nothing_to_do(self, pipeline: Pipeline) -> None:
+        pipeline.stages = ("flush",)
+        pipeline.wire()
+        [killed] = pipeline.start_fleet(1)
+        kill(pipeline, killed)
+        pipeline.advance(10)
+        assert reasons(pipeline, LogEvent.INTERRUPTION_IGNORED) == [
+            "the fleet is in no service discovery"
+        ]
+
+    @pytest.mark.parametrize("noticed_after", [0.0, 30.0])
+    def test_a_release_with_proof_stays_quiet(
+        self, pipeline: Pipeline, noticed_after: float
+    ) -> None:
+        """EC2 tells of that end as of any other; the instance may be a member still."""
+        leaves, other = pipeline.start_fleet(2)
+        pipeline.world.faults.proceed_seconds = noticed_after
+        pipeline.scale_to(1)
+        pipeline.fleet.shows(leaves, EMPTY)
+        pipeline.until(
+            lambda: pipeline.state(leaves) == ("Terminating:Proceed" if noticed_after else None)
+        )
+        if noticed_after:
+            pipeline.clients.ec2.terminate_instances(InstanceIds=[leaves])
+        pipeline.advance(noticed_after + 10)
+        assert [one for one in pipeline.telemetry.lines if one.level != "INFO"] == []
+        assert reasons(pipeline, LogEvent.INSTANCE_ENDED) == ["proven"]
+        [quiet] = reasons(pipeline, LogEvent.INTERRUPTION_IGNORED)
+        assert quiet == ("it is not registered" if noticed_after else "in no Auto Scaling group")
+        assert list(pipeline.registered()) == [other]
+        assert counted(pipeline) == 0
+
+    @pytest.mark.parametrize(
+        "call", ["DescribeAutoScalingInstances", "DescribeInstances", "DeregisterInstance"]
+    )
+    def test_it_is_taken_out_by_the_next_attempt_if_a_call_is_throttled(
+        self, pipeline: Pipeline, call: str
+    ) -> None:
+        killed, other = pipeline.start_fleet(2)
+        pipeline.world.faults.throttle(call, times=THROTTLED_ONCE)
+        kill(pipeline, killed)
+        pipeline.advance(10)
+        assert len(pipeline.crashes) == 1
+        assert killed in pipeline.registered()
+        pipeline.advance(RETRY_SECONDS)
+        assert pipeline.state(killed) == "InService", "Auto Scaling has noticed nothing"
+        assert list(pipeline.registered()) == [other]
+        assert (len(pipeline.crashes), pipeline.given_up) == (1, [])
+
+    def test_one_that_can_never_be_deregistered_reaches_the_dead_letter_queue(
+        self, pipeline: Pipeline
+    ) -> None:
+        killed, _ = pipeline.start_fleet(2)
+        pipeline.world.faults.throttle("DeregisterInstance", times=100)
+        event = shutting_down_event(killed)
+        pipeline.world.faults.unnoticed_seconds = 2 * UNNOTICED_SECONDS
+        pipeline.lose_events()
+        pipeline.clients.ec2.terminate_instances(InstanceIds=[killed])
+        pipeline.receive_event(event)
+        pipeline.advance(200)
+        assert pipeline.given_up == [event]
 
 
 class TestBadDays:

@@ -103,6 +103,7 @@ class Cloud:
         }
     )
     lifecycle_state: str = "Terminating:Wait"
+    instance_state: str = "running"  # in EC2
     is_registered: bool = False
     auth: str = "basic"
     snapshots: str | None = None
@@ -193,7 +194,9 @@ class Cloud:
             kind = "DEREGISTER" if arguments["OperationId"].startswith("de") else "REGISTER"
             return {"Operation": {"Status": "SUCCESS", "Type": f"{kind}_INSTANCE"}}
         return {
-            "describe_instances": {"Reservations": [{"Instances": [_instance()]}]},
+            "describe_instances": {
+                "Reservations": [{"Instances": [_instance(self.instance_state)]}]
+            },
             "register_instance": {"OperationId": "register-2"},
             "deregister_instance": {"OperationId": "deregister-2"},
             "describe_warm_pool": {"Instances": []},
@@ -226,10 +229,10 @@ class _Paginator:
         yield self.cloud.call(self.method, arguments)
 
 
-def _instance() -> dict[str, Any]:
+def _instance(state: str) -> dict[str, Any]:
     return {
         "InstanceId": INSTANCE_ID,
-        "State": {"Name": "running"},
+        "State": {"Name": state},
         "LaunchTime": datetime.fromtimestamp(START, UTC),
         "PrivateIpAddress": "10.0.0.7",
         "RootDeviceName": "/dev/xvda",

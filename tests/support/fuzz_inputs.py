@@ -32,6 +32,7 @@ from tests.support.messages import (
     launch_event,
     rebalance_event,
     record,
+    shutting_down_event,
     spot_event,
     terminate_event,
     termination_event,
@@ -131,7 +132,12 @@ events: st.SearchStrategy[Any] = st.one_of(
     ),
 )
 
-SOUND_INTERRUPTIONS = (spot_event(), rebalance_event(), termination_event())
+SOUND_INTERRUPTIONS = (
+    spot_event(),
+    rebalance_event(),
+    shutting_down_event(),
+    termination_event(),
+)
 interruptions: st.SearchStrategy[Any] = st.one_of(
     values, *(damaged(sound, st.one_of(values, _timings)) for sound in SOUND_INTERRUPTIONS)
 )

@@ -91,6 +91,17 @@ def rebalance_event(instance_id: str = INSTANCE_ID) -> dict[str, Any]:
     }
 
 
+# docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-instance-state-changes.html
+def shutting_down_event(
+    instance_id: str = INSTANCE_ID, state: str = "shutting-down"
+) -> dict[str, Any]:
+    """EC2's word that an instance begins to end; the rule lets no other state through."""
+    return spot_event(instance_id) | {
+        "detail-type": "EC2 Instance State-change Notification",
+        "detail": {"instance-id": instance_id, "state": state},
+    }
+
+
 def termination_event(**detail: Any) -> dict[str, Any]:
     """Auto Scaling's word that an instance has ended; ``detail`` as in ``terminate_event``."""
     members: dict[str, Any] = {

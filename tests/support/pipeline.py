@@ -48,6 +48,7 @@ RECONCILE_INTERVAL = 300.0
 INTERRUPTIONS = {
     "EC2 Spot Instance Interruption Warning",
     "EC2 Instance Rebalance Recommendation",
+    "EC2 Instance State-change Notification",
     "EC2 Instance Terminate Successful",
     "EC2 Instance Terminate Unsuccessful",
 }

@@ -316,20 +316,27 @@ def test_whatever_aws_answers_an_event_is_never_dropped_in_silence(
 
 
 @fuzzed
-@given(event=fuzz_inputs.interruptions, state=st.sampled_from(["InService", "Terminating:Wait"]))
+@given(
+    event=fuzz_inputs.interruptions,
+    state=st.sampled_from(["InService", "Terminating:Wait"]),
+    in_ec2=st.sampled_from(["running", "shutting-down"]),
+)
 def test_a_bad_interruption_is_set_aside_or_ignored_aloud_and_lets_nobody_go(
-    event: Any, state: str
+    event: Any, state: str, in_ec2: str
 ) -> None:
-    cloud = Cloud(lifecycle_state=state, is_registered=True)
+    cloud = Cloud(lifecycle_state=state, instance_state=in_ec2, is_registered=True)
     outcome = INTERRUPTION.invoke(cloud, event)
     if outcome.error is None:
         assert outcome.has_logged(*INTERRUPTION_ENDS)
     assert (cloud.released(), cloud.sent()) == ([], [])
     if cloud.of("deregister_instance"):
         assert is_about(event, cloud.of("deregister_instance")[0].arguments["InstanceId"])
+        # EC2's word that it ends is not enough.
+        assert in_ec2 != "running" or event["detail-type"] != STATE_CHANGE
     check_secrets(outcome, cloud)
 
 
+STATE_CHANGE = "EC2 Instance State-change Notification"
 INTERRUPTION_ENDS = (
     "interruption_ignored",
     "instance_ended",

@@ -19,6 +19,7 @@ from tests.support.messages import (
     NOW,
     OTHER_INSTANCE_ID,
     rebalance_event,
+    shutting_down_event,
     spot_event,
     termination_event,
 )
@@ -59,6 +60,7 @@ class Handled:
         deregistration: Any = None,
         command: Any = None,
         tagging: Any = None,
+        registered: Any = None,
     ) -> None:
         members = [
             {"InstanceId": INSTANCE_ID, "LifecycleState": state, "AutoScalingGroupName": group}
@@ -67,11 +69,13 @@ class Handled:
             describe_auto_scaling_instances={"AutoScalingInstances": members if state else []}
         )
         self.cloud_map = scripted(
-            deregister_instance=deregistration or {"OperationId": "operation-1"}
+            deregister_instance=deregistration or {"OperationId": "operation-1"},
+            list_instances=registered or {"Instances": [{"Id": INSTANCE_ID}]},
         )
         self.ssm = scripted(send_command=command or {"Command": {"CommandId": "command-1"}})
         self.ec2 = scripted(create_tags=tagging or {})
         self.telemetry = RecordingTelemetry()
+        self.slept: list[float] = []
         self.error: Exception | None = None
         handler = InterruptionHandler(
             settings=load_settings(InterruptionSettings, environments.interruption()),
@@ -81,6 +85,7 @@ class Handled:
             run_command=RunCommand(self.ssm, "pipeline-flush", 30),
             telemetry=self.telemetry,
             clock=lambda: NOW,
+            sleep=self.slept.append,
         )
         try:
             handler.handle(event)
@@ -91,7 +96,7 @@ class Handled:
     def done(self) -> set[str]:
         """What was changed anywhere."""
         calls = (*self.cloud_map.calls, *self.ssm.calls, *self.ec2.calls)
-        return {name for name, _ in calls}
+        return {name for name, _ in calls} - {"list_instances"}
 
     @property
     def tags(self) -> dict[str, str]:
@@ -110,13 +115,18 @@ class Handled:
 
 
 def paginating(client: Any, answer: Any) -> Any:
-    """A scripted client with a paginator of one page, which takes its operation by position."""
+    """A scripted client with a paginator of one page, which takes its operation by position.
+
+    Of several answers each is given in turn, the last for ever.
+    """
+    answers = list(answer) if isinstance(answer, list) else [answer]
 
     class Paginator:
         def paginate(self, **_: Any) -> list[Any]:
-            if isinstance(answer, Exception):
-                raise answer
-            return [answer]
+            given = answers.pop(0) if len(answers) > 1 else answers[0]
+            if isinstance(given, Exception):
+                raise given
+            return [given]
 
     class Client:
         def get_paginator(self, _operation: str) -> Any:
@@ -169,7 +179,7 @@ def test_a_warning_of_one_that_ec2_does_not_know_yet_is_counted() -> None:
 
 
 @pytest.mark.parametrize(("state", "group"), [(None, GROUP), ("InService", "somebody-elses")])
-@pytest.mark.parametrize("event", [spot_event(), rebalance_event()])
+@pytest.mark.parametrize("event", [spot_event(), rebalance_event(), shutting_down_event()])
 def test_nothing_is_done_about_an_instance_of_others(
     event: dict[str, Any], state: str | None, group: str
 ) -> None:
@@ -177,6 +187,98 @@ def test_nothing_is_done_about_an_instance_of_others(
     assert handled.done == set()
     assert handled.counted == 0
     assert handled.telemetry.the(LogEvent.INTERRUPTION_IGNORED)["instance_id"] == INSTANCE_ID
+
+
+@pytest.mark.parametrize("state", ["InService", "Standby", "Terminating:Wait"])
+@pytest.mark.parametrize("shown", ["shutting-down", "terminated"])
+def test_one_that_ec2_ends_is_only_deregistered(state: str, shown: str) -> None:
+    handled = Handled(shutting_down_event(), state, described(shown, TERMINATING))
+    assert handled.done == {"deregister_instance"}
+    assert handled.counted == 0
+    assert handled.telemetry.the(LogEvent.DEREGISTRATION_REQUESTED)["instance_id"] == INSTANCE_ID
+    assert handled.slept == []
+    assert handled.error is None
+
+
+def test_one_that_ec2_ends_and_does_not_know_any_more_is_deregistered() -> None:
+    handled = Handled(shutting_down_event(), instance=NOBODY)
+    assert handled.done == {"deregister_instance"}
+    assert handled.counted == 0
+
+
+@pytest.mark.parametrize("shown", ["pending", "running", "stopping", "stopped"])
+def test_one_that_ec2_does_not_show_as_ending_is_never_deregistered(shown: str) -> None:
+    handled = Handled(shutting_down_event(), instance=described(shown))
+    assert handled.done == set()
+    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == f"EC2 shows it as {shown}"
+    assert handled.slept == [2.0, 2.0]
+    assert handled.error is None
+
+
+def test_an_answer_of_ec2_that_is_older_than_its_event_is_asked_for_again() -> None:
+    shown = [described(mark=TERMINATING), described("shutting-down", TERMINATING)]
+    handled = Handled(shutting_down_event(), instance=shown)
+    assert handled.done == {"deregister_instance"}
+    assert handled.slept == [2.0]
+
+
+def test_one_that_ec2_ends_after_its_proven_release_is_a_quiet_line() -> None:
+    gone = aws_error("InstanceNotFound")
+    handled = Handled(
+        shutting_down_event(),
+        "Terminating:Proceed",
+        described("shutting-down", PROVEN),
+        deregistration=gone,
+    )
+    assert handled.tags == {}
+    assert handled.counted == 0
+    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == "it is not registered"
+    assert {line.level for line in handled.telemetry.lines} == {"INFO"}
+    assert handled.error is None
+
+
+def test_one_that_only_its_registration_shows_to_have_served_is_marked_before_it_is_taken_out() -> (
+    None
+):
+    handled = Handled(shutting_down_event(), instance=described("shutting-down"))
+    assert handled.tags == {"fluentd-lifecycle": RECLAIMED}
+    assert "deregister_instance" in handled.done
+    assert handled.counted == 0
+
+
+def test_one_that_was_never_registered_is_not_marked() -> None:
+    handled = Handled(
+        shutting_down_event(),
+        "Pending:Proceed",
+        described("shutting-down"),
+        deregistration=aws_error("InstanceNotFound"),
+        registered={"Instances": []},
+    )
+    assert handled.tags == {}
+    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == "it is not registered"
+
+
+def test_what_cannot_be_marked_keeps_the_only_trace_of_its_service() -> None:
+    handled = Handled(shutting_down_event(), instance=described("shutting-down"), tagging=THROTTLED)
+    assert "deregister_instance" not in handled.done
+    assert handled.error is THROTTLED
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"deregistration": THROTTLED, "instance": described("terminated", TERMINATING)},
+        {"instance": THROTTLED},
+        {"instance": described("terminated"), "registered": THROTTLED},
+    ],
+    ids=["DeregisterInstance", "DescribeInstances", "ListInstances"],
+)
+def test_what_aws_refuses_while_ec2_ends_one_is_named_and_raised(refused: dict[str, Any]) -> None:
+    handled = Handled(shutting_down_event(), **refused)
+    assert handled.error is THROTTLED
+    assert handled.counted == 0
+    assert handled.telemetry.the(LogEvent.INTERRUPTION_STEP_FAILED)["step"] == "deregister"
+    assert handled.telemetry.flushed == 1
 
 
 def test_an_end_in_another_group_is_ignored() -> None:
@@ -273,7 +375,12 @@ def test_a_malformed_event_is_named_and_raised(event: object) -> None:
 
 def test_nothing_that_it_calls_can_let_an_instance_go() -> None:
     """The rule that outranks all; its role could not do it either (terraform/interruption.tf)."""
-    for event in (spot_event(), termination_event(), rebalance_event(OTHER_INSTANCE_ID)):
+    for event in (
+        spot_event(),
+        termination_event(),
+        rebalance_event(OTHER_INSTANCE_ID),
+        shutting_down_event(),
+    ):
         for state in ("InService", "Terminating:Wait", None):
             handled = Handled(event, state)
             assert {name for name, _ in handled.autoscaling.calls} <= {

@@ -19,6 +19,7 @@ from tests.support.messages import (
     INSTANCE_ID,
     NOW,
     rebalance_event,
+    shutting_down_event,
     spot_event,
     terminate_event,
     termination_event,
@@ -66,6 +67,29 @@ def test_a_rebalance_recommendation_is_read_as_ec2_writes_it() -> None:
     assert expected.signal.is_notice
 
 
+def test_an_instance_that_shuts_down_is_read_as_ec2_writes_it() -> None:
+    expected = Interruption(Signal.SHUTTING_DOWN, INSTANCE_ID)
+    assert parse_interruption(shutting_down_event()) == expected
+    assert not expected.signal.is_notice
+
+
+def test_of_no_group_tells_ec2_alone() -> None:
+    told_by_ec2 = {signal for signal in Signal if signal.is_from_ec2}
+    assert told_by_ec2 == {
+        Signal.SPOT_INTERRUPTION_WARNING,
+        Signal.REBALANCE_RECOMMENDATION,
+        Signal.SHUTTING_DOWN,
+    }
+
+
+@pytest.mark.parametrize(
+    "state", ["pending", "running", "stopping", "stopped", "terminated", "Shutting-down", ""]
+)
+def test_no_other_change_of_state_is_taken_for_an_end(state: str) -> None:
+    with pytest.raises(Malformed, match="state"):
+        parse_interruption(shutting_down_event(state=state))
+
+
 def test_a_termination_is_read_as_auto_scaling_writes_it() -> None:
     assert parse_interruption(termination_event()) == ENDED
     assert not ENDED.signal.is_notice
@@ -99,7 +123,14 @@ def without(event: dict[str, Any], name: str) -> dict[str, Any]:
         ([], "(whole)"),
         ({}, "source"),
         (spot_event() | {"source": "aws.somewhere"}, "source"),
-        (spot_event() | {"detail-type": "EC2 Instance State-change Notification"}, "detail-type"),
+        (spot_event() | {"detail-type": "EC2 Instance Launch Successful"}, "detail-type"),
+        (without(spot_event(), "detail-type"), "detail-type"),
+        (spot_event() | {"detail-type": "EC2 Instance State-change Notification"}, "state"),
+        (shutting_down_event() | {"source": "aws.autoscaling"}, "detail-type"),
+        (without(shutting_down_event(), "detail"), "detail"),
+        (shutting_down_event() | {"detail": {"instance-id": INSTANCE_ID}}, "state"),
+        (shutting_down_event() | {"detail": {"state": "shutting-down"}}, "instance-id"),
+        (shutting_down_event("not-an-id"), "instance-id"),
         (without(spot_event(), "detail"), "detail"),
         (spot_event() | {"detail": {}}, "instance-id"),
         (spot_event() | {"detail": {"instance-id": 'i-1"} or vector(0)'}}, "instance-id"),

@@ -103,6 +103,74 @@ def test_a_warning_is_as_ec2_writes_it_and_the_instance_is_taken_two_minutes_lat
     assert len(cloud.states()) == 1, "it is replaced"
 
 
+def shut_down(cloud: Cloud) -> list[dict[str, Any]]:
+    return [
+        event
+        for event in cloud.world.events
+        if event["detail-type"] == "EC2 Instance State-change Notification"
+    ]
+
+
+def test_ec2_tells_that_an_instance_shuts_down_the_moment_that_somebody_kills_it(
+    cloud: Cloud,
+) -> None:
+    cloud.create_group(1)
+    [instance_id] = cloud.states()
+    cloud.ec2.terminate_instances(InstanceIds=[instance_id])
+    cloud.ec2.terminate_instances(InstanceIds=[instance_id])
+    [event] = shut_down(cloud)
+    assert {**event, "id": ""} == NO_GROUP | {
+        "id": "",
+        "detail-type": "EC2 Instance State-change Notification",
+        "source": "aws.ec2",
+        "time": "2023-11-14T22:13:20Z",
+        "resources": [f"arn:aws:ec2:ap-northeast-1:123456789012:instance/{instance_id}"],
+        "detail": {"instance-id": instance_id, "state": "shutting-down"},
+    }
+    assert cloud.ec2_state(instance_id) == "terminated"
+
+
+def test_ec2_tells_of_a_reclaim_and_of_what_auto_scaling_ends_as_well(cloud: Cloud) -> None:
+    cloud.create_group(2)
+    reclaimed, ended = cloud.states()
+    with cloud.world.turn():
+        reclaim(backend(cloud), reclaimed)
+    cloud.pass_time(119)
+    assert shut_down(cloud) == []
+    cloud.pass_time(1)
+    cloud.world.tick()
+    cloud.autoscaling.terminate_instance_in_auto_scaling_group(
+        InstanceId=ended, ShouldDecrementDesiredCapacity=True
+    )
+    told = [one["detail"]["instance-id"] for one in shut_down(cloud)]
+    assert told == [reclaimed, ended]
+
+
+def test_a_group_can_notice_later_than_ec2_that_an_instance_is_gone(cloud: Cloud) -> None:
+    cloud.create_group(1)
+    cloud.put_hook("drain", "TERMINATING")
+    cloud.world.faults.unnoticed_seconds = 90
+    [instance_id] = cloud.states()
+    cloud.ec2.terminate_instances(InstanceIds=[instance_id])
+    assert len(shut_down(cloud)) == 1
+    cloud.pass_time(89)
+    assert cloud.states() == {instance_id: "InService"}
+    cloud.pass_time(1)
+    assert cloud.states()[instance_id] == "Terminating:Wait"
+
+
+def test_a_group_that_ends_an_instance_itself_has_nothing_to_notice_later(cloud: Cloud) -> None:
+    cloud.create_group(1)
+    cloud.world.faults.unnoticed_seconds = 90
+    [instance_id] = cloud.states()
+    cloud.ec2.terminate_instances(InstanceIds=[instance_id])
+    cloud.scale_to(0)
+    cloud.pass_time(90)
+    cloud.world.tick()
+    assert cloud.states() == {}
+    assert [one["EC2InstanceId"] for one in ends(cloud)] == [instance_id]
+
+
 def test_a_hook_hears_of_a_reclaim_and_cannot_stop_it(cloud: Cloud) -> None:
     cloud.create_group(1)
     cloud.put_hook("drain", "TERMINATING")

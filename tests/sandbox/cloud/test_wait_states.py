@@ -527,14 +527,19 @@ class TestEvents:
     def test_an_event_is_delivered_when_time_alone_causes_it(self, cloud: Cloud) -> None:
         heard: list[str] = []
         start_with_launch_hook(cloud, HeartbeatTimeout=60)
-        cloud.world.subscribe(
-            lambda event: heard.append(f"{event['detail-type']} {event['detail']['EC2InstanceId']}")
-        )
+
+        def hear(event: dict[str, Any]) -> None:
+            detail = event["detail"]
+            whose = detail.get("EC2InstanceId") or detail["instance-id"]
+            heard.append(f"{event['detail-type']} {whose}")
+
+        cloud.world.subscribe(hear)
         [gone] = cloud.states()
         cloud.pass_time(60)
         cloud.world.tick()
         [next_one] = cloud.states()
         assert heard == [
+            f"EC2 Instance State-change Notification {gone}",
             f"EC2 Instance Terminate Successful {gone}",
             f"EC2 Instance-launch Lifecycle Action {next_one}",
         ]
