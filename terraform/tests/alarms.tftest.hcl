@@ -101,6 +101,30 @@ run "every_alarm_says_by_when_to_act" {
   }
 }
 
+run "a_last_aggregator_without_a_successor_is_named_as_a_cause" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for words in ["the last aggregator of its service and no successor came", "cloud_map.allow_empty", "Runbook: "] :
+      strcontains(aws_cloudwatch_metric_alarm.dead_letter["operation"].alarm_description, words)
+    ])
+    error_message = "Whoever is called must not look for a failure of Cloud Map alone: ${aws_cloudwatch_metric_alarm.dead_letter["operation"].alarm_description}"
+  }
+}
+
+run "where_a_service_may_be_empty_nobody_waits_for_a_successor" {
+  command = plan
+  variables {
+    cloud_map = { service_id = "srv-existing", allow_empty = true }
+  }
+
+  assert {
+    condition     = !strcontains(aws_cloudwatch_metric_alarm.dead_letter["operation"].alarm_description, "successor")
+    error_message = "A cause that cannot be leads astray: ${aws_cloudwatch_metric_alarm.dead_letter["operation"].alarm_description}"
+  }
+}
+
 run "short_heartbeats_leave_no_time" {
   command = plan
   variables {
@@ -122,13 +146,14 @@ run "short_heartbeats_leave_no_time" {
   }
 }
 
-run "descriptions_fit_with_the_longest_names" {
+run "descriptions_fit_with_the_longest_names_and_numbers" {
   command = plan
   variables {
     name                   = "fluentd-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
     autoscaling_group_name = join("", [for number in range(255) : "g"])
     flush                  = { buffer_paths = ["/var/log/fluent/buffer"] }
     alarms                 = merge(var.alarms, { runbook_base_url = join("", [for number in range(201) : "u"]) })
+    timing                 = { launch_heartbeat_timeout_seconds = 7200, terminate_heartbeat_timeout_seconds = 7200 }
   }
 
   assert {
