@@ -205,6 +205,59 @@ run "a_shard_that_overflows_is_watched" {
   }
 }
 
+run "an_overflow_is_one_that_three_looks_of_the_reconciler_show" {
+  command = plan
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["shard-overflow"].period == 300 && aws_cloudwatch_metric_alarm.reported["shard-overflow"].evaluation_periods == 3 && aws_cloudwatch_metric_alarm.reported["shard-overflow"].statistic == "Maximum"
+    error_message = "The reconciler looks every five minutes."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["shard-overflow"].treat_missing_data == "notBreaching"
+    error_message = "Only an overflow is reported: no report ends the alarm."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description, "Act within a day. For 15 minutes more than eight ")
+    error_message = "How long it has lasted: ${aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description}"
+  }
+}
+
+run "the_overflow_alarm_looks_as_seldom_as_the_reconciler" {
+  command = plan
+  variables {
+    reconcile = { mode = "observe", interval_minutes = 1440 } # the longest that there is
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["shard-overflow"].period == 86400 && aws_cloudwatch_metric_alarm.reported["shard-overflow"].evaluation_periods == 3 && aws_cloudwatch_metric_alarm.reported["shard-overflow"].treat_missing_data == "notBreaching"
+    error_message = "With a shorter period most periods would be without a report, and the alarm could never fire."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["shard-overflow"].period * aws_cloudwatch_metric_alarm.reported["shard-overflow"].evaluation_periods <= 604800
+    error_message = "CloudWatch looks back seven days at most."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description, "Act within a day. For 72 hours more than eight ")
+    error_message = "How long it has lasted: ${aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description}"
+  }
+}
+
+run "just_below_an_hour_the_overflow_alarm_looks_back_less_than_a_day" {
+  command = plan
+  variables {
+    reconcile = { mode = "observe", interval_minutes = 59 }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["shard-overflow"].period * aws_cloudwatch_metric_alarm.reported["shard-overflow"].evaluation_periods <= 86400
+    error_message = "CloudWatch looks back one day at most if periods are shorter than an hour."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description, "Act within a day. For 177 minutes more than eight ")
+    error_message = "How long it has lasted: ${aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description}"
+  }
+}
+
 run "expired_actions_and_function_errors_are_watched" {
   command = plan
 
