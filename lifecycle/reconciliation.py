@@ -132,12 +132,12 @@ class Look:
 
     @property
     def waiting(self) -> list[Subject]:
-        """All that a hook of the transitions that are ours holds."""
+        """All that a hook of the transitions that are ours holds; it need not be our hook."""
         return [one for one in self.subjects.values() if self.is_waiting(one)]
 
     @property
     def oldest_wait_seconds(self) -> float:
-        """How long ago the oldest pipeline that is under way was started; 0 without any."""
+        """The age of the oldest mark among those with a pipeline under way; 0 without any."""
         marks = [one.mark for one in self.waiting if self.is_under_way(one)]
         return max((max(0.0, self.now - mark.at) for mark in marks if mark), default=0.0)
 

@@ -209,6 +209,7 @@ class OperationWaiterSettings(WaiterSettings):
     operation_dlq_url: _QueueUrl
     flush_queue_url: _QueueUrl | None = None
     buffer_queue_url: Annotated[_QueueUrl | None, Field(validate_default=True)] = None
+    snapshot_volumes: _DeviceNames | None = None
 
     @field_validator("buffer_queue_url")
     @classmethod

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lifecycle.events import DrainCheck, LifecycleAction
+from lifecycle.events import CheckMessage, LifecycleAction, OperationCheck
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class Snapshots:
     telemetry: Telemetry
     clock: Callable[[], float]
 
-    def take(self, messages: Sequence[DrainCheck]) -> None:
-        """Take those of each instance, unless there are some of the last hour.
+    def take(self, messages: Sequence[CheckMessage]) -> None:
+        """Take those of each instance, unless there are some of the last hour that will do.
 
         Never raises, and takes no longer than TAKING_SECONDS: it is only a rescue. What is not done
         by then is logged, and counted, as failed.
@@ -45,7 +45,7 @@ class Snapshots:
         deadline = self.clock() + _BEGIN_WITHIN_SECONDS
         for message in messages:
             try:
-                self._take(message.action, deadline)
+                self._take(message, deadline)
             except Exception as error:  # noqa: BLE001 (the next instance has its turn)
                 self.telemetry.error(
                     LogEvent.SNAPSHOTS_FAILED,
@@ -54,9 +54,10 @@ class Snapshots:
                 )
                 self.telemetry.measure(Metric.SNAPSHOTS_FAILED)
 
-    def _take(self, action: LifecycleAction, deadline: float) -> None:
+    def _take(self, message: CheckMessage, deadline: float) -> None:
+        action = message.action
         self._check(deadline)
-        if self._are_there(action.instance_id):
+        if self._are_there(action.instance_id, self._since(message)):
             return
         self._check(deadline)
         volumes = self._volumes_of(action.instance_id)
@@ -67,12 +68,21 @@ class Snapshots:
         if self.clock() > deadline:
             raise TimeoutError("no time left in this invocation")
 
-    def _are_there(self, instance_id: str) -> bool:
+    def _since(self, message: CheckMessage) -> float:
+        """Return from when on snapshots will do.
+
+        Those of an instance that was still registered lack what forwarders have sent it since.
+        """
+        since = self.clock() - _FRESH_SECONDS
+        if isinstance(message, OperationCheck):
+            return since
+        return max(since, message.deregistered_at)
+
+    def _are_there(self, instance_id: str, since: float) -> bool:
         answer = self.client.describe_snapshots(
             OwnerIds=["self"],
             Filters=[{"Name": f"tag:{RESCUE_TAG_KEY}", "Values": [instance_id]}],
         )
-        since = self.clock() - _FRESH_SECONDS
         return any(
             one["StartTime"].timestamp() >= since and one["State"] != "error"
             for one in answer["Snapshots"]
@@ -81,7 +91,7 @@ class Snapshots:
     def _request(self, action: LifecycleAction, volumes: "InstanceSpecificationTypeDef") -> None:
         answer = self.client.create_snapshots(
             InstanceSpecification=volumes,
-            Description=f"Buffers of {action.instance_id}, which could not be proven empty",
+            Description=f"Buffers of {action.instance_id}, which was not proven empty",
             TagSpecifications=[
                 {
                     "ResourceType": "snapshot",

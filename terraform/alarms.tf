@@ -31,8 +31,17 @@ locals {
   launch_replaced   = local.uses.operation ? " A launching one is ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s." : ""
   launches_replaced = local.uses.operation ? " Launching ones are ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s." : ""
 
+  # An overflow that so many looks of the reconciler in a row have found is one that it cannot mend.
+  overflow_looks   = 3
+  overflow_minutes = local.overflow_looks * var.reconcile.interval_minutes
+  overflow_lasts   = local.overflow_minutes >= 120 && local.overflow_minutes % 60 == 0 ? "${local.overflow_minutes / 60} hours" : "${local.overflow_minutes} minutes"
+
+  # The other reason to give up, unless a service may become empty. Short, since CloudWatch allows
+  # 1,024 characters and names are long.
+  no_successor = try(var.cloud_map.allow_empty, false) ? "" : ", or it is the last aggregator of its service and no successor came (start one; cloud_map.allow_empty lets it go without)"
+
   dead_letter_alarms = {
-    operation    = "${local.act.operation} Cloud Map did not confirm in time that an instance of ${var.autoscaling_group_name} was registered or deregistered, and the waiter has given up. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}${local.launch_replaced}"
+    operation    = "${local.act.operation} Cloud Map did not confirm in time that an instance of ${var.autoscaling_group_name} was registered or deregistered${local.no_successor}, and the waiter has given up. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}${local.launch_replaced}"
     flush        = "${local.act.flush} Fluentd on an instance of ${var.autoscaling_group_name} that is to be terminated could not be flushed, or has given chunks up and set them aside, and the waiter has given up. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}"
     buffer       = "${local.act.buffer} An instance of ${var.autoscaling_group_name} that is to be terminated could not be proven empty, and the waiter has given up. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}"
     lifecycle    = "${local.act.lifecycle} The lifecycle handler failed on an event of ${var.autoscaling_group_name}: nothing was started for that instance, and nothing keeps it alive. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost}${local.launch_replaced}"
@@ -45,7 +54,7 @@ locals {
     unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended without proof that it held no logs, or EC2 is about to take it (a spot instance lives for two minutes after its warning). It is out of service discovery and, if that is set up, was told to flush. No hook can hold it: what it could not flush in time is lost, unless its disk outlives it."
     retention-policy-missing = "No instance is in danger yet; act this week. ${var.autoscaling_group_name} has no instance lifecycle policy that retains on abandon: an aggregator that nobody can prove empty in time is ended, with every log it still buffers, instead of being kept."
     function-errors          = "${local.act.functions} A function of ${var.name} raised an error: a bug, a wrong setting or a missing permission, not a slow drain. Instances that wait meanwhile get no heartbeat and are kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after their last one. ${local.then_lost}${local.launches_replaced}"
-    shard-overflow           = "Act within a day. For a quarter of an hour more than eight aggregators of ${var.autoscaling_group_name} have been in one Cloud Map service. A DNS answer holds eight, chosen at random: forwarders lose and find members at every refresh, and the load is uneven. No log is lost by it. cloud_map.shards = ${try(var.cloud_map.shards, 1)} carries ${8 * try(var.cloud_map.shards, 1)} aggregators."
+    shard-overflow           = "Act within a day. For ${local.overflow_lasts} more than eight aggregators of ${var.autoscaling_group_name} have been in one Cloud Map service. A DNS answer holds eight, chosen at random: forwarders lose and find members at every refresh, and the load is uneven. No log is lost by it. cloud_map.shards = ${try(var.cloud_map.shards, 1)} carries ${8 * try(var.cloud_map.shards, 1)} aggregators."
   }
 
   used_dead_letter_alarms = { for key, text in local.dead_letter_alarms : key => text if lookup(local.uses, key, true) }
@@ -59,9 +68,12 @@ locals {
   reported_metrics = {
     lifecycle-action-expired = { metric_name = "LifecycleActionExpired", statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
     unclean-termination      = { metric_name = "UncleanTermination", statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
-    # The reconciler reports it every five minutes, and moves what has room elsewhere: what is still
-    # there after three looks has none. The operation waiter reports it for a launch that finds no room.
-    shard-overflow = { metric_name = "ShardOverflow", statistic = "Maximum", period = 300, evaluation_periods = 3, treat_missing_data = "notBreaching" }
+    # The reconciler reports it when it finds one, and moves what has room elsewhere: what is still there
+    # after three looks has none. Every period has to hold a look, or the alarm could never fire; one
+    # without a report is one without an overflow. The operation waiter reports it, too, for a launch that
+    # finds no room. CloudWatch looks back seven days at most, and one day if a period is shorter than an
+    # hour: three of the longest intervals (a day) and three of 59 minutes are within that.
+    shard-overflow = { metric_name = "ShardOverflow", statistic = "Maximum", period = var.reconcile.interval_minutes * 60, evaluation_periods = local.overflow_looks, treat_missing_data = "notBreaching" }
     # Between two looks nothing is known: the alarm stays as it is.
     retention-policy-missing = { metric_name = "RetentionPolicyMissing", statistic = "Maximum", period = var.reconcile.interval_minutes * 60, evaluation_periods = 1, treat_missing_data = "ignore" }
   }

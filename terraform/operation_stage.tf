@@ -22,7 +22,9 @@ locals {
         TIMEOUT_SECONDS           = tostring(var.timing.operation_timeout_seconds)
       },
     )
-    optional_environment = {}
+    optional_environment = {
+      SNAPSHOT_VOLUMES = local.snapshot_volumes
+    }
 
     statements = concat(
       [
@@ -46,6 +48,7 @@ locals {
           ]
         },
       ],
+      local.snapshot_statements,
     )
   }
 }

@@ -1,6 +1,7 @@
-# As an option, the disks of an instance that is given up outlive it whatever a person makes of the
-# alarm. The waiters of the draining stages ask for the snapshots, last of all and once; what they may
-# do for that, and what they are told, is here and exists only if `snapshots` is given.
+# As an option, the disks of an instance that is given up on its way out outlive it whatever a person
+# makes of the alarm. The waiter that gives up, of whichever stage, asks for the snapshots, last of all
+# and once; what the waiters may do for that, and what they are told, is here and exists only if
+# `snapshots` is given.
 
 locals {
   # Left out when null, like any optional setting.

@@ -29,6 +29,10 @@ locals {
   prometheus_connect_seconds = 3
   longest_query_seconds      = local.prometheus_attempts * (local.prometheus_connect_seconds + local.request_timeout_seconds)
 
+  # What the operation waiter needs for its own calls: none of them is slow, but a last aggregator costs
+  # about ten, and a batch has up to ten messages.
+  operation_calls_seconds = 20
+
   # How long lifecycle/snapshots.py may take at the end of an invocation.
   snapshots_seconds = var.snapshots == null ? 0 : 25
 
@@ -219,6 +223,11 @@ resource "terraform_data" "timing_budget" {
     precondition {
       condition     = !local.uses.flush || var.lambda.flush_waiter_timeout_seconds >= local.flush_command_timeout_seconds + local.flush_calls_seconds
       error_message = "A command that takes long would run the flush waiter into its own timeout: it waits for up to ${local.flush_command_timeout_seconds} s. Raise lambda.flush_waiter_timeout_seconds to at least ${local.flush_command_timeout_seconds + local.flush_calls_seconds}, or lower flush.command_timeout_seconds or flush.wait_seconds."
+    }
+
+    precondition {
+      condition     = !local.uses.operation || var.snapshots == null || var.lambda.operation_waiter_timeout_seconds >= local.operation_calls_seconds + local.snapshots_seconds
+      error_message = "Snapshots would run the operation waiter into its own timeout: after its other calls, ${local.operation_calls_seconds} s of them, they may take ${local.snapshots_seconds} s. Raise lambda.operation_waiter_timeout_seconds to at least ${local.operation_calls_seconds + local.snapshots_seconds}."
     }
 
     precondition {

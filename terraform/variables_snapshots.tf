@@ -6,9 +6,10 @@ variable "snapshots" {
   })
   default     = null
   description = <<-EOT
-    EBS snapshots of an instance's volumes, made when a draining stage gives up on it (its message goes
-    to a dead-letter queue) and tagged `fluentd-lifecycle-rescue` = the instance's id, by which the
-    runbooks find them. They cost what EBS snapshots cost until you delete them. Unset: none are made.
+    EBS snapshots of an instance's volumes, made when any stage gives up on it while it is being
+    terminated (its waiter sends its message to a dead-letter queue) and tagged
+    `fluentd-lifecycle-rescue` = the instance's id, by which the runbooks find them. They cost what EBS
+    snapshots cost until you delete them. Unset: none are made.
 
     - `device_names`: the volumes with Fluentd's buffers, by the names under which EC2 attaches them
       (`/dev/sdb`, `/dev/xvda`), 1 to 20. By default, and where an instance has none of them, all of

@@ -20,8 +20,9 @@ from lifecycle.operations import NextStep, Operation, OperationStatus, next_step
 from lifecycle.placement import Placement, Standing, services_that_need
 from lifecycle.queues import Queue
 from lifecycle.settings import OperationWaiterSettings
+from lifecycle.snapshots import Snapshots
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
-from lifecycle.wiring import first_draining_stage, patience_of, settings_of
+from lifecycle.wiring import first_draining_stage, patience_of, settings_of, snapshots_of
 
 _LONGEST_SETTLING_SECONDS = 300  # two operations of Cloud Map, each a minute at most, and retries
 # Ended without us, and none the worse for it: the registration stays.
@@ -43,6 +44,7 @@ class OperationWaiter:
     operation_queue: Queue
     operation_dead_letters: Queue
     next_stage: NextStage
+    snapshots: Snapshots | None
     telemetry: Telemetry
     clock: Callable[[], float]
 
@@ -60,12 +62,20 @@ class OperationWaiter:
             patience=patience_of(settings),
             telemetry=self.telemetry,
             clock=self.clock,
+            on_giving_up=self._save_volumes,
         )
         return batch.process(event, stage)
 
     def _begin(self, messages: Sequence[OperationCheck]) -> Callable[[OperationCheck], None]:
         del messages  # every operation is looked up on its own
         return self._check
+
+    def _save_volumes(self, messages: Sequence[OperationCheck]) -> None:
+        """Save those that are being terminated; a launching instance holds no logs yet."""
+        if self.snapshots is None:
+            return
+        leaving = [one for one in messages if one.action.transition is Transition.TERMINATING]
+        self.snapshots.take(leaving)
 
     def _check(self, message: OperationCheck) -> None:
         """Pass the instance on if Cloud Map is done; raise NotReady while it is not."""
@@ -258,6 +268,7 @@ def wire(environment: Mapping[str, str]) -> OperationWaiter:
         next_stage=first_draining_stage(
             settings.flush_queue_url, settings.buffer_queue_url, sqs, telemetry
         ),
+        snapshots=snapshots_of(settings.snapshot_volumes, telemetry),
         telemetry=telemetry,
         clock=time.time,
     )

@@ -101,6 +101,30 @@ run "every_alarm_says_by_when_to_act" {
   }
 }
 
+run "a_last_aggregator_without_a_successor_is_named_as_a_cause" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for words in ["the last aggregator of its service and no successor came", "cloud_map.allow_empty", "Runbook: "] :
+      strcontains(aws_cloudwatch_metric_alarm.dead_letter["operation"].alarm_description, words)
+    ])
+    error_message = "Whoever is called must not look for a failure of Cloud Map alone: ${aws_cloudwatch_metric_alarm.dead_letter["operation"].alarm_description}"
+  }
+}
+
+run "where_a_service_may_be_empty_nobody_waits_for_a_successor" {
+  command = plan
+  variables {
+    cloud_map = { service_id = "srv-existing", allow_empty = true }
+  }
+
+  assert {
+    condition     = !strcontains(aws_cloudwatch_metric_alarm.dead_letter["operation"].alarm_description, "successor")
+    error_message = "A cause that cannot be leads astray: ${aws_cloudwatch_metric_alarm.dead_letter["operation"].alarm_description}"
+  }
+}
+
 run "short_heartbeats_leave_no_time" {
   command = plan
   variables {
@@ -122,13 +146,14 @@ run "short_heartbeats_leave_no_time" {
   }
 }
 
-run "descriptions_fit_with_the_longest_names" {
+run "descriptions_fit_with_the_longest_names_and_numbers" {
   command = plan
   variables {
     name                   = "fluentd-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
     autoscaling_group_name = join("", [for number in range(255) : "g"])
     flush                  = { buffer_paths = ["/var/log/fluent/buffer"] }
     alarms                 = merge(var.alarms, { runbook_base_url = join("", [for number in range(201) : "u"]) })
+    timing                 = { launch_heartbeat_timeout_seconds = 7200, terminate_heartbeat_timeout_seconds = 7200 }
   }
 
   assert {
@@ -177,6 +202,59 @@ run "a_shard_that_overflows_is_watched" {
   assert {
     condition     = strcontains(aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description, "cloud_map.shards = 3 carries 24 aggregators.")
     error_message = "Whoever is called must learn how many the shards carry: ${aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description}"
+  }
+}
+
+run "an_overflow_is_one_that_three_looks_of_the_reconciler_show" {
+  command = plan
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["shard-overflow"].period == 300 && aws_cloudwatch_metric_alarm.reported["shard-overflow"].evaluation_periods == 3 && aws_cloudwatch_metric_alarm.reported["shard-overflow"].statistic == "Maximum"
+    error_message = "The reconciler looks every five minutes."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["shard-overflow"].treat_missing_data == "notBreaching"
+    error_message = "Only an overflow is reported: no report ends the alarm."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description, "Act within a day. For 15 minutes more than eight ")
+    error_message = "How long it has lasted: ${aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description}"
+  }
+}
+
+run "the_overflow_alarm_looks_as_seldom_as_the_reconciler" {
+  command = plan
+  variables {
+    reconcile = { mode = "observe", interval_minutes = 1440 } # the longest that there is
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["shard-overflow"].period == 86400 && aws_cloudwatch_metric_alarm.reported["shard-overflow"].evaluation_periods == 3 && aws_cloudwatch_metric_alarm.reported["shard-overflow"].treat_missing_data == "notBreaching"
+    error_message = "With a shorter period most periods would be without a report, and the alarm could never fire."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["shard-overflow"].period * aws_cloudwatch_metric_alarm.reported["shard-overflow"].evaluation_periods <= 604800
+    error_message = "CloudWatch looks back seven days at most."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description, "Act within a day. For 72 hours more than eight ")
+    error_message = "How long it has lasted: ${aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description}"
+  }
+}
+
+run "just_below_an_hour_the_overflow_alarm_looks_back_less_than_a_day" {
+  command = plan
+  variables {
+    reconcile = { mode = "observe", interval_minutes = 59 }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["shard-overflow"].period * aws_cloudwatch_metric_alarm.reported["shard-overflow"].evaluation_periods <= 86400
+    error_message = "CloudWatch looks back one day at most if periods are shorter than an hour."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description, "Act within a day. For 177 minutes more than eight ")
+    error_message = "How long it has lasted: ${aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description}"
   }
 }
 

@@ -1,4 +1,4 @@
-# What the waiters of the draining stages may do beside if an instance's volumes are to be saved, and
+# What the waiters may do beside if the volumes of an instance that they give up are to be saved, and
 # that nobody may do any of it otherwise.
 
 mock_provider "aws" {
@@ -28,7 +28,7 @@ run "without_the_option_nobody_makes_snapshots" {
   }
 }
 
-run "draining_waiters_may_make_tagged_snapshots_of_the_groups_instances" {
+run "waiters_may_make_tagged_snapshots_of_the_groups_instances" {
   command = plan
   variables {
     snapshots = {}
@@ -36,7 +36,7 @@ run "draining_waiters_may_make_tagged_snapshots_of_the_groups_instances" {
 
   assert {
     condition = alltrue([
-      for stage in ["flush", "buffer"] : jsonencode([
+      for stage in ["operation", "flush", "buffer"] : jsonencode([
         for statement in jsondecode(aws_iam_role_policy.function[stage].policy).Statement : statement if strcontains(jsonencode(statement), "napshot")
         ]) == jsonencode([
         {
@@ -80,11 +80,11 @@ run "draining_waiters_may_make_tagged_snapshots_of_the_groups_instances" {
     error_message = "Snapshots of this group's instances, with this tag, and nothing else: ${aws_iam_role_policy.function["flush"].policy}"
   }
   assert {
-    condition     = alltrue([for key, policy in aws_iam_role_policy.function : contains(["flush", "buffer"], key) || !strcontains(policy.policy, "Snapshot")])
-    error_message = "Only the waiters of the draining stages make snapshots."
+    condition     = alltrue([for key, policy in aws_iam_role_policy.function : contains(["operation", "flush", "buffer"], key) || !strcontains(policy.policy, "Snapshot")])
+    error_message = "Only the waiters make snapshots."
   }
   assert {
-    condition     = alltrue([for stage in ["flush", "buffer"] : aws_lambda_function.this[stage].environment[0].variables.SNAPSHOT_VOLUMES == "all"])
+    condition     = alltrue([for stage in ["operation", "flush", "buffer"] : aws_lambda_function.this[stage].environment[0].variables.SNAPSHOT_VOLUMES == "all"])
     error_message = "The waiters must be told to save all volumes."
   }
 }
@@ -98,13 +98,13 @@ run "named_volumes_are_looked_up" {
 
   assert {
     condition = alltrue([
-      for stage in ["flush", "buffer"] :
+      for stage in ["operation", "flush", "buffer"] :
       length([for statement in jsondecode(aws_iam_role_policy.function[stage].policy).Statement : statement if statement.Sid == "DescribeInstances"]) == 1
     ])
     error_message = "Which volume has which name, EC2 tells with the instance; a Sid may stand once."
   }
   assert {
-    condition     = alltrue([for stage in ["flush", "buffer"] : aws_lambda_function.this[stage].environment[0].variables.SNAPSHOT_VOLUMES == "/dev/sdb,xvdc"])
+    condition     = alltrue([for stage in ["operation", "flush", "buffer"] : aws_lambda_function.this[stage].environment[0].variables.SNAPSHOT_VOLUMES == "/dev/sdb,xvdc"])
     error_message = "The waiters must be told the names as lifecycle/settings.py reads them."
   }
 }

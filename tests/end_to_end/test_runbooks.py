@@ -64,6 +64,7 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
         place.wait_for_letters("operation-dlq", 1)
         assert "THROTTLED_REQUEST" in person.type("look")
         assert person.show("INSTANCE") == leaves
+        assert person.type("snapshots").strip() == ""  # the option is off
         assert "OperationId" in person.type("deregister")
         wait_until("deregistration by hand", lambda: leaves not in place.registered(), SECONDS)
         person.type("redrive")

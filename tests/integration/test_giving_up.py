@@ -30,6 +30,10 @@ def until_given_up(pipeline: Pipeline) -> float:
     return pipeline.clock()
 
 
+def until_operation_given_up(pipeline: Pipeline) -> None:
+    pipeline.until(lambda: pipeline.waiting("operation-dlq") == 1, within=DRAIN_TIMEOUT + 200)
+
+
 def keep_no_hook_alive(pipeline: Pipeline) -> None:
     pipeline.world.faults.fail_calls("RecordLifecycleActionHeartbeat", "Outage", times=100_000)
 
@@ -303,6 +307,92 @@ class TestSnapshots:
         pipeline.scale_to(0)
         pipeline.until(lambda: pipeline.waiting("flush-dlq") == 1)
         assert pipeline.rescued_volumes(instance_id) == volumes
+
+    def test_a_deregistration_that_never_ends_saves_them_once(self, pipeline: Pipeline) -> None:
+        self.deploy(pipeline)
+        [instance_id] = pipeline.start_fleet()
+        volumes = pipeline.volumes(instance_id)
+        pipeline.world.faults.operation_seconds = 100_000
+        pipeline.scale_to(0)
+        until_operation_given_up(pipeline)
+        assert volumes
+        assert pipeline.rescued_volumes(instance_id) == volumes
+        assert pipeline.redrive("operation") == 1
+        until_operation_given_up(pipeline)
+        assert pipeline.rescued_volumes(instance_id) == volumes
+        assert len(pipeline.telemetry.of(LogEvent.SNAPSHOTS_REQUESTED)) == 1
+
+    def test_a_deregistration_that_cloud_map_refuses_saves_them(self, pipeline: Pipeline) -> None:
+        self.deploy(pipeline)
+        [instance_id] = pipeline.start_fleet()
+        volumes = pipeline.volumes(instance_id)
+        pipeline.world.faults.fail_operations(times=4, code="ACCESS_DENIED")
+        pipeline.scale_to(0)
+        until_operation_given_up(pipeline)
+        [(_, reason)] = pipeline.dead_letters("operation")
+        assert reason.startswith("Cloud Map did not do it in 4 requests")
+        assert pipeline.rescued_volumes(instance_id) == volumes
+
+    def test_the_last_aggregator_that_waited_in_vain_has_them_saved(
+        self, pipeline: Pipeline
+    ) -> None:
+        pipeline.wire(
+            lambda: pipeline.fleet, **environments.snapshots(), ALLOW_EMPTY_SERVICE="false"
+        )
+        [last] = pipeline.start_fleet()
+        volumes = pipeline.volumes(last)
+        pipeline.scale_to(0)
+        until_operation_given_up(pipeline)
+        [(_, reason)] = pipeline.dead_letters("operation")
+        assert "waits for a successor" in reason
+        assert last in pipeline.registered()
+        assert pipeline.rescued_volumes(last) == volumes
+
+    def test_what_came_in_since_is_saved_when_a_later_stage_gives_up(
+        self, pipeline: Pipeline
+    ) -> None:
+        self.deploy(pipeline)
+        [instance_id] = pipeline.start_fleet()
+        pipeline.fleet.shows(instance_id, HOLDING)
+        volumes = pipeline.volumes(instance_id)
+        pipeline.world.faults.operation_seconds = DRAIN_TIMEOUT + 100
+        pipeline.scale_to(0)
+        until_operation_given_up(pipeline)
+        pipeline.advance(200)
+        pipeline.redrive("operation")
+        until_given_up(pipeline)
+        assert pipeline.rescued_volumes(instance_id) == sorted(volumes * 2)
+
+    def test_a_launching_instance_holds_nothing_to_save(self, pipeline: Pipeline) -> None:
+        self.deploy(pipeline)
+        [leaving] = pipeline.start_fleet()
+        pipeline.world.faults.operation_seconds = 100_000
+        pipeline.scale_to(2)
+        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
+            InstanceId=leaving, ShouldDecrementDesiredCapacity=True
+        )
+        [launching] = set(pipeline.states()) - {leaving}
+        pipeline.until(lambda: pipeline.waiting("operation-dlq") == 2, within=DRAIN_TIMEOUT + 200)
+        assert pipeline.state(launching) == "Pending:Wait"
+        assert pipeline.rescued_volumes(launching) == []
+        assert pipeline.rescued_volumes(leaving) == pipeline.volumes(leaving)
+        assert not pipeline.telemetry.of(LogEvent.SNAPSHOTS_FAILED)
+
+    @pytest.mark.parametrize("call", ["CreateSnapshots", "DescribeSnapshots"])
+    def test_a_failure_to_save_them_changes_nothing_for_the_operation_stage(
+        self, pipeline: Pipeline, call: str
+    ) -> None:
+        self.deploy(pipeline)
+        [instance_id] = pipeline.start_fleet()
+        pipeline.world.faults.operation_seconds = 100_000
+        pipeline.world.faults.fail_calls(call, "UnauthorizedOperation", times=100)
+        pipeline.scale_to(0)
+        until_operation_given_up(pipeline)
+        assert pipeline.state(instance_id) == "Terminating:Wait"
+        assert pipeline.waiting("operation") == 0
+        assert pipeline.journal(instance_id, "heartbeat")[-1]["at"] == pipeline.clock()
+        assert call in str(pipeline.telemetry.the(LogEvent.SNAPSHOTS_FAILED)["reason"])
+        assert pipeline.crashes == []
 
     @pytest.mark.parametrize("call", ["CreateSnapshots", "DescribeSnapshots"])
     def test_a_failure_to_save_them_leaves_the_message_with_its_person(

@@ -124,7 +124,7 @@ def queue_url(stage: str) -> str:
 
 
 def snapshots() -> dict[str, str]:
-    """What a draining stage's waiter finds besides if volumes are to be saved: all of them."""
+    """What every waiter finds besides if volumes are to be saved: all of them."""
     return {"SNAPSHOT_VOLUMES": "all"}
 
 

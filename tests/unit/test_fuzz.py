@@ -219,13 +219,13 @@ def test_whatever_an_instance_answers_it_is_released_for_the_one_sound_answer_on
     check_secrets(outcome, cloud)
 
 
-@pytest.mark.parametrize("stage", ["flush", "buffer"])
+@EVERY_STAGE
 @fuzzed
 @given(oddities=fuzz_inputs.snapshot_oddities, snapshots=fuzz_inputs.snapshot_volumes)
 def test_whatever_comes_of_snapshots_a_message_that_is_given_up_reaches_its_person_first(
     stage: str, oddities: dict[str, Any], snapshots: str | None
 ) -> None:
-    cloud = Cloud(odd=oddities, snapshots=snapshots, **UNPROVEN)
+    cloud = Cloud(odd=PENDING | oddities, snapshots=snapshots, **UNPROVEN)
     long_waited = record(BODIES[stage], message_id="sound", sent_at=NOW - 4000)
     outcome = STAGES[stage].invoke(cloud, sqs_event(long_waited))
     assert outcome.error is None
@@ -241,17 +241,18 @@ def test_whatever_comes_of_snapshots_a_message_that_is_given_up_reaches_its_pers
     check_secrets(outcome, cloud)
 
 
+PENDING = {"get_operation": {"Operation": {"Status": "PENDING", "Type": "DEREGISTER_INSTANCE"}}}
 UNPROVEN: dict[str, Any] = {
     "prometheus": HttpAnswer(prometheus_body([])),
     "flush_answer": {"Status": "Failed", "StandardOutputContent": ""},
 }
 
 
-@pytest.mark.parametrize("stage", ["flush", "buffer"])
+@EVERY_STAGE
 def test_in_a_sound_cloud_the_snapshots_of_an_instance_that_is_given_up_are_made(
     stage: str,
 ) -> None:
-    cloud = Cloud(snapshots="all", **UNPROVEN)
+    cloud = Cloud(odd=PENDING, snapshots="all", **UNPROVEN)
     long_waited = record(BODIES[stage], message_id="sound", sent_at=NOW - 4000)
     outcome = STAGES[stage].invoke(cloud, sqs_event(long_waited))
     assert (outcome.returned_ids, dead_letters(cloud)) == (set(), [BODIES[stage]])

@@ -75,6 +75,7 @@ WRITERS = {
         "lifecycle/batch.py",
         "lifecycle/wiring.py",
         "lifecycle/drain.py:NextStage",
+        "lifecycle/snapshots.py",
     ],
     "flush-waiter": [
         "waiters/flush.py",
@@ -398,7 +399,7 @@ def test_every_function_has_its_writers() -> None:
 
 def test_snapshots_are_looked_for_alike_and_by_the_tag_that_they_get() -> None:
     blocks = [block for block in BLOCKS if block.name == "snapshots"]
-    asked_for = {"buffer-dlq", "flush-dlq", "lifecycle-action-expired"}
+    asked_for = {"operation-dlq", "flush-dlq", "buffer-dlq", "lifecycle-action-expired"}
     assert {block.runbook for block in blocks} == asked_for
     assert len({block.text for block in blocks}) == 1
     assert f"Name=tag:{RESCUE_TAG_KEY},Values=$INSTANCE" in blocks[0].text

@@ -271,8 +271,10 @@ def test_snapshots_are_off_or_of_all_volumes_or_of_some(
     given: str | None, read: tuple[str, ...] | None
 ) -> None:
     changes = {} if given is None else {"SNAPSHOT_VOLUMES": given}
+    operation = load_settings(OperationWaiterSettings, environments.operation_waiter(**changes))
     flush = load_settings(FlushWaiterSettings, environments.flush_waiter(**changes))
     buffer = load_settings(BufferWaiterSettings, environments.buffer_waiter(**changes))
+    assert operation.snapshot_volumes == read
     assert flush.snapshot_volumes == buffer.snapshot_volumes == read
 
 

@@ -7,10 +7,17 @@ from typing import Any
 import pytest
 
 from lifecycle import clients
-from lifecycle.events import DrainCheck
+from lifecycle.events import CheckMessage
 from lifecycle.snapshots import TAKING_SECONDS, Snapshots
 from lifecycle.telemetry import LogEvent, Metric
-from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID, buffer_check, flush_check
+from tests.support.messages import (
+    INSTANCE_ID,
+    NOW,
+    OTHER_INSTANCE_ID,
+    buffer_check,
+    flush_check,
+    operation_check,
+)
 from tests.support.recording import RecordingTelemetry
 from tests.support.scripted import THROTTLED, scripted
 
@@ -36,7 +43,7 @@ class Taken:
         *device_names: str,
         existing: Any = (),
         creation: Any = None,
-        messages: Sequence[DrainCheck] = (buffer_check(),),
+        messages: Sequence[CheckMessage] = (buffer_check(),),
         call_seconds: float = 0,
     ) -> None:
         known = existing if isinstance(existing, Exception) else {"Snapshots": list(existing)}
@@ -93,10 +100,21 @@ def test_names_that_the_instance_does_not_have_leave_nothing_out() -> None:
     assert Taken("/dev/sdz").requests == [{"InstanceId": INSTANCE_ID}]
 
 
-def test_an_instance_is_not_taken_twice_within_an_hour() -> None:
-    assert Taken(existing=[snapshot(3599)]).requests == []
-    assert len(Taken(existing=[snapshot(3601)]).requests) == 1
-    assert len(Taken(existing=[snapshot(10, "error")]).requests) == 1
+@pytest.mark.parametrize(
+    "message",
+    [operation_check(), flush_check(deregistered_at=NOW - 4000)],
+    ids=lambda one: one.stage,
+)
+def test_an_instance_is_not_taken_twice_within_an_hour(message: CheckMessage) -> None:
+    assert Taken(messages=[message], existing=[snapshot(3599)]).requests == []
+    assert len(Taken(messages=[message], existing=[snapshot(3601)]).requests) == 1
+    assert len(Taken(messages=[message], existing=[snapshot(10, "error")]).requests) == 1
+
+
+def test_what_came_in_before_the_deregistration_must_be_on_them() -> None:
+    messages = [buffer_check(deregistered_at=NOW - 60)]
+    assert len(Taken(messages=messages, existing=[snapshot(61)]).requests) == 1
+    assert Taken(messages=messages, existing=[snapshot(59)]).requests == []
 
 
 @pytest.mark.parametrize("failing", [{"existing": THROTTLED}, {"creation": THROTTLED}])
