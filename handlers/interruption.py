@@ -238,24 +238,24 @@ class InterruptionHandler:
             self.instances.mark(instance.id, Mark(MarkKind.RECLAIMED, self.clock()))
 
     def _account_for(self, termination: Interruption, member: Member | None) -> None:
-        """Deal with an instance that is gone."""
+        """Deal with an instance that is gone; one whose termination failed is left as it is."""
+        is_unsuccessful = termination.signal is Signal.TERMINATION_UNSUCCESSFUL
+        if is_unsuccessful and self._lives(termination, member):
+            self._ignore(termination, "it has not ended")
+            return
         attempts = _Attempts(termination, self.telemetry)
         was_registered = attempts.make("deregister", lambda: self._deregister(termination))
         # A deregistration that failed tells nothing: it may have been registered.
         registration = None if self.cloud_map is None else was_registered is not False
-        attempts.make(
-            "count", lambda: self._count_end(termination, member, may_be_registered=registration)
-        )
+        attempts.make("count", lambda: self._count_end(termination, may_be_registered=registration))
         attempts.finish()
 
-    def _count_end(
-        self, termination: Interruption, member: Member | None, *, may_be_registered: bool | None
-    ) -> None:
+    def _lives(self, termination: Interruption, member: Member | None) -> bool:
         instance = self._instance(termination)
-        lives = instance is not None and not instance.is_ending and member is not None
-        if termination.signal is Signal.TERMINATION_UNSUCCESSFUL and lives:
-            self._ignore(termination, "it has not ended")
-            return
+        return instance is not None and not instance.is_ending and member is not None
+
+    def _count_end(self, termination: Interruption, *, may_be_registered: bool | None) -> None:
+        instance = self._instance(termination)
         mark = instance.mark if instance else None
         ending = how_it_ended(
             termination,

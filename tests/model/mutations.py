@@ -23,11 +23,9 @@ _FAULTY_AWS = (
 _RECONCILIATION = "tests/unit/test_reconciliation.py"
 _LAST_AGGREGATOR = "tests/integration/test_last_aggregator.py"
 _INTERRUPTIONS = "tests/unit/test_interruptions.py"
+_INTERRUPTION_HANDLER = "tests/unit/test_interruption_handler.py"
 _PROMETHEUS = "tests/unit/test_prometheus.py"
-_SNAPSHOTS = (
-    "tests/integration/test_giving_up.py::TestSnapshots"
-    "::test_the_volumes_of_an_instance_that_is_given_up_are_saved_once"
-)
+_GIVING_UP = "tests/integration/test_giving_up.py::TestSnapshots"
 _OBSERVING = (
     "tests/integration/test_reconciling.py::TestObserving"
     "::test_everything_is_reported_and_nothing_changed"
@@ -270,7 +268,15 @@ def _batches() -> Iterator[Mutation]:
         batch,
         "    _rescue(given_up, stage)\n",
         "",
-        _SNAPSHOTS,
+        f"{_GIVING_UP}::test_the_volumes_of_an_instance_that_is_given_up_are_saved_once",
+    )
+    yield _one(
+        "snapshots of an instance that launches",
+        "waiters/operation.py",
+        "        leaving = [one for one in messages"
+        " if one.action.transition is Transition.TERMINATING]\n",
+        "        leaving = messages\n",
+        f"{_GIVING_UP}::test_a_launching_instance_holds_nothing_to_save",
     )
     yield _one(
         "a dead letter that fails silently",
@@ -489,6 +495,21 @@ def _corrections() -> Iterator[Mutation]:
         "    fewest = min(len(instance_ids) for instance_ids in members.values())\n",
         "    fewest = max(len(instance_ids) for instance_ids in members.values())\n",
         "tests/unit/test_shards.py",
+    )
+    yield _one(
+        "a working instance deregistered on EC2's word alone",
+        "handlers/interruption.py",
+        "        if instance is not None and not instance.is_ending:\n",
+        "        if False:\n",
+        _INTERRUPTION_HANDLER,
+    )
+    yield _one(
+        "the only trace that a killed instance had served removed",
+        "handlers/interruption.py",
+        "        if instance.id in cloud_map.registered_instances():\n",
+        "        if False:\n",
+        "tests/integration/test_interruptions.py::TestKilled"
+        "::test_one_of_an_adopted_fleet_that_no_hook_holds_is_counted_all_the_same",
     )
     yield _one(
         "a sudden end that nobody knows anything about counted as clean",

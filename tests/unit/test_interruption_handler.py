@@ -304,11 +304,13 @@ def test_a_working_instance_is_never_deregistered_for_a_late_or_failed_terminati
         assert handled.counted == 0
 
 
-def test_a_termination_that_failed_and_left_it_running_is_not_counted_yet() -> None:
+@pytest.mark.parametrize("state", ["Terminating:Wait", "Terminating:Proceed"])
+def test_one_whose_termination_failed_stays_as_it_is_while_it_lives(state: str) -> None:
     event = termination_event() | {"detail-type": "EC2 Instance Terminate Unsuccessful"}
-    handled = Handled(event, "Terminating:Proceed", described(mark=TERMINATING))
-    assert handled.done == {"deregister_instance"}
+    handled = Handled(event, state, described(mark=TERMINATING))
+    assert handled.done == set()
     assert handled.counted == 0
+    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == "it has not ended"
 
 
 def test_a_termination_that_failed_after_the_instance_was_gone_is_counted() -> None:
