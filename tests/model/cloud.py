@@ -68,6 +68,7 @@ class Cloud(Played):
 
         self.world.record = witnessed  # type: ignore[method-assign]
         self.world.agent = self._run_script
+        self.world.faults.unnoticed_seconds = shape.unnoticed_seconds
         if shape.shards > 1:
             self.create_shards(shape.shards)
         self._count_faults_hit()
@@ -332,6 +333,8 @@ class Cloud(Played):
         self.monitoring.catch_up()
         if not (life.killed or life.terminated):
             life.lost_logs = fluentd.holds or fluentd.may_receive(self.clock())
+        if self.shape.unnoticed_seconds:
+            self.count("instance: killed, which its group notices late")
         life.killed = fluentd.is_gone = True
 
     def take_away(self, how: str, instance_id: str) -> None:

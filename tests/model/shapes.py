@@ -28,6 +28,8 @@ STAGES = (
 class Shape:
     """``lag`` is how long after the deregistration the last forwarder still sends (seconds).
 
+    ``unnoticed_seconds`` is how much later than EC2 the group learns that an instance was killed.
+
     With several ``shards`` only ``SHARD_SIZE`` instances fit into one, so that a small group moves.
     With ``keeps_last`` the last aggregator waits for a successor, as it does by default.
     """
@@ -43,6 +45,7 @@ class Shape:
     workers: int = 1
     flight_seconds: float = 0.0
     lag: float = SETTLE
+    unnoticed_seconds: float = 0.0
     demands_heartbeat: bool = False
     scraping: Scraping | None = None
 
@@ -96,6 +99,7 @@ def shapes(draw: st.DrawFn) -> Shape:
         workers=workers,
         flight_seconds=draw(st.sampled_from([0.0, 0.0, 25.0])),
         lag=draw(st.sampled_from(lags)),
+        unnoticed_seconds=draw(st.sampled_from([0.0, 75.0])),
         demands_heartbeat=demands_heartbeat,
         scraping=Scraping.ONE_WORKER_ONLY if hides_a_worker else None,
     )
