@@ -35,6 +35,27 @@ run "every_dead_letter_queue_is_watched" {
   }
 }
 
+run "every_giving_up_is_told_however_full_the_dead_letter_queue_is" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].metric_name == "CheckMessageDeadLettered" &&
+      aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].statistic == "Sum" &&
+      aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].threshold == 0 && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].comparison_operator == "GreaterThanThreshold"
+    )
+    error_message = "The waiters emit CheckMessageDeadLettered in FluentdLifecycle with the dimension service, once for each message."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].period == 60 && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].evaluation_periods == 1 && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].treat_missing_data == "notBreaching"
+    error_message = "It must be off again soon, or the next instance that is given up changes nothing and calls nobody."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description, "Act within 58 minutes.") && strcontains(aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description, "(buffer-dlq, operation-dlq)")
+    error_message = "It says by when, and which alarms it goes before: ${aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description}"
+  }
+}
+
 run "every_alarm_is_heard_and_quiet_without_data" {
   command = plan
 
@@ -66,6 +87,8 @@ run "every_alarm_links_its_runbook" {
       function-errors          = "fluentd-function-errors"
       shard-overflow           = "fluentd-shard-overflow"
       retention-policy-missing = "fluentd-retention-policy-missing"
+
+      check-message-dead-lettered = "fluentd-check-message-dead-lettered"
     }
     error_message = "The alarms' names are agreed: ${jsonencode(output.alarm_names)}"
   }
@@ -89,8 +112,8 @@ run "every_alarm_says_by_when_to_act" {
       operation    = "Act within 58 minutes" # 3600 s, and two minutes until the alarm
       flush        = "Act within 58 minutes"
       buffer       = "Act within 58 minutes"
-      event        = "Act within 53 minutes" # 300 s of delivery attempts before
-      lifecycle    = "Act within 48 minutes" # and 300 s of the handler's attempts
+      event        = "Act within 38 minutes" # 300 s of delivery attempts, and 15 minutes more until SQS reports
+      lifecycle    = "Act within 33 minutes" # and 300 s of the handler's attempts
       interruption = "Act at once"           # no hook holds these
     }
     error_message = "The deadline must follow from the heartbeat timeout."
@@ -117,7 +140,7 @@ run "short_heartbeats_leave_no_time" {
   }
 
   assert {
-    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.dead_letter : startswith(alarm.alarm_description, "Act at once.")])
+    condition     = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"]]) : startswith(alarm.alarm_description, "Act at once.")])
     error_message = "A deadline of less than two minutes is none."
   }
 }
@@ -136,7 +159,7 @@ run "descriptions_fit_with_the_longest_names" {
       for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors]) :
       length(alarm.alarm_description) <= 1024
     ])
-    error_message = "CloudWatch allows 1,024 characters: ${max([for alarm in aws_cloudwatch_metric_alarm.dead_letter : length(alarm.alarm_description)]...)}"
+    error_message = "CloudWatch allows 1,024 characters: ${max([for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported)) : length(alarm.alarm_description)]...)}"
   }
   assert {
     condition     = alltrue([for role in aws_iam_role.function : length(role.name) <= 64]) && alltrue([for function in aws_lambda_function.this : length(function.function_name) <= 64 && length(function.description) <= 256])

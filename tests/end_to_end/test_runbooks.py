@@ -40,9 +40,10 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
     place.fail_operations("ACCESS_DENIED")
     place.scale_to(2)
     place.wait_for_letters("operation-dlq", 1)
+    [joins] = place.instances("Pending:Wait")
+    look_up_who_was_given_up(place, joins)
 
     with walk(place, "operation-dlq") as person:
-        [joins] = place.instances("Pending:Wait")
         assert f"{joins}\tPending:Wait" in person.type("set-up")
         assert f"kept {joins} (Pending:Wait)" in person.type("keep")
         assert "Cloud Map did not do it in 4 requests" in person.type("look")
@@ -89,6 +90,23 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
         person.type("registrations")
         person.type("undo")
         person.finish(shared_blocks("operation-dlq"))
+
+
+def look_up_who_was_given_up(place: Scene, instance_id: str) -> None:
+    """The page of the alarm that each giving-up raises: it leads to the queue's own."""
+    place.wait_for_alarm("check-message-dead-lettered")
+    with walk(place, "check-message-dead-lettered") as person:
+        assert f"{instance_id}\tPending:Wait" in person.type("set-up")
+        assert f"kept {instance_id} (Pending:Wait)" in person.type("keep")
+        seen = person.type("look")
+        assert f" minutes ago, operation-dlq, {instance_id}: Cloud Map did not do it" in seen
+        assert person.show("INSTANCE") == instance_id
+        given_up = person.type("given-up")
+        assert f'"instance_id":"{instance_id}"' in given_up
+        assert '"reason":"Cloud Map did not do it in 4 requests' in given_up
+        # It fired (above); a few minutes later it is over, however slowly all this was typed.
+        assert "fluentd-check-message-dead-lettered\t" in person.type("verify")
+        person.finish(shared_blocks("check-message-dead-lettered"))
 
 
 def test_lifecycle_dlq_replays_the_event_that_the_handler_failed_on(place: Scene) -> None:
