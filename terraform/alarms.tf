@@ -13,6 +13,13 @@ locals {
   # "Monitoring Amazon SQS queues using CloudWatch").
   idle_queue_alarm_delay_seconds = 900 + local.alarm_delay_seconds
 
+  # So many intervals without a finished run of the reconciler are silence: one that fails, or comes a
+  # little late, is none. CloudWatch looks back up to two periods further than it is told to, for points
+  # that come late, and one good point in there keeps the alarm off.
+  silent_intervals         = 3
+  longest_silent_intervals = local.silent_intervals + 2
+  reconcile_period_seconds = var.reconcile.interval_minutes * 60
+
   # What is left of a terminating instance's life when the alarm fires. A waiter that gives up sends
   # one last heartbeat; if none took over, the clock has run since the event, and the event's own
   # retries have used some of it. Of a waiter's giving up its own metric tells, whenever SQS does.
@@ -24,6 +31,7 @@ locals {
     functions = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
     event     = var.timing.terminate_heartbeat_timeout_seconds - local.idle_queue_alarm_delay_seconds - local.event_age_seconds
     lifecycle = var.timing.terminate_heartbeat_timeout_seconds - local.idle_queue_alarm_delay_seconds - local.event_age_seconds * 2
+    silent    = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds - local.longest_silent_intervals * local.reconcile_period_seconds
   }
   act = {
     for key, seconds in local.seconds_to_act :
@@ -47,6 +55,7 @@ locals {
 
   other_alarms = {
     check-message-dead-lettered = "${local.act.given_up} A waiter has given up on an instance of ${var.autoscaling_group_name}, perhaps on a further one. The alarm of its dead-letter queue (${join(", ", [for stage in keys(local.stages) : "${stage}-dlq"])}) may be on since an earlier one, or follow up to 15 min later. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}${local.launch_replaced}"
+    reconciler-silent           = "${local.act.silent} The reconciler has not finished a look at ${var.autoscaling_group_name} for ${local.silent_intervals} intervals of ${var.reconcile.interval_minutes} min: its schedule is off, it is throttled, or it fails. Nobody makes up for lost events. If no function runs, nobody sends heartbeats: a terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after its last one. ${local.then_lost} (Also on after the first apply, until the first look.)"
 
     lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions ended it: its heartbeat timed out, or somebody completed it. There is no deadline left: the instance may be gone with logs in its buffer. If the group retains instances on abandon, it waits, alive and billed, until a person ends it."
     unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended without proof that it held no logs, or EC2 is about to take it (a spot instance lives for two minutes after its warning). It is out of service discovery and, if that is set up, was told to flush. No hook can hold it: what it could not flush in time is lost, unless its disk outlives it."
@@ -162,6 +171,29 @@ resource "aws_cloudwatch_metric_alarm" "function_errors" {
       }
     }
   }
+
+  alarm_actions = var.alarms.actions
+  ok_actions    = var.alarms.ok_actions
+  tags          = var.tags
+}
+
+# If no function runs at all (the account's concurrency is used up, the schedule is off), none of the
+# alarms above has anything to go by, and heartbeats have stopped. So the silence of what runs on a
+# schedule is an alarm. The metric is of every finished look, in either mode. CloudWatch allows a day
+# for all periods together, and a week if a period is an hour or longer.
+resource "aws_cloudwatch_metric_alarm" "reconciler_silent" {
+  alarm_name        = local.alarm_names["reconciler-silent"]
+  alarm_description = local.alarm_descriptions["reconciler-silent"]
+
+  namespace           = local.metrics_namespace
+  metric_name         = "InServiceInstances"
+  dimensions          = { service = var.name }
+  statistic           = "SampleCount"
+  period              = local.reconcile_period_seconds
+  evaluation_periods  = local.silent_intervals
+  threshold           = 1
+  comparison_operator = "LessThanThreshold"
+  treat_missing_data  = "breaching"
 
   alarm_actions = var.alarms.actions
   ok_actions    = var.alarms.ok_actions
