@@ -78,13 +78,14 @@ def process(event: Mapping[str, Any], stage: Stage[Message]) -> PartialItemFailu
 
     with processor(records, handler=handle):
         processor.process()
-    _rescue(given_up, stage)
+    # An alarm on one of these metrics calls a person: no snapshot that hangs may keep it back.
     stage.telemetry.flush()
+    _rescue(given_up, stage)
     return processor.response()
 
 
 def _rescue(given_up: Sequence[Message], stage: Stage[Message]) -> None:
-    """Last of all, so that neither a heartbeat nor a dead letter waits for it."""
+    """Last of all, so that neither a heartbeat, a dead letter nor its metric waits for it."""
     if stage.on_giving_up is None or not given_up:
         return
     try:
@@ -92,6 +93,7 @@ def _rescue(given_up: Sequence[Message], stage: Stage[Message]) -> None:
     except Exception as error:  # noqa: BLE001 (or all of the batch would come back)
         reason = f"{type(error).__name__}: {error}"
         stage.telemetry.error(LogEvent.CHECK_FAILED, error, reason=reason)
+    stage.telemetry.flush()
 
 
 def _parse(record: Mapping[str, Any], model: type[Message]) -> Message | Malformed:

@@ -104,7 +104,7 @@ class Telemetry(Protocol):
         """Add one value of a metric."""
 
     def flush(self) -> None:
-        """Hand the collected metrics over; call once at the end of an invocation."""
+        """Hand the collected metrics over; call at the end of an invocation at the latest."""
 
 
 class PowertoolsTelemetry:
@@ -143,7 +143,7 @@ class PowertoolsTelemetry:
         self._measured = True
 
     def flush(self) -> None:
-        """Print the metrics of this invocation; nothing when there are none."""
+        """Print the metrics since the last time; nothing when there are none."""
         if self._measured:
             self._metrics.flush_metrics()
             self._measured = False

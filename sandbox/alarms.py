@@ -5,6 +5,10 @@ metrics. It does not report queue depths, does not read metrics out of log lines
 Format), and holds an alarm against every series of a metric's name whatever its dimensions, so
 that one full queue would raise the alarms of all. Here the metrics are gathered and the alarms
 judged as CloudWatch does; `SetAlarmState` does the rest.
+
+One thing is not as there: schedules stand still here (`ministack_schedules`), so what should come
+round is silent by nature. An alarm that takes silence for a breach stays as it is until there is
+data: it never goes off by itself, but a run of what it watches ends it.
 """
 
 from __future__ import annotations
@@ -127,6 +131,8 @@ class Alarms:
             self._lines_read[name] = len(records)
 
     def _judge(self, alarm: dict[str, Any], now: float) -> None:
+        if alarm.get("TreatMissingData") == "breaching":
+            alarm["TreatMissingData"] = "ignore"
         state = judge(alarm, [self._value(alarm, *one) for one in _periods(alarm, now)])
         if state != alarm["StateValue"]:
             logger.info("alarm %s: %s", alarm["AlarmName"], state)

@@ -6,19 +6,32 @@
 locals {
   metrics_namespace = "FluentdLifecycle"
 
-  # SQS reports once a minute and CloudWatch looks once a minute.
+  # The functions and SQS report once a minute, and CloudWatch looks once a minute.
   alarm_delay_seconds = 120
+  # But of a queue that nobody has used for about six hours, as is normal for a dead-letter queue, SQS
+  # reports nothing, and begins again up to 15 minutes after it is used (Amazon SQS developer guide,
+  # "Monitoring Amazon SQS queues using CloudWatch").
+  idle_queue_alarm_delay_seconds = 900 + local.alarm_delay_seconds
+
+  # So many intervals without a finished run of the reconciler are silence: one that fails, or comes a
+  # little late, is none. CloudWatch looks back up to two periods further than it is told to, for points
+  # that come late, and one good point in there keeps the alarm off.
+  silent_intervals         = 3
+  longest_silent_intervals = local.silent_intervals + 2
+  reconcile_period_seconds = var.reconcile.interval_minutes * 60
 
   # What is left of a terminating instance's life when the alarm fires. A waiter that gives up sends
   # one last heartbeat; if none took over, the clock has run since the event, and the event's own
-  # retries have used some of it.
+  # retries have used some of it. Of a waiter's giving up its own metric tells, whenever SQS does.
   seconds_to_act = {
+    given_up  = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
     operation = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
     flush     = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
     buffer    = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
     functions = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
-    event     = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds - local.event_age_seconds
-    lifecycle = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds - local.event_age_seconds * 2
+    event     = var.timing.terminate_heartbeat_timeout_seconds - local.idle_queue_alarm_delay_seconds - local.event_age_seconds
+    lifecycle = var.timing.terminate_heartbeat_timeout_seconds - local.idle_queue_alarm_delay_seconds - local.event_age_seconds * 2
+    silent    = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds - local.longest_silent_intervals * local.reconcile_period_seconds
   }
   act = {
     for key, seconds in local.seconds_to_act :
@@ -44,12 +57,15 @@ locals {
     operation    = "${local.act.operation} Cloud Map did not confirm in time that an instance of ${var.autoscaling_group_name} was registered or deregistered${local.no_successor}, and the waiter has given up. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}${local.launch_replaced}"
     flush        = "${local.act.flush} Fluentd on an instance of ${var.autoscaling_group_name} that is to be terminated could not be flushed, or has given chunks up and set them aside, and the waiter has given up. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}"
     buffer       = "${local.act.buffer} An instance of ${var.autoscaling_group_name} that is to be terminated could not be proven empty, and the waiter has given up. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}"
-    lifecycle    = "${local.act.lifecycle} The lifecycle handler failed on an event of ${var.autoscaling_group_name}: nothing was started for that instance, and nothing keeps it alive. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost}${local.launch_replaced}"
+    lifecycle    = "${local.act.lifecycle} The lifecycle handler failed on an event of ${var.autoscaling_group_name}: nothing was started for that instance, and nothing keeps it alive. The alarm function-errors fires at its first error already. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost}${local.launch_replaced}"
     interruption = "Act at once. AWS takes an instance of ${var.autoscaling_group_name} away, or it has ended, and the function ${local.function_names.interruption} could not do what is left to do: it may still be in service discovery, where one dead entry keeps forwarders from seeing any change, or may not have been told to flush. A spot instance lives for two minutes after EC2's warning."
     event        = "${local.act.event} EventBridge could not hand an event of ${var.autoscaling_group_name} to the lifecycle handler: nothing was started for that instance, and nothing keeps it alive. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost}${local.launch_replaced}"
   }
 
   other_alarms = {
+    check-message-dead-lettered = "${local.act.given_up} A waiter has given up on an instance of ${var.autoscaling_group_name}, perhaps on a further one. The alarm of its dead-letter queue (${join(", ", [for stage in keys(local.stages) : "${stage}-dlq"])}) may be on since an earlier one, or follow up to 15 min later. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}${local.launch_replaced}"
+    reconciler-silent           = "${local.act.silent} The reconciler has not finished a look at ${var.autoscaling_group_name} for ${local.silent_intervals} intervals of ${var.reconcile.interval_minutes} min: its schedule is off, it is throttled, or it fails. Nobody makes up for lost events. If no function runs, nobody sends heartbeats: a terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after its last one. ${local.then_lost} (Also on after the first apply, until the first look.)"
+
     lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions ended it: its heartbeat timed out, or somebody completed it. There is no deadline left: the instance may be gone with logs in its buffer. If the group retains instances on abandon, it waits, alive and billed, until a person ends it."
     unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended without proof that it held no logs, or EC2 is about to take it (a spot instance lives for two minutes after its warning). It is out of service discovery and, if that is set up, was told to flush. No hook can hold it: what it could not flush in time is lost, unless its disk outlives it."
     retention-policy-missing = "No instance is in danger yet; act this week. ${var.autoscaling_group_name} has no instance lifecycle policy that retains on abandon: an aggregator that nobody can prove empty in time is ended, with every log it still buffers, instead of being kept."
@@ -66,6 +82,11 @@ locals {
 
   # The metrics that the functions report, by the suffix of their alarm.
   reported_metrics = {
+    # CloudWatch notifies of changes only, and a dead-letter queue's alarm stays on for as long as one
+    # message lies there. This one is off again a few minutes later, and tells of the next one, too.
+    # What SQS itself moves (a waiter that crashes each time) is not in it: function-errors tells.
+    check-message-dead-lettered = { metric_name = "CheckMessageDeadLettered", statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
+
     lifecycle-action-expired = { metric_name = "LifecycleActionExpired", statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
     unclean-termination      = { metric_name = "UncleanTermination", statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
     # The reconciler reports it when it finds one, and moves what has room elsewhere: what is still there
@@ -162,6 +183,29 @@ resource "aws_cloudwatch_metric_alarm" "function_errors" {
       }
     }
   }
+
+  alarm_actions = var.alarms.actions
+  ok_actions    = var.alarms.ok_actions
+  tags          = var.tags
+}
+
+# If no function runs at all (the account's concurrency is used up, the schedule is off), none of the
+# alarms above has anything to go by, and heartbeats have stopped. So the silence of what runs on a
+# schedule is an alarm. The metric is of every finished look, in either mode. CloudWatch allows a day
+# for all periods together, and a week if a period is an hour or longer.
+resource "aws_cloudwatch_metric_alarm" "reconciler_silent" {
+  alarm_name        = local.alarm_names["reconciler-silent"]
+  alarm_description = local.alarm_descriptions["reconciler-silent"]
+
+  namespace           = local.metrics_namespace
+  metric_name         = "InServiceInstances"
+  dimensions          = { service = var.name }
+  statistic           = "SampleCount"
+  period              = local.reconcile_period_seconds
+  evaluation_periods  = local.silent_intervals
+  threshold           = 1
+  comparison_operator = "LessThanThreshold"
+  treat_missing_data  = "breaching"
 
   alarm_actions = var.alarms.actions
   ok_actions    = var.alarms.ok_actions

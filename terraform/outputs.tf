@@ -59,6 +59,7 @@ output "alarm_names" {
     { for key, alarm in aws_cloudwatch_metric_alarm.dead_letter : "${key}-dlq" => alarm.alarm_name },
     { for suffix, alarm in aws_cloudwatch_metric_alarm.reported : suffix => alarm.alarm_name },
     { function-errors = aws_cloudwatch_metric_alarm.function_errors.alarm_name },
+    { reconciler-silent = aws_cloudwatch_metric_alarm.reconciler_silent.alarm_name },
   )
 }
 

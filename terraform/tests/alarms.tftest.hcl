@@ -35,15 +35,85 @@ run "every_dead_letter_queue_is_watched" {
   }
 }
 
+run "every_giving_up_is_told_however_full_the_dead_letter_queue_is" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].metric_name == "CheckMessageDeadLettered" &&
+      aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].statistic == "Sum" &&
+      aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].threshold == 0 && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].comparison_operator == "GreaterThanThreshold"
+    )
+    error_message = "The waiters emit CheckMessageDeadLettered in FluentdLifecycle with the dimension service, once for each message."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].period == 60 && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].evaluation_periods == 1 && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].treat_missing_data == "notBreaching"
+    error_message = "It must be off again soon, or the next instance that is given up changes nothing and calls nobody."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description, "Act within 58 minutes.") && strcontains(aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description, "(buffer-dlq, operation-dlq)")
+    error_message = "It says by when, and which alarms it goes before: ${aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description}"
+  }
+}
+
+run "a_reconciler_that_says_nothing_is_told" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.reconciler_silent.namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.reconciler_silent.metric_name == "InServiceInstances" &&
+      aws_cloudwatch_metric_alarm.reconciler_silent.dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.reconciler_silent.statistic == "SampleCount" &&
+      aws_cloudwatch_metric_alarm.reconciler_silent.threshold == 1 && aws_cloudwatch_metric_alarm.reconciler_silent.comparison_operator == "LessThanThreshold"
+    )
+    error_message = "The reconciler emits InServiceInstances once for each finished look, however many there are."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reconciler_silent.period == 300 && aws_cloudwatch_metric_alarm.reconciler_silent.evaluation_periods == 3 && aws_cloudwatch_metric_alarm.reconciler_silent.treat_missing_data == "breaching"
+    error_message = "One run that fails is no silence; three in a row without one that ends are."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.reconciler_silent.alarm_description, "Act within 33 minutes.") && strcontains(aws_cloudwatch_metric_alarm.reconciler_silent.alarm_description, " for 3 intervals of 5 min:")
+    error_message = "By then heartbeats may have been missing for five intervals: ${aws_cloudwatch_metric_alarm.reconciler_silent.alarm_description}"
+  }
+}
+
+run "the_longest_interval_is_within_the_limit_of_cloudwatch" {
+  command = plan
+  variables {
+    reconcile = { mode = "observe", interval_minutes = 1440 }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reconciler_silent.period == 86400 && aws_cloudwatch_metric_alarm.reconciler_silent.period * aws_cloudwatch_metric_alarm.reconciler_silent.evaluation_periods <= 604800
+    error_message = "All periods of an alarm may be a week long, if one is an hour or longer."
+  }
+  assert {
+    condition     = startswith(aws_cloudwatch_metric_alarm.reconciler_silent.alarm_description, "Act at once.")
+    error_message = "After days of silence no time is left."
+  }
+}
+
+run "an_interval_of_less_than_an_hour_is_within_the_limit_of_cloudwatch" {
+  command = plan
+  variables {
+    reconcile = { mode = "observe", interval_minutes = 59 }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reconciler_silent.period * aws_cloudwatch_metric_alarm.reconciler_silent.evaluation_periods <= 86400
+    error_message = "All periods of an alarm may be a day long."
+  }
+}
+
 run "every_alarm_is_heard_and_quiet_without_data" {
   command = plan
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors]) :
-      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"]) && alarm.ok_actions == toset(["arn:aws:sns:eu-west-1:123456789012:quiet"]) && alarm.treat_missing_data == (alarm.metric_name == "RetentionPolicyMissing" ? "ignore" : "notBreaching")
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors, aws_cloudwatch_metric_alarm.reconciler_silent]) :
+      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"]) && alarm.ok_actions == toset(["arn:aws:sns:eu-west-1:123456789012:quiet"]) && alarm.treat_missing_data == lookup({ RetentionPolicyMissing = "ignore", InServiceInstances = "breaching" }, coalesce(alarm.metric_name, "none"), "notBreaching")
     ])
-    error_message = "Every alarm tells the same people, and no data is no alarm."
+    error_message = "Every alarm tells the same people, and no data is no alarm, but where silence is what it is about."
   }
 }
 
@@ -66,12 +136,15 @@ run "every_alarm_links_its_runbook" {
       function-errors          = "fluentd-function-errors"
       shard-overflow           = "fluentd-shard-overflow"
       retention-policy-missing = "fluentd-retention-policy-missing"
+
+      check-message-dead-lettered = "fluentd-check-message-dead-lettered"
+      reconciler-silent           = "fluentd-reconciler-silent"
     }
     error_message = "The alarms' names are agreed: ${jsonencode(output.alarm_names)}"
   }
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors, aws_cloudwatch_metric_alarm.reconciler_silent]) :
       endswith(alarm.alarm_description, " Runbook: https://wiki.internal/runbooks/${trimprefix(alarm.alarm_name, "fluentd-")}.md")
     ])
     error_message = "A description must end with the runbook named like the alarm."
@@ -89,8 +162,8 @@ run "every_alarm_says_by_when_to_act" {
       operation    = "Act within 58 minutes" # 3600 s, and two minutes until the alarm
       flush        = "Act within 58 minutes"
       buffer       = "Act within 58 minutes"
-      event        = "Act within 53 minutes" # 300 s of delivery attempts before
-      lifecycle    = "Act within 48 minutes" # and 300 s of the handler's attempts
+      event        = "Act within 38 minutes" # 300 s of delivery attempts, and 15 minutes more until SQS reports
+      lifecycle    = "Act within 33 minutes" # and 300 s of the handler's attempts
       interruption = "Act at once"           # no hook holds these
     }
     error_message = "The deadline must follow from the heartbeat timeout."
@@ -141,7 +214,7 @@ run "short_heartbeats_leave_no_time" {
   }
 
   assert {
-    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.dead_letter : startswith(alarm.alarm_description, "Act at once.")])
+    condition     = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), [aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"], aws_cloudwatch_metric_alarm.reconciler_silent]) : startswith(alarm.alarm_description, "Act at once.")])
     error_message = "A deadline of less than two minutes is none."
   }
 }
@@ -158,10 +231,10 @@ run "descriptions_fit_with_the_longest_names_and_numbers" {
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors, aws_cloudwatch_metric_alarm.reconciler_silent]) :
       length(alarm.alarm_description) <= 1024
     ])
-    error_message = "CloudWatch allows 1,024 characters: ${max([for alarm in aws_cloudwatch_metric_alarm.dead_letter : length(alarm.alarm_description)]...)}"
+    error_message = "CloudWatch allows 1,024 characters: ${max([for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.reconciler_silent]) : length(alarm.alarm_description)]...)}"
   }
   assert {
     condition     = alltrue([for role in aws_iam_role.function : length(role.name) <= 64]) && alltrue([for function in aws_lambda_function.this : length(function.function_name) <= 64 && length(function.description) <= 256])

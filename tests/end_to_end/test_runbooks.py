@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from lifecycle.snapshots import RESCUE_TAG_KEY
+from sandbox.demo import run as demo
 from sandbox.demo.waiting import wait_until
 from sandbox.fleet.exporter import ExporterMode
 from tests.support import runbooks
@@ -19,6 +20,7 @@ from tests.support.runbook_scene import SECONDS, WAITER, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, walk
 
 HANDLER = "fluentd-lifecycle"
+RECONCILER = "fluentd-reconciler"
 SAME_AS_IN_BUFFER_DLQ = "word for word the block of buffer-dlq, which is typed there"
 SHARED = ("deadline", "insure", "suspend")
 
@@ -40,9 +42,10 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
     place.fail_operations("ACCESS_DENIED")
     place.scale_to(2)
     place.wait_for_letters("operation-dlq", 1)
+    [joins] = place.instances("Pending:Wait")
+    look_up_who_was_given_up(place, joins)
 
     with walk(place, "operation-dlq") as person:
-        [joins] = place.instances("Pending:Wait")
         assert f"{joins}\tPending:Wait" in person.type("set-up")
         assert f"kept {joins} (Pending:Wait)" in person.type("keep")
         assert "Cloud Map did not do it in 4 requests" in person.type("look")
@@ -90,6 +93,23 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
         person.type("registrations")
         person.type("undo")
         person.finish(shared_blocks("operation-dlq"))
+
+
+def look_up_who_was_given_up(place: Scene, instance_id: str) -> None:
+    """The page of the alarm that each giving-up raises: it leads to the queue's own."""
+    place.wait_for_alarm("check-message-dead-lettered")
+    with walk(place, "check-message-dead-lettered") as person:
+        assert f"{instance_id}\tPending:Wait" in person.type("set-up")
+        assert f"kept {instance_id} (Pending:Wait)" in person.type("keep")
+        seen = person.type("look")
+        assert f" minutes ago, operation-dlq, {instance_id}: Cloud Map did not do it" in seen
+        assert person.show("INSTANCE") == instance_id
+        given_up = person.type("given-up")
+        assert f'"instance_id":"{instance_id}"' in given_up
+        assert '"reason":"Cloud Map did not do it in 4 requests' in given_up
+        # It fired (above); a few minutes later it is over, however slowly all this was typed.
+        assert "fluentd-check-message-dead-lettered\t" in person.type("verify")
+        person.finish(shared_blocks("check-message-dead-lettered"))
 
 
 def test_lifecycle_dlq_replays_the_event_that_the_handler_failed_on(place: Scene) -> None:
@@ -287,6 +307,44 @@ def failures(place: Scene) -> list[dict[str, Any]]:
 
 def verdicts(place: Scene, instance_id: str) -> list[dict[str, Any]]:
     return place.events("buffer-waiter", "buffer_verdict", instance_id)
+
+
+def test_reconciler_silent_finds_the_schedule_off_and_runs_it_by_hand(place: Scene) -> None:
+    leaves, _ = place.reset(2)
+    place.fleet.exporter(ExporterMode.DEAD, leaves)  # nobody shall be proven meanwhile
+    place.scale_to(1)
+    wait_until("a wait", lambda: place.states().get(leaves) == WAITING, SECONDS)
+    place.cloud.client("events").disable_rule(Name=RECONCILER)
+    # Schedules stand still here: CloudWatch would say so after three intervals.
+    place.cloud.client("cloudwatch").set_alarm_state(
+        AlarmName=f"{demo.NAME}-reconciler-silent", StateValue="ALARM", StateReason="silence"
+    )
+
+    with walk(place, "reconciler-silent") as person:
+        assert f"{leaves}\t{WAITING}" in person.type("set-up")
+        assert f"kept {leaves} ({WAITING})" in person.type("keep")
+        person.type("runs")
+        assert f"{RECONCILER}\tDISABLED\trate(1 minute)\n" in person.type("schedule")
+        assert "reconciler Throttles " in person.type("which")
+        concurrency = person.type("concurrency")
+        assert "reconciler None\n" in concurrency
+        assert re.search(r"^\d+\t\d+$", concurrency, re.MULTILINE)  # of the account
+        assert person.type("enable") == ""
+        assert f"{RECONCILER}\tENABLED\t" in person.type("schedule")
+        before = len(looks(place))
+        assert person.type("run") == "202\n"
+        wait_until("a look", lambda: len(looks(place)) > before, SECONDS)
+        assert '"reconciled"\n{' in person.type("runs")
+        # The metric that the reconciler writes is the one that the alarm is on.
+        place.wait_for_alarm("reconciler-silent", "OK")
+        assert "fluentd-reconciler-silent\tOK\n" in person.type("verify")
+        person.finish(shared_blocks("reconciler-silent"))
+    place.end_wait(leaves, "CONTINUE")
+    place.wait_for_end(leaves)
+
+
+def looks(place: Scene) -> list[dict[str, Any]]:
+    return [one for one in place.cloud.logs(RECONCILER) if one.get("message") == "reconciled"]
 
 
 def test_retention_policy_missing_makes_the_group_keep_what_is_given_up(place: Scene) -> None:

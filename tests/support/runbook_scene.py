@@ -182,14 +182,14 @@ class Scene:
         """Wait until EC2 has taken an instance that it warned of; its hook may hold it still."""
         wait_until(f"EC2 taking {instance_id}", lambda: self._is_dead(instance_id), DEATH_SECONDS)
 
-    def wait_for_alarm(self, suffix: str) -> None:
+    def wait_for_alarm(self, suffix: str, state: str = "ALARM") -> None:
         alarm = f"{demo.NAME}-{suffix}"
         cloudwatch = self.cloud.client("cloudwatch")
         wait_until(
-            f"the alarm {alarm}",
+            f"the alarm {alarm} to be {state}",
             lambda: (
                 cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"]
-                == "ALARM"
+                == state
             ),
             SECONDS,
         )

@@ -30,6 +30,7 @@ from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scrip
 
 TIMEOUT = 3600.0
 POLL, POLL_MAX = 15.0, 120.0
+TOO_LATE = NOW + TIMEOUT + 1
 
 
 def done(message: BufferCheck) -> None:
@@ -282,6 +283,25 @@ class TestGivingUp:
         }
         assert world.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) == 1
 
+    @pytest.mark.parametrize(
+        ("message", "check", "now"),
+        [
+            pytest.param("malformed", done, NOW, id="malformed"),
+            pytest.param(buffer_check(autoscaling_group_name="other"), done, NOW, id="not-ours"),
+            pytest.param(buffer_check(), raising(Permanent("set aside")), NOW, id="permanent"),
+            pytest.param(buffer_check(), raising(NotReady("gap")), TOO_LATE, id="not-done"),
+            pytest.param(buffer_check(), raising(THROTTLED), TOO_LATE, id="surprise"),
+        ],
+    )
+    def test_every_way_to_the_dead_letter_queue_is_measured_since_that_calls_a_person(
+        self, message: BufferCheck | str, check: Callable[[BufferCheck], None], now: float
+    ) -> None:
+        world = World(check=check, now=now)
+        world.run(record(message))
+        assert len(world.dead) == 1
+        assert world.telemetry.values == [(Metric.CHECK_MESSAGE_DEAD_LETTERED, 1)]
+        assert world.telemetry.flushed >= 1
+
     def test_a_dead_letter_that_cannot_be_sent_comes_back(self) -> None:
         world = self.late(dead_letter=THROTTLED)
         assert world.run(record(buffer_check(), message_id="m1")) == ["m1"]
@@ -491,6 +511,18 @@ class TestRescue:
             check=raising(Permanent("chunks set aside")),
         )
         assert rescued == [[INSTANCE_ID, OTHER_INSTANCE_ID]]
+
+    def test_the_metric_that_calls_a_person_does_not_wait_for_the_rescue(self) -> None:
+        flushed_before: list[int] = []
+
+        def rescue(_: Sequence[BufferCheck]) -> None:
+            flushed_before.append(world.telemetry.flushed)
+            assert world.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) == 1
+
+        world = World(check=raising(Permanent("set aside")), on_giving_up=rescue)
+        world.run(record(buffer_check()))
+        assert flushed_before == [1]
+        assert world.telemetry.flushed == 2, "what the rescue measured counts as well"
 
     def test_one_past_its_deadline_is_rescued(self) -> None:
         late = {"check": raising(NotReady("draining")), "now": NOW + TIMEOUT + 1}

@@ -95,14 +95,37 @@ def watched() -> Iterator[Alarms]:
 
 
 def put(watched: Alarms, name: str, **settings: Any) -> None:
-    watched.cloudwatch.put_metric_alarm(
-        AlarmName=name,
-        EvaluationPeriods=1,
-        Threshold=0,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="notBreaching",
-        **settings,
-    )
+    defaults: Any = {
+        "AlarmName": name,
+        "EvaluationPeriods": 1,
+        "Threshold": 0,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+    watched.cloudwatch.put_metric_alarm(**{**defaults, **settings})
+
+
+def reported(metric: str, service: str = "fluentd") -> dict[str, Any]:
+    """What an alarm on a metric of the functions' own is set to."""
+    return {
+        "Namespace": "FluentdLifecycle",
+        "MetricName": metric,
+        "Dimensions": [{"Name": "service", "Value": service}],
+        "Statistic": "Sum",
+        "Period": 60,
+    }
+
+
+def write(watched: Alarms, metric: str, value: float | list[float]) -> None:
+    """Let a function write a metric of its own to its log."""
+    directive = {
+        "Namespace": "FluentdLifecycle",
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": metric, "Unit": "Count"}],
+    }
+    metadata = {"Timestamp": time.time() * 1000 - 1000, "CloudWatchMetrics": [directive]}
+    logs: Any = watched.logs
+    logs.written.append({"_aws": metadata, "service": "fluentd", metric: value})
 
 
 def put_on_queue(watched: Alarms, queue: str) -> str:
@@ -132,33 +155,57 @@ class TestLooking:
         assert states(watched) == {"full": "ALARM", "empty": "OK"}
 
     def test_metrics_in_log_lines_count(self, watched: Alarms) -> None:
-        logs: Any = watched.logs
-        metadata = {
-            "Timestamp": time.time() * 1000 - 1000,
-            "CloudWatchMetrics": [
-                {
-                    "Namespace": "FluentdLifecycle",
-                    "Dimensions": [["service"]],
-                    "Metrics": [{"Name": "LifecycleActionExpired", "Unit": "Count"}],
-                }
-            ],
-        }
         for name in ("fluentd", "other"):
-            put(
-                watched,
-                name,
-                Namespace="FluentdLifecycle",
-                MetricName="LifecycleActionExpired",
-                Dimensions=[{"Name": "service", "Value": name}],
-                Statistic="Sum",
-                Period=60,
-            )
+            put(watched, name, **reported("LifecycleActionExpired", service=name))
         assert states(watched) == {"fluentd": "OK", "other": "OK"}
+        logs: Any = watched.logs
         logs.written.append({"message": "no metric"})
-        logs.written.append(
-            {"_aws": metadata, "service": "fluentd", "LifecycleActionExpired": [1.0, 1.0]}
-        )
+        write(watched, "LifecycleActionExpired", [1.0, 1.0])
         assert states(watched) == {"fluentd": "ALARM", "other": "OK"}
+
+    def test_a_second_giving_up_is_told_though_the_first_dead_letter_lies_there_still(
+        self, watched: Alarms, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Only a change notifies: the queue's alarm cannot tell of the second, the metric's can."""
+        now = time.time()
+        monkeypatch.setattr("sandbox.alarms.time.time", lambda: now)
+        url = put_on_queue(watched, "dlq")
+        put(watched, "again", **reported("CheckMessageDeadLettered"))
+        seen = []
+        for _ in range(2):
+            watched.queues.send_message(QueueUrl=url, MessageBody="stuck")
+            write(watched, "CheckMessageDeadLettered", 1.0)
+            seen.append(states(watched))
+            now += 120
+            seen.append(states(watched))
+        told = {"dlq": "ALARM", "again": "ALARM"}
+        quiet = {"dlq": "ALARM", "again": "OK"}
+        assert seen == [told, quiet, told, quiet]
+
+    def test_silence_raises_no_alarm_where_schedules_stand_still_and_a_run_ends_one(
+        self, watched: Alarms
+    ) -> None:
+        put(
+            watched,
+            "silent",
+            **{
+                **reported("InServiceInstances"),
+                "Statistic": "SampleCount",
+                "EvaluationPeriods": 3,
+                "Threshold": 1,
+                "ComparisonOperator": "LessThanThreshold",
+                "TreatMissingData": "breaching",
+            },
+        )
+        [before] = watched.cloudwatch.describe_alarms()["MetricAlarms"]
+        assert states(watched) == {"silent": before["StateValue"]}
+        assert before["StateValue"] != "ALARM"
+        watched.cloudwatch.set_alarm_state(
+            AlarmName="silent", StateValue="ALARM", StateReason="as CloudWatch would by now"
+        )
+        assert states(watched) == {"silent": "ALARM"}
+        write(watched, "InServiceInstances", 0.0)
+        assert states(watched) == {"silent": "OK"}
 
     def test_errors_of_any_function_add_up(self, watched: Alarms) -> None:
         metrics: Any = [
