@@ -170,8 +170,15 @@ class Promises:
         return False
 
     def check_messages(self) -> None:
-        """A wait whose pipeline was started has a check message somewhere, always."""
-        waiting = [life for life in self.lives.values() if life.waits_in is not None]
+        """A wait whose pipeline was started has a check message somewhere, always.
+
+        But for a launch of one that was killed: nobody can put it in service, or has to drain it.
+        """
+        waiting = [
+            life
+            for life in self.lives.values()
+            if life.waits_in is not None and not (life.killed and life.waits_in == LAUNCH_HOOK)
+        ]
         if not waiting:
             return
         stages = self.cloud.shape.stages
