@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_NAME_WIDTH = 62  # of a call that failed before it took effect
+
 
 @dataclass
 class Counts:
@@ -85,5 +87,7 @@ def table(counts: Counts) -> list[str]:
         ("How instances ended", counts.ends),
     ):
         lines += ["", f"{title}: {sum(numbers.values()):,}"]
-        lines += [f"  {name:<58}{number:>10,}" for name, number in sorted(numbers.items())]
+        lines += [
+            f"  {name:<{_NAME_WIDTH}}{number:>8,}" for name, number in sorted(numbers.items())
+        ]
     return lines
