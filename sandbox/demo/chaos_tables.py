@@ -43,6 +43,7 @@ def events(chaos: ChaosCount) -> list[tuple[str, str]]:
         ("Prometheus killed and restarted", f"{chaos.prometheus_crashes:,}"),
         ("Lifecycle events delivered twice", f"{chaos.duplicate_events:,}"),
         ("Check messages sent twice", _by_name(chaos.duplicate_messages)),
+        ("Reconciler invoked amid drains", f"{chaos.reconciler_invocations:,}"),
         ("Dead letters alarmed and redriven", f"{chaos.redriven:,}"),
     ]
 

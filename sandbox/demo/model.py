@@ -140,6 +140,8 @@ class ChaosCount:
     duplicate_messages: Mapping[str, int]
     # Messages for which a person was called, and which a redrive brought back.
     redriven: int
+    # How often the schedule of the reconciler came round in the middle of it.
+    reconciler_invocations: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ def assert_everything_went_wrong(chaos: dict[str, Any], written: str) -> None:
         assert sum(by_kind[kind] for by_kind in faults.values()) > 0, kind
     assert sum(chaos["functions_killed"].values()) >= 1
     assert chaos["prometheus_crashes"] >= 1
+    assert chaos["reconciler_invocations"] == chaos["rounds"]
     assert chaos["duplicate_events"] + sum(chaos["duplicate_messages"].values()) >= 1
     for heading in ("Throttled", "5xx", "Answer lost", "Functions killed at work"):
         assert heading in written

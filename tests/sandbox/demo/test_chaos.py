@@ -38,6 +38,7 @@ CHAOS = ChaosCount(
     duplicate_events=4,
     duplicate_messages={"fluentd-buffer": 5},
     redriven=1,
+    reconciler_invocations=2,
 )
 
 
@@ -64,6 +65,7 @@ def test_killed_functions_and_duplicates_are_named() -> None:
     assert events["Functions killed at work"] == "4 (fluentd-buffer-waiter 3, fluentd-lifecycle 1)"
     assert events["Check messages sent twice"] == "5 (fluentd-buffer 5)"
     assert events["Prometheus killed and restarted"] == "3"
+    assert events["Reconciler invoked amid drains"] == "2"
 
 
 def test_the_summary_holds_all_of_it(run: Run, good_run: Run) -> None:
