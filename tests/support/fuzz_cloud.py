@@ -32,6 +32,11 @@ _ENCODED = {one: "".join(f"%{ord(it):02x}" for it in one) for one in (PASSWORD, 
 # As they are, as basic authentication sends them, and as a URL may write them.
 SECRETS = (PASSWORD, TOKEN, ACCESS_KEY, "cHJvbWV0aGV1czpwbGFudGVk", *_ENCODED.values())
 PLANTED = {"basic": json.dumps({"username": "prometheus", "password": PASSWORD}), "bearer": TOKEN}
+# Where they are kept, and the rest of the ARN.
+KEEPERS = {
+    "Secrets Manager": "secretsmanager:ap-northeast-1:123456789012:secret:prometheus",
+    "Parameter Store": "ssm:ap-northeast-1:123456789012:parameter/prometheus",
+}
 _LONGEST_SHOWN = 500
 # A body or a header with one of these in it says what it was asked with: as the request carries it,
 # the secret of it in plain text, and every character of that as a URL may write it.
@@ -106,6 +111,7 @@ class Cloud:
     instance_state: str = "running"  # in EC2
     is_registered: bool = False
     auth: str = "basic"
+    kept_in: str = "Secrets Manager"
     snapshots: str | None = None
     now: float = NOW
     calls: list[Call] = field(default_factory=list)
@@ -166,9 +172,10 @@ class Cloud:
         return response
 
     def _echoed(self, text: str, request: requests.PreparedRequest) -> str:
-        secret = {"basic": PASSWORD, "bearer": TOKEN}[self.auth]
+        # A signature does not tell the key that it was made with: nobody can repeat that.
+        secret = {"basic": PASSWORD, "bearer": TOKEN}.get(self.auth, "")
         asked_with = request.headers.get("Authorization", "")
-        for echo, said in zip(ECHOES, (asked_with, secret, _ENCODED[secret]), strict=True):
+        for echo, said in zip(ECHOES, (asked_with, secret, _ENCODED.get(secret, "")), strict=True):
             text = text.replace(echo, said)
         return text
 
@@ -204,7 +211,8 @@ class Cloud:
             "get_command_invocation": self.flush_answer,
             "describe_snapshots": {"Snapshots": []},
             "create_snapshots": {"Snapshots": [{"SnapshotId": "snap-1"}]},
-            "get_secret_value": {"SecretString": PLANTED[self.auth]},
+            "get_secret_value": {"SecretString": PLANTED.get(self.auth)},
+            "get_parameter": {"Parameter": {"Value": PLANTED.get(self.auth)}},
         }.get(method, {})
 
 
@@ -301,7 +309,9 @@ class EntryPoint:
 
 
 def _authentication(cloud: Cloud) -> dict[str, str]:
-    arn = "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:prometheus"
+    if cloud.auth == "sigv4":
+        return {"PROMETHEUS_AUTH": cloud.auth, "PROMETHEUS_REGION": "ap-northeast-1"}
+    arn = f"arn:aws:{KEEPERS[cloud.kept_in]}"
     return {"PROMETHEUS_AUTH": cloud.auth, "PROMETHEUS_CREDENTIALS_ARN": arn}
 
 
@@ -316,7 +326,11 @@ def _inside(cloud: Cloud, environment: Mapping[str, str]) -> Iterator[None]:
     ) -> requests.Response:
         return cloud.answer_http(request)
 
-    variables = {**environment, "AWS_SECRET_ACCESS_KEY": ACCESS_KEY}
+    variables = {
+        **environment,
+        "AWS_ACCESS_KEY_ID": "AKIAPLANTED",
+        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+    }
     with (
         redirect_stdout(_PRINTED),
         patch.dict("os.environ", variables),

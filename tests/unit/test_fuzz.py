@@ -17,6 +17,7 @@ from handlers import interruption, lifecycle, reconcile
 from lifecycle.events import CheckMessage, Transition
 from tests.support import environments, fuzz_inputs
 from tests.support.fuzz_cloud import (
+    KEEPERS,
     NOW,
     PROVEN,
     SECRETS,
@@ -187,11 +188,15 @@ def test_whatever_aws_answers_an_instance_that_was_not_seen_registered_is_not_pu
 
 
 @fuzzed
-@given(answer=fuzz_inputs.prometheus_answers, auth=st.sampled_from(["basic", "bearer"]))
+@given(
+    answer=fuzz_inputs.prometheus_answers,
+    auth=st.sampled_from(["basic", "bearer", "sigv4"]),
+    kept_in=st.sampled_from(list(KEEPERS)),
+)
 def test_whatever_prometheus_answers_nobody_is_released_without_the_whole_proof(
-    answer: HttpAnswer, auth: str
+    answer: HttpAnswer, auth: str, kept_in: str
 ) -> None:
-    cloud = Cloud(prometheus=answer, auth=auth)
+    cloud = Cloud(prometheus=answer, auth=auth, kept_in=kept_in)
     outcome = STAGES["buffer"].invoke(cloud, sqs_event(sound_record("buffer")))
     assert outcome.error is None
     assert outcome.returned_ids == {"sound"}
@@ -395,6 +400,14 @@ def test_the_sound_message_alone_is_passed_on(stage: str) -> None:
     outcome = STAGES[stage].invoke(cloud, sqs_event(sound_record(stage)))
     assert (outcome.error, outcome.returned_ids) == (None, set())
     assert is_passed_on(stage, cloud)
+
+
+@pytest.mark.parametrize("auth", ["basic", "bearer", "sigv4"])
+@pytest.mark.parametrize("kept_in", KEEPERS)
+def test_with_any_kind_of_credentials_the_sound_answer_is_a_proof(auth: str, kept_in: str) -> None:
+    cloud = Cloud(auth=auth, kept_in=kept_in)
+    STAGES["buffer"].invoke(cloud, sqs_event(sound_record("buffer")))
+    assert cloud.released() == [INSTANCE_ID]
 
 
 @pytest.mark.parametrize("auth", ["basic", "bearer"])
