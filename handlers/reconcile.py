@@ -17,7 +17,7 @@ from lifecycle.cloud_map import CloudMap
 from lifecycle.drain import Registration
 from lifecycle.errors import Surprise
 from lifecycle.events import LifecycleAction, Transition, is_instance_id
-from lifecycle.instances import Instances
+from lifecycle.instances import Instances, try_to_mark
 from lifecycle.marks import Mark, MarkKind
 from lifecycle.pipeline import Pipeline
 from lifecycle.placement import Placement, services_that_need
@@ -84,29 +84,29 @@ class Reconciler:
 
     def _mark_adopted(self, look: Look) -> None:
         """Mark who serves without a mark: registered before the hooks were, or by somebody else."""
-        if self.settings.reconcile_mode is ReconcileMode.OBSERVE or not look.unmarked:
+        if self.settings.reconcile_mode is ReconcileMode.OBSERVE:
             return
-        # A moment ago they may have got the mark of their way out.
-        described = self.instances.describe(look.unmarked)
-        for instance_id in look.unmarked:
-            if instance_id in described and described[instance_id].mark is None:
+        # A moment ago they may have got the mark of their way out; without any this asks nothing.
+        for instance_id, instance in self.instances.describe(look.unmarked).items():
+            if instance.mark is None:
                 self._mark_as_serving(instance_id)
 
     def _mark_as_serving(self, instance_id: str) -> None:
         """Mark an instance that has logs, as its launch would have.
 
         One that ends without a mark, and is out of Cloud Map, is taken for one that never had any.
+        If the mark cannot be written, the next run tries again.
         """
-        try:
-            self.instances.mark(instance_id, Mark(MarkKind.LAUNCHING, self.clock()))
-        except Exception as error:  # noqa: BLE001 (the next run tries again)
-            self.telemetry.warning(
-                LogEvent.MARK_FAILED,
-                autoscaling_group_name=self.settings.autoscaling_group_name,
-                instance_id=instance_id,
-                mark=MarkKind.LAUNCHING,
-                reason=str(error),
-            )
+        try_to_mark(
+            self.instances,
+            instance_id,
+            Mark(MarkKind.LAUNCHING, self.clock()),
+            self.telemetry,
+            {
+                "autoscaling_group_name": self.settings.autoscaling_group_name,
+                "instance_id": instance_id,
+            },
+        )
 
     def _balance(self, placement: Placement) -> None:
         """Finish moves that were left half done, and move what is too much in a shard.

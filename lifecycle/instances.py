@@ -1,6 +1,6 @@
 """EC2 instances: where one listens, whether it is there at all, and the mark on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -159,13 +159,22 @@ def _read(instance: "InstanceTypeDef") -> Instance:
     )
 
 
-def mark_instance(
-    instances: Instances, action: LifecycleAction, mark: Mark, telemetry: Telemetry
+def try_to_mark(
+    instances: Instances,
+    instance_id: str,
+    mark: Mark,
+    telemetry: Telemetry,
+    log_fields: Mapping[str, object],
 ) -> None:
     """Mark an instance; a mark that cannot be written loses nothing, so it is only logged."""
     try:
-        instances.mark(action.instance_id, mark)
-    except Exception as error:  # noqa: BLE001 (whatever it is, the pipeline is under way)
-        telemetry.warning(
-            LogEvent.MARK_FAILED, **action.log_fields(), mark=mark.kind, reason=str(error)
-        )
+        instances.mark(instance_id, mark)
+    except Exception as error:  # noqa: BLE001 (whatever it is, what the mark is about goes on)
+        telemetry.warning(LogEvent.MARK_FAILED, **log_fields, mark=mark.kind, reason=str(error))
+
+
+def mark_instance(
+    instances: Instances, action: LifecycleAction, mark: Mark, telemetry: Telemetry
+) -> None:
+    """Try to mark the instance of a lifecycle action."""
+    try_to_mark(instances, action.instance_id, mark, telemetry, action.log_fields())

@@ -5,7 +5,6 @@ That nobody is released early or while registered is checked in every test, by t
 
 import pytest
 
-from lifecycle.instances import Instances
 from lifecycle.marks import TAG_KEY, MarkKind
 from lifecycle.telemetry import LogEvent, Metric
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
@@ -60,8 +59,8 @@ def counted(pipeline: Pipeline) -> float:
 
 
 def mark_of(pipeline: Pipeline, instance_id: str) -> MarkKind | None:
-    instance = Instances(pipeline.clients.ec2).describe([instance_id])[instance_id]
-    return instance.mark.kind if instance.mark else None
+    marks = pipeline.marks([instance_id])
+    return marks[0].kind if marks else None
 
 
 def reasons(pipeline: Pipeline, event: LogEvent) -> list[object]:
@@ -344,9 +343,7 @@ class TestEnds:
 
     def test_one_that_no_hook_held_is_deregistered_at_once(self, pipeline: Pipeline) -> None:
         pipeline.start_fleet(1)
-        pipeline.clients.autoscaling.delete_lifecycle_hook(
-            AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
-        )
+        pipeline.delete_terminate_hook()
         pipeline.scale_to(0)
         pipeline.advance(10)
         assert pipeline.registered() == {}
@@ -402,9 +399,7 @@ class TestKilled:
         killed, other = pipeline.start_fleet(2)
         tags = [{"Key": TAG_KEY}]
         pipeline.clients.ec2.delete_tags(Resources=[killed, other], Tags=tags)
-        pipeline.clients.autoscaling.delete_lifecycle_hook(
-            AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
-        )
+        pipeline.delete_terminate_hook()
         kill(pipeline, killed)
         pipeline.advance(10)
         assert list(pipeline.registered()) == [other]

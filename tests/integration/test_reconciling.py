@@ -13,7 +13,7 @@ from lifecycle.errors import Surprise
 from lifecycle.marks import MarkKind
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY, HOLDING
-from tests.support.messages import GROUP, TERMINATE_HOOK
+from tests.support.messages import GROUP
 from tests.support.pipeline import PORT, Pipeline
 from tests.support.recording import RecordingTelemetry
 
@@ -251,14 +251,10 @@ class TestRegistrations:
         pipeline.reconcile()
         pipeline.advance(5)
         assert {mark.kind for mark in pipeline.marks(adopted)} == {MarkKind.LAUNCHING}
-        pipeline.clients.autoscaling.delete_lifecycle_hook(
-            AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
-        )
+        pipeline.delete_terminate_hook()
         pipeline.stages = ("operation",)  # nobody can prove anything of it
         pipeline.world.faults.throttle("DescribeInstances", times=3)
-        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-            InstanceId=adopted[0], ShouldDecrementDesiredCapacity=True
-        )
+        terminate(pipeline, adopted[0])
         pipeline.advance(120)
         assert len(pipeline.crashes) == 1
         assert pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION) == 1
@@ -331,14 +327,10 @@ class TestRegistrations:
 
     def test_one_that_died_behind_the_hook_is_taken_out(self, pipeline: Pipeline) -> None:
         dead, alive = pipeline.start_fleet(2)
-        pipeline.clients.autoscaling.delete_lifecycle_hook(
-            AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
-        )
+        pipeline.delete_terminate_hook()
         pipeline.stages = ("operation",)  # nobody can prove anything of it
         pipeline.lose_events()  # else the end itself is told, and takes it out
-        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-            InstanceId=dead, ShouldDecrementDesiredCapacity=True
-        )
+        terminate(pipeline, dead)
         assert pipeline.state(dead) is None
         assert sorted(pipeline.registered()) == sorted([dead, alive])
         pipeline.reconcile()

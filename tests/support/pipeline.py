@@ -199,6 +199,12 @@ class Pipeline:
             InstanceLifecyclePolicy={"RetentionTriggers": {"TerminateHookAbandon": "retain"}},
         )
 
+    def delete_terminate_hook(self) -> None:
+        """From now on instances end unheld."""
+        self.clients.autoscaling.delete_lifecycle_hook(
+            AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
+        )
+
     def move(self, instance_id: str, state: str) -> None:
         """Do what EnterStandby and ExitStandby come to: no hook is asked, no event is sent."""
         backends = WaitingAutoScalingBackend.all_of(self.world)
