@@ -78,7 +78,7 @@ integration: venv ## the AWS calls, against moto; the script on the instance, ag
 model: venv ## random histories of everything that can go wrong, and deliberate bugs, each caught; HISTORIES=2000 SEED=1
 	@HISTORIES=$(or $(HISTORIES),2000) SEED=$(SEED) $(PYTEST) $(NO_SOCKETS) -n $(MODEL_WORKERS) --timeout=1200 tests/model
 
-soak: venv ## many more random histories, for hours; HISTORIES=50000 SEED=1
+soak: venv ## many more random histories, for an hour or two; HISTORIES=50000 SEED=1
 	@HISTORIES=$(or $(HISTORIES),50000) SEED=$(SEED) $(PYTEST) $(NO_SOCKETS) -n $(MODEL_WORKERS) \
 		--timeout=21600 tests/model/test_histories.py
 
