@@ -60,7 +60,6 @@ def draw(run: Run, path: Path) -> None:
         _draw_waits(axes[2], stories, colours, run.seconds)
         for axis in axes:
             _shade(axis, run.disruptions, run.seconds)
-        _label_disruptions(axes[0], run.disruptions, run.seconds)
         axes[2].set_xlabel("Time since the demo started (s)")
         axes[2].set_xlim(_begin(run), run.seconds)
         figure.savefig(path, metadata={"Title": _title(run)})
@@ -102,6 +101,7 @@ def _draw_capacity(axis: Axes, run: Run) -> None:
     axis.set_ylabel("Instances")
     axis.set_ylim(0, max([*alive, *desired, 1]) + 0.4)
     axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    _name_disruptions(axis, run.disruptions, run.seconds)
     _legend_above(axis)
 
 
@@ -236,15 +236,31 @@ def _shade(axis: Axes, disruptions: Sequence[Disruption], end: float) -> None:
         )
 
 
-def _label_disruptions(axis: Axes, disruptions: Sequence[Disruption], end: float) -> None:
-    for row, disruption in enumerate(disruptions):
+def _name_disruptions(axis: Axes, disruptions: Sequence[Disruption], end: float) -> None:
+    """Write what happened once where it happened; mark what came again and again."""
+    places: dict[str, list[float]] = {}
+    for disruption in disruptions:
         until = end if disruption.until is None else disruption.until
-        axis.annotate(
-            disruption.name,
-            xy=((disruption.at + until) / 2, 0.04 + 0.1 * row),
-            xycoords=("data", "axes fraction"),
-            ha="center",
-            va="bottom",
-            fontsize=8.5,
-            color=_DISRUPTION_COLOUR,
-        )
+        places.setdefault(disruption.name, []).append((disruption.at + until) / 2)
+    for row, (name, times) in enumerate(places.items()):
+        height = 0.04 + 0.1 * row
+        if len(times) > 1:
+            axis.plot(
+                times,
+                [height] * len(times),
+                transform=axis.get_xaxis_transform(),
+                linestyle="none",
+                marker="x",
+                color=_DISRUPTION_COLOUR,
+                label=f"{name} ({len(times)} x)",
+            )
+        else:
+            axis.annotate(
+                name,
+                xy=(times[0], height),
+                xycoords=("data", "axes fraction"),
+                ha="center",
+                va="bottom",
+                fontsize=8.5,
+                color=_DISRUPTION_COLOUR,
+            )

@@ -6,11 +6,16 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from matplotlib.text import Text
+
 from sandbox.demo import figure, report
 from sandbox.demo.model import Disruption, LineCount, Run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
+    from matplotlib.figure import Figure
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -43,6 +48,23 @@ def test_twenty_instances_have_room_in_the_figure(good_run: Run, tmp_path: Path)
     figure.draw(crowd, tmp_path / "timeline.png")
 
     assert (tmp_path / "timeline.png").read_bytes().startswith(PNG_SIGNATURE)
+
+
+def test_what_came_again_and_again_is_named_once(
+    good_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(
+        "matplotlib.figure.Figure.savefig", lambda self, *_, **__: drawn.append(self)
+    )
+    kills = tuple(Disruption("Prometheus is killed", 5.0 * at, 5.0 * at + 2) for at in range(10))
+    outage = Disruption("S3 refuses writes", 10.0, 20.0)
+
+    figure.draw(replace(good_run, disruptions=(*kills, outage)), tmp_path / "timeline.png")
+
+    texts = [text.get_text() for text in drawn[0].findobj(Text)]
+    assert [text for text in texts if "Prometheus" in text] == ["Prometheus is killed (10 x)"]
+    assert texts.count("S3 refuses writes") == 1
 
 
 def written_report(run: Run, tmp_path: Path, *problems: str) -> str:
