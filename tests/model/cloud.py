@@ -14,6 +14,7 @@ from unittest.mock import patch
 from moto.autoscaling.models import autoscaling_backends
 from moto.core.model_instances import reset_model_data
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.moto_api._internal import mock_random
 from moto.servicediscovery.models import ServiceInstance, servicediscovery_backends
 
 from lifecycle import shards
@@ -375,8 +376,10 @@ def _witnessed_client(service: str, config: Any = None) -> Any:
 
 
 @contextmanager
-def model_cloud() -> Iterator[Cloud]:
-    """An empty account with the pipeline in it, and nothing wrong yet."""
+def model_cloud(shape: Shape) -> Iterator[Cloud]:
+    """An empty account with the pipeline of a shape in it, and nothing wrong yet."""
+    # Ids decide, too (who moves, who comes first): the same history must find the same ones again.
+    mock_random.seed(repr(shape))
     CALLS.is_in_function, CALLS.deaths = False, []
     _SHORTCUT.world = None
     keep_moto_patched()
@@ -386,6 +389,7 @@ def model_cloud() -> Iterator[Cloud]:
         account.running(Cloud) as cloud,
     ):
         _SHORTCUT.world = cloud.world
+        cloud.prepare(shape)
         yield cloud
     _SHORTCUT.world = None
     # moto keeps every model it ever made, and caches some: each holds a world, in a soak gigabytes.

@@ -2,11 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_NAME_WIDTH = 62  # of a call that failed before it took effect
+_NAME_WIDTH = 64  # of a heartbeat that failed before it took effect
 
 
 @dataclass
@@ -67,6 +69,14 @@ COUNTS = Counts()
 """Those of this process."""
 
 
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Leave what follows out of the numbers of this process."""
+    before = deepcopy(vars(COUNTS))
+    yield
+    vars(COUNTS).update(before)
+
+
 def total(paths: Iterable[Path]) -> Counts:
     """Add up what several processes wrote down."""
     counts = Counts()
@@ -88,6 +98,6 @@ def table(counts: Counts) -> list[str]:
     ):
         lines += ["", f"{title}: {sum(numbers.values()):,}"]
         lines += [
-            f"  {name:<{_NAME_WIDTH}}{number:>8,}" for name, number in sorted(numbers.items())
+            f"  {name:<{_NAME_WIDTH}}{number:>10,}" for name, number in sorted(numbers.items())
         ]
     return lines

@@ -9,10 +9,19 @@ A trap that the design meets with a setting is set only where that setting is: a
 outputs (``tests.model.shapes``).
 """
 
+import os
 from contextlib import ExitStack
 
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.model.cloud import WAYS_TO_GO, Cloud, model_cloud
 from tests.model.counting import COUNTS
@@ -26,6 +35,10 @@ from tests.model.troubles import (
     troubles,
 )
 from tests.support.pipeline import RECONCILE_INTERVAL
+
+_STEPS = 10
+# Whoever only wants to know that there is a failure need not wait for its smallest form.
+_SHRINKS = os.environ.get("SHRINK", "1") == "1"
 
 _members = st.integers(0, 3)
 _pauses = st.sampled_from([0, 10, 30, 75])
@@ -55,8 +68,7 @@ class Histories(RuleBasedStateMachine):
         """A group comes into service, and some of it leaves."""
         COUNTS.histories += 1
         self._open = ExitStack()
-        self.cloud = self._open.enter_context(model_cloud())
-        self.cloud.prepare(shape)
+        self.cloud = self._open.enter_context(model_cloud(shape))
         self._befall(at_launch)
         self.cloud.create_group()
         self.cloud.advance(20)
@@ -199,3 +211,18 @@ class Histories(RuleBasedStateMachine):
         while not cloud.is_calm:
             assert cloud.clock() < end, f"no rest: {cloud.states()}, {cloud.telemetry.lines[-6:]}"
             cloud.advance(30)
+
+
+def play(histories: type[Histories], seed: int, number: int) -> None:
+    """Play a number of histories, the same ones for the same seed."""
+    run_state_machine_as_test(
+        seeded(seed)(histories),
+        settings=settings(
+            max_examples=number,
+            stateful_step_count=_STEPS,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate, *([Phase.shrink] if _SHRINKS else [])],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
