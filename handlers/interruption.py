@@ -16,19 +16,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from lifecycle import clients
-from lifecycle.autoscaling import (
-    AutoScaling,
-    Member,
-    has_left,
-    is_leaving,
-    may_serve,
-)
-from lifecycle.cloud_map import CloudMap
-from lifecycle.errors import AgentNotReachable, Malformed
-from lifecycle.events import Location
-from lifecycle.instances import Instance, Instances
-from lifecycle.interruptions import (
+from lifecycle.adapters import clients
+from lifecycle.adapters.autoscaling import AutoScaling, Member
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.run_command import RunCommand
+from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.interruption import (
     Ending,
     Interruption,
     Signal,
@@ -36,11 +30,13 @@ from lifecycle.interruptions import (
     how_it_ended,
     parse_interruption,
 )
-from lifecycle.marks import Mark, MarkKind
-from lifecycle.placement import look
-from lifecycle.run_command import RunCommand
+from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.shards import vacancies_left_by
+from lifecycle.decisions.states import has_left, is_leaving, may_serve
+from lifecycle.errors import AgentNotReachable, Malformed
+from lifecycle.events import Location
+from lifecycle.flows.placement import look
 from lifecycle.settings import InterruptionSettings
-from lifecycle.shards import vacancies_left_by
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import settings_of
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from lifecycle import clients
-from lifecycle.autoscaling import AutoScaling
+from lifecycle.adapters import clients
+from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.errors import Malformed
 from lifecycle.events import LifecycleAction, Location, Transition, parse_lifecycle_event
-from lifecycle.pipeline import Pipeline
+from lifecycle.flows.entrance import Pipeline
 from lifecycle.settings import LifecycleHandlerSettings
 from lifecycle.telemetry import LogEvent, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import pipeline_of, settings_of

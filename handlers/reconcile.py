@@ -11,19 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from lifecycle import clients
-from lifecycle.autoscaling import IN_SERVICE, RETAINED, AutoScaling, Heartbeat
-from lifecycle.cloud_map import CloudMap
-from lifecycle.drain import Registration
-from lifecycle.errors import Surprise
-from lifecycle.events import LifecycleAction, Transition, is_instance_id
-from lifecycle.instances import Instances, try_to_mark
-from lifecycle.marks import Mark, MarkKind
-from lifecycle.pipeline import Pipeline
-from lifecycle.placement import Placement, services_that_need
-from lifecycle.reconciliation import (
-    ENTERING_WARM_POOL,
-    LAUNCHING,
+from lifecycle.adapters import clients
+from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances, try_to_mark
+from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.reconcile import (
     Correction,
     CorrectionKind,
     HookLimits,
@@ -34,6 +27,12 @@ from lifecycle.reconciliation import (
     correction_of,
     corrections,
 )
+from lifecycle.decisions.states import ENTERING_WARM_POOL, IN_SERVICE, LAUNCHING, RETAINED
+from lifecycle.errors import Surprise
+from lifecycle.events import LifecycleAction, Transition, is_instance_id
+from lifecycle.flows.entrance import Pipeline
+from lifecycle.flows.placement import Placement, services_that_need
+from lifecycle.flows.release import Registration
 from lifecycle.settings import ReconcileMode, ReconcilerSettings
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import pipeline_of, settings_of

@@ -1,7 +1,4 @@
 """What the handlers and waiters share; every decision about an instance is made in here.
 
-Floors, from the ground: ``errors``, ``telemetry``, ``clients``, ``evidence``; then ``events``,
-``settings``, ``buffers``; then ``operations``; then the adapters (``autoscaling``, ``instances``,
-``cloud_map``, ``prometheus``, ``credentials``, ``queues``); then ``batch``. No import runs up or in
-a circle. Everything up to ``operations`` but ``clients`` and ``telemetry`` is pure.
+One rule: flows > adapters > decisions > the rest of this folder. No import runs up or in a circle.
 """

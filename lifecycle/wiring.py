@@ -4,23 +4,23 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lifecycle import clients
-from lifecycle.autoscaling import AutoScaling
-from lifecycle.batch import Patience
-from lifecycle.cloud_map import CloudMap
-from lifecycle.drain import NextStage, Registration
+from lifecycle.adapters import clients
+from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.queues import Queue
 from lifecycle.errors import ConfigurationError
 from lifecycle.events import BufferCheck, FlushCheck
-from lifecycle.instances import Instances
-from lifecycle.pipeline import Pipeline
-from lifecycle.queues import Queue
+from lifecycle.flows.batch import Patience
+from lifecycle.flows.entrance import Pipeline
+from lifecycle.flows.release import NextStage, Registration
+from lifecycle.flows.snapshots import Snapshots
 from lifecycle.settings import (
     AnySettings,
     LifecycleHandlerSettings,
     WaiterSettings,
     load_settings,
 )
-from lifecycle.snapshots import Snapshots
 from lifecycle.telemetry import LogEvent, Telemetry
 
 if TYPE_CHECKING:

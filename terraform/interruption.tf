@@ -9,7 +9,7 @@ locals {
   interruption_handler = {
     description = "${var.name}: takes out, flushes and counts an instance that ends past its hook"
     handler     = "handlers.interruption.handler"
-    # A few calls, of at most 21 s each when AWS hangs (lifecycle/clients.py); usually a second, and some
+    # A few calls, of at most 21 s each when AWS hangs (lifecycle/adapters/clients.py); usually a second, and some
     # more where EC2's answers lag behind its events. What runs out of time is tried again.
     timeout_seconds = 130
     network         = null

@@ -43,7 +43,7 @@ locals {
     event        = "${var.name}-event-dlq"
   }
 
-  # On each instance, as the functions write it (lifecycle/marks.py).
+  # On each instance, as the functions write it (lifecycle/decisions/marks.py).
   mark_tag_key    = "fluentd-lifecycle"
   counted_tag_key = "fluentd-lifecycle-unclean"
 

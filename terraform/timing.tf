@@ -23,7 +23,7 @@ locals {
   flush_calls_seconds           = 10
   flush_command_timeout_seconds = try(coalesce(var.flush.command_timeout_seconds, local.shortest_flush_seconds + 30), 0)
 
-  # How often lifecycle/prometheus.py asks within one invocation, and how long each attempt may take
+  # How often lifecycle/adapters/prometheus.py asks within one invocation, and how long each attempt may take
   # to connect before it waits for the answer.
   prometheus_attempts        = 2
   prometheus_connect_seconds = 3
@@ -33,7 +33,7 @@ locals {
   # about ten, and a batch has up to ten messages.
   operation_calls_seconds = 20
 
-  # How long lifecycle/snapshots.py may take at the end of an invocation.
+  # How long lifecycle/flows/snapshots.py may take at the end of an invocation.
   snapshots_seconds = var.snapshots == null ? 0 : 25
 
   # EC2 Auto Scaling ends any lifecycle action after 48 hours or 100 heartbeat timeouts.

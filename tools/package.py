@@ -26,7 +26,7 @@ REQUIREMENTS = PROJECT / "requirements.txt"
 OUR_PACKAGES = ("handlers", "lifecycle", "waiters")
 
 # The services whose API descriptions ship with botocore; a client for any other cannot be built.
-# Add a service here when lifecycle/clients.py builds a client for it.
+# Add a service here when lifecycle/adapters/clients.py builds a client for it.
 SERVICES = (
     "autoscaling",
     "ec2",

@@ -9,18 +9,19 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-from lifecycle import batch, clients, prometheus
-from lifecycle.autoscaling import AutoScaling
-from lifecycle.buffers import Reason, State, Verdict, judge, unknown
-from lifecycle.credentials import CredentialsSource
-from lifecycle.drain import Exit
+from lifecycle.adapters import clients, prometheus
+from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.credentials import CredentialsSource
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.queues import Queue
+from lifecycle.decisions.buffer import Reason, State, Verdict, judge, unknown
+from lifecycle.decisions.evidence import Rules, Series
 from lifecycle.errors import NotReady
 from lifecycle.events import BufferCheck
-from lifecycle.evidence import Rules, Series
-from lifecycle.instances import Instances
-from lifecycle.queues import Queue
+from lifecycle.flows import batch
+from lifecycle.flows.release import Exit
+from lifecycle.flows.snapshots import Snapshots
 from lifecycle.settings import BufferWaiterSettings, IdentifyBy
-from lifecycle.snapshots import Snapshots
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import patience_of, registration_of, settings_of, snapshots_of
 

@@ -13,17 +13,24 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-from lifecycle import batch, clients
-from lifecycle.autoscaling import AutoScaling
-from lifecycle.drain import Exit, NextStage
+from lifecycle.adapters import clients
+from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.queues import Queue
+from lifecycle.adapters.run_command import RunCommand
+from lifecycle.decisions.flush import (
+    FlushReason,
+    FlushState,
+    FlushVerdict,
+    judge_flush,
+    unknown_flush,
+)
 from lifecycle.errors import AgentNotReachable, NotReady, Permanent
 from lifecycle.events import BufferCheck, FlushCheck
-from lifecycle.flush import FlushReason, FlushState, FlushVerdict, judge_flush, unknown_flush
-from lifecycle.instances import Instances
-from lifecycle.queues import Queue
-from lifecycle.run_command import RunCommand
+from lifecycle.flows import batch
+from lifecycle.flows.release import Exit, NextStage
+from lifecycle.flows.snapshots import Snapshots
 from lifecycle.settings import FlushWaiterSettings
-from lifecycle.snapshots import Snapshots
 from lifecycle.telemetry import LogEvent, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import patience_of, registration_of, settings_of, snapshots_of
 

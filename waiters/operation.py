@@ -9,18 +9,21 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-from lifecycle import batch, clients
-from lifecycle.autoscaling import AutoScaling, Completion, may_serve
-from lifecycle.cloud_map import CloudMap
-from lifecycle.drain import NextStage
+from lifecycle.adapters import clients
+from lifecycle.adapters.autoscaling import AutoScaling, Completion
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.queues import Queue
+from lifecycle.decisions.instance import Address
+from lifecycle.decisions.operation import NextStep, Operation, OperationStatus, next_step
+from lifecycle.decisions.states import may_serve
 from lifecycle.errors import NotReady, Permanent
 from lifecycle.events import LifecycleAction, OperationCheck, Transition
-from lifecycle.instances import Address, Instances
-from lifecycle.operations import NextStep, Operation, OperationStatus, next_step
-from lifecycle.placement import Placement, Standing, services_that_need
-from lifecycle.queues import Queue
+from lifecycle.flows import batch
+from lifecycle.flows.placement import Placement, Standing, services_that_need
+from lifecycle.flows.release import NextStage
+from lifecycle.flows.snapshots import Snapshots
 from lifecycle.settings import OperationWaiterSettings
-from lifecycle.snapshots import Snapshots
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, Telemetry
 from lifecycle.wiring import first_draining_stage, patience_of, settings_of, snapshots_of
 

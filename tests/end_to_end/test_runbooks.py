@@ -11,7 +11,7 @@ import re
 from contextlib import ExitStack
 from typing import Any
 
-from lifecycle.snapshots import RESCUE_TAG_KEY
+from lifecycle.flows.snapshots import RESCUE_TAG_KEY
 from sandbox.demo import run as demo
 from sandbox.demo.waiting import wait_until
 from sandbox.fleet.exporter import ExporterMode

@@ -5,7 +5,7 @@ That nobody is released early or while registered is checked in every test, by t
 
 import pytest
 
-from lifecycle.marks import TAG_KEY, MarkKind
+from lifecycle.decisions.marks import TAG_KEY, MarkKind
 from lifecycle.telemetry import LogEvent, Metric
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
 from sandbox.emulator.interruptions import NOTICE_SECONDS, reclaim, recommend

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.prometheus import ATTEMPTS
+from lifecycle.adapters.prometheus import ATTEMPTS
 from lifecycle.telemetry import LogEvent
 from tests.support.fleet import EMPTY
 from tests.support.messages import buffer_check, record, sqs_event

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from lifecycle.decisions.marks import MarkKind
 from lifecycle.errors import Surprise
-from lifecycle.marks import MarkKind
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY, HOLDING
 from tests.support.messages import GROUP

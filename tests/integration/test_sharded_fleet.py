@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.shards import MOST_IN_A_SHARD
+from lifecycle.decisions.shards import MOST_IN_A_SHARD
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY
 from tests.support.pipeline import PORT, Pipeline

@@ -17,7 +17,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal import mock_random
 from moto.servicediscovery.models import ServiceInstance, servicediscovery_backends
 
-from lifecycle import shards
+from lifecycle.decisions import shards
 from sandbox.emulator import Assignment, Report
 from sandbox.emulator.interruptions import reclaim, recommend
 from tests.model.counting import COUNTS

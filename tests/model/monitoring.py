@@ -1,7 +1,7 @@
 """What Prometheus stored about the aggregators, and what it says when it is asked.
 
-A ``lifecycle.prometheus.Querier``. The truth is the aggregators'; every distortion is one of those
-that were seen with a real Prometheus (``tests/fixtures/fluentd-metrics``).
+A ``lifecycle.adapters.prometheus.Querier``. The truth is the aggregators'; every distortion is one
+of those that were seen with a real Prometheus (``tests/fixtures/fluentd-metrics``).
 """
 
 import json

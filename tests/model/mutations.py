@@ -72,7 +72,7 @@ def _breaking(promise: str, bug: Mutation, also: Mutation | None = None) -> Muta
 
 
 def _verdicts() -> Iterator[Mutation]:
-    buffers, evidence = "lifecycle/buffers.py", "lifecycle/evidence.py"
+    buffers, evidence = "lifecycle/decisions/buffer.py", "lifecycle/decisions/evidence.py"
     yield Mutation(
         "a sum over all outputs instead of minimum and maximum",
         buffers,
@@ -180,7 +180,7 @@ def _verdicts() -> Iterator[Mutation]:
     )
     yield _one(
         "one instance judged by another's series",
-        "lifecycle/prometheus.py",
+        "lifecycle/adapters/prometheus.py",
         "        if value in selection.values:\n"
         "            grouped.setdefault(value, []).append(one)\n",
         "        for value in selection.values:\n"
@@ -189,14 +189,14 @@ def _verdicts() -> Iterator[Mutation]:
     )
     yield _one(
         "an answer that is none read as no series",
-        "lifecycle/prometheus.py",
+        "lifecycle/adapters/prometheus.py",
         '        raise PrometheusFailed(f"not a Prometheus answer ({type(error).__name__})") from error\n',
         "        return {}\n",
         _PROMETHEUS,
     )
     yield _one(
         "a redirect followed that repeats the credentials",
-        "lifecycle/prometheus.py",
+        "lifecycle/adapters/prometheus.py",
         '(self._are_in(target.encode()) or "@" in urlsplit(target).netloc)',
         '"@" in urlsplit(target).netloc',
         _PROMETHEUS,
@@ -204,7 +204,7 @@ def _verdicts() -> Iterator[Mutation]:
 
 
 def _flushes() -> Iterator[Mutation]:
-    verdict = "lifecycle/flush.py"
+    verdict = "lifecycle/decisions/flush.py"
     yield _one(
         "chunks set aside ignored",
         verdict,
@@ -245,7 +245,7 @@ def _flushes() -> Iterator[Mutation]:
 
 
 def _batches() -> Iterator[Mutation]:
-    batch = "lifecycle/batch.py"
+    batch = "lifecycle/flows/batch.py"
     yield _one(
         "an error of a check treated as drained",
         batch,
@@ -320,7 +320,7 @@ def _batches() -> Iterator[Mutation]:
 
 
 def _exits() -> Iterator[Mutation]:
-    drain, operations = "lifecycle/drain.py", "lifecycle/operations.py"
+    drain, operations = "lifecycle/flows/release.py", "lifecycle/decisions/operation.py"
     yield _one(
         "acknowledged before it is completed",
         drain,
@@ -391,7 +391,7 @@ def _exits() -> Iterator[Mutation]:
 
 
 def _entrances() -> Iterator[Mutation]:
-    pipeline = "lifecycle/pipeline.py"
+    pipeline = "lifecycle/flows/entrance.py"
     yield _one(
         "an instance registered though it is on its way out",
         pipeline,
@@ -415,7 +415,7 @@ def _entrances() -> Iterator[Mutation]:
     )
     yield _one(
         "any ValidationError taken for an ended action",
-        "lifecycle/autoscaling.py",
+        "lifecycle/adapters/autoscaling.py",
         '    return details["Code"] == "ValidationError" and details.get("Message", "").startswith(\n'
         '        "No active Lifecycle Action found"\n'
         "    )\n",
@@ -424,7 +424,7 @@ def _entrances() -> Iterator[Mutation]:
     )
     yield _one(
         "an action that ended by itself taken for a release",
-        "lifecycle/autoscaling.py",
+        "lifecycle/adapters/autoscaling.py",
         "    return has_left(state) or state == IN_SERVICE\n",
         "    return True\n",
         _AUTOSCALING,
@@ -432,7 +432,10 @@ def _entrances() -> Iterator[Mutation]:
 
 
 def _corrections() -> Iterator[Mutation]:
-    reconciliation, interruptions = "lifecycle/reconciliation.py", "lifecycle/interruptions.py"
+    reconciliation, interruptions = (
+        "lifecycle/decisions/reconcile.py",
+        "lifecycle/decisions/interruption.py",
+    )
     yield _one(
         "a reconciler that does not look twice",
         reconciliation,
@@ -491,7 +494,7 @@ def _corrections() -> Iterator[Mutation]:
     )
     yield _one(
         "the fullest shard chosen for who launches",
-        "lifecycle/shards.py",
+        "lifecycle/decisions/shards.py",
         "    fewest = min(len(instance_ids) for instance_ids in members.values())\n",
         "    fewest = max(len(instance_ids) for instance_ids in members.values())\n",
         "tests/unit/test_shards.py",
@@ -543,7 +546,7 @@ def _promises() -> Iterator[Mutation]:
         ),
         also=_one(
             "nor looks whether they have",
-            "lifecycle/flush.py",
+            "lifecycle/decisions/flush.py",
             "    if not report.quiet:\n",
             "    if False:\n",
             MODEL,
@@ -553,14 +556,14 @@ def _promises() -> Iterator[Mutation]:
         "never released while registered",
         _one(
             "nobody looks at the registration, neither before a drain nor after it",
-            "lifecycle/operations.py",
+            "lifecycle/decisions/operation.py",
             "    as_wanted = registered is (transition is Transition.LAUNCHING)\n",
             "    as_wanted = True\n",
             MODEL,
         ),
         also=_one(
             "nor after it",
-            "lifecycle/drain.py",
+            "lifecycle/flows/release.py",
             "        if self.registration is not None and self.registration.cloud_map.is_registered(\n",
             "        if self.registration is None and self.registration.cloud_map.is_registered(\n",
             MODEL,
@@ -570,7 +573,7 @@ def _promises() -> Iterator[Mutation]:
         "the last of a service waits for a successor",
         _one(
             "nobody is the last aggregator",
-            "lifecycle/placement.py",
+            "lifecycle/flows/placement.py",
             "        return frozenset(vacancies_left_by(instance_id, self.members, successors))\n",
             "        return frozenset()\n",
             MODEL,
@@ -580,7 +583,7 @@ def _promises() -> Iterator[Mutation]:
         "who is in service is registered",
         _one(
             "nobody who serves is registered afterwards",
-            "lifecycle/reconciliation.py",
+            "lifecycle/decisions/reconcile.py",
             "        reason = _why_in(subject) if look.in_cloud_map else None\n",
             "        reason = None\n",
             MODEL,

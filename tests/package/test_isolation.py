@@ -7,13 +7,13 @@ import pytest
 from tests.package.conftest import Lambda
 from tools.package import SERVICES
 
-# Every function of lifecycle.clients that needs no argument, called.
+# Every function of lifecycle.adapters.clients that needs no argument, called.
 BUILD_ALL_CLIENTS = """
 import inspect, json
-from lifecycle import clients
+from lifecycle.adapters import clients
 builders = [
     function for _, function in inspect.getmembers(clients, inspect.isfunction)
-    if function.__module__ == "lifecycle.clients" and not function.__name__.startswith("_")
+    if function.__module__ == "lifecycle.adapters.clients" and not function.__name__.startswith("_")
 ]
 built = [builder() for builder in builders]
 print(json.dumps({
@@ -40,7 +40,7 @@ def test_every_module_of_the_product_imports_with_nothing_but_the_package(
         "        __import__(found.name); print(found.name)\n"
     )
 
-    assert {"lifecycle.prometheus", "lifecycle.clients"} <= set(printed.split())
+    assert {"lifecycle.adapters.prometheus", "lifecycle.adapters.clients"} <= set(printed.split())
 
 
 def test_nothing_is_found_outside_the_package(isolated: Lambda) -> None:

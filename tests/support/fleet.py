@@ -36,7 +36,7 @@ class Aggregator:
 
 @dataclass
 class Fleet:
-    """A ``lifecycle.prometheus.Querier`` that answers as Prometheus does."""
+    """A ``lifecycle.adapters.prometheus.Querier`` that answers as Prometheus does."""
 
     clock: Callable[[], float]
     aggregators: dict[str, Aggregator] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from unittest.mock import patch
 import requests
 from botocore.exceptions import ClientError
 
-from lifecycle.evidence import BUFFER_METRICS, EMIT_RECORDS, UP
+from lifecycle.decisions.evidence import BUFFER_METRICS, EMIT_RECORDS, UP
 from tests.support.environments import PROMETHEUS_URL
 from tests.support.histories import START, History
 from tests.support.machines import answer as flush_answer

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from lifecycle.buffers import Verdict, judge
-from lifecycle.evidence import Rules, Series
+from lifecycle.decisions.buffer import Verdict, judge
+from lifecycle.decisions.evidence import Rules, Series
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "fluentd-metrics"
 INSTANCE_ID = "i-0123456789abcdef0"

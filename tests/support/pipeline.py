@@ -18,9 +18,9 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from handlers import interruption as interruption_handler
 from handlers import lifecycle as lifecycle_handler
 from handlers import reconcile as reconciling
-from lifecycle.instances import Instances
-from lifecycle.marks import Mark
-from lifecycle.prometheus import Querier
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.prometheus import Querier
+from lifecycle.decisions.marks import Mark
 from sandbox.emulator import Faults, World
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
 from tests.support import queues

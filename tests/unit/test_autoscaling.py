@@ -5,11 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from lifecycle.autoscaling import (
-    AutoScaling,
-    Completion,
-    Heartbeat,
-    Membership,
+from lifecycle.adapters.autoscaling import AutoScaling, Completion, Heartbeat, Membership
+from lifecycle.decisions.states import (
     has_ended,
     is_in_warm_pool,
     is_leaving,

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from lifecycle import batch
-from lifecycle.autoscaling import AutoScaling
+from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.queues import Queue
 from lifecycle.errors import Malformed, NotReady, Permanent, Surprise
 from lifecycle.events import BufferCheck
-from lifecycle.queues import Queue
+from lifecycle.flows import batch
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.messages import (
     GROUP,

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lifecycle.cloud_map import CloudMap
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.decisions.instance import Address
+from lifecycle.decisions.operation import OperationStatus
 from lifecycle.errors import Surprise
-from lifecycle.instances import Address
-from lifecycle.operations import OperationStatus
 from tests.support.messages import INSTANCE_ID, TOKEN
 from tests.support.scripted import THROTTLED, aws_error, scripted
 

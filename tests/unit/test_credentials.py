@@ -12,10 +12,10 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle import clients
-from lifecycle.credentials import Authentication, CredentialsSource
+from lifecycle.adapters import clients
+from lifecycle.adapters.credentials import Authentication, CredentialsSource
+from lifecycle.adapters.prometheus import SigV4
 from lifecycle.errors import PrometheusFailed
-from lifecycle.prometheus import SigV4
 from lifecycle.settings import BufferWaiterSettings, load_settings
 from tests.support import environments
 from tests.support.scripted import aws_error, scripted

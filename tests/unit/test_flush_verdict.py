@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.flush import FlushReason, FlushState, FlushVerdict, Invocation, judge_flush
+from lifecycle.decisions.flush import FlushReason, FlushState, FlushVerdict, Invocation, judge_flush
 from tests.support.machines import answer, monitor
 
 SOUND = answer(monitor=monitor(emit_records=190422))

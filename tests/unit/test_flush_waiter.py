@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from lifecycle.autoscaling import AutoScaling
-from lifecycle.cloud_map import CloudMap
-from lifecycle.drain import Exit, NextStage, Registration
+from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.queues import Queue
+from lifecycle.adapters.run_command import RunCommand
 from lifecycle.events import BufferCheck, FlushCheck
-from lifecycle.instances import Instances
-from lifecycle.queues import Queue
-from lifecycle.run_command import RunCommand
+from lifecycle.flows.release import Exit, NextStage, Registration
 from lifecycle.settings import FlushWaiterSettings, load_settings
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support import environments

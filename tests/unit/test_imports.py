@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for folder in ("lifecycle", "handlers", "waiters")
-    for path in (ROOT / folder).glob("*.py")
+    for path in (ROOT / folder).rglob("*.py")
 )
 SETTINGS = {
     *environments.lifecycle_handler(),
@@ -36,7 +36,7 @@ def imported(*modules: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_importing_the_whole_product_builds_nothing_connects_nowhere_and_reads_no_setting() -> None:
-    assert {"handlers.lifecycle", "waiters.buffer", "lifecycle.clients"} <= set(MODULES)
+    assert {"handlers.lifecycle", "waiters.buffer", "lifecycle.adapters.clients"} <= set(MODULES)
     result = imported(*MODULES)
     assert (result.returncode, result.stderr) == (0, "")
     assert SETTINGS.isdisjoint(json.loads(result.stdout))

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from lifecycle.adapters.instances import Instances
+from lifecycle.decisions.instance import Address
 from lifecycle.errors import Surprise
-from lifecycle.instances import Address, Instances
 from tests.support.messages import INSTANCE_ID, OTHER_INSTANCE_ID
 from tests.support.scripted import THROTTLED, aws_error, scripted
 

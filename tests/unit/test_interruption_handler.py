@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from handlers.interruption import InterruptionHandler, wire
-from lifecycle.autoscaling import AutoScaling
-from lifecycle.cloud_map import CloudMap
+from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.run_command import RunCommand
 from lifecycle.errors import ConfigurationError, Malformed
-from lifecycle.instances import Instances
-from lifecycle.run_command import RunCommand
 from lifecycle.settings import InterruptionSettings, load_settings
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support import environments

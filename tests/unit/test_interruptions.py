@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.errors import Malformed
-from lifecycle.interruptions import (
+from lifecycle.decisions.interruption import (
     Ending,
     Interruption,
     Signal,
@@ -13,7 +12,8 @@ from lifecycle.interruptions import (
     how_it_ended,
     parse_interruption,
 )
-from lifecycle.marks import Mark, MarkKind
+from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.errors import Malformed
 from tests.support.messages import (
     GROUP,
     INSTANCE_ID,

@@ -8,15 +8,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from handlers.lifecycle import LifecycleHandler, wire
-from lifecycle.autoscaling import AutoScaling
-from lifecycle.cloud_map import CloudMap
-from lifecycle.drain import NextStage, Registration
+from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.queues import Queue
+from lifecycle.decisions.marks import TAG_KEY, Mark, MarkKind
 from lifecycle.errors import Surprise
 from lifecycle.events import BufferCheck, FlushCheck
-from lifecycle.instances import Instances
-from lifecycle.marks import TAG_KEY, Mark, MarkKind
-from lifecycle.pipeline import Pipeline
-from lifecycle.queues import Queue
+from lifecycle.flows.entrance import Pipeline
+from lifecycle.flows.release import NextStage, Registration
 from lifecycle.settings import LifecycleHandlerSettings, load_settings
 from lifecycle.telemetry import LogEvent
 from tests.support import environments

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.marks import Mark, MarkKind, read_mark
+from lifecycle.decisions.marks import Mark, MarkKind, read_mark
 from tests.support.messages import NOW
 
 

@@ -4,8 +4,7 @@ import itertools
 
 import pytest
 
-from lifecycle.events import Transition
-from lifecycle.operations import (
+from lifecycle.decisions.operation import (
     MOST_REQUESTS_AGAIN,
     NextStep,
     Operation,
@@ -13,6 +12,7 @@ from lifecycle.operations import (
     OperationType,
     next_step,
 )
+from lifecycle.events import Transition
 
 WAIT, GO_ON, AGAIN, GIVE_UP = (
     NextStep.WAIT,

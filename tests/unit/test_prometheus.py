@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.auth import HTTPBasicAuth
 
-from lifecycle.buffers import State, judge
+from lifecycle.adapters.prometheus import Selection, SigV4, connect, fetch
+from lifecycle.decisions.buffer import State, judge
+from lifecycle.decisions.evidence import Rules, Series
 from lifecycle.errors import PrometheusFailed
-from lifecycle.evidence import Rules, Series
-from lifecycle.prometheus import Selection, SigV4, connect, fetch
 from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID
 from tests.support.promql import RangeSelector
 from tests.support.sigv4 import Received, signature_is_right, signed_scope

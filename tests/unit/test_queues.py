@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.queues import Queue
+from lifecycle.adapters.queues import Queue
 from tests.support.messages import buffer_check
 from tests.support.scripted import scripted
 

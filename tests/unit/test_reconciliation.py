@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from lifecycle.autoscaling import RETAINED
-from lifecycle.instances import Address, Instance
-from lifecycle.marks import Mark, MarkKind
-from lifecycle.reconciliation import (
+from lifecycle.decisions.instance import Address, Instance
+from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.reconcile import (
     Correction,
     CorrectionKind,
     HookLimits,
@@ -16,6 +15,7 @@ from lifecycle.reconciliation import (
     confirmed,
     corrections,
 )
+from lifecycle.decisions.states import RETAINED
 from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID
 
 HEARTBEAT = 600.0

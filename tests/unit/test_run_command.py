@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from lifecycle.adapters.run_command import RunCommand
+from lifecycle.decisions.flush import Invocation
 from lifecycle.errors import AgentNotReachable
-from lifecycle.flush import Invocation
-from lifecycle.run_command import RunCommand
 from tests.support.messages import INSTANCE_ID
 from tests.support.scripted import THROTTLED, aws_error, scripted
 

@@ -13,10 +13,10 @@ from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 from botocore.session import Session
 
-from lifecycle.buffers import Reason, State
+from lifecycle.decisions.buffer import Reason, State
+from lifecycle.decisions.flush import FlushReason, FlushState
 from lifecycle.events import LifecycleAction
-from lifecycle.flush import FlushReason, FlushState
-from lifecycle.snapshots import RESCUE_TAG_KEY
+from lifecycle.flows.snapshots import RESCUE_TAG_KEY
 from lifecycle.telemetry import LogEvent
 from sandbox.emulator.faults import OPERATION_ERROR_CODES
 from tests.support import runbooks
@@ -55,44 +55,44 @@ NOT_EVENTS = {
 WRITERS = {
     "lifecycle": [
         "handlers/lifecycle.py",
-        "lifecycle/pipeline.py",
-        "lifecycle/instances.py",
+        "lifecycle/flows/entrance.py",
+        "lifecycle/adapters/instances.py",
         "lifecycle/wiring.py",
-        "lifecycle/drain.py:NextStage",
+        "lifecycle/flows/release.py:NextStage",
     ],
     "interruption": ["handlers/interruption.py", "lifecycle/wiring.py"],
     "reconciler": [
         "handlers/reconcile.py",
-        "lifecycle/placement.py",
-        "lifecycle/pipeline.py",
-        "lifecycle/instances.py",
+        "lifecycle/flows/placement.py",
+        "lifecycle/flows/entrance.py",
+        "lifecycle/adapters/instances.py",
         "lifecycle/wiring.py",
-        "lifecycle/drain.py:NextStage",
+        "lifecycle/flows/release.py:NextStage",
     ],
     "operation-waiter": [
         "waiters/operation.py",
-        "lifecycle/placement.py",
-        "lifecycle/batch.py",
+        "lifecycle/flows/placement.py",
+        "lifecycle/flows/batch.py",
         "lifecycle/wiring.py",
-        "lifecycle/drain.py:NextStage",
-        "lifecycle/snapshots.py",
+        "lifecycle/flows/release.py:NextStage",
+        "lifecycle/flows/snapshots.py",
     ],
     "flush-waiter": [
         "waiters/flush.py",
-        "lifecycle/batch.py",
+        "lifecycle/flows/batch.py",
         "lifecycle/wiring.py",
-        "lifecycle/drain.py:NextStage",
-        "lifecycle/drain.py:Exit",
-        "lifecycle/instances.py",
-        "lifecycle/snapshots.py",
+        "lifecycle/flows/release.py:NextStage",
+        "lifecycle/flows/release.py:Exit",
+        "lifecycle/adapters/instances.py",
+        "lifecycle/flows/snapshots.py",
     ],
     "buffer-waiter": [
         "waiters/buffer.py",
-        "lifecycle/batch.py",
+        "lifecycle/flows/batch.py",
         "lifecycle/wiring.py",
-        "lifecycle/drain.py:Exit",
-        "lifecycle/instances.py",
-        "lifecycle/snapshots.py",
+        "lifecycle/flows/release.py:Exit",
+        "lifecycle/adapters/instances.py",
+        "lifecycle/flows/snapshots.py",
     ],
 }
 POWERTOOLS_KEYS = {"level", "message", "timestamp", "service"}
@@ -391,7 +391,7 @@ def test_every_function_has_its_writers() -> None:
     sources = {
         str(path.relative_to(PROJECT))
         for folder in ("handlers", "lifecycle", "waiters")
-        for path in (PROJECT / folder).glob("*.py")
+        for path in (PROJECT / folder).rglob("*.py")
         if re.search(r"\(\s*LogEvent\.", path.read_text())
     }
     assert {one.partition(":")[0] for modules in WRITERS.values() for one in modules} == sources
@@ -446,7 +446,7 @@ def test_every_error_code_of_cloud_map_has_its_section() -> None:
     ],
 )
 def test_what_a_runbook_quotes_is_what_the_code_says(name: str, phrase: str) -> None:
-    sources = [*PROJECT.glob("lifecycle/*.py"), *PROJECT.glob("*ers/*.py")]
+    sources = [*PROJECT.glob("lifecycle/**/*.py"), *PROJECT.glob("*ers/*.py")]
     assert any(phrase in path.read_text() for path in sources)
     assert phrase in re.sub(r"\s+", " ", runbooks.text(name))
 

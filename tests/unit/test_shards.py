@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.shards import (
+from lifecycle.decisions.shards import (
     MOST_IN_A_SHARD,
     Step,
     StepKind,

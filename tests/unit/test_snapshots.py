@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle import clients
+from lifecycle.adapters import clients
 from lifecycle.events import CheckMessage
-from lifecycle.snapshots import TAKING_SECONDS, Snapshots
+from lifecycle.flows.snapshots import TAKING_SECONDS, Snapshots
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.messages import (
     INSTANCE_ID,

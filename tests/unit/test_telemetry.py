@@ -13,7 +13,9 @@ from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = sorted(
-    path for folder in ("lifecycle", "handlers", "waiters") for path in (ROOT / folder).glob("*.py")
+    path
+    for folder in ("lifecycle", "handlers", "waiters")
+    for path in (ROOT / folder).rglob("*.py")
 )
 # A name that changes here changes alarms, dashboards and queries that users have saved: say so in
 # the changelog, and change the documentation with it.

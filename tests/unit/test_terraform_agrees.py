@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle import snapshots
-from lifecycle.prometheus import ATTEMPTS, CONNECT_SECONDS
+from lifecycle.adapters.prometheus import ATTEMPTS, CONNECT_SECONDS
+from lifecycle.flows import snapshots
 from lifecycle.settings import (
     BufferWaiterSettings,
     FlushWaiterSettings,

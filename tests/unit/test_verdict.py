@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.buffers import Reason, State, judge
-from lifecycle.evidence import Rules, Series
+from lifecycle.decisions.buffer import Reason, State, judge
+from lifecycle.decisions.evidence import Rules, Series
 from tests.support.histories import (
     RULES,
     SCRAPE_INTERVAL,

@@ -76,7 +76,7 @@ def proxy(started: FaultProxy, upstream: Upstream) -> FaultProxy:
 
 
 def sqs(proxy: FaultProxy) -> Any:
-    # As lifecycle/clients.py: the SDK tries three times.
+    # As lifecycle/adapters/clients.py: the SDK tries three times.
     retries: Any = {"mode": "standard", "total_max_attempts": ATTEMPTS}
     return boto3.Session("key", "secret", region_name="eu-west-1").client(
         "sqs", endpoint_url=proxy.address, config=Config(retries=retries, proxies={})

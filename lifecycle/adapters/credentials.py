@@ -11,9 +11,9 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.credentials import Credentials
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from lifecycle import clients
+from lifecycle.adapters import clients
+from lifecycle.adapters.prometheus import SigV4
 from lifecycle.errors import PrometheusFailed
-from lifecycle.prometheus import SigV4
 from lifecycle.settings import BufferWaiterSettings, PrometheusAuth
 
 _KEPT_SECONDS = 300

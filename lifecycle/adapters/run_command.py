@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from lifecycle.decisions.flush import Invocation
 from lifecycle.errors import AgentNotReachable
-from lifecycle.flush import Invocation
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from lifecycle.evidence import BUFFER_METRICS, EMIT_RECORDS, NUM_ERRORS, Evidence, Rules, Series
+from lifecycle.decisions.evidence import (
+    BUFFER_METRICS,
+    EMIT_RECORDS,
+    NUM_ERRORS,
+    Evidence,
+    Rules,
+    Series,
+)
 
 
 class State(StrEnum):

@@ -22,8 +22,8 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.auth import AuthBase
 from urllib3.util.retry import Retry
 
+from lifecycle.decisions.evidence import BUFFER_METRICS, EMIT_RECORDS, NUM_ERRORS, UP, Series
 from lifecycle.errors import PrometheusFailed
-from lifecycle.evidence import BUFFER_METRICS, EMIT_RECORDS, NUM_ERRORS, UP, Series
 
 # One retry, for a connection that was cut; the queue does the rest. Terraform counts both
 # attempts into the function's timeout.

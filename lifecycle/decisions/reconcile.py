@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lifecycle.autoscaling import IN_SERVICE, RETAINED
-from lifecycle.instances import Instance
-from lifecycle.marks import Mark, MarkKind
+from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.states import ENTERING_WARM_POOL, IN_SERVICE, LAUNCHING, RETAINED
 
 # The limits of a wait that heartbeats prolong
 # (docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html).
@@ -22,8 +22,6 @@ _LONGEST_WAIT_IN_HEARTBEATS = 100
 # An instance is marked as proven right before its wait is completed. After this long it was not.
 _PROVEN_FOR_SECONDS = 15 * 60
 
-LAUNCHING = "Pending:Wait"
-ENTERING_WARM_POOL = "Warmed:Pending:Wait"
 _LEAVING = {"Terminating:Wait", "Warmed:Terminating:Wait"}
 
 # Members that take no logs, or may not. Those that a hook holds, or is about to, are missing here:

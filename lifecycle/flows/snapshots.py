@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # The runbooks look for it; the volumes that a person keeps have it as well.
 RESCUE_TAG_KEY = "fluentd-lifecycle-rescue"
 _FRESH_SECONDS = 3600.0
-# No call is begun later than this; the last may take 6 seconds more (lifecycle/clients.py).
+# No call is begun later than this; the last may take 6 seconds more (adapters/clients.py).
 # Terraform counts with the sum, TAKING_SECONDS.
 _BEGIN_WITHIN_SECONDS = 19.0
 TAKING_SECONDS = 25

@@ -1,14 +1,14 @@
 """EC2 instances: where one listens, whether it is there at all, and the mark on it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from lifecycle.decisions.instance import Address, Instance
+from lifecycle.decisions.marks import COUNTED_TAG_KEY, TAG_KEY, Mark, read_mark, written
 from lifecycle.errors import Surprise
 from lifecycle.events import LifecycleAction
-from lifecycle.marks import COUNTED_TAG_KEY, TAG_KEY, Mark, MarkKind, read_mark, written
 from lifecycle.telemetry import LogEvent, Telemetry
 
 if TYPE_CHECKING:
@@ -16,60 +16,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
 _MOST_VALUES = 200  # of a filter, per request
-_ENDING = {"shutting-down", "terminated"}
-_STOPPED = {"stopping", "stopped"}
-_HELD_NOTHING = {MarkKind.PROVEN, MarkKind.POOLED}
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where forwarders reach an instance."""
-
-    private_ip_address: str
-    availability_zone: str
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """What EC2 knows of an instance.
-
-    ``state`` is as AWS spells it (docs.aws.amazon.com/AWSEC2/latest/APIReference, InstanceState);
-    ``launched_at`` (epoch seconds) is when it was last started; ``is_counted``: its end has been
-    counted as unclean.
-    """
-
-    id: str
-    state: str
-    launched_at: float
-    address: Address | None
-    mark: Mark | None
-    is_counted: bool = False
-
-    @property
-    def is_ending(self) -> bool:
-        """Tell whether it is gone for good, or about to be."""
-        return self.state in _ENDING
-
-    @property
-    def rests_since_its_proof(self) -> bool:
-        """Tell whether it is stopped, and has not run since it was known to hold nothing.
-
-        A hibernated one shows as stopped, too. A start moves ``launched_at``.
-        """
-        return (
-            self.state in _STOPPED
-            and self.mark is not None
-            and self.mark.kind in _HELD_NOTHING
-            and self.launched_at <= self.mark.at
-        )
-
-    def is_proven_since(self, moment: float) -> bool:
-        """Tell whether it was proven to hold nothing at that moment (epoch seconds) or later."""
-        return (
-            self.mark is not None
-            and self.mark.is_proof
-            and self.mark.at >= int(moment)  # a mark keeps whole seconds
-        )
 
 
 class Instances:
@@ -92,7 +38,7 @@ class Instances:
             raise
         for reservation in answer["Reservations"]:
             for instance in reservation["Instances"]:
-                if instance["State"]["Name"] in _ENDING:
+                if instance["State"]["Name"] in {"shutting-down", "terminated"}:
                     return None
                 if not instance.get("PrivateIpAddress"):
                     raise Surprise(f"{instance_id} has no private IPv4 address")

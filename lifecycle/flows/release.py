@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lifecycle.autoscaling import AutoScaling, Completion, has_ended, is_in_warm_pool
-from lifecycle.cloud_map import CloudMap
+from lifecycle.adapters.autoscaling import AutoScaling, Completion
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances, mark_instance
+from lifecycle.adapters.queues import Queue
+from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.states import has_ended, is_in_warm_pool
 from lifecycle.errors import Permanent
 from lifecycle.events import BufferCheck, DrainCheck, FlushCheck, LifecycleAction, OperationCheck
-from lifecycle.instances import Instances, mark_instance
-from lifecycle.marks import Mark, MarkKind
-from lifecycle.queues import Queue
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
 

@@ -3,21 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lifecycle.autoscaling import (
-    AutoScaling,
-    Completion,
+from lifecycle.adapters.autoscaling import AutoScaling, Completion
+from lifecycle.adapters.instances import Instances, mark_instance
+from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.states import (
     has_ended,
     is_in_warm_pool,
     is_leaving,
     is_leaving_warm_pool,
     may_serve,
 )
-from lifecycle.drain import NextStage, Registration
 from lifecycle.errors import Surprise
 from lifecycle.events import LifecycleAction, OperationCheck
-from lifecycle.instances import Instance, Instances, mark_instance
-from lifecycle.marks import Mark, MarkKind
-from lifecycle.placement import look, services_that_need
+from lifecycle.flows.placement import look, services_that_need
+from lifecycle.flows.release import NextStage, Registration
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
 

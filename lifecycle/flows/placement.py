@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from lifecycle.autoscaling import IN_SERVICE, AutoScaling, has_left, may_serve
-from lifecycle.cloud_map import CloudMap
-from lifecycle.events import is_instance_id
-from lifecycle.instances import Instances
-from lifecycle.shards import (
+from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances
+from lifecycle.decisions.shards import (
     Members,
     Step,
     StepKind,
@@ -16,6 +15,8 @@ from lifecycle.shards import (
     steps_to_balance,
     vacancies_left_by,
 )
+from lifecycle.decisions.states import IN_SERVICE, has_left, may_serve
+from lifecycle.events import is_instance_id
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
 

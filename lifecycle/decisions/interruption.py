@@ -21,9 +21,9 @@ from pydantic import (
     ValidationError,
 )
 
+from lifecycle.decisions.marks import Mark, MarkKind
 from lifecycle.errors import Malformed
 from lifecycle.events import InstanceId, Location, describe_problems
-from lifecycle.marks import Mark, MarkKind
 
 # A proof may be a little older than the termination it belongs to: should its activity begin when
 # the hook lets go, or clocks differ. One of an earlier life in a warm pool is far older.

@@ -13,10 +13,10 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from lifecycle.autoscaling import AutoScaling, Heartbeat
+from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
+from lifecycle.adapters.queues import Queue
 from lifecycle.errors import Malformed, NotReady, Permanent
 from lifecycle.events import Message, parse_check_message
-from lifecycle.queues import Queue
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
 

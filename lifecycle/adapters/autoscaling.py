@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lifecycle.decisions.states import HELD, IN_SERVICE, IN_WARM_POOL, RETAINED, has_left
 from lifecycle.errors import Permanent, Surprise
 from lifecycle.events import LifecycleAction, Transition
 
@@ -15,24 +16,6 @@ if TYPE_CHECKING:
     from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
 
 _MOST_IDS = 50  # DescribeAutoScalingInstances takes no more at a time
-
-# docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
-IN_SERVICE = "InService"
-RETAINED = {"Terminating:Retained", "Warmed:Terminating:Retained", "Warmed:Pending:Retained"}
-_GONE = {"Terminating:Proceed", "Terminated", "Warmed:Terminating:Proceed", "Warmed:Terminated"}
-_IN_WARM_POOL = {
-    "Warmed:Pending:Proceed",
-    "Warmed:Running",
-    "Warmed:Stopped",
-    "Warmed:Hibernated",
-}
-_LEAVING_WARM_POOL = "Warmed:Terminating"
-_HELD = {
-    Transition.LAUNCHING: {"Pending:Wait"},
-    # Back into the pool it waits as if it were launched into it
-    # (docs.aws.amazon.com/autoscaling/ec2/userguide/warm-pool-instance-lifecycle.html).
-    Transition.TERMINATING: {"Terminating:Wait", "Warmed:Pending:Wait", "Warmed:Terminating:Wait"},
-}
 
 
 class _NamedAction(TypedDict):
@@ -88,42 +71,6 @@ class Member:
 
     autoscaling_group_name: str
     lifecycle_state: str
-
-
-def may_serve(state: str | None) -> bool:
-    """Tell whether an instance in this lifecycle state is in service or on its way there."""
-    return state is not None and (state.startswith("Pending") or state == IN_SERVICE)
-
-
-def is_leaving(state: str | None) -> bool:
-    """Tell whether an instance in this lifecycle state is on its way out of the group, or gone.
-
-    On its way back into a warm pool it shows a pending state of the pool.
-    """
-    return state is None or "Terminat" in state or state.startswith("Warmed:Pending")
-
-
-def has_left(state: str | None) -> bool:
-    """Tell whether an instance in this lifecycle state is gone, or past its last hook."""
-    return state is None or state in _GONE
-
-
-def is_leaving_warm_pool(state: str | None) -> bool:
-    """Tell whether an instance in this lifecycle state leaves the warm pool for good.
-
-    Once it is retained no completion lets it go any more.
-    """
-    return state is not None and state.startswith(_LEAVING_WARM_POOL) and state not in RETAINED
-
-
-def is_in_warm_pool(state: str | None) -> bool:
-    """Tell whether an instance in this lifecycle state has arrived in the warm pool."""
-    return state in _IN_WARM_POOL
-
-
-def has_ended(state: str | None) -> bool:
-    """Tell whether an instance in this state waits no more: gone, about to go, or in service."""
-    return has_left(state) or state == IN_SERVICE
 
 
 class AutoScaling:
@@ -225,9 +172,9 @@ class AutoScaling:
         if state == IN_SERVICE:
             return Completion.ALREADY_ENDED_IN_SERVICE
         launching_into_pool = (Transition.LAUNCHING, "Warmed:Pending:Wait")
-        if state in _IN_WARM_POOL or (action.transition, state) == launching_into_pool:
+        if state in IN_WARM_POOL or (action.transition, state) == launching_into_pool:
             return Completion.ALREADY_ENDED_IN_WARM_POOL
-        if state in _HELD[action.transition]:
+        if state in HELD[action.transition]:
             # Every hook of a transition holds the instance at once; ours is done with it.
             return Completion.ALREADY_ENDED_HELD_BY_ANOTHER_HOOK
         if state in RETAINED:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from lifecycle.decisions.instance import Address
+from lifecycle.decisions.operation import Operation, OperationStatus
+from lifecycle.decisions.shards import shard_for
 from lifecycle.errors import Surprise
-from lifecycle.instances import Address
-from lifecycle.operations import Operation, OperationStatus
-from lifecycle.shards import shard_for
 
 if TYPE_CHECKING:
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient

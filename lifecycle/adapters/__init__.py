@@ -1,0 +1,1 @@
+"""One module an API: what AWS and Prometheus are asked, and how their answers are read."""
