@@ -11,14 +11,12 @@ from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.errors import ConfigurationError
 from lifecycle.events import BufferCheck, FlushCheck
-from lifecycle.flows.batch import Patience
 from lifecycle.flows.entrance import Pipeline
 from lifecycle.flows.release import NextStage, Registration
 from lifecycle.flows.snapshots import Snapshots
 from lifecycle.settings import (
     AnySettings,
     LifecycleHandlerSettings,
-    WaiterSettings,
     load_settings,
 )
 from lifecycle.telemetry import LogEvent, Telemetry
@@ -37,15 +35,6 @@ def settings_of(
     except ConfigurationError as error:
         telemetry.error(LogEvent.CONFIGURATION_INVALID, reason=str(error))
         raise
-
-
-def patience_of(settings: WaiterSettings) -> Patience:
-    """Build a stage's patience from its settings."""
-    return Patience(
-        settings.poll_interval_seconds,
-        settings.poll_interval_max_seconds,
-        settings.timeout_seconds,
-    )
 
 
 def pipeline_of(

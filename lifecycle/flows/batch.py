@@ -17,6 +17,7 @@ from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
 from lifecycle.adapters.queues import Queue
 from lifecycle.errors import Malformed, NotReady, Permanent
 from lifecycle.events import Message, parse_check_message
+from lifecycle.settings import WaiterSettings
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
 
@@ -34,6 +35,15 @@ class Patience:
             return self.poll_interval_seconds
         wanted = not_before - now
         return min(self.poll_interval_max_seconds, max(self.poll_interval_seconds, wanted))
+
+
+def patience_of(settings: WaiterSettings) -> Patience:
+    """Build a stage's patience from its settings."""
+    return Patience(
+        settings.poll_interval_seconds,
+        settings.poll_interval_max_seconds,
+        settings.timeout_seconds,
+    )
 
 
 @dataclass(frozen=True, slots=True)

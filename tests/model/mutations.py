@@ -235,7 +235,7 @@ def _flushes() -> Iterator[Mutation]:
     )
     yield Mutation(
         "a flush before forwarders have let go",
-        "waiters/flush.py",
+        "lifecycle/flows/flush.py",
         (
             ("if self._settled_at(message) <= now\n", "if True\n"),
             ("if verdict is None or self._settled_at(message) > now:\n", "if verdict is None:\n"),
@@ -272,7 +272,7 @@ def _batches() -> Iterator[Mutation]:
     )
     yield _one(
         "snapshots of an instance that launches",
-        "waiters/operation.py",
+        "lifecycle/flows/operation.py",
         "        leaving = [one for one in messages"
         " if one.action.transition is Transition.TERMINATING]\n",
         "        leaving = messages\n",
@@ -408,7 +408,7 @@ def _entrances() -> Iterator[Mutation]:
     )
     yield _one(
         "an instance bound for the warm pool registered",
-        "handlers/lifecycle.py",
+        "lifecycle/flows/lifecycle.py",
         "        elif lifecycle_event.destination is Location.WARM_POOL:\n",
         "        elif False:\n",
         _HANDLER,
@@ -459,14 +459,14 @@ def _corrections() -> Iterator[Mutation]:
     )
     yield _one(
         "a reconciler that takes the last aggregator out",
-        "handlers/reconcile.py",
+        "lifecycle/flows/reconcile.py",
         "        if self._is_the_last(correction, subject):\n",
         "        if False:\n",
         f"{_LAST_AGGREGATOR}::test_one_that_is_retained_stays_registered_until_somebody_else_serves",
     )
     yield _one(
         "a late copy of a launch that takes the last aggregator out",
-        "waiters/operation.py",
+        "lifecycle/flows/operation.py",
         "        if self._must_stay(action):\n",
         "        if False:\n",
         f"{_LAST_AGGREGATOR}::test_a_late_copy_of_its_launch_does_not_take_the_last_one_out",
@@ -487,7 +487,7 @@ def _corrections() -> Iterator[Mutation]:
     )
     yield _one(
         "an observer that corrects",
-        "handlers/reconcile.py",
+        "lifecycle/flows/reconcile.py",
         "        if self.settings.reconcile_mode is ReconcileMode.OBSERVE:\n            return 0, 0\n",
         "",
         _OBSERVING,
@@ -501,14 +501,14 @@ def _corrections() -> Iterator[Mutation]:
     )
     yield _one(
         "a working instance deregistered on EC2's word alone",
-        "handlers/interruption.py",
+        "lifecycle/flows/interruption.py",
         "        if instance is not None and not instance.is_ending:\n",
         "        if False:\n",
         _INTERRUPTION_HANDLER,
     )
     yield _one(
         "the only trace that a killed instance had served removed",
-        "handlers/interruption.py",
+        "lifecycle/flows/interruption.py",
         "        if instance.id in cloud_map.registered_instances():\n",
         "        if False:\n",
         "tests/integration/test_interruptions.py::TestKilled"
@@ -529,7 +529,7 @@ def _promises() -> Iterator[Mutation]:
         "never released while it holds a log",
         _one(
             "released whatever Prometheus shows",
-            "waiters/buffer.py",
+            "lifecycle/flows/buffer.py",
             "        if verdict.state is not State.DRAINED:\n",
             "        if False:\n",
             MODEL,
@@ -539,7 +539,7 @@ def _promises() -> Iterator[Mutation]:
         "never released while it receives",
         _one(
             "nobody waits until forwarders have let go, nor looks whether they have",
-            "waiters/flush.py",
+            "lifecycle/flows/flush.py",
             "        return message.deregistered_at + self.settings.settle_seconds\n",
             "        return message.deregistered_at\n",
             MODEL,

@@ -21,6 +21,12 @@ from handlers import reconcile as reconciling
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.prometheus import Querier
 from lifecycle.decisions.marks import Mark
+from lifecycle.flows.buffer import BufferWaiter
+from lifecycle.flows.flush import FlushWaiter
+from lifecycle.flows.interruption import InterruptionHandler
+from lifecycle.flows.lifecycle import LifecycleHandler
+from lifecycle.flows.operation import OperationWaiter
+from lifecycle.flows.reconcile import Reconciler
 from sandbox.emulator import Faults, World
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
 from tests.support import queues
@@ -87,12 +93,12 @@ class Pipeline:
     service_id: str
     subnet_id: str
     environment: dict[str, str]
-    handler: lifecycle_handler.LifecycleHandler = field(init=False)
-    interruption: interruption_handler.InterruptionHandler = field(init=False)
-    operation: operation_waiter.OperationWaiter = field(init=False)
-    flush: flush_waiter.FlushWaiter = field(init=False)
-    buffer: buffer_waiter.BufferWaiter = field(init=False)
-    reconciler: reconciling.Reconciler = field(init=False)
+    handler: LifecycleHandler = field(init=False)
+    interruption: InterruptionHandler = field(init=False)
+    operation: OperationWaiter = field(init=False)
+    flush: FlushWaiter = field(init=False)
+    buffer: BufferWaiter = field(init=False)
+    reconciler: Reconciler = field(init=False)
     reconcile_at: float | None = None  # when the schedule invokes the reconciler next
     stages: tuple[str, ...] = ("operation", "buffer")  # those in use, in their order
     alter: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda event: event)

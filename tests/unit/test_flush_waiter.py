@@ -13,6 +13,7 @@ from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.events import BufferCheck, FlushCheck
+from lifecycle.flows.flush import FlushWaiter
 from lifecycle.flows.release import Exit, NextStage, Registration
 from lifecycle.settings import FlushWaiterSettings, load_settings
 from lifecycle.telemetry import LogEvent, Metric
@@ -28,7 +29,6 @@ from tests.support.messages import (
 )
 from tests.support.recording import RecordingTelemetry
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scripted
-from waiters.flush import FlushWaiter
 
 SETTLE = 75.0
 COMMAND_TIMEOUT = 55.0

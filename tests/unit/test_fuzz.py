@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from handlers import interruption, lifecycle, reconcile
 from lifecycle.events import CheckMessage, Transition
+from lifecycle.flows.reconcile import Reconciler
 from tests.support import environments, fuzz_inputs
 from tests.support.fuzz_cloud import (
     KEEPERS,
@@ -47,7 +48,7 @@ LONG_AGO = NOW - 1000
 class Scheduled:
     """The reconciler, which is told nothing but that it is time."""
 
-    reconciler: reconcile.Reconciler
+    reconciler: Reconciler
 
     def handle(self, event: Any) -> None:
         del event

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from handlers.interruption import InterruptionHandler, wire
+from handlers.interruption import wire
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.errors import ConfigurationError, Malformed
+from lifecycle.flows.interruption import InterruptionHandler
 from lifecycle.settings import InterruptionSettings, load_settings
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support import environments

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from handlers.lifecycle import LifecycleHandler, wire
+from handlers.lifecycle import wire
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
@@ -16,6 +16,7 @@ from lifecycle.decisions.marks import TAG_KEY, Mark, MarkKind
 from lifecycle.errors import Surprise
 from lifecycle.events import BufferCheck, FlushCheck
 from lifecycle.flows.entrance import Pipeline
+from lifecycle.flows.lifecycle import LifecycleHandler
 from lifecycle.flows.release import NextStage, Registration
 from lifecycle.settings import LifecycleHandlerSettings, load_settings
 from lifecycle.telemetry import LogEvent

@@ -54,15 +54,15 @@ NOT_EVENTS = {
 # The modules, or classes of them, that write to each function's log.
 WRITERS = {
     "lifecycle": [
-        "handlers/lifecycle.py",
+        "lifecycle/flows/lifecycle.py",
         "lifecycle/flows/entrance.py",
         "lifecycle/adapters/instances.py",
         "lifecycle/wiring.py",
         "lifecycle/flows/release.py:NextStage",
     ],
-    "interruption": ["handlers/interruption.py", "lifecycle/wiring.py"],
+    "interruption": ["lifecycle/flows/interruption.py", "lifecycle/wiring.py"],
     "reconciler": [
-        "handlers/reconcile.py",
+        "lifecycle/flows/reconcile.py",
         "lifecycle/flows/placement.py",
         "lifecycle/flows/entrance.py",
         "lifecycle/adapters/instances.py",
@@ -70,7 +70,7 @@ WRITERS = {
         "lifecycle/flows/release.py:NextStage",
     ],
     "operation-waiter": [
-        "waiters/operation.py",
+        "lifecycle/flows/operation.py",
         "lifecycle/flows/placement.py",
         "lifecycle/flows/batch.py",
         "lifecycle/wiring.py",
@@ -78,7 +78,7 @@ WRITERS = {
         "lifecycle/flows/snapshots.py",
     ],
     "flush-waiter": [
-        "waiters/flush.py",
+        "lifecycle/flows/flush.py",
         "lifecycle/flows/batch.py",
         "lifecycle/wiring.py",
         "lifecycle/flows/release.py:NextStage",
@@ -87,7 +87,7 @@ WRITERS = {
         "lifecycle/flows/snapshots.py",
     ],
     "buffer-waiter": [
-        "waiters/buffer.py",
+        "lifecycle/flows/buffer.py",
         "lifecycle/flows/batch.py",
         "lifecycle/wiring.py",
         "lifecycle/flows/release.py:Exit",

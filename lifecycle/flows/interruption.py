@@ -1,0 +1,333 @@
+"""Deals with instances that AWS takes away, whatever a lifecycle hook says.
+
+A hook stops neither a spot reclaim nor a person with EC2's console. What can be done is done at
+once: out of service discovery, told to flush, counted. Nothing here ever lets an instance go.
+EC2 tells within seconds that an instance ends, any instance of the account; Auto Scaling tells when
+it has noticed, a minute or more later. On the first word a dead one leaves service discovery, on
+the second its end is judged and counted.
+EventBridge invokes it asynchronously, at least once. Whatever it raises, Lambda tries again twice,
+then sends the event to the function's on-failure destination, which has an alarm.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lifecycle.adapters.autoscaling import AutoScaling, Member
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.run_command import RunCommand
+from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.interruption import (
+    Ending,
+    Interruption,
+    Signal,
+    Traces,
+    how_it_ended,
+    parse_interruption,
+)
+from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.shards import vacancies_left_by
+from lifecycle.decisions.states import has_left, is_leaving, may_serve
+from lifecycle.errors import AgentNotReachable, Malformed
+from lifecycle.events import Location
+from lifecycle.flows.placement import look
+from lifecycle.settings import InterruptionSettings
+from lifecycle.telemetry import LogEvent, Metric, Telemetry
+
+# EC2's answers can be a moment older than its events ("eventual consistency" in its API reference).
+_LOOKS = 3
+
+
+_LOOK_AGAIN_SECONDS = 2.0
+
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptionHandler:
+    """Everything the handler touches; ``sleep`` waits for so many seconds.
+
+    ``cloud_map`` is None for a fleet that is in no service discovery, ``run_command`` for one that
+    is not flushed on the instance.
+    """
+
+    settings: InterruptionSettings
+    autoscaling: AutoScaling
+    instances: Instances
+    cloud_map: CloudMap | None
+    run_command: RunCommand | None
+    telemetry: Telemetry
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+    def handle(self, event: object) -> None:
+        """Do what is left to do for the instance of an event.
+
+        Raises Malformed for an event of another form, and the first thing that AWS refused, once
+        everything else is done: the event is then delivered again, and all of it can be repeated.
+        """
+        try:
+            interruption = parse_interruption(event)
+        except Malformed as error:
+            self.telemetry.error(LogEvent.INTERRUPTION_INVALID, reason=str(error))
+            raise
+        self.telemetry.info(LogEvent.INTERRUPTION_RECEIVED, **interruption.log_fields())
+        try:
+            member = self.autoscaling.member(interruption.instance_id)
+            reason = self._why_not_ours(interruption, member)
+            if reason is not None:
+                self._ignore(interruption, reason)
+            elif interruption.signal.is_notice:
+                assert member is not None  # else it is not ours
+                self._take_out(interruption, member)
+            elif interruption.signal is Signal.SHUTTING_DOWN:
+                self._take_out_dead(interruption)
+            else:
+                self._account_for(interruption, member)
+        finally:
+            self.telemetry.flush()
+
+    def _why_not_ours(self, interruption: Interruption, member: Member | None) -> str | None:
+        ours = self.settings.autoscaling_group_name
+        if interruption.signal.is_from_ec2:
+            if member is None:
+                return "in no Auto Scaling group"
+            return None if member.autoscaling_group_name == ours else "another Auto Scaling group"
+        if interruption.autoscaling_group_name != ours:
+            return "another Auto Scaling group"
+        if interruption.destination == Location.WARM_POOL:
+            return "it went into the warm pool"
+        if member is not None and may_serve(member.lifecycle_state):
+            # The termination failed, or is of an earlier life in a warm pool.
+            return f"it is {member.lifecycle_state}"
+        return None
+
+    def _take_out(self, notice: Interruption, member: Member) -> None:
+        """Deal with an instance that still runs; the most urgent first."""
+        attempts = _Attempts(notice, self.telemetry)
+        stays = attempts.make("look for others", lambda: self._must_stay(notice, member))
+        if stays is False:
+            attempts.make("deregister", lambda: self._deregister(notice))
+        attempts.make("flush", lambda: self._flush(notice))
+        if stays is False:
+            attempts.make("count", lambda: self._count_notice(notice, member))
+        elif stays:
+            self._ignore(notice, "no other registered instance is in service")
+        attempts.finish()
+
+    def _must_stay(self, notice: Interruption, member: Member) -> bool:
+        """Tell whether taking it out would empty the service for a mere recommendation.
+
+        Forwarders ignore an empty answer anyway, and it may live on for long. It is marked before
+        the look: of several that are recommended at the same moment, none relies on another.
+        """
+        is_urgent = notice.signal is not Signal.REBALANCE_RECOMMENDATION
+        if is_urgent or self.cloud_map is None or has_left(member.lifecycle_state):
+            return False
+        if is_leaving(member.lifecycle_state):  # the mark is that of its pipeline
+            return not self._others_serve(notice, self.cloud_map)
+        self.instances.mark(notice.instance_id, Mark(MarkKind.RECLAIMED, self.clock()))
+        stays = True
+        try:
+            stays = not self._others_serve(notice, self.cloud_map)
+        finally:
+            if stays:  # as any instance in service
+                self.instances.mark(notice.instance_id, Mark(MarkKind.LAUNCHING, self.clock()))
+        return stays
+
+    def _others_serve(self, notice: Interruption, cloud_map: CloudMap) -> bool:
+        """Tell whether every service that it is in has somebody else who serves, and stays."""
+        standing = look(cloud_map, self.autoscaling, self.instances)
+        stay = {
+            one.id
+            for one in self.instances.describe(sorted(standing.in_service)).values()
+            if one.mark is None or one.mark.kind is not MarkKind.RECLAIMED
+        } | standing.outsiders
+        return not vacancies_left_by(notice.instance_id, standing.members, stay)
+
+    def _deregister(self, interruption: Interruption) -> bool:
+        """Take it out of service discovery; tell whether it was there."""
+        if self.cloud_map is None:
+            return False
+        operation_id = self.cloud_map.deregister(interruption.instance_id)
+        if operation_id is None:
+            return False
+        self.telemetry.info(
+            LogEvent.DEREGISTRATION_REQUESTED,
+            **interruption.log_fields(),
+            operation_id=operation_id,
+        )
+        return True
+
+    def _flush(self, notice: Interruption) -> None:
+        """Tell Fluentd to flush; nobody waits for what comes of it."""
+        if self.run_command is None:
+            return
+        try:
+            command_id = self.run_command.send(notice.instance_id)
+        except AgentNotReachable as error:
+            # It may be gone already; trying again in a minute is no better.
+            self.telemetry.warning(
+                LogEvent.FLUSH_NOT_REQUESTED, **notice.log_fields(), reason=str(error)
+            )
+            return
+        self.telemetry.info(LogEvent.FLUSH_REQUESTED, commands={notice.instance_id: command_id})
+
+    def _count_notice(self, notice: Interruption, member: Member) -> None:
+        """Count it, once, and mark it so that nobody registers it again."""
+        instance = self._instance(notice)
+        mark = instance.mark if instance else None
+        leaving = is_leaving(member.lifecycle_state)
+        if leaving and mark is not None and mark.is_proof:
+            self._ignore(notice, "it has been proven to hold nothing")
+            return
+        if instance is None or not instance.is_counted:
+            self._count(notice, str(notice.signal), mark)
+        # A pipeline that is under way keeps its own mark: nobody shall start it again.
+        reclaimed = None if leaving else Mark(MarkKind.RECLAIMED, self.clock())
+        self.instances.mark_counted(notice.instance_id, self.clock(), reclaimed)
+
+    def _take_out_dead(self, end: Interruption) -> None:
+        """Deal with an instance that EC2 ends; be it the last of its service, it serves nobody.
+
+        Nothing is counted: Auto Scaling's event follows, and judges its end by all that it left.
+        """
+        attempts = _Attempts(end, self.telemetry)
+        attempts.make("deregister", lambda: self._deregister_if_dead(end))
+        attempts.finish()
+
+    def _deregister_if_dead(self, end: Interruption) -> None:
+        if self.cloud_map is None:
+            self._ignore(end, "the fleet is in no service discovery")
+            return
+        instance = self._instance_once_ending(end)
+        if instance is not None and not instance.is_ending:
+            self._ignore(end, f"EC2 shows it as {instance.state}")
+            return
+        self._keep_trace(instance, self.cloud_map)
+        if not self._deregister(end):
+            self._ignore(end, "it is not registered")
+
+    def _instance_once_ending(self, end: Interruption) -> Instance | None:
+        """Look until EC2 shows what it told, a few times at most; None for one it does not know."""
+        instance = self._instance(end)
+        for _ in range(_LOOKS - 1):
+            if instance is None or instance.is_ending:
+                break
+            self.sleep(_LOOK_AGAIN_SECONDS)
+            instance = self._instance(end)
+        return instance
+
+    def _keep_trace(self, instance: Instance | None, cloud_map: CloudMap) -> None:
+        """Mark one that only its registration shows to have served, as in an adopted fleet.
+
+        With neither left, its end would pass for that of a launch that was given up. So what
+        cannot be marked stays registered: until the next attempt, or Auto Scaling's event.
+        """
+        if instance is None or instance.mark is not None:
+            return
+        if instance.id in cloud_map.registered_instances():
+            self.instances.mark(instance.id, Mark(MarkKind.RECLAIMED, self.clock()))
+
+    def _account_for(self, termination: Interruption, member: Member | None) -> None:
+        """Deal with an instance that is gone; one whose termination failed is left as it is."""
+        is_unsuccessful = termination.signal is Signal.TERMINATION_UNSUCCESSFUL
+        if is_unsuccessful and self._lives(termination, member):
+            self._ignore(termination, "it has not ended")
+            return
+        attempts = _Attempts(termination, self.telemetry)
+        was_registered = attempts.make("deregister", lambda: self._deregister(termination))
+        # A deregistration that failed tells nothing: it may have been registered.
+        registration = None if self.cloud_map is None else was_registered is not False
+        attempts.make("count", lambda: self._count_end(termination, may_be_registered=registration))
+        attempts.finish()
+
+    def _lives(self, termination: Interruption, member: Member | None) -> bool:
+        instance = self._instance(termination)
+        return instance is not None and not instance.is_ending and member is not None
+
+    def _count_end(self, termination: Interruption, *, may_be_registered: bool | None) -> None:
+        instance = self._instance(termination)
+        mark = instance.mark if instance else None
+        ending = how_it_ended(
+            termination,
+            Traces(
+                is_known=instance is not None,
+                mark=mark,
+                is_counted=instance is not None and instance.is_counted,
+                may_be_registered=may_be_registered,
+            ),
+        )
+        if ending.is_unclean:
+            self._count(termination, str(ending), mark)
+            self._remember(termination)
+        else:
+            self._log_clean(termination, ending, mark)
+
+    def _instance(self, interruption: Interruption) -> Instance | None:
+        return self.instances.describe([interruption.instance_id]).get(interruption.instance_id)
+
+    def _count(self, interruption: Interruption, reason: str, mark: Mark | None) -> None:
+        self.telemetry.error(
+            LogEvent.UNCLEAN_TERMINATION,
+            **interruption.log_fields(),
+            autoscaling_group_name=self.settings.autoscaling_group_name,
+            reason=reason,
+            mark=None if mark is None else str(mark),
+        )
+        self.telemetry.measure(Metric.UNCLEAN_TERMINATION)
+
+    def _remember(self, termination: Interruption) -> None:
+        """Keep a second event of the same end from being counted, if EC2 lets us."""
+        try:
+            self.instances.mark_counted(termination.instance_id, self.clock(), None)
+        except Exception as error:  # noqa: BLE001 (a terminated instance may take no tag)
+            self.telemetry.warning(
+                LogEvent.MARK_FAILED,
+                **termination.log_fields(),
+                mark="counted",
+                reason=str(error),
+            )
+
+    def _log_clean(self, termination: Interruption, ending: Ending, mark: Mark | None) -> None:
+        self.telemetry.info(
+            LogEvent.INSTANCE_ENDED,
+            **termination.log_fields(),
+            reason=ending,
+            mark=None if mark is None else str(mark),
+        )
+
+    def _ignore(self, interruption: Interruption, reason: str) -> None:
+        self.telemetry.info(
+            LogEvent.INTERRUPTION_IGNORED, **interruption.log_fields(), reason=reason
+        )
+
+
+class _Attempts:
+    """Several things to do, none of which may keep the others from being done."""
+
+    def __init__(self, interruption: Interruption, telemetry: Telemetry) -> None:
+        self._interruption = interruption
+        self._telemetry = telemetry
+        self._first: Exception | None = None
+
+    def make(self, what: str, attempt: Callable[[], _Answer]) -> _Answer | None:
+        """Try one thing; None if it fails, which is logged."""
+        try:
+            return attempt()
+        except Exception as error:  # noqa: BLE001 (raised again, when all has been tried)
+            self._telemetry.warning(
+                LogEvent.INTERRUPTION_STEP_FAILED,
+                **self._interruption.log_fields(),
+                step=what,
+                reason=f"{type(error).__name__}: {error}",
+            )
+            self._first = self._first or error
+            return None
+
+    def finish(self) -> None:
+        """Raise what failed first."""
+        if self._first is not None:
+            raise self._first

@@ -1,0 +1,61 @@
+"""Starts the pipeline of a launching or terminating instance.
+
+EventBridge invokes it asynchronously, at least once. Whatever it raises, Lambda tries again twice,
+then sends the event to the function's on-failure destination, which has an alarm.
+"""
+
+from dataclasses import dataclass
+
+from lifecycle.errors import Malformed
+from lifecycle.events import LifecycleAction, Location, Transition, parse_lifecycle_event
+from lifecycle.flows.entrance import Pipeline
+from lifecycle.settings import LifecycleHandlerSettings
+from lifecycle.telemetry import LogEvent, Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleHandler:
+    """Everything the handler touches."""
+
+    settings: LifecycleHandlerSettings
+    pipeline: Pipeline
+    telemetry: Telemetry
+
+    def handle(self, event: object) -> None:
+        """Register or deregister the instance of a lifecycle event and enqueue the check message.
+
+        Raises Malformed for an event of another form, and whatever AWS raises: the event is then
+        delivered again.
+        """
+        try:
+            lifecycle_event = parse_lifecycle_event(event)
+        except Malformed as error:
+            self.telemetry.error(LogEvent.LIFECYCLE_EVENT_INVALID, reason=str(error))
+            raise
+        action = lifecycle_event.action
+        self.telemetry.info(
+            LogEvent.LIFECYCLE_EVENT_RECEIVED,
+            **action.log_fields(),
+            origin=lifecycle_event.origin,
+            destination=lifecycle_event.destination,
+        )
+        not_ours = self._why_not_ours(action)
+        if not_ours is not None:
+            self.pipeline.ignore(action, not_ours)
+        elif action.transition is Transition.TERMINATING:
+            self.pipeline.terminate(action)
+        elif lifecycle_event.destination is Location.WARM_POOL:
+            self.pipeline.enter_warm_pool(action)
+        else:
+            self.pipeline.launch(action)
+
+    def _why_not_ours(self, action: LifecycleAction) -> str | None:
+        if action.autoscaling_group_name != self.settings.autoscaling_group_name:
+            return "another Auto Scaling group"
+        hooks = {
+            Transition.LAUNCHING: self.settings.launch_hook_name,
+            Transition.TERMINATING: self.settings.terminate_hook_name,
+        }
+        if action.lifecycle_hook_name != hooks[action.transition]:
+            return "another lifecycle hook"
+        return None

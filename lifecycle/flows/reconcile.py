@@ -1,0 +1,304 @@
+"""Converges Cloud Map and the wait states with the group.
+
+A schedule invokes it. It keeps nothing between two invocations: what one does not get done, the
+next finds again.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances, try_to_mark
+from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.reconcile import (
+    Correction,
+    CorrectionKind,
+    HookLimits,
+    Look,
+    Subject,
+    can_wait,
+    confirmed,
+    correction_of,
+    corrections,
+)
+from lifecycle.decisions.states import ENTERING_WARM_POOL, IN_SERVICE, LAUNCHING, RETAINED
+from lifecycle.errors import Surprise
+from lifecycle.events import LifecycleAction, Transition, is_instance_id
+from lifecycle.flows.entrance import Pipeline
+from lifecycle.flows.placement import Placement, services_that_need
+from lifecycle.settings import ReconcileMode, ReconcilerSettings
+from lifecycle.telemetry import LogEvent, Metric, Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Everything the reconciler touches; a fleet that is not in Cloud Map has no ``placement``."""
+
+    settings: ReconcilerSettings
+    autoscaling: AutoScaling
+    instances: Instances
+    cloud_map: CloudMap | None
+    placement: Placement | None
+    pipeline: Pipeline
+    telemetry: Telemetry
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+    def handle(self) -> None:
+        """Look, look again if something is wrong, and correct what both looks call for.
+
+        Raises Surprise if a correction failed (the others were tried all the same), and whatever
+        AWS raises during a look: then nothing was corrected.
+        """
+        try:
+            self._reconcile()
+        finally:
+            self.telemetry.flush()
+
+    def _reconcile(self) -> None:
+        look = self._look()
+        found: Sequence[Correction] = corrections(look)
+        if found:
+            # Whoever moves an instance right now is done with it then.
+            self.sleep(self.settings.reconcile_grace_seconds)
+            first, look = look, self._look()
+            found = confirmed(first, look)
+        for correction in found:
+            self.telemetry.warning(LogEvent.DISCREPANCY_FOUND, **self._fields(correction))
+        made, failed = self._correct(found, look)
+        self._report(look, found=len(found), made=made, failed=failed)
+        if self.placement is not None:
+            self._balance(self.placement)
+        self._mark_adopted(look)
+        if failed:
+            raise Surprise(f"{failed} of {len(found)} corrections failed")
+
+    def _mark_adopted(self, look: Look) -> None:
+        """Mark who serves without a mark: registered before the hooks were, or by somebody else."""
+        if self.settings.reconcile_mode is ReconcileMode.OBSERVE:
+            return
+        # A moment ago they may have got the mark of their way out; without any this asks nothing.
+        for instance_id, instance in self.instances.describe(look.unmarked).items():
+            if instance.mark is None:
+                self._mark_as_serving(instance_id)
+
+    def _mark_as_serving(self, instance_id: str) -> None:
+        """Mark an instance that has logs, as its launch would have.
+
+        One that ends without a mark, and is out of Cloud Map, is taken for one that never had any.
+        If the mark cannot be written, the next run tries again.
+        """
+        try_to_mark(
+            self.instances,
+            instance_id,
+            Mark(MarkKind.LAUNCHING, self.clock()),
+            self.telemetry,
+            {
+                "autoscaling_group_name": self.settings.autoscaling_group_name,
+                "instance_id": instance_id,
+            },
+        )
+
+    def _balance(self, placement: Placement) -> None:
+        """Finish moves that were left half done, and move what is too much in a shard.
+
+        One look is enough: whoever moves the same instances at this moment asks for the same.
+        """
+        standing = placement.look()
+        placement.measure(standing.members)
+        if self.settings.reconcile_mode is not ReconcileMode.OBSERVE:
+            placement.carry_out(standing.steps_to_balance())
+
+    def _look(self) -> Look:
+        # In this order: who is registered here and missing there has left meanwhile, or is gone.
+        registered = set(self.cloud_map.registered_instances()) if self.cloud_map else set()
+        name = self.settings.autoscaling_group_name
+        group = self.autoscaling.group(name)
+        states = group.states | self.autoscaling.warm_pool_states(name)
+        others = sorted(one for one in registered - set(states) if is_instance_id(one))
+        subjects = [
+            Subject(one, state=state, is_registered=one in registered)
+            for one, state in states.items()
+        ] + self._located(Subject(one, is_registered=True) for one in others)
+        return Look(
+            now=self.clock(),
+            hooks=HookLimits(
+                self.settings.launch_heartbeat_timeout_seconds,
+                self.settings.terminate_heartbeat_timeout_seconds,
+            ),
+            subjects={one.id: one for one in self._described(subjects)},
+            retains_on_abandon=group.retains_on_abandon,
+        )
+
+    def _located(self, subjects: Iterable[Subject]) -> list[Subject]:
+        """Look the lifecycle states up in whatever group they are."""
+        known = list(subjects)
+        memberships = self.autoscaling.memberships([one.id for one in known])
+        located = []
+        for one in known:
+            member = memberships.get(one.id)
+            ours = (
+                member is not None
+                and member.autoscaling_group_name == self.settings.autoscaling_group_name
+            )
+            state = member.state if member is not None and ours else None
+            located.append(replace(one, state=state, is_elsewhere=member is not None and not ours))
+        return located
+
+    def _described(self, subjects: Iterable[Subject]) -> list[Subject]:
+        known = list(subjects)
+        described = self.instances.describe([one.id for one in known])
+        return [replace(one, instance=described.get(one.id)) for one in known]
+
+    def _correct(self, found: Sequence[Correction], look: Look) -> tuple[int, int]:
+        """Make the corrections, each on its own; return how many were made and how many failed."""
+        if self.settings.reconcile_mode is ReconcileMode.OBSERVE:
+            return 0, 0
+        made = failed = 0
+        for correction in found:
+            try:
+                made += self._correct_one(correction, look)
+            except Exception as error:  # noqa: BLE001 (the others must not wait for this one)
+                failed += 1
+                self.telemetry.error(LogEvent.CORRECTION_FAILED, error, **self._fields(correction))
+        return made, failed
+
+    def _correct_one(self, correction: Correction, look: Look) -> bool:
+        """Make a correction if it is still called for; tell whether it was."""
+        [located] = self._located([look.subjects[correction.instance_id]])
+        [subject] = self._described([located])
+        now_called_for = correction_of(subject, replace(look, now=self.clock()))
+        if now_called_for is None or now_called_for.kind is not correction.kind:
+            return self._not_needed(correction, "it has moved on")
+        if correction.kind is CorrectionKind.RESTART:
+            return self._restart(correction, subject)
+        assert self.cloud_map is not None  # without it there is no other correction
+        if correction.kind is CorrectionKind.REGISTER:
+            return self._register(correction, subject, self.cloud_map)
+        if self._is_the_last(correction, subject):
+            return False
+        self._made(correction, operation_id=self.cloud_map.deregister(subject.id))
+        return True
+
+    def _is_the_last(self, correction: Correction, subject: Subject) -> bool:
+        if self.placement is None or self.settings.allow_empty_service or not can_wait(subject):
+            return False
+        needed_by = services_that_need(
+            subject.id, self.placement.look(), self.telemetry, self._fields(correction)
+        )
+        return bool(needed_by)
+
+    def _register(self, correction: Correction, subject: Subject, cloud_map: CloudMap) -> bool:
+        address = subject.instance.address if subject.instance else None
+        if address is None:
+            raise Surprise(f"{subject.id} has no private IPv4 address")
+        assert self.settings.cloud_map_port is not None  # settings see to it
+        self._mark_as_serving(subject.id)
+        operation_id = cloud_map.register(
+            subject.id,
+            address,
+            self.settings.cloud_map_port,
+            # With an id of before, Cloud Map would answer with the request of before.
+            creator_request_id=f"reconcile-{subject.id}-{self.clock():.0f}",
+        )
+        self._made(correction, operation_id=operation_id)
+        state = self.autoscaling.lifecycle_state(subject.id)
+        if state != IN_SERVICE:
+            # Its own way out may have deregistered it a moment before. Whoever drains it also
+            # looks at the registration before letting it go.
+            self.telemetry.warning(
+                LogEvent.REGISTRATION_WITHDRAWN,
+                **self._fields(correction),
+                state=state,
+                operation_id=cloud_map.deregister(subject.id),
+            )
+        return True
+
+    def _restart(self, correction: Correction, subject: Subject) -> bool:
+        """Start the pipeline of a wait, if it is our hook that holds the instance, or held it."""
+        if subject.state in RETAINED:
+            [action] = self._possible_waits(subject)
+            self._start(action, subject)
+            self._made(correction, lifecycle_hook_name=action.lifecycle_hook_name)
+            return True
+        for action in self._possible_waits(subject):
+            # Also keeps the wait alive, until the pipeline's own heartbeats do.
+            heartbeat, said = self.autoscaling.record_heartbeat(action)
+            if heartbeat is Heartbeat.FAILED:
+                raise Surprise(f"no heartbeat for {action.lifecycle_hook_name}: {said}")
+            if heartbeat is Heartbeat.RECORDED:
+                self._start(action, subject)
+                self._made(correction, lifecycle_hook_name=action.lifecycle_hook_name)
+                return True
+        return self._not_needed(correction, "no hook of ours holds it")
+
+    def _possible_waits(self, subject: Subject) -> list[LifecycleAction]:
+        """Return the waits that the state can mean; a launch and a return both lead into a pool."""
+        waits = [] if subject.state == LAUNCHING else [Transition.TERMINATING]
+        if subject.state in {LAUNCHING, ENTERING_WARM_POOL}:
+            waits.append(Transition.LAUNCHING)
+        hooks = {
+            Transition.LAUNCHING: self.settings.launch_hook_name,
+            Transition.TERMINATING: self.settings.terminate_hook_name,
+        }
+        return [
+            LifecycleAction(
+                autoscaling_group_name=self.settings.autoscaling_group_name,
+                lifecycle_hook_name=hook,
+                lifecycle_action_token=None,
+                instance_id=subject.id,
+                transition=transition,
+                started_at=self.clock(),
+            )
+            for transition in waits
+            if (hook := hooks[transition]) is not None
+        ]
+
+    def _start(self, action: LifecycleAction, subject: Subject) -> None:
+        if action.transition is Transition.TERMINATING:
+            self.pipeline.terminate(action)
+        elif subject.state == LAUNCHING:
+            self.pipeline.launch(action)
+        else:
+            self.pipeline.enter_warm_pool(action)
+
+    def _made(self, correction: Correction, **more: object) -> None:
+        self.telemetry.warning(LogEvent.CORRECTION_MADE, **self._fields(correction), **more)
+
+    def _not_needed(self, correction: Correction, why: str) -> bool:
+        self.telemetry.info(LogEvent.CORRECTION_NOT_NEEDED, **self._fields(correction), because=why)
+        return False
+
+    def _fields(self, correction: Correction) -> dict[str, object]:
+        return {
+            "autoscaling_group_name": self.settings.autoscaling_group_name,
+            "instance_id": correction.instance_id,
+            "correction": correction.kind,
+            "reason": correction.reason,
+        }
+
+    def _report(self, look: Look, *, found: int, made: int, failed: int) -> None:
+        values = {
+            Metric.REGISTERED_INSTANCES: len(look.registered),
+            Metric.IN_SERVICE_INSTANCES: len(look.in_service),
+            Metric.WAITING_INSTANCES: len(look.waiting),
+            Metric.OLDEST_WAIT_SECONDS: look.oldest_wait_seconds,
+            Metric.CORRECTIONS_MADE: made,
+            Metric.CORRECTIONS_FAILED: failed,
+            Metric.RETENTION_POLICY_MISSING: 0 if look.retains_on_abandon else 1,
+        }
+        for metric, value in values.items():
+            self.telemetry.measure(metric, value)
+        self.telemetry.info(
+            LogEvent.RECONCILED,
+            autoscaling_group_name=self.settings.autoscaling_group_name,
+            mode=self.settings.reconcile_mode,
+            registered=len(look.registered),
+            in_service=len(look.in_service),
+            waiting=len(look.waiting),
+            discrepancies=found,
+            corrections=made,
+            failures=failed,
+            retains_on_abandon=look.retains_on_abandon,
+        )
