@@ -53,17 +53,6 @@ _ServiceIds = Annotated[
 ]
 
 
-def _named_or_all(names: object) -> object:
-    return () if names == "all" else _separated(names)
-
-
-# Comma separated, as EC2 attaches the volumes; ``all`` is the empty tuple.
-_DeviceNames = Annotated[
-    tuple[Annotated[str, StringConstraints(pattern=r"^(/dev/)?[a-z0-9]+$")], ...],
-    BeforeValidator(_named_or_all),
-]
-
-
 def _url_without_credentials(url: str) -> str:
     parts = urlsplit(url)
     port_is_wrong = parts.port == 0  # any other wrong one raises
@@ -209,7 +198,6 @@ class OperationWaiterSettings(WaiterSettings):
     operation_dlq_url: _QueueUrl
     flush_queue_url: _QueueUrl | None = None
     buffer_queue_url: Annotated[_QueueUrl | None, Field(validate_default=True)] = None
-    snapshot_volumes: _DeviceNames | None = None
 
     @field_validator("buffer_queue_url")
     @classmethod
@@ -232,7 +220,6 @@ class FlushWaiterSettings(WaiterSettings):
     flush_document_name: _Text
     flush_command_timeout_seconds: _Seconds
     flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)]
-    snapshot_volumes: _DeviceNames | None = None
 
 
 class BufferWaiterSettings(WaiterSettings):
@@ -257,7 +244,6 @@ class BufferWaiterSettings(WaiterSettings):
     prometheus_metric_prefix: _MetricPrefix = "fluentd_output_status_"
     prometheus_expected_buffered_outputs: Annotated[int, Field(ge=1)] | None = None
     prometheus_heartbeat_plugin_id: _Text | None = None
-    snapshot_volumes: _DeviceNames | None = None
 
     @field_validator("prometheus_scrape_interval_seconds")
     @classmethod

@@ -54,8 +54,6 @@ class LogEvent(StrEnum):
     LAST_AGGREGATOR_WAITS = "last_aggregator_waits"
     SHARD_CHANGED = "shard_changed"
     SHARD_OVERFLOWS = "shard_overflows"
-    SNAPSHOTS_REQUESTED = "snapshots_requested"
-    SNAPSHOTS_FAILED = "snapshots_failed"
 
 
 class Metric(StrEnum):
@@ -75,7 +73,6 @@ class Metric(StrEnum):
     CORRECTIONS_FAILED = "CorrectionsFailed"
     RETENTION_POLICY_MISSING = "RetentionPolicyMissing"
     SHARD_OVERFLOW = "ShardOverflow"
-    SNAPSHOTS_FAILED = "SnapshotsFailed"
 
 
 # The code that logs is one call above the methods of PowertoolsTelemetry.

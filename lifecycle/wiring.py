@@ -13,7 +13,6 @@ from lifecycle.errors import ConfigurationError
 from lifecycle.events import BufferCheck, FlushCheck
 from lifecycle.flows.entrance import Pipeline
 from lifecycle.flows.release import NextStage, Registration
-from lifecycle.flows.snapshots import Snapshots
 from lifecycle.settings import (
     AnySettings,
     LifecycleHandlerSettings,
@@ -74,13 +73,6 @@ def registration_of(
         cloud_map=CloudMap(servicediscovery, cloud_map_service_ids),
         operation_queue=Queue(sqs, operation_queue_url),
     )
-
-
-def snapshots_of(device_names: Sequence[str] | None, telemetry: Telemetry) -> Snapshots | None:
-    """Build what saves the volumes of instances that a stage gives up on, None if not wanted."""
-    if device_names is None:
-        return None
-    return Snapshots(clients.ec2_once_patiently(), device_names, telemetry, time.time)
 
 
 def first_draining_stage(

@@ -17,7 +17,7 @@ from lifecycle.flows.buffer import BufferWaiter
 from lifecycle.flows.release import Exit
 from lifecycle.settings import BufferWaiterSettings
 from lifecycle.telemetry import PowertoolsTelemetry
-from lifecycle.wiring import registration_of, settings_of, snapshots_of
+from lifecycle.wiring import registration_of, settings_of
 
 
 def wire(environment: Mapping[str, str]) -> BufferWaiter:
@@ -46,7 +46,6 @@ def wire(environment: Mapping[str, str]) -> BufferWaiter:
         querier=_querier(settings),
         buffer_queue=Queue(sqs, settings.buffer_queue_url),
         buffer_dead_letters=Queue(sqs, settings.buffer_dlq_url),
-        snapshots=snapshots_of(settings.snapshot_volumes, telemetry),
         telemetry=telemetry,
         clock=time.time,
     )

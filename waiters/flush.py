@@ -18,7 +18,7 @@ from lifecycle.flows.flush import FlushWaiter
 from lifecycle.flows.release import Exit, NextStage
 from lifecycle.settings import FlushWaiterSettings
 from lifecycle.telemetry import PowertoolsTelemetry
-from lifecycle.wiring import registration_of, settings_of, snapshots_of
+from lifecycle.wiring import registration_of, settings_of
 
 
 def wire(environment: Mapping[str, str]) -> FlushWaiter:
@@ -51,7 +51,6 @@ def wire(environment: Mapping[str, str]) -> FlushWaiter:
         ),
         flush_queue=Queue(sqs, settings.flush_queue_url),
         flush_dead_letters=Queue(sqs, settings.flush_dlq_url),
-        snapshots=snapshots_of(settings.snapshot_volumes, telemetry),
         telemetry=telemetry,
         clock=time.time,
         sleep=time.sleep,

@@ -17,7 +17,7 @@ from lifecycle.flows.operation import OperationWaiter
 from lifecycle.flows.placement import Placement
 from lifecycle.settings import OperationWaiterSettings
 from lifecycle.telemetry import PowertoolsTelemetry
-from lifecycle.wiring import first_draining_stage, settings_of, snapshots_of
+from lifecycle.wiring import first_draining_stage, settings_of
 
 
 def wire(environment: Mapping[str, str]) -> OperationWaiter:
@@ -41,7 +41,6 @@ def wire(environment: Mapping[str, str]) -> OperationWaiter:
         next_stage=first_draining_stage(
             settings.flush_queue_url, settings.buffer_queue_url, sqs, telemetry
         ),
-        snapshots=snapshots_of(settings.snapshot_volumes, telemetry),
         telemetry=telemetry,
         clock=time.time,
     )

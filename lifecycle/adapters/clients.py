@@ -24,8 +24,6 @@ _CONFIG = Config(
 _BRIEFLY = Config(
     connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}
 )
-# Once, for a call that EC2 takes longer over (CreateSnapshots).
-_ONCE_PATIENTLY = Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 1})
 
 
 def autoscaling() -> "AutoScalingClient":
@@ -41,11 +39,6 @@ def ec2() -> "EC2Client":
 def ec2_briefly() -> "EC2Client":
     """Build a client for EC2 that does not try for long."""
     return boto3.client("ec2", config=_BRIEFLY)
-
-
-def ec2_once_patiently() -> "EC2Client":
-    """Build a client for EC2 that tries once, for as long as snapshots can take."""
-    return boto3.client("ec2", config=_ONCE_PATIENTLY)
 
 
 def servicediscovery() -> "ServiceDiscoveryClient":

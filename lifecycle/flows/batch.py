@@ -56,8 +56,6 @@ class Stage(Generic[Message]):
     "a person must look"; anything else it raises counts as unknown, so it is asked again.
     ``still_waited_for`` is asked when the hook has no active action any more: is there anything
     left to wait for?
-    ``on_giving_up`` gets, once at the end of a batch, those of its sound messages that a person has
-    been handed: they are on the dead-letter queue already, whatever it does.
     """
 
     autoscaling_group_name: str
@@ -70,7 +68,6 @@ class Stage(Generic[Message]):
     patience: Patience
     telemetry: Telemetry
     clock: Callable[[], float]
-    on_giving_up: Callable[[Sequence[Message]], None] | None = None
 
 
 def process(event: Mapping[str, Any], stage: Stage[Message]) -> PartialItemFailureResponse:
@@ -81,29 +78,14 @@ def process(event: Mapping[str, Any], stage: Stage[Message]) -> PartialItemFailu
         [m for m in parsed.values() if not isinstance(m, Malformed) and _is_ours(m, stage)]
     )
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    given_up: list[Message] = []
 
     def handle(record: SQSRecord) -> None:
-        _Attempt(stage, record, given_up).run(parsed[record.message_id], check)
+        _Attempt(stage, record).run(parsed[record.message_id], check)
 
     with processor(records, handler=handle):
         processor.process()
-    # An alarm on one of these metrics calls a person: no snapshot that hangs may keep it back.
     stage.telemetry.flush()
-    _rescue(given_up, stage)
     return processor.response()
-
-
-def _rescue(given_up: Sequence[Message], stage: Stage[Message]) -> None:
-    """Last of all, so that neither a heartbeat, a dead letter nor its metric waits for it."""
-    if stage.on_giving_up is None or not given_up:
-        return
-    try:
-        stage.on_giving_up(given_up)
-    except Exception as error:  # noqa: BLE001 (or all of the batch would come back)
-        reason = f"{type(error).__name__}: {error}"
-        stage.telemetry.error(LogEvent.CHECK_FAILED, error, reason=reason)
-    stage.telemetry.flush()
 
 
 def _parse(record: Mapping[str, Any], model: type[Message]) -> Message | Malformed:
@@ -120,9 +102,8 @@ def _is_ours(message: Message, stage: Stage[Message]) -> bool:
 class _Attempt(Generic[Message]):
     """One receive of one message."""
 
-    def __init__(self, stage: Stage[Message], record: SQSRecord, given_up: list[Message]) -> None:
+    def __init__(self, stage: Stage[Message], record: SQSRecord) -> None:
         self._stage: Stage[Message] = stage
-        self._given_up: list[Message] = given_up
         self._record = record
         attributes = record.attributes
         self._receive_count = int(attributes.approximate_receive_count)
@@ -144,7 +125,6 @@ class _Attempt(Generic[Message]):
         except Permanent as error:
             self._keep_alive(message)  # the person who is called now gets all the time there is
             self._dead_letter(str(error), message, error.redrive_with)
-            self._given_up.append(message)
         except NotReady as error:
             self._wait(message, str(error), error.not_before, error)
         except Exception as error:  # noqa: BLE001 (a surprise is unknown: ask again)
@@ -161,7 +141,6 @@ class _Attempt(Generic[Message]):
         patience = self._stage.patience
         if now - self._sent_at > patience.timeout_seconds:
             self._dead_letter(f"not done after {now - self._sent_at:.0f} s: {reason}", message)
-            self._given_up.append(message)
             return
         self._come_back_in(patience.next_check_seconds(not_before, now), message)
         raise error

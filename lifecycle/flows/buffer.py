@@ -17,7 +17,6 @@ from lifecycle.events import BufferCheck
 from lifecycle.flows import batch
 from lifecycle.flows.batch import patience_of
 from lifecycle.flows.release import Exit
-from lifecycle.flows.snapshots import Snapshots
 from lifecycle.settings import BufferWaiterSettings, IdentifyBy
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
@@ -36,7 +35,6 @@ class BufferWaiter:
     querier: Callable[[], prometheus.Querier]
     buffer_queue: Queue
     buffer_dead_letters: Queue
-    snapshots: Snapshots | None
     telemetry: Telemetry
     clock: Callable[[], float]
 
@@ -54,7 +52,6 @@ class BufferWaiter:
             patience=patience_of(settings),
             telemetry=self.telemetry,
             clock=self.clock,
-            on_giving_up=self.snapshots.take if self.snapshots else None,
         )
         return batch.process(event, stage)
 

@@ -25,7 +25,6 @@ from lifecycle.events import FlushCheck
 from lifecycle.flows import batch
 from lifecycle.flows.batch import patience_of
 from lifecycle.flows.release import Exit
-from lifecycle.flows.snapshots import Snapshots
 from lifecycle.settings import FlushWaiterSettings
 from lifecycle.telemetry import LogEvent, Telemetry
 
@@ -46,7 +45,6 @@ class FlushWaiter:
     run_command: RunCommand
     flush_queue: Queue
     flush_dead_letters: Queue
-    snapshots: Snapshots | None
     telemetry: Telemetry
     clock: Callable[[], float]
     sleep: Callable[[float], None]
@@ -64,7 +62,6 @@ class FlushWaiter:
             patience=patience_of(self.settings),
             telemetry=self.telemetry,
             clock=self.clock,
-            on_giving_up=self.snapshots.take if self.snapshots else None,
         )
         return batch.process(event, stage)
 

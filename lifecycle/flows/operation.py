@@ -19,7 +19,6 @@ from lifecycle.flows import batch
 from lifecycle.flows.batch import patience_of
 from lifecycle.flows.placement import Placement, Standing, services_that_need
 from lifecycle.flows.release import NextStage
-from lifecycle.flows.snapshots import Snapshots
 from lifecycle.settings import OperationWaiterSettings
 from lifecycle.telemetry import LogEvent, Metric, Telemetry
 
@@ -45,7 +44,6 @@ class OperationWaiter:
     operation_queue: Queue
     operation_dead_letters: Queue
     next_stage: NextStage
-    snapshots: Snapshots | None
     telemetry: Telemetry
     clock: Callable[[], float]
 
@@ -63,20 +61,12 @@ class OperationWaiter:
             patience=patience_of(settings),
             telemetry=self.telemetry,
             clock=self.clock,
-            on_giving_up=self._save_volumes,
         )
         return batch.process(event, stage)
 
     def _begin(self, messages: Sequence[OperationCheck]) -> Callable[[OperationCheck], None]:
         del messages  # every operation is looked up on its own
         return self._check
-
-    def _save_volumes(self, messages: Sequence[OperationCheck]) -> None:
-        """Save those that are being terminated; a launching instance holds no logs yet."""
-        if self.snapshots is None:
-            return
-        leaving = [one for one in messages if one.action.transition is Transition.TERMINATING]
-        self.snapshots.take(leaving)
 
     def _check(self, message: OperationCheck) -> None:
         """Pass the instance on if Cloud Map is done; raise NotReady while it is not."""

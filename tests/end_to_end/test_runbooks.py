@@ -11,7 +11,6 @@ import re
 from contextlib import ExitStack
 from typing import Any
 
-from lifecycle.flows.snapshots import RESCUE_TAG_KEY
 from sandbox.demo import run as demo
 from sandbox.demo.waiting import wait_until
 from sandbox.fleet.exporter import ExporterMode
@@ -258,7 +257,7 @@ def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unpro
 
 def snapshots_of(place: Scene, instance_id: str) -> set[str]:
     """Make the snapshots that a waiter makes as it gives up, if the option is on."""
-    tag: Any = {"Key": RESCUE_TAG_KEY, "Value": instance_id}
+    tag: Any = {"Key": "fluentd-lifecycle-rescue", "Value": instance_id}
     answer = place.cloud.client("ec2").create_snapshots(
         InstanceSpecification={"InstanceId": instance_id},
         TagSpecifications=[{"ResourceType": "snapshot", "Tags": [tag]}],

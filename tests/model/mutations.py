@@ -25,7 +25,6 @@ _LAST_AGGREGATOR = "tests/integration/test_last_aggregator.py"
 _INTERRUPTIONS = "tests/unit/test_interruptions.py"
 _INTERRUPTION_HANDLER = "tests/unit/test_interruption_handler.py"
 _PROMETHEUS = "tests/unit/test_prometheus.py"
-_GIVING_UP = "tests/integration/test_giving_up.py::TestSnapshots"
 _OBSERVING = (
     "tests/integration/test_reconciling.py::TestObserving"
     "::test_everything_is_reported_and_nothing_changed"
@@ -258,25 +257,9 @@ def _batches() -> Iterator[Mutation]:
     yield _one(
         "a deadline that drops the message",
         batch,
-        '            self._dead_letter(f"not done after {now - self._sent_at:.0f} s: {reason}", message)\n'
-        "            self._given_up.append(message)\n",
+        '            self._dead_letter(f"not done after {now - self._sent_at:.0f} s: {reason}", message)\n',
         "",
         MODEL,
-    )
-    yield _one(
-        "no snapshots of who is given up",
-        batch,
-        "    _rescue(given_up, stage)\n",
-        "",
-        f"{_GIVING_UP}::test_the_volumes_of_an_instance_that_is_given_up_are_saved_once",
-    )
-    yield _one(
-        "snapshots of an instance that launches",
-        "lifecycle/flows/operation.py",
-        "        leaving = [one for one in messages"
-        " if one.action.transition is Transition.TERMINATING]\n",
-        "        leaving = messages\n",
-        f"{_GIVING_UP}::test_a_launching_instance_holds_nothing_to_save",
     )
     yield _one(
         "a dead letter that fails silently",

@@ -123,11 +123,6 @@ def queue_url(stage: str) -> str:
     return f"{_QUEUE}{stage}"
 
 
-def snapshots() -> dict[str, str]:
-    """What every waiter finds besides if volumes are to be saved: all of them."""
-    return {"SNAPSHOT_VOLUMES": "all"}
-
-
 def everything() -> dict[str, str]:
     """A sound value for every setting that Terraform always gives to some function."""
     return {

@@ -112,7 +112,6 @@ class Cloud:
     is_registered: bool = False
     auth: str = "basic"
     kept_in: str = "Secrets Manager"
-    snapshots: str | None = None
     now: float = NOW
     calls: list[Call] = field(default_factory=list)
 
@@ -209,8 +208,6 @@ class Cloud:
             "describe_warm_pool": {"Instances": []},
             "send_command": {"Command": {"CommandId": "command-1"}},
             "get_command_invocation": self.flush_answer,
-            "describe_snapshots": {"Snapshots": []},
-            "create_snapshots": {"Snapshots": [{"SnapshotId": "snap-1"}]},
             "get_secret_value": {"SecretString": PLANTED.get(self.auth)},
             "get_parameter": {"Parameter": {"Value": PLANTED.get(self.auth)}},
         }.get(method, {})
@@ -295,9 +292,7 @@ class EntryPoint:
         logging.getLogger("fuzz").propagate = False
         _PRINTED.seek(0)
         _PRINTED.truncate()
-        environment = self.environment(
-            POWERTOOLS_SERVICE_NAME="fuzz", **_authentication(cloud), **_snapshots(cloud)
-        )
+        environment = self.environment(POWERTOOLS_SERVICE_NAME="fuzz", **_authentication(cloud))
         answer, error = None, None
         with _inside(cloud, environment):
             entry = _with_time_of(cloud, self.wire(environment))
@@ -313,10 +308,6 @@ def _authentication(cloud: Cloud) -> dict[str, str]:
         return {"PROMETHEUS_AUTH": cloud.auth, "PROMETHEUS_REGION": "ap-northeast-1"}
     arn = f"arn:aws:{KEEPERS[cloud.kept_in]}"
     return {"PROMETHEUS_AUTH": cloud.auth, "PROMETHEUS_CREDENTIALS_ARN": arn}
-
-
-def _snapshots(cloud: Cloud) -> dict[str, str]:
-    return {} if cloud.snapshots is None else {"SNAPSHOT_VOLUMES": cloud.snapshots}
 
 
 @contextmanager

@@ -215,7 +215,6 @@ _METHODS = (
     *("complete_lifecycle_action", "describe_instances", "create_tags", "send_message"),
     *("change_message_visibility", "get_instance", "get_operation", "register_instance"),
     *("deregister_instance", "send_command", "get_command_invocation", "get_secret_value"),
-    *("describe_snapshots", "create_snapshots"),
 )
 _operations = damaged({"Operation": {"Status": "SUCCESS", "Type": "DEREGISTER_INSTANCE"}})
 _states = damaged(
@@ -225,19 +224,6 @@ aws_oddities: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.sampled_from(_METHODS), st.one_of(aws_errors, aws_errors, values, _operations, _states),
     min_size=1, max_size=4,
 )  # fmt: skip
-snapshot_oddities: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
-    st.sampled_from(
-        ("describe_snapshots", "create_snapshots", "describe_instances", "send_message")
-    ),
-    st.one_of(
-        aws_errors,
-        values,
-        damaged({"Snapshots": [{"SnapshotId": "snap-1", "State": "completed", "StartTime": NOW}]}),
-        damaged({"Reservations": [{"Instances": [{"BlockDeviceMappings": []}]}]}),
-    ),
-    max_size=3,
-)
-snapshot_volumes = st.sampled_from([None, "all", "/dev/sdb", "/dev/sdz,/dev/xvda"])
 reconciler_oddities: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.sampled_from(
         (*_METHODS, "describe_auto_scaling_groups", "describe_warm_pool", "list_instances")

@@ -460,20 +460,6 @@ class Pipeline:
         """The bodies of all messages in a queue, without receiving them."""
         return queues.bodies(queue)
 
-    def rescued_volumes(self, instance_id: str) -> list[str]:
-        """The volumes of which there are snapshots that the runbooks find, one entry a snapshot."""
-        answer = self.clients.ec2.describe_snapshots(
-            OwnerIds=["self"],
-            Filters=[{"Name": "tag:fluentd-lifecycle-rescue", "Values": [instance_id]}],
-        )
-        return sorted(one["VolumeId"] for one in answer["Snapshots"])
-
-    def volumes(self, instance_id: str) -> list[str]:
-        """The volumes of an instance."""
-        attached = [{"Name": "attachment.instance-id", "Values": [instance_id]}]
-        answer = self.clients.ec2.describe_volumes(Filters=attached)
-        return sorted(one["VolumeId"] for one in answer["Volumes"])
-
     def dead_letters(self, queue: str) -> list[tuple[str, str]]:
         """Body and Reason of each message on a stage's dead-letter queue, which they stay on."""
         messages = queues.receive(f"{queue}-dlq")

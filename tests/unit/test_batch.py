@@ -56,7 +56,6 @@ class World:
     dead_letter: Any = field(default_factory=dict)
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
     begun_with: list[list[BufferCheck]] = field(default_factory=list)
-    on_giving_up: Callable[[Sequence[BufferCheck]], None] | None = None
 
     def __post_init__(self) -> None:
         self.autoscaling = scripted(record_lifecycle_action_heartbeat=self.heartbeat)
@@ -104,7 +103,6 @@ class World:
             patience=batch.Patience(POLL, POLL_MAX, TIMEOUT),
             telemetry=self.telemetry,
             clock=lambda: self.now,
-            on_giving_up=self.on_giving_up,
         )
 
 
@@ -488,69 +486,3 @@ def test_the_announced_wait_is_the_one_that_is_set(
 ) -> None:
     patience = batch.Patience(5, 120, 600)
     assert patience.next_check_seconds(not_before, NOW) == expected
-
-
-class TestRescue:
-    """What is done for those that a person was handed: last, and never in the way."""
-
-    def run(self, *records: dict[str, Any], **settings: Any) -> tuple[World, list[list[str]]]:
-        rescued: list[list[str]] = []
-
-        def rescue(messages: Sequence[BufferCheck]) -> None:
-            rescued.append([message.action.instance_id for message in messages])
-            assert len(world.dead) >= len(messages), "not before it is on its way"
-
-        world = World(on_giving_up=rescue, **settings)
-        world.run(*records)
-        return world, rescued
-
-    def test_all_that_are_given_up_are_rescued_at_once_after_their_dead_letters(self) -> None:
-        _, rescued = self.run(
-            record(buffer_check()),
-            record(buffer_check(instance_id=OTHER_INSTANCE_ID)),
-            check=raising(Permanent("chunks set aside")),
-        )
-        assert rescued == [[INSTANCE_ID, OTHER_INSTANCE_ID]]
-
-    def test_the_metric_that_calls_a_person_does_not_wait_for_the_rescue(self) -> None:
-        flushed_before: list[int] = []
-
-        def rescue(_: Sequence[BufferCheck]) -> None:
-            flushed_before.append(world.telemetry.flushed)
-            assert world.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) == 1
-
-        world = World(check=raising(Permanent("set aside")), on_giving_up=rescue)
-        world.run(record(buffer_check()))
-        assert flushed_before == [1]
-        assert world.telemetry.flushed == 2, "what the rescue measured counts as well"
-
-    def test_one_past_its_deadline_is_rescued(self) -> None:
-        late = {"check": raising(NotReady("draining")), "now": NOW + TIMEOUT + 1}
-        assert self.run(record(buffer_check()), **late)[1] == [[INSTANCE_ID]]
-
-    @pytest.mark.parametrize(
-        "body",
-        ["{}", buffer_check(autoscaling_group_name="another")],
-        ids=["damaged", "of-another-group"],
-    )
-    def test_nothing_is_done_for_a_message_that_is_damaged_or_not_ours(self, body: Any) -> None:
-        world, rescued = self.run(record(body))
-        assert len(world.dead) == 1
-        assert rescued == []
-
-    @pytest.mark.parametrize("check", [done, raising(NotReady("draining"))])
-    def test_nothing_is_done_for_one_that_is_done_with_or_comes_back(self, check: Any) -> None:
-        assert self.run(record(buffer_check()), check=check)[1] == []
-
-    def test_nothing_is_done_for_one_that_could_not_be_handed_over(self) -> None:
-        failing = {"check": raising(Permanent("chunks set aside")), "dead_letter": THROTTLED}
-        assert self.run(record(buffer_check()), **failing)[1] == []
-
-    def test_a_rescue_that_fails_brings_no_message_back(self) -> None:
-        def failing(messages: Sequence[BufferCheck]) -> None:
-            raise THROTTLED
-
-        world = World(check=raising(Permanent("set aside")), on_giving_up=failing)
-        assert world.run(record(buffer_check())) == []
-        assert len(world.dead) == 1
-        assert "Rate exceeded" in str(world.telemetry.the(LogEvent.CHECK_FAILED)["reason"])

@@ -129,7 +129,6 @@ class World:
             run_command=RunCommand(client, "pipeline-flush", 60),
             flush_queue=Queue(self.queue, "https://flush"),
             flush_dead_letters=Queue(self.dead_letters, "https://flush-dlq"),
-            snapshots=None,
             telemetry=self.telemetry,
             clock=self.clock,
             sleep=self.sleep,

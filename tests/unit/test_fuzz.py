@@ -26,7 +26,6 @@ from tests.support.fuzz_cloud import (
     EntryPoint,
     HttpAnswer,
     Outcome,
-    prometheus_body,
 )
 from tests.support.fuzz_inputs import fuzzed
 from tests.support.messages import (
@@ -147,12 +146,11 @@ def is_sound(stage: str, body: Any) -> bool:
 @given(
     oddities=fuzz_inputs.aws_oddities,
     is_registered=st.booleans(),
-    snapshots=fuzz_inputs.snapshot_volumes,
 )
 def test_whatever_aws_answers_a_message_stays_until_its_instance_is_proven(
-    stage: str, oddities: dict[str, Any], snapshots: str | None, *, is_registered: bool
+    stage: str, oddities: dict[str, Any], *, is_registered: bool
 ) -> None:
-    cloud = Cloud(odd=oddities, is_registered=is_registered, snapshots=snapshots)
+    cloud = Cloud(odd=oddities, is_registered=is_registered)
     outcome = STAGES[stage].invoke(cloud, sqs_event(sound_record(stage)))
     assert outcome.error is None
     assert outcome.returned_ids <= {"sound"}
@@ -211,61 +209,17 @@ def test_whatever_prometheus_answers_nobody_is_released_without_the_whole_proof(
     status=st.one_of(st.just("Success"), fuzz_inputs.texts, fuzz_inputs.values),
     output=fuzz_inputs.flush_outputs,
     details=fuzz_inputs.values,
-    snapshots=fuzz_inputs.snapshot_volumes,
 )
 def test_whatever_an_instance_answers_it_is_released_for_the_one_sound_answer_only(
-    status: Any, output: Any, details: Any, snapshots: str | None
+    status: Any, output: Any, details: Any
 ) -> None:
     answer = {"Status": status, "StatusDetails": details, "StandardOutputContent": output}
-    cloud = Cloud(flush_answer=answer, snapshots=snapshots)
+    cloud = Cloud(flush_answer=answer)
     outcome = STAGES["flush"].invoke(cloud, sqs_event(sound_record("flush")))
     assert outcome.error is None
     assert bool(cloud.released()) <= is_flushed(answer)
     assert outcome.returned_ids or cloud.released() or dead_letters(cloud) == [BODIES["flush"]]
     check_secrets(outcome, cloud)
-
-
-@EVERY_STAGE
-@fuzzed
-@given(oddities=fuzz_inputs.snapshot_oddities, snapshots=fuzz_inputs.snapshot_volumes)
-def test_whatever_comes_of_snapshots_a_message_that_is_given_up_reaches_its_person_first(
-    stage: str, oddities: dict[str, Any], snapshots: str | None
-) -> None:
-    cloud = Cloud(odd=PENDING | oddities, snapshots=snapshots, **UNPROVEN)
-    long_waited = record(BODIES[stage], message_id="sound", sent_at=NOW - 4000)
-    outcome = STAGES[stage].invoke(cloud, sqs_event(long_waited))
-    assert outcome.error is None
-    assert cloud.released() == []
-    if outcome.returned_ids:
-        assert (dead_letters(cloud), cloud.of("create_snapshots")) == ([], [])
-    else:
-        assert dead_letters(cloud) == [BODIES[stage]]
-        made = outcome.has_logged("snapshots_requested", "snapshots_failed")
-        assert made is (snapshots is not None)
-    methods = [call.method for call in cloud.calls]
-    assert "create_snapshots" not in methods[: methods.index("send_message")]
-    check_secrets(outcome, cloud)
-
-
-PENDING = {"get_operation": {"Operation": {"Status": "PENDING", "Type": "DEREGISTER_INSTANCE"}}}
-UNPROVEN: dict[str, Any] = {
-    "prometheus": HttpAnswer(prometheus_body([])),
-    "flush_answer": {"Status": "Failed", "StandardOutputContent": ""},
-}
-
-
-@EVERY_STAGE
-def test_in_a_sound_cloud_the_snapshots_of_an_instance_that_is_given_up_are_made(
-    stage: str,
-) -> None:
-    cloud = Cloud(odd=PENDING, snapshots="all", **UNPROVEN)
-    long_waited = record(BODIES[stage], message_id="sound", sent_at=NOW - 4000)
-    outcome = STAGES[stage].invoke(cloud, sqs_event(long_waited))
-    assert (outcome.returned_ids, dead_letters(cloud)) == (set(), [BODIES[stage]])
-    assert outcome.has_logged("snapshots_requested")
-    assert [one.arguments["InstanceSpecification"] for one in cloud.of("create_snapshots")] == [
-        {"InstanceId": INSTANCE_ID}
-    ]
 
 
 def is_flushed(answer: Any) -> bool:

@@ -16,7 +16,6 @@ from botocore.session import Session
 from lifecycle.decisions.buffer import Reason, State
 from lifecycle.decisions.flush import FlushReason, FlushState
 from lifecycle.events import LifecycleAction
-from lifecycle.flows.snapshots import RESCUE_TAG_KEY
 from lifecycle.telemetry import LogEvent
 from sandbox.emulator.faults import OPERATION_ERROR_CODES
 from tests.support import runbooks
@@ -75,7 +74,6 @@ WRITERS = {
         "lifecycle/flows/batch.py",
         "lifecycle/wiring.py",
         "lifecycle/flows/release.py:NextStage",
-        "lifecycle/flows/snapshots.py",
     ],
     "flush-waiter": [
         "lifecycle/flows/flush.py",
@@ -84,7 +82,6 @@ WRITERS = {
         "lifecycle/flows/release.py:NextStage",
         "lifecycle/flows/release.py:Exit",
         "lifecycle/adapters/instances.py",
-        "lifecycle/flows/snapshots.py",
     ],
     "buffer-waiter": [
         "lifecycle/flows/buffer.py",
@@ -92,7 +89,6 @@ WRITERS = {
         "lifecycle/wiring.py",
         "lifecycle/flows/release.py:Exit",
         "lifecycle/adapters/instances.py",
-        "lifecycle/flows/snapshots.py",
     ],
 }
 POWERTOOLS_KEYS = {"level", "message", "timestamp", "service"}
@@ -395,19 +391,6 @@ def test_every_function_has_its_writers() -> None:
         if re.search(r"\(\s*LogEvent\.", path.read_text())
     }
     assert {one.partition(":")[0] for modules in WRITERS.values() for one in modules} == sources
-
-
-def test_snapshots_are_looked_for_alike_and_by_the_tag_that_they_get() -> None:
-    blocks = [block for block in BLOCKS if block.name == "snapshots"]
-    asked_for = {"operation-dlq", "flush-dlq", "buffer-dlq", "lifecycle-action-expired"}
-    assert {block.runbook for block in blocks} == asked_for
-    assert len({block.text for block in blocks}) == 1
-    assert f"Name=tag:{RESCUE_TAG_KEY},Values=$INSTANCE" in blocks[0].text
-    for name in asked_for:
-        assert "a `reason` instead of snapshots: EC2 made none" in runbooks.text(name)
-    assert [events(one) for one in searches() if one.block == blocks[0]] == [
-        {LogEvent.SNAPSHOTS_FAILED}
-    ]
 
 
 def test_every_error_code_of_cloud_map_has_its_section() -> None:

@@ -247,8 +247,6 @@ def test_what_hangs_on_a_wrong_setting_is_not_reported_with_it(name: str) -> Non
         ("FLUSH_DELIVERY_TIMEOUT_SECONDS", "29"),
         ("FLUSH_DELIVERY_TIMEOUT_SECONDS", "30.5"),
         ("FLUSH_DELIVERY_TIMEOUT_SECONDS", "2592001"),
-        ("SNAPSHOT_VOLUMES", ""),
-        ("SNAPSHOT_VOLUMES", "vol-0123"),
     ],
 )
 def test_a_wrong_setting_of_the_flush_waiter_is_named_with_its_value(name: str, value: str) -> None:
@@ -261,21 +259,6 @@ def test_nobody_has_to_let_go_of_a_fleet_without_cloud_map() -> None:
     alone = environments.without_cloud_map(environments.flush_waiter(SETTLE_SECONDS="0"))
     settings = load_settings(FlushWaiterSettings, alone)
     assert (settings.settle_seconds, settings.cloud_map_service_ids) == (0.0, None)
-
-
-@pytest.mark.parametrize(
-    ("given", "read"),
-    [(None, None), ("all", ()), ("/dev/sdb, xvdc", ("/dev/sdb", "xvdc"))],
-)
-def test_snapshots_are_off_or_of_all_volumes_or_of_some(
-    given: str | None, read: tuple[str, ...] | None
-) -> None:
-    changes = {} if given is None else {"SNAPSHOT_VOLUMES": given}
-    operation = load_settings(OperationWaiterSettings, environments.operation_waiter(**changes))
-    flush = load_settings(FlushWaiterSettings, environments.flush_waiter(**changes))
-    buffer = load_settings(BufferWaiterSettings, environments.buffer_waiter(**changes))
-    assert operation.snapshot_volumes == read
-    assert flush.snapshot_volumes == buffer.snapshot_volumes == read
 
 
 def test_a_fleet_can_be_in_several_services() -> None:
@@ -339,7 +322,6 @@ def test_services_must_be_separated_by_commas_and_differ(ids: str) -> None:
         ("PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS", "0"),
         ("PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS", "2.5"),
         ("PROMETHEUS_HEARTBEAT_PLUGIN_ID", ""),
-        ("SNAPSHOT_VOLUMES", "ALL"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:

@@ -60,8 +60,6 @@ LOG_EVENTS = {
     "registration_withdrawn",
     "shard_changed",
     "shard_overflows",
-    "snapshots_failed",
-    "snapshots_requested",
     "still_registered",
     "unclean_termination",
     "visibility_change_failed",
@@ -79,7 +77,6 @@ METRICS = {
     "RegisteredInstances",
     "RetentionPolicyMissing",
     "ShardOverflow",
-    "SnapshotsFailed",
     "WaitingInstances",
     "UncleanTermination",
 }

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from lifecycle.adapters.prometheus import ATTEMPTS, CONNECT_SECONDS
-from lifecycle.flows import snapshots
 from lifecycle.settings import (
     BufferWaiterSettings,
     FlushWaiterSettings,
@@ -221,13 +220,3 @@ def test_the_time_that_terraform_counts_for_prometheus_is_the_time_it_can_take()
     text = (TERRAFORM / "timing.tf").read_text()
     assert re.search(rf"prometheus_attempts *= *{ATTEMPTS}\n", text)
     assert re.search(rf"prometheus_connect_seconds *= *{CONNECT_SECONDS:g}\n", text)
-
-
-def test_the_time_that_terraform_counts_for_snapshots_is_the_time_they_can_take() -> None:
-    text = (TERRAFORM / "timing.tf").read_text()
-    assert f"snapshots_seconds = var.snapshots == null ? 0 : {snapshots.TAKING_SECONDS}\n" in text
-
-
-def test_the_tag_that_a_role_may_give_is_the_tag_that_snapshots_get() -> None:
-    text = (TERRAFORM / "snapshots.tf").read_text()
-    assert f'rescue_tag_key = "{snapshots.RESCUE_TAG_KEY}"\n' in text
