@@ -7,21 +7,22 @@ from typing import Any
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.instances import Instances
 from lifecycle.flows.lifecycle import LifecycleHandler
 from lifecycle.settings import LifecycleHandlerSettings
-from lifecycle.telemetry import PowertoolsTelemetry
-from lifecycle.wiring import pipeline_of, settings_of
+from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.wiring import entrance_of, settings_of
 
 
-def wire(environment: Mapping[str, str]) -> LifecycleHandler:
+def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> LifecycleHandler:
     """Build the handler from environment variables; raises ConfigurationError."""
-    telemetry = PowertoolsTelemetry()
-    settings = settings_of(LifecycleHandlerSettings, environment, telemetry)
-    autoscaling = AutoScaling(clients.autoscaling())
+    runtime = runtime or on_lambda()
+    settings = settings_of(LifecycleHandlerSettings, environment, runtime)
+    autoscaling, instances = AutoScaling(clients.autoscaling()), Instances(clients.ec2())
     return LifecycleHandler(
         settings=settings,
-        pipeline=pipeline_of(settings, autoscaling, telemetry),
-        telemetry=telemetry,
+        entrance=entrance_of(settings, autoscaling, instances, runtime),
+        runtime=runtime,
     )
 
 

@@ -1,42 +1,32 @@
-"""Entry point of the reconcile handler: reads settings, builds clients, calls one flow."""
+"""Entry point of the reconciler: reads settings, builds clients, calls one flow."""
 
 import os
-import time
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.flows.placement import Placement
+from lifecycle.adapters.instances import Instances
 from lifecycle.flows.reconcile import Reconciler
-from lifecycle.flows.release import Registration
 from lifecycle.settings import ReconcilerSettings
-from lifecycle.telemetry import PowertoolsTelemetry
-from lifecycle.wiring import pipeline_of, settings_of
+from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.wiring import entrance_of, settings_of
 
 
-def wire(environment: Mapping[str, str]) -> Reconciler:
+def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Reconciler:
     """Build the reconciler from environment variables; raises ConfigurationError."""
-    telemetry = PowertoolsTelemetry()
-    settings = settings_of(ReconcilerSettings, environment, telemetry)
-    autoscaling = AutoScaling(clients.autoscaling())
-    pipeline = pipeline_of(settings, autoscaling, telemetry)
-    cloud_map = pipeline.start.cloud_map if isinstance(pipeline.start, Registration) else None
+    runtime = runtime or on_lambda()
+    settings = settings_of(ReconcilerSettings, environment, runtime)
+    autoscaling, instances = AutoScaling(clients.autoscaling()), Instances(clients.ec2())
+    entrance = entrance_of(settings, autoscaling, instances, runtime)
     return Reconciler(
         settings=settings,
         autoscaling=autoscaling,
-        instances=pipeline.instances,
-        cloud_map=cloud_map,
-        placement=Placement(
-            cloud_map, autoscaling, pipeline.instances, pipeline.port, telemetry, time.time
-        )
-        if cloud_map is not None and pipeline.port is not None
-        else None,
-        pipeline=pipeline,
-        telemetry=telemetry,
-        clock=time.time,
-        sleep=time.sleep,
+        instances=instances,
+        marker=entrance.marker,
+        entrance=entrance,
+        runtime=runtime,
     )
 
 

@@ -1,14 +1,23 @@
-"""The errors, named by what the caller must do.
+"""The errors, named by what the caller must do, and one way to describe invalid input.
 
 LifecycleError
 ├── NotReady             come back later: the proof is not there yet, nothing is wrong
-├── Permanent            hand it to a person: trying again cannot help (dead-letter queue)
+├── Permanent            dead-letter the message: retrying cannot help
 │   └── Malformed        an event or message of another form; names field and value
-├── Surprise             AWS answered what it should not have: unknown, so keep and try again
+├── UnexpectedState      AWS returned a state the design does not cover: keep the instance, retry
 ├── AgentNotReachable    SSM cannot run a command there (yet): unknown, so ask again
 ├── PrometheusFailed     no usable answer from Prometheus: every verdict of the batch is UNKNOWN
 └── ConfigurationError   the function cannot work until its settings change; names every problem
 """
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+_LONGEST_VALUE_SHOWN = 120
+_MOST_PROBLEMS_SHOWN = 40
 
 
 class LifecycleError(Exception):
@@ -18,20 +27,19 @@ class LifecycleError(Exception):
 class NotReady(LifecycleError):
     """The stage's condition does not hold yet.
 
-    ``not_before`` is the earliest time (epoch seconds) at which the answer could be yes,
-    or ``None`` when nothing is known about it.
+    ``pause_seconds`` is the pause until the next poll, or None for the stage's own poll interval.
     """
 
-    def __init__(self, reason: str, *, not_before: float | None = None) -> None:
+    def __init__(self, reason: str, *, pause_seconds: float | None = None) -> None:
         super().__init__(reason)
-        self.not_before = not_before
+        self.pause_seconds = pause_seconds
 
 
 class Permanent(LifecycleError):
-    """Trying again cannot help; a person has to look.
+    """Retrying cannot help; the message goes to the dead-letter queue for an operator.
 
-    ``redrive_with`` is the message to set aside where the one in hand would give up again at once:
-    a redrive has to start afresh.
+    ``redrive_with`` is the message to dead-letter where the one in hand would time out again at
+    once: a redrive has to start afresh.
     """
 
     def __init__(self, reason: str, *, redrive_with: str | None = None) -> None:
@@ -43,8 +51,8 @@ class Malformed(Permanent):
     """An event or a check message that does not have the agreed form."""
 
 
-class Surprise(LifecycleError):
-    """An answer that has no place in the design; treated as unknown, so the instance stays."""
+class UnexpectedState(LifecycleError):
+    """AWS returned a state the design does not cover. Unknown: keep the instance and retry."""
 
 
 class AgentNotReachable(LifecycleError):
@@ -57,3 +65,34 @@ class PrometheusFailed(LifecycleError):
 
 class ConfigurationError(LifecycleError):
     """Settings are missing or wrong; the message lists all of them at once."""
+
+
+def shown(value: object) -> str:
+    """Return a value for a message, shortened to 120 characters."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE_SHOWN else text[:_LONGEST_VALUE_SHOWN] + "…"
+
+
+def describe_problems(
+    error: "ValidationError",
+    *,
+    name_of: Callable[[str], str] = str,
+    show: Callable[[object], str] = lambda value: f" (got {shown(value)})",
+) -> str:
+    """Put all problems of a validation into one line: field, what is wrong, value.
+
+    ``name_of`` turns a dotted path into the name that the reader knows; ``show`` returns the value
+    with a leading blank, or nothing where it must not be shown.
+    """
+    problems = error.errors(include_url=False, include_context=False)
+    lines = []
+    for problem in problems[:_MOST_PROBLEMS_SHOWN]:
+        field = name_of(".".join(str(part) for part in problem["loc"]) or "(whole)")
+        if problem["type"] == "missing":
+            lines.append(f"{field}: is missing")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{field}: {message}{show(problem['input'])}")
+    if len(problems) > _MOST_PROBLEMS_SHOWN:
+        lines.append(f"and {len(problems) - _MOST_PROBLEMS_SHOWN} more")
+    return "; ".join(lines)

@@ -1,9 +1,14 @@
-"""EventBridge events and check messages: what comes in, checked before anything uses it."""
+"""EventBridge events: lifecycle actions, and ends that no lifecycle hook can hold up.
 
-import re
+Forms: docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html,
+docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html,
+.../rebalance-recommendations.html, .../monitoring-instance-state-changes.html
+"""
+
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -11,32 +16,18 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
 )
 
-from lifecycle.errors import Malformed
+from lifecycle.errors import Malformed, describe_problems
+from lifecycle.messages import InstanceId, LifecycleAction, Name, Token, Transition
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-# The form is docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html: 8 or 17 hexadecimals.
-# Instance ids end up in PromQL, so nothing else may pass.
-_INSTANCE_ID = r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})"
-InstanceId = Annotated[str, StringConstraints(pattern=f"^{_INSTANCE_ID}$")]
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-_Token = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{36}$")]
-_EpochSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Moment = Annotated[AwareDatetime, Field(gt=datetime(1970, 1, 1, tzinfo=UTC))]
-
-_LONGEST_VALUE_SHOWN = 120
-_MOST_PROBLEMS_SHOWN = 10
-
-
-class Transition(StrEnum):
-    """Which way the instance goes."""
-
-    LAUNCHING = "launching"
-    TERMINATING = "terminating"
+_TRANSITIONS = {
+    "autoscaling:EC2_INSTANCE_LAUNCHING": Transition.LAUNCHING,
+    "autoscaling:EC2_INSTANCE_TERMINATING": Transition.TERMINATING,
+}
 
 
 class Location(StrEnum):
@@ -45,43 +36,6 @@ class Location(StrEnum):
     EC2 = "EC2"
     AUTO_SCALING_GROUP = "AutoScalingGroup"
     WARM_POOL = "WarmPool"
-
-
-_TRANSITIONS = {
-    "autoscaling:EC2_INSTANCE_LAUNCHING": Transition.LAUNCHING,
-    "autoscaling:EC2_INSTANCE_TERMINATING": Transition.TERMINATING,
-}
-
-
-class LifecycleAction(BaseModel):
-    """One wait of one instance in one lifecycle hook; travels in every check message.
-
-    The token is None where no event told it (EventBridge lost it): hook and instance name a wait
-    as well (docs.aws.amazon.com/autoscaling/ec2/APIReference, CompleteLifecycleAction).
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    autoscaling_group_name: _Name
-    lifecycle_hook_name: _Name
-    lifecycle_action_token: _Token | None
-    instance_id: InstanceId
-    transition: Annotated[Transition, Field(strict=False)]
-    started_at: _EpochSeconds
-
-    @property
-    def request_id(self) -> str:
-        """What makes a request on behalf of this wait recognizable when it is repeated."""
-        return self.lifecycle_action_token or f"{self.instance_id}-{self.started_at:.0f}"
-
-    def log_fields(self) -> dict[str, object]:
-        """Return what every log line about this action carries."""
-        return {
-            "autoscaling_group_name": self.autoscaling_group_name,
-            "lifecycle_hook_name": self.lifecycle_hook_name,
-            "instance_id": self.instance_id,
-            "transition": self.transition,
-        }
 
 
 class LifecycleEvent(BaseModel):
@@ -96,9 +50,9 @@ class LifecycleEvent(BaseModel):
 
 class _Detail(BaseModel):
     # AWS may add fields, so unknown ones are ignored here.
-    LifecycleActionToken: _Token
-    AutoScalingGroupName: _Name
-    LifecycleHookName: _Name
+    LifecycleActionToken: Token
+    AutoScalingGroupName: Name
+    LifecycleHookName: Name
     EC2InstanceId: InstanceId
     LifecycleTransition: Literal[
         "autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"
@@ -113,57 +67,9 @@ class _EventBridgeEvent(BaseModel):
     detail: _Detail
 
 
-class OperationCheck(BaseModel):
-    """Check message of the operation stage, which waits for a Cloud Map operation.
-
-    ``operation_id`` is None when Cloud Map knew nothing to do (``InstanceNotFound``): the waiter
-    then looks at the registration itself.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    version: Literal[1] = 1
-    stage: Literal["operation"] = "operation"
-    action: LifecycleAction
-    operation_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None
-    requested_again: Annotated[int, Field(ge=0)] = 0
-
-
-class DrainCheck(BaseModel):
-    """What the check messages of the draining stages have in common.
-
-    ``deregistered_at`` (epoch seconds) is when the end of the deregistration was seen; for a fleet
-    that is in no service discovery, when the lifecycle action was.
-    """
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    version: Literal[1] = 1
-    action: LifecycleAction
-    deregistered_at: _EpochSeconds
-    requested_again: Annotated[int, Field(ge=0)] = 0
-
-
-class FlushCheck(DrainCheck):
-    """Check message of the flush stage, which makes Fluentd flush and looks at its disk."""
-
-    stage: Literal["flush"] = "flush"
-
-
-class BufferCheck(DrainCheck):
-    """Check message of the buffer stage, which waits for an empty and quiet buffer."""
-
-    stage: Literal["buffer"] = "buffer"
-
-
-CheckMessage = OperationCheck | FlushCheck | BufferCheck
-Message = TypeVar("Message", OperationCheck, FlushCheck, BufferCheck)
-
-
 def parse_lifecycle_event(event: object) -> LifecycleEvent:
     """Read an EventBridge event of EC2 Auto Scaling.
 
-    Form: docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html.
     Raises Malformed, naming each wrong field and its value.
     """
     try:
@@ -185,42 +91,136 @@ def parse_lifecycle_event(event: object) -> LifecycleEvent:
     )
 
 
-def parse_check_message(model: type[Message], body: object) -> Message:
-    """Read the body of a check message of one stage; whatever it is, it breaks nothing.
+class Signal(StrEnum):
+    """What AWS tells of an instance."""
+
+    SPOT_INTERRUPTION_WARNING = "spot_interruption_warning"
+    REBALANCE_RECOMMENDATION = "rebalance_recommendation"
+    SHUTTING_DOWN = "shutting_down"
+    TERMINATION_SUCCESSFUL = "termination_successful"
+    TERMINATION_UNSUCCESSFUL = "termination_unsuccessful"
+
+    @property
+    def is_notice(self) -> bool:
+        """Tell whether the instance still runs, but is not to be counted on any more."""
+        return self in {Signal.SPOT_INTERRUPTION_WARNING, Signal.REBALANCE_RECOMMENDATION}
+
+    @property
+    def is_from_ec2(self) -> bool:
+        """Tell whether EC2 says so, which knows no group, about any instance of the account."""
+        return self.is_notice or self is Signal.SHUTTING_DOWN
+
+
+_SIGNALS = {
+    "EC2 Spot Instance Interruption Warning": Signal.SPOT_INTERRUPTION_WARNING,
+    "EC2 Instance Rebalance Recommendation": Signal.REBALANCE_RECOMMENDATION,
+    "EC2 Instance State-change Notification": Signal.SHUTTING_DOWN,
+    "EC2 Instance Terminate Successful": Signal.TERMINATION_SUCCESSFUL,
+    "EC2 Instance Terminate Unsuccessful": Signal.TERMINATION_UNSUCCESSFUL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """One event, reduced to what the handler needs.
+
+    EC2's own events name no group. ``origin`` and ``destination`` are as AWS spells them, and
+    ``started_at`` (epoch seconds) is when the termination began; None where the event has none.
+    """
+
+    signal: Signal
+    instance_id: str
+    autoscaling_group_name: str | None = None
+    origin: str | None = None
+    destination: str | None = None
+    started_at: float | None = None
+
+    def log_fields(self) -> dict[str, object]:
+        """Return what every log line about this event carries."""
+        return {"instance_id": self.instance_id, "signal": self.signal}
+
+
+class _Tolerant(BaseModel):
+    # AWS may add fields, so unknown ones are ignored.
+    model_config = ConfigDict(frozen=True)
+
+
+class _Ec2Detail(_Tolerant):
+    instance_id: Annotated[InstanceId, Field(alias="instance-id")]
+
+
+class _Notice(_Tolerant):
+    source: Literal["aws.ec2"]
+    detail_type: Annotated[
+        Literal["EC2 Spot Instance Interruption Warning", "EC2 Instance Rebalance Recommendation"],
+        Field(alias="detail-type"),
+    ]
+    detail: _Ec2Detail
+
+    def read(self) -> Interruption:
+        return Interruption(_SIGNALS[self.detail_type], self.detail.instance_id)
+
+
+class _ShuttingDownDetail(_Ec2Detail):
+    # The rule lets no other state through; one that runs again must never be taken for dead.
+    state: Literal["shutting-down"]
+
+
+class _StateChange(_Tolerant):
+    source: Literal["aws.ec2"]
+    detail_type: Annotated[
+        Literal["EC2 Instance State-change Notification"], Field(alias="detail-type")
+    ]
+    detail: _ShuttingDownDetail
+
+    def read(self) -> Interruption:
+        return Interruption(_SIGNALS[self.detail_type], self.detail.instance_id)
+
+
+class _TerminationDetail(_Tolerant):
+    AutoScalingGroupName: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    EC2InstanceId: InstanceId
+    Origin: str | None = None
+    Destination: str | None = None
+    StartTime: AwareDatetime | None = None
+
+
+class _TerminationEvent(_Tolerant):
+    source: Literal["aws.autoscaling"]
+    detail_type: Annotated[
+        Literal["EC2 Instance Terminate Successful", "EC2 Instance Terminate Unsuccessful"],
+        Field(alias="detail-type"),
+    ]
+    detail: _TerminationDetail
+
+    def read(self) -> Interruption:
+        detail = self.detail
+        return Interruption(
+            signal=_SIGNALS[self.detail_type],
+            instance_id=detail.EC2InstanceId,
+            autoscaling_group_name=detail.AutoScalingGroupName,
+            origin=detail.Origin,
+            destination=detail.Destination,
+            started_at=_epoch_seconds(detail.StartTime),
+        )
+
+
+_Ec2Event = Annotated[_Notice | _StateChange, Field(discriminator="detail_type")]
+_EVENT: TypeAdapter[_Notice | _StateChange | _TerminationEvent] = TypeAdapter(
+    Annotated[_Ec2Event | _TerminationEvent, Field(discriminator="source")]
+)
+
+
+def _epoch_seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def parse_interruption(event: object) -> Interruption:
+    """Read an event of one of the five kinds.
 
     Raises Malformed, naming each wrong field and its value.
     """
-    if not isinstance(body, str):
-        raise Malformed(f"check message: (whole): is not text (got {_shown(body)})")
     try:
-        return model.model_validate_json(body)
+        return _EVENT.validate_python(event).read()
     except ValidationError as error:
-        raise Malformed(f"check message: {describe_problems(error)}") from error
-
-
-def is_instance_id(text: str) -> bool:
-    """Tell whether a name has the form of an instance's id; others register other names."""
-    return re.fullmatch(_INSTANCE_ID, text) is not None
-
-
-def describe_problems(error: ValidationError) -> str:
-    """Put all problems of a validation into one line: field, what is wrong, value."""
-    problems = error.errors(include_url=False, include_context=False)
-    shown = [_describe(problem) for problem in problems[:_MOST_PROBLEMS_SHOWN]]
-    if len(problems) > _MOST_PROBLEMS_SHOWN:
-        shown.append(f"and {len(problems) - _MOST_PROBLEMS_SHOWN} more")
-    return "; ".join(shown)
-
-
-def _describe(problem: "ErrorDetails") -> str:
-    field = ".".join(str(part) for part in problem["loc"]) or "(whole)"
-    if problem["type"] == "missing":
-        return f"{field}: is missing"
-    return f"{field}: {problem['msg']} (got {_shown(problem['input'])})"
-
-
-def _shown(value: object) -> str:
-    shown = repr(value)
-    if len(shown) > _LONGEST_VALUE_SHOWN:
-        return shown[:_LONGEST_VALUE_SHOWN] + "…"
-    return shown
+        raise Malformed(f"interruption event: {describe_problems(error)}") from error

@@ -6,7 +6,7 @@ The names are those of the environment variables that the Terraform module sets.
 import math
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -21,10 +21,7 @@ from pydantic import (
     field_validator,
 )
 
-from lifecycle.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from lifecycle.errors import ConfigurationError, describe_problems
 
 _Text = Annotated[str, StringConstraints(min_length=1)]
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -122,18 +119,23 @@ def _are_all_unset(info: ValidationInfo, *names: str) -> bool:
 _InCloudMap = [Field(validate_default=True), AfterValidator(_fits_cloud_map)]
 
 
-class LifecycleHandlerSettings(_Settings):
+class FleetSettings(_Settings):
+    """What every function knows of the fleet's service discovery, if it is in Cloud Map."""
+
+    cloud_map_service_ids: _ServiceIds | None = None
+    cloud_map_port: Annotated[_Port | None, *_InCloudMap] = None
+    allow_empty_service: bool = False
+    operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
+
+
+class LifecycleHandlerSettings(FleetSettings):
     """Settings of ``handlers.lifecycle``.
 
     A fleet is in Cloud Map, or its instances go straight into the first draining stage.
     """
 
     terminate_hook_name: _Text
-    cloud_map_service_ids: _ServiceIds | None = None
     launch_hook_name: Annotated[_Text | None, *_InCloudMap] = None
-    cloud_map_port: Annotated[_Port | None, *_InCloudMap] = None
-    allow_empty_service: bool = False
-    operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
     flush_queue_url: _QueueUrl | None = None
     buffer_queue_url: Annotated[_QueueUrl | None, Field(validate_default=True)] = None
 
@@ -165,15 +167,14 @@ class ReconcilerSettings(LifecycleHandlerSettings):
     launch_heartbeat_timeout_seconds: Annotated[_Seconds | None, *_InCloudMap] = None
 
 
-class InterruptionSettings(_Settings):
+class InterruptionSettings(FleetSettings):
     """Settings of ``handlers.interruption``; without a document nothing is flushed."""
 
-    cloud_map_service_ids: _ServiceIds | None = None
     flush_document_name: _Text | None = None
     flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)] = 30
 
 
-class WaiterSettings(_Settings):
+class WaiterSettings(FleetSettings):
     """What every stage needs to wait; ``timeout_seconds`` counts from the message's arrival."""
 
     poll_interval_seconds: _VisibilitySeconds
@@ -193,7 +194,6 @@ class OperationWaiterSettings(WaiterSettings):
 
     cloud_map_service_ids: _ServiceIds
     cloud_map_port: _Port
-    allow_empty_service: bool = False
     operation_queue_url: _QueueUrl
     operation_dlq_url: _QueueUrl
     flush_queue_url: _QueueUrl | None = None
@@ -210,8 +210,6 @@ class OperationWaiterSettings(WaiterSettings):
 class FlushWaiterSettings(WaiterSettings):
     """Settings of ``waiters.flush``."""
 
-    cloud_map_service_ids: _ServiceIds | None = None
-    operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
     flush_queue_url: _QueueUrl
     flush_dlq_url: _QueueUrl
     buffer_queue_url: _QueueUrl | None = None
@@ -225,8 +223,6 @@ class FlushWaiterSettings(WaiterSettings):
 class BufferWaiterSettings(WaiterSettings):
     """Settings of ``waiters.buffer``."""
 
-    cloud_map_service_ids: _ServiceIds | None = None
-    operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
     buffer_queue_url: _QueueUrl
     buffer_dlq_url: _QueueUrl
 
@@ -283,18 +279,12 @@ def load_settings(model: type[AnySettings], environment: Mapping[str, str]) -> A
     try:
         return model.model_validate({name.lower(): v for name, v in environment.items()})
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False)
-        raise ConfigurationError(
-            "wrong settings: " + "; ".join(_describe(problem) for problem in problems)
-        ) from None
+        problems = describe_problems(error, name_of=_variable, show=_shown)
+        raise ConfigurationError(f"wrong settings: {problems}") from None
 
 
-def _describe(problem: "ErrorDetails") -> str:
-    name = str(problem["loc"][0]).upper()
-    if problem["type"] == "missing":
-        return f"{name} is missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{name}: {message}{_shown(problem['input'])}"
+def _variable(path: str) -> str:
+    return path.partition(".")[0].upper()
 
 
 def _shown(value: object) -> str:

@@ -1,7 +1,6 @@
-"""What every entry point does with its environment variables before anything else."""
+"""Builds the parts that several entry points share, from settings and clients."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lifecycle.adapters import clients
@@ -9,69 +8,101 @@ from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
+from lifecycle.decisions.polling import PollPolicy
 from lifecycle.errors import ConfigurationError
-from lifecycle.events import BufferCheck, FlushCheck
-from lifecycle.flows.entrance import Pipeline
-from lifecycle.flows.release import NextStage, Registration
+from lifecycle.flows.entrance import Entrance
+from lifecycle.flows.marking import Marker
+from lifecycle.flows.placement import Placement
+from lifecycle.flows.release import Exit
+from lifecycle.flows.stage import Discovery, NextStage
+from lifecycle.messages import BufferCheck, FlushCheck
 from lifecycle.settings import (
     AnySettings,
+    FleetSettings,
     LifecycleHandlerSettings,
+    WaiterSettings,
     load_settings,
 )
-from lifecycle.telemetry import LogEvent, Telemetry
+from lifecycle.telemetry import LogEvent, Runtime
 
 if TYPE_CHECKING:
-    from mypy_boto3_servicediscovery import ServiceDiscoveryClient
     from mypy_boto3_sqs import SQSClient
 
 
 def settings_of(
-    model: type[AnySettings], environment: Mapping[str, str], telemetry: Telemetry
+    model: type[AnySettings], environment: Mapping[str, str], runtime: Runtime
 ) -> AnySettings:
     """Read a function's settings; log what is wrong with them and raise ConfigurationError."""
     try:
         return load_settings(model, environment)
     except ConfigurationError as error:
-        telemetry.error(LogEvent.CONFIGURATION_INVALID, reason=str(error))
+        runtime.telemetry.error(LogEvent.CONFIGURATION_INVALID, reason=str(error))
         raise
 
 
-def pipeline_of(
-    settings: LifecycleHandlerSettings, autoscaling: AutoScaling, telemetry: Telemetry
-) -> Pipeline:
-    """Build the way into the stages that are configured."""
-    sqs = clients.sqs()
-    return Pipeline(
-        autoscaling=autoscaling,
-        instances=Instances(clients.ec2()),
-        start=registration_of(
-            settings.cloud_map_service_ids,
-            settings.operation_queue_url,
-            clients.servicediscovery(),
-            sqs,
-        )
-        or first_draining_stage(
-            settings.flush_queue_url, settings.buffer_queue_url, sqs, telemetry
-        ),
-        port=settings.cloud_map_port,
-        telemetry=telemetry,
-        clock=time.time,
-        allow_empty_service=settings.allow_empty_service,
+def polls_of(settings: WaiterSettings) -> PollPolicy:
+    """Build a stage's poll policy."""
+    return PollPolicy(
+        settings.poll_interval_seconds,
+        settings.poll_interval_max_seconds,
+        settings.timeout_seconds,
     )
 
 
-def registration_of(
-    cloud_map_service_ids: Sequence[str] | None,
-    operation_queue_url: str | None,
-    servicediscovery: "ServiceDiscoveryClient",
+def discovery_of(
+    settings: FleetSettings,
+    autoscaling: AutoScaling,
+    instances: Instances,
     sqs: "SQSClient",
-) -> Registration | None:
-    """Build the fleet's service discovery, None for a fleet that is in none."""
-    if cloud_map_service_ids is None or operation_queue_url is None:
-        return None
-    return Registration(
-        cloud_map=CloudMap(servicediscovery, cloud_map_service_ids),
-        operation_queue=Queue(sqs, operation_queue_url),
+    runtime: Runtime,
+) -> Discovery | None:
+    """Build the fleet's service discovery, None for a fleet that is not in Cloud Map."""
+    service_ids, port = settings.cloud_map_service_ids, settings.cloud_map_port
+    if service_ids is None or port is None or settings.operation_queue_url is None:
+        return None  # all three, or none of them: settings.FleetSettings
+    cloud_map = CloudMap(clients.servicediscovery(), service_ids, port)
+    return Discovery(
+        cloud_map=cloud_map,
+        operation_queue=Queue(sqs, settings.operation_queue_url),
+        placement=Placement(
+            cloud_map, autoscaling, instances, settings.allow_empty_service, runtime
+        ),
+    )
+
+
+def entrance_of(
+    settings: LifecycleHandlerSettings,
+    autoscaling: AutoScaling,
+    instances: Instances,
+    runtime: Runtime,
+) -> Entrance:
+    """Build the way into the stages that are configured."""
+    sqs = clients.sqs()
+    return Entrance(
+        autoscaling=autoscaling,
+        instances=instances,
+        marker=Marker(instances, runtime),
+        start=discovery_of(settings, autoscaling, instances, sqs, runtime)
+        or first_draining_stage(settings.flush_queue_url, settings.buffer_queue_url, sqs, runtime),
+        runtime=runtime,
+    )
+
+
+def exit_of(
+    settings: WaiterSettings,
+    autoscaling: AutoScaling,
+    next_stage: NextStage | None,
+    sqs: "SQSClient",
+    runtime: Runtime,
+) -> Exit:
+    """Build the end of a draining stage."""
+    instances = Instances(clients.ec2_briefly())
+    return Exit(
+        autoscaling=autoscaling,
+        marker=Marker(instances, runtime),
+        discovery=discovery_of(settings, autoscaling, instances, sqs, runtime),
+        next_stage=next_stage,
+        runtime=runtime,
     )
 
 
@@ -79,11 +110,11 @@ def first_draining_stage(
     flush_queue_url: str | None,
     buffer_queue_url: str | None,
     sqs: "SQSClient",
-    telemetry: Telemetry,
+    runtime: Runtime,
 ) -> NextStage:
-    """Build the first draining stage of those that are configured; settings see to one."""
+    """Build the first draining stage of those that are configured; settings ensure one."""
     if flush_queue_url is not None:
-        return NextStage(FlushCheck, Queue(sqs, flush_queue_url), telemetry)
+        return NextStage(FlushCheck, Queue(sqs, flush_queue_url), runtime)
     if buffer_queue_url is not None:
-        return NextStage(BufferCheck, Queue(sqs, buffer_queue_url), telemetry)
+        return NextStage(BufferCheck, Queue(sqs, buffer_queue_url), runtime)
     raise ConfigurationError("neither FLUSH_QUEUE_URL nor BUFFER_QUEUE_URL is set")

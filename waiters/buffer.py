@@ -1,7 +1,6 @@
 """Entry point of the buffer waiter: reads settings, builds clients, calls one flow."""
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -13,45 +12,47 @@ from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.credentials import CredentialsSource
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
+from lifecycle.flows.batch import Stage
 from lifecycle.flows.buffer import BufferWaiter
-from lifecycle.flows.release import Exit
+from lifecycle.messages import BufferCheck
 from lifecycle.settings import BufferWaiterSettings
-from lifecycle.telemetry import PowertoolsTelemetry
-from lifecycle.wiring import registration_of, settings_of
+from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.wiring import exit_of, polls_of, settings_of
+
+Querier = Callable[[], prometheus.Querier]
 
 
-def wire(environment: Mapping[str, str]) -> BufferWaiter:
-    """Build the waiter from environment variables; raises ConfigurationError."""
-    telemetry = PowertoolsTelemetry()
-    settings = settings_of(BufferWaiterSettings, environment, telemetry)
+def wire(
+    environment: Mapping[str, str],
+    runtime: Runtime | None = None,
+    querier: Querier | None = None,
+) -> Stage[BufferCheck]:
+    """Build the waiter's stage from environment variables; raises ConfigurationError."""
+    runtime = runtime or on_lambda()
+    settings = settings_of(BufferWaiterSettings, environment, runtime)
     sqs = clients.sqs()
     autoscaling = AutoScaling(clients.autoscaling())
-    return BufferWaiter(
+    waiter = BufferWaiter(
         settings=settings,
-        autoscaling=autoscaling,
         instances=Instances(clients.ec2()),
-        exit=Exit(
-            autoscaling=autoscaling,
-            instances=Instances(clients.ec2_briefly()),
-            registration=registration_of(
-                settings.cloud_map_service_ids,
-                settings.operation_queue_url,
-                clients.servicediscovery(),
-                sqs,
-            ),
-            next_stage=None,
-            telemetry=telemetry,
-            clock=time.time,
-        ),
-        querier=_querier(settings),
-        buffer_queue=Queue(sqs, settings.buffer_queue_url),
-        buffer_dead_letters=Queue(sqs, settings.buffer_dlq_url),
-        telemetry=telemetry,
-        clock=time.time,
+        exit=exit_of(settings, autoscaling, None, sqs, runtime),
+        querier=querier or _querier(settings),
+        polls=polls_of(settings),
+        runtime=runtime,
+    )
+    return Stage(
+        autoscaling_group_name=settings.autoscaling_group_name,
+        model=BufferCheck,
+        waiter=waiter,
+        queue=Queue(sqs, settings.buffer_queue_url),
+        dead_letters=Queue(sqs, settings.buffer_dlq_url),
+        autoscaling=autoscaling,
+        polls=waiter.polls,
+        runtime=runtime,
     )
 
 
-def _querier(settings: BufferWaiterSettings) -> Callable[[], prometheus.Querier]:
+def _querier(settings: BufferWaiterSettings) -> Querier:
     credentials = CredentialsSource(settings)
 
     def querier() -> prometheus.Querier:
@@ -67,7 +68,7 @@ def _querier(settings: BufferWaiterSettings) -> Callable[[], prometheus.Querier]
 
 
 @cache
-def _wired() -> BufferWaiter:
+def _wired() -> Stage[BufferCheck]:
     return wire(os.environ)
 
 

@@ -1,7 +1,6 @@
 """Entry point of the flush waiter: reads settings, builds clients, calls one flow."""
 
 import os
-import time
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -10,55 +9,48 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.adapters.run_command import RunCommand
-from lifecycle.events import BufferCheck
+from lifecycle.flows.batch import Stage
 from lifecycle.flows.flush import FlushWaiter
-from lifecycle.flows.release import Exit, NextStage
+from lifecycle.flows.stage import NextStage
+from lifecycle.messages import BufferCheck, FlushCheck
 from lifecycle.settings import FlushWaiterSettings
-from lifecycle.telemetry import PowertoolsTelemetry
-from lifecycle.wiring import registration_of, settings_of
+from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.wiring import exit_of, polls_of, settings_of
 
 
-def wire(environment: Mapping[str, str]) -> FlushWaiter:
-    """Build the waiter from environment variables; raises ConfigurationError."""
-    telemetry = PowertoolsTelemetry()
-    settings = settings_of(FlushWaiterSettings, environment, telemetry)
+def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stage[FlushCheck]:
+    """Build the waiter's stage from environment variables; raises ConfigurationError."""
+    runtime = runtime or on_lambda()
+    settings = settings_of(FlushWaiterSettings, environment, runtime)
     sqs = clients.sqs()
     autoscaling = AutoScaling(clients.autoscaling())
-    buffer_queue_url = settings.buffer_queue_url
-    return FlushWaiter(
+    buffer_url = settings.buffer_queue_url
+    next_stage = NextStage(BufferCheck, Queue(sqs, buffer_url), runtime) if buffer_url else None
+    waiter = FlushWaiter(
         settings=settings,
-        autoscaling=autoscaling,
-        exit=Exit(
-            autoscaling=autoscaling,
-            instances=Instances(clients.ec2_briefly()),
-            registration=registration_of(
-                settings.cloud_map_service_ids,
-                settings.operation_queue_url,
-                clients.servicediscovery(),
-                sqs,
-            ),
-            next_stage=NextStage(BufferCheck, Queue(sqs, buffer_queue_url), telemetry)
-            if buffer_queue_url
-            else None,
-            telemetry=telemetry,
-            clock=time.time,
-        ),
+        exit=exit_of(settings, autoscaling, next_stage, sqs, runtime),
         run_command=RunCommand(
             clients.ssm(), settings.flush_document_name, settings.flush_delivery_timeout_seconds
         ),
-        flush_queue=Queue(sqs, settings.flush_queue_url),
-        flush_dead_letters=Queue(sqs, settings.flush_dlq_url),
-        telemetry=telemetry,
-        clock=time.time,
-        sleep=time.sleep,
+        polls=polls_of(settings),
+        runtime=runtime,
+    )
+    return Stage(
+        autoscaling_group_name=settings.autoscaling_group_name,
+        model=FlushCheck,
+        waiter=waiter,
+        queue=Queue(sqs, settings.flush_queue_url),
+        dead_letters=Queue(sqs, settings.flush_dlq_url),
+        autoscaling=autoscaling,
+        polls=waiter.polls,
+        runtime=runtime,
     )
 
 
 @cache
-def _wired() -> FlushWaiter:
+def _wired() -> Stage[FlushCheck]:
     return wire(os.environ)
 
 

@@ -1,7 +1,6 @@
 """Entry point of the operation waiter: reads settings, builds clients, calls one flow."""
 
 import os
-import time
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -10,44 +9,48 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
+from lifecycle.flows.batch import Stage
 from lifecycle.flows.operation import OperationWaiter
-from lifecycle.flows.placement import Placement
+from lifecycle.messages import OperationCheck
 from lifecycle.settings import OperationWaiterSettings
-from lifecycle.telemetry import PowertoolsTelemetry
-from lifecycle.wiring import first_draining_stage, settings_of
+from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.wiring import discovery_of, first_draining_stage, polls_of, settings_of
 
 
-def wire(environment: Mapping[str, str]) -> OperationWaiter:
-    """Build the waiter from environment variables; raises ConfigurationError."""
-    telemetry = PowertoolsTelemetry()
-    settings = settings_of(OperationWaiterSettings, environment, telemetry)
+def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stage[OperationCheck]:
+    """Build the waiter's stage from environment variables; raises ConfigurationError."""
+    runtime = runtime or on_lambda()
+    settings = settings_of(OperationWaiterSettings, environment, runtime)
     sqs = clients.sqs()
-    autoscaling = AutoScaling(clients.autoscaling())
-    instances = Instances(clients.ec2())
-    cloud_map = CloudMap(clients.servicediscovery(), settings.cloud_map_service_ids)
-    return OperationWaiter(
-        settings=settings,
+    autoscaling, instances = AutoScaling(clients.autoscaling()), Instances(clients.ec2())
+    discovery = discovery_of(settings, autoscaling, instances, sqs, runtime)
+    assert discovery is not None  # settings require a fleet in Cloud Map
+    waiter = OperationWaiter(
         autoscaling=autoscaling,
         instances=instances,
-        cloud_map=cloud_map,
-        placement=Placement(
-            cloud_map, autoscaling, instances, settings.cloud_map_port, telemetry, time.time
-        ),
-        operation_queue=Queue(sqs, settings.operation_queue_url),
-        operation_dead_letters=Queue(sqs, settings.operation_dlq_url),
+        discovery=discovery,
         next_stage=first_draining_stage(
-            settings.flush_queue_url, settings.buffer_queue_url, sqs, telemetry
+            settings.flush_queue_url, settings.buffer_queue_url, sqs, runtime
         ),
-        telemetry=telemetry,
-        clock=time.time,
+        polls=polls_of(settings),
+        runtime=runtime,
+    )
+    return Stage(
+        autoscaling_group_name=settings.autoscaling_group_name,
+        model=OperationCheck,
+        waiter=waiter,
+        queue=discovery.operation_queue,
+        dead_letters=Queue(sqs, settings.operation_dlq_url),
+        autoscaling=autoscaling,
+        polls=waiter.polls,
+        runtime=runtime,
     )
 
 
 @cache
-def _wired() -> OperationWaiter:
+def _wired() -> Stage[OperationCheck]:
     return wire(os.environ)
 
 

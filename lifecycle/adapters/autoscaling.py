@@ -1,4 +1,4 @@
-"""EC2 Auto Scaling: lifecycle states, heartbeats and the completion of lifecycle actions."""
+"""EC2 Auto Scaling: memberships, heartbeats and the completion of lifecycle actions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lifecycle.decisions.states import HELD, IN_SERVICE, IN_WARM_POOL, RETAINED, has_left
-from lifecycle.errors import Permanent, Surprise
-from lifecycle.events import LifecycleAction, Transition
+from lifecycle.decisions.states import (
+    has_left,
+    is_entering_warm_pool,
+    is_held,
+    is_in_service,
+    is_in_warm_pool,
+    is_retained,
+)
+from lifecycle.errors import Permanent, UnexpectedState
+from lifecycle.messages import LifecycleAction, Transition
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -27,14 +34,12 @@ class _NamedAction(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An Auto Scaling group: its sizes and its members' lifecycle states, without its warm pool.
+    """An Auto Scaling group: its members' lifecycle states, without its warm pool.
 
     ``retains_on_abandon``: its instance lifecycle policy keeps an instance whose termination was
     abandoned.
     """
 
-    min_size: int
-    desired_capacity: int
     states: dict[str, str]
     retains_on_abandon: bool
 
@@ -65,62 +70,46 @@ class Completion(StrEnum):
     ALREADY_ENDED_HELD_BY_ANOTHER_HOOK = "already_ended_held_by_another_hook"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An instance of some Auto Scaling group."""
-
-    autoscaling_group_name: str
-    lifecycle_state: str
-
-
 class AutoScaling:
     """The lifecycle actions of one group."""
 
     def __init__(self, client: "AutoScalingClient") -> None:
         self._client = client
 
+    def memberships(self, instance_ids: Sequence[str]) -> dict[str, Membership]:
+        """Return where those are that are in any Auto Scaling group, warm pools included.
+
+        Reads every page: a page may hold fewer instances than asked for, or none, although more
+        follow (docs.aws.amazon.com/autoscaling/ec2/APIReference, DescribeAutoScalingInstances).
+        """
+        paginator = self._client.get_paginator("describe_auto_scaling_instances")
+        return {
+            one["InstanceId"]: Membership(one["AutoScalingGroupName"], one["LifecycleState"])
+            for first in range(0, len(instance_ids), _MOST_IDS)
+            for page in paginator.paginate(InstanceIds=instance_ids[first : first + _MOST_IDS])
+            for one in page["AutoScalingInstances"]
+        }
+
+    def membership(self, instance_id: str) -> Membership | None:
+        """Return the group that an instance is in and its state there, None if it is in none."""
+        return self.memberships([instance_id]).get(instance_id)
+
     def lifecycle_state(self, instance_id: str) -> str | None:
         """Return the lifecycle state, None if Auto Scaling does not know the instance (any more).
 
         Values: docs.aws.amazon.com/autoscaling/ec2/APIReference, AutoScalingInstanceDetails.
         """
-        answer = self._client.describe_auto_scaling_instances(InstanceIds=[instance_id])
-        for instance in answer["AutoScalingInstances"]:
-            if instance["InstanceId"] == instance_id:
-                return instance["LifecycleState"]
-        return None
-
-    def member(self, instance_id: str) -> Member | None:
-        """Return the group that an instance is in and its state there, None if it is in none."""
-        answer = self._client.describe_auto_scaling_instances(InstanceIds=[instance_id])
-        for instance in answer["AutoScalingInstances"]:
-            if instance["InstanceId"] == instance_id:
-                return Member(instance["AutoScalingGroupName"], instance["LifecycleState"])
-        return None
-
-    def lifecycle_states(self, instance_ids: Sequence[str]) -> dict[str, str]:
-        """Return the lifecycle states of those that are in any Auto Scaling group."""
-        return {one: member.state for one, member in self.memberships(instance_ids).items()}
-
-    def memberships(self, instance_ids: Sequence[str]) -> dict[str, Membership]:
-        """Return where those are that are in any Auto Scaling group, warm pools included."""
-        found: dict[str, Membership] = {}
-        for first in range(0, len(instance_ids), _MOST_IDS):
-            ids = instance_ids[first : first + _MOST_IDS]
-            answer = self._client.describe_auto_scaling_instances(InstanceIds=ids)
-            for instance in answer["AutoScalingInstances"]:
-                found[instance["InstanceId"]] = Membership(
-                    instance["AutoScalingGroupName"], instance["LifecycleState"]
-                )
-        return found
+        membership = self.membership(instance_id)
+        return None if membership is None else membership.state
 
     def group(self, name: str) -> Group:
-        """Return a group; raises Surprise if there is none of this name."""
-        answer = self._client.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
-        for group in answer["AutoScalingGroups"]:
-            if group["AutoScalingGroupName"] == name:
-                return _read(group)
-        raise Surprise(f"there is no Auto Scaling group {name}")
+        """Return a group; raises UnexpectedState if there is none of this name."""
+        paginator = self._client.get_paginator("describe_auto_scaling_groups")
+        for page in paginator.paginate(AutoScalingGroupNames=[name]):
+            for group in page["AutoScalingGroups"]:
+                if group["AutoScalingGroupName"] == name:
+                    return _read(group)
+        raise UnexpectedState(f"there is no Auto Scaling group {name}")
 
     def warm_pool_states(self, name: str) -> dict[str, str]:
         """Return the lifecycle states of a group's warm pool; empty if it has none."""
@@ -148,10 +137,10 @@ class AutoScaling:
     def complete(
         self, action: LifecycleAction, result: Literal["CONTINUE", "ABANDON"]
     ) -> Completion:
-        """Let the instance go on. Idempotent: an action that has ended already is no error.
+        """Complete the action. Idempotent: an action that has ended already is no error.
 
-        Raises Permanent for an instance that Auto Scaling retains, and Surprise for one in a state
-        that no ended action leaves behind.
+        Raises Permanent for an instance that Auto Scaling retains, and UnexpectedState for one in
+        a state that no ended action leaves behind.
         """
         try:
             self._client.complete_lifecycle_action(**_named(action), LifecycleActionResult=result)
@@ -169,27 +158,25 @@ class AutoScaling:
         if action.transition is Transition.LAUNCHING and "Terminating" in state:
             # The launch is over; the terminating hook has its own action and its own event.
             return Completion.ALREADY_ENDED_GONE
-        if state == IN_SERVICE:
+        if is_in_service(state):
             return Completion.ALREADY_ENDED_IN_SERVICE
-        launching_into_pool = (Transition.LAUNCHING, "Warmed:Pending:Wait")
-        if state in IN_WARM_POOL or (action.transition, state) == launching_into_pool:
+        into_pool = action.transition is Transition.LAUNCHING and is_entering_warm_pool(state)
+        if is_in_warm_pool(state) or into_pool:
             return Completion.ALREADY_ENDED_IN_WARM_POOL
-        if state in HELD[action.transition]:
+        if is_held(state, action.transition):
             # Every hook of a transition holds the instance at once; ours is done with it.
             return Completion.ALREADY_ENDED_HELD_BY_ANOTHER_HOOK
-        if state in RETAINED:
+        if is_retained(state):
             raise Permanent(
                 f"{action.instance_id} is {state}: its lifecycle action ended before the proof; "
                 "terminate it with TerminateInstanceInAutoScalingGroup"
             )
-        raise Surprise(f"no active lifecycle action, yet {action.instance_id} is {state}")
+        raise UnexpectedState(f"no active lifecycle action, yet {action.instance_id} is {state}")
 
 
 def _read(group: "AutoScalingGroupTypeDef") -> Group:
     policy = group.get("InstanceLifecyclePolicy", {}).get("RetentionTriggers", {})
     return Group(
-        min_size=group["MinSize"],
-        desired_capacity=group["DesiredCapacity"],
         states={one["InstanceId"]: one["LifecycleState"] for one in group.get("Instances", [])},
         retains_on_abandon=policy.get("TerminateHookAbandon") == "retain",
     )

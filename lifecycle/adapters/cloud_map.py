@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from lifecycle.decisions.instance import Address
 from lifecycle.decisions.operation import Operation, OperationStatus
 from lifecycle.decisions.shards import shard_for
-from lifecycle.errors import Surprise
+from lifecycle.errors import UnexpectedState
 
 if TYPE_CHECKING:
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient
@@ -21,16 +21,23 @@ if TYPE_CHECKING:
 class CloudMap:
     """The Cloud Map services of one fleet: usually one, several for more than eight aggregators.
 
-    An instance belongs in one of them; what is asked or done about it holds for all.
+    An instance belongs in one of them; what is asked or done about it holds for all. ``port`` is
+    where every instance listens.
     """
 
-    def __init__(self, client: "ServiceDiscoveryClient", service_ids: Sequence[str]) -> None:
+    def __init__(
+        self, client: "ServiceDiscoveryClient", service_ids: Sequence[str], port: int
+    ) -> None:
         self._client = client
         self._service_ids = tuple(service_ids)
+        self._port = port
 
-    def register(
-        self, instance_id: str, address: Address, port: int, creator_request_id: str
-    ) -> str:
+    @property
+    def is_sharded(self) -> bool:
+        """Tell whether the fleet is spread over several services."""
+        return len(self._service_ids) > 1
+
+    def register(self, instance_id: str, address: Address, creator_request_id: str) -> str:
         """Ask for the registration and return the id of the operation under way.
 
         Of several services it is the one that the instance is in already, else the emptiest.
@@ -38,18 +45,15 @@ class CloudMap:
         another one that was under way already: compare its type.
         """
         service_id = (
-            self._service_ids[0]
-            if len(self._service_ids) == 1
-            else shard_for(instance_id, self.members())
+            shard_for(instance_id, self.members()) if self.is_sharded else self._service_ids[0]
         )
-        return self.register_in(service_id, instance_id, address, port, creator_request_id)
+        return self.register_in(service_id, instance_id, address, creator_request_id)
 
     def register_in(
         self,
         service_id: str,
         instance_id: str,
         address: Address,
-        port: int,
         creator_request_id: str,
     ) -> str:
         """Ask for the registration in one of the services, as ``register`` does."""
@@ -60,7 +64,7 @@ class CloudMap:
                 CreatorRequestId=creator_request_id,
                 Attributes={
                     "AWS_INSTANCE_IPV4": address.private_ip_address,
-                    "AWS_INSTANCE_PORT": str(port),
+                    "AWS_INSTANCE_PORT": str(self._port),
                     "AVAILABILITY_ZONE": address.availability_zone,
                 },
             )
@@ -98,7 +102,7 @@ class CloudMap:
         try:
             status = OperationStatus(answer["Status"])
         except (KeyError, ValueError) as error:
-            raise Surprise(
+            raise UnexpectedState(
                 f"operation {operation_id} has the status {answer.get('Status')!r}"
             ) from error
         return Operation(
@@ -109,29 +113,21 @@ class CloudMap:
             error_message=answer.get("ErrorMessage"),
         )
 
-    def registered_instances(self) -> dict[str, str | None]:
-        """Return the address of every registered instance, by instance id."""
-        return {
-            instance_id: address
-            for service_id in self._service_ids
-            for instance_id, address in self._listed(service_id).items()
-        }
+    def registered_instances(self) -> set[str]:
+        """Return the ids of all registered instances."""
+        return set[str]().union(*self.members().values())
 
     def members(self) -> dict[str, frozenset[str]]:
         """Return the ids of the registered instances by service id, in the services' order."""
-        return {one: frozenset(self._listed(one)) for one in self._service_ids}
+        return {one: self._listed(one) for one in self._service_ids}
 
     def is_registered(self, instance_id: str) -> bool:
         """Tell whether the instance is in any of the services, by ``GetInstance``."""
         return any(self._is_registered_in(one, instance_id) for one in self._service_ids)
 
-    def _listed(self, service_id: str) -> dict[str, str | None]:
+    def _listed(self, service_id: str) -> frozenset[str]:
         pages = self._client.get_paginator("list_instances").paginate(ServiceId=service_id)
-        return {
-            instance["Id"]: instance.get("Attributes", {}).get("AWS_INSTANCE_IPV4")
-            for page in pages
-            for instance in page["Instances"]
-        }
+        return frozenset(one["Id"] for page in pages for one in page["Instances"])
 
     def _is_registered_in(self, service_id: str, instance_id: str) -> bool:
         try:

@@ -1,15 +1,11 @@
-"""EC2 instances: where one listens, whether it is there at all, and the mark on it."""
+"""EC2: what it knows of an instance, and the state tag on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-from botocore.exceptions import ClientError
 
 from lifecycle.decisions.instance import Address, Instance
 from lifecycle.decisions.marks import COUNTED_TAG_KEY, TAG_KEY, Mark, read_mark, written
-from lifecycle.errors import Surprise
-from lifecycle.events import LifecycleAction
-from lifecycle.telemetry import LogEvent, Telemetry
+from lifecycle.errors import UnexpectedState
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -19,34 +15,10 @@ _MOST_VALUES = 200  # of a filter, per request
 
 
 class Instances:
-    """Looks instances up in EC2, and marks them."""
+    """Looks instances up in EC2, and writes their state tags."""
 
     def __init__(self, client: "EC2Client") -> None:
         self._client = client
-
-    def address(self, instance_id: str) -> Address | None:
-        """Return the private address of a live instance, None if EC2 knows of no live one.
-
-        None right after a launch can also mean "not propagated yet": ask Auto Scaling too.
-        Raises Surprise for a live instance without a private address.
-        """
-        try:
-            answer = self._client.describe_instances(InstanceIds=[instance_id])
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "InvalidInstanceID.NotFound":
-                return None
-            raise
-        for reservation in answer["Reservations"]:
-            for instance in reservation["Instances"]:
-                if instance["State"]["Name"] in {"shutting-down", "terminated"}:
-                    return None
-                if not instance.get("PrivateIpAddress"):
-                    raise Surprise(f"{instance_id} has no private IPv4 address")
-                return Address(
-                    private_ip_address=instance["PrivateIpAddress"],
-                    availability_zone=instance["Placement"]["AvailabilityZone"],
-                )
-        return None
 
     def describe(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
         """Return what EC2 knows, by instance id; those that it does not know are left out."""
@@ -62,6 +34,25 @@ class Instances:
                     found |= {one["InstanceId"]: _read(one) for one in reservation["Instances"]}
         return found
 
+    def find(self, instance_id: str) -> Instance | None:
+        """Return what EC2 knows of one instance, None if it does not know it.
+
+        None right after a launch can also mean "not propagated yet": ask Auto Scaling too.
+        """
+        return self.describe([instance_id]).get(instance_id)
+
+    def address(self, instance_id: str) -> Address | None:
+        """Return the private address of a live instance, None if EC2 knows of no live one.
+
+        Raises UnexpectedState for a live instance without a private address.
+        """
+        instance = self.find(instance_id)
+        if instance is None or instance.is_ending:
+            return None
+        if instance.address is None:
+            raise UnexpectedState(f"{instance_id} has no private IPv4 address")
+        return instance.address
+
     def mark(self, instance_id: str, mark: Mark) -> None:
         """Write the mark on the instance, over the one before."""
         self._client.create_tags(
@@ -75,19 +66,6 @@ class Instances:
             Resources=[instance_id],
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
         )
-
-    def private_ip_addresses(self, instance_ids: Sequence[str]) -> dict[str, str]:
-        """Return the private address of each instance that has one; the others are left out."""
-        # A filter, unlike InstanceIds, does not fail the whole call for one unknown instance.
-        answer = self._client.describe_instances(
-            Filters=[{"Name": "instance-id", "Values": list(instance_ids)}]
-        )
-        return {
-            instance["InstanceId"]: instance["PrivateIpAddress"]
-            for reservation in answer["Reservations"]
-            for instance in reservation["Instances"]
-            if instance.get("PrivateIpAddress")
-        }
 
 
 def _read(instance: "InstanceTypeDef") -> Instance:
@@ -103,24 +81,3 @@ def _read(instance: "InstanceTypeDef") -> Instance:
         mark=read_mark(tags.get(TAG_KEY)),
         is_counted=COUNTED_TAG_KEY in tags,
     )
-
-
-def try_to_mark(
-    instances: Instances,
-    instance_id: str,
-    mark: Mark,
-    telemetry: Telemetry,
-    log_fields: Mapping[str, object],
-) -> None:
-    """Mark an instance; a mark that cannot be written loses nothing, so it is only logged."""
-    try:
-        instances.mark(instance_id, mark)
-    except Exception as error:  # noqa: BLE001 (whatever it is, what the mark is about goes on)
-        telemetry.warning(LogEvent.MARK_FAILED, **log_fields, mark=mark.kind, reason=str(error))
-
-
-def mark_instance(
-    instances: Instances, action: LifecycleAction, mark: Mark, telemetry: Telemetry
-) -> None:
-    """Try to mark the instance of a lifecycle action."""
-    try_to_mark(instances, action.instance_id, mark, telemetry, action.log_fields())

@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from lifecycle.events import CheckMessage
+from lifecycle.messages import CheckMessage
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

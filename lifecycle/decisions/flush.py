@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lifecycle.errors import describe_problems
+
 _Count = Annotated[int, Field(ge=0)]
 _LONGEST_OUTPUT_SHOWN = 300
 
@@ -115,9 +117,9 @@ def judge_flush(invocation: Invocation) -> FlushVerdict:
     try:
         report = _Report.model_validate_json(invocation.output.strip())
     except ValidationError as error:
-        shown = invocation.output.strip()[:_LONGEST_OUTPUT_SHOWN]
-        problem = error.errors(include_url=False)[0]["msg"]
-        return unknown_flush(FlushReason.MALFORMED_ANSWER, f"{problem}: {shown!r}")
+        output = invocation.output.strip()[:_LONGEST_OUTPUT_SHOWN]
+        detail = f"{describe_problems(error, show=lambda _: '')}: {output!r}"
+        return unknown_flush(FlushReason.MALFORMED_ANSWER, detail)
     return _from_report(report)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from lifecycle.decisions.marks import Mark, MarkKind
 
+# As EC2 spells them: docs.aws.amazon.com/AWSEC2/latest/APIReference, InstanceState.
 _ENDING = {"shutting-down", "terminated"}
 _STOPPED = {"stopping", "stopped"}
 _HELD_NOTHING = {MarkKind.PROVEN, MarkKind.POOLED}
@@ -21,9 +22,8 @@ class Address:
 class Instance:
     """What EC2 knows of an instance.
 
-    ``state`` is as AWS spells it (docs.aws.amazon.com/AWSEC2/latest/APIReference, InstanceState);
-    ``launched_at`` (epoch seconds) is when it was last started; ``is_counted``: its end has been
-    counted as unclean.
+    ``state`` is as EC2 spells it; ``launched_at`` (epoch seconds) is when it was last started;
+    ``is_counted``: its end has been counted as unclean.
     """
 
     id: str
@@ -34,18 +34,28 @@ class Instance:
     is_counted: bool = False
 
     @property
+    def is_running(self) -> bool:
+        """Tell whether it runs, and may still receive logs."""
+        return self.state == "running"
+
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether it is stopped, or about to be; a hibernated one shows as stopped, too."""
+        return self.state in _STOPPED
+
+    @property
     def is_ending(self) -> bool:
-        """Tell whether it is gone for good, or about to be."""
+        """Tell whether it is terminated, or about to be."""
         return self.state in _ENDING
 
     @property
     def rests_since_its_proof(self) -> bool:
         """Tell whether it is stopped, and has not run since it was known to hold nothing.
 
-        A hibernated one shows as stopped, too. A start moves ``launched_at``.
+        A start moves ``launched_at``.
         """
         return (
-            self.state in _STOPPED
+            self.is_stopped
             and self.mark is not None
             and self.mark.kind in _HELD_NOTHING
             and self.launched_at <= self.mark.at

@@ -8,7 +8,7 @@ decides.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lifecycle.events import Transition
+from lifecycle.messages import Transition
 
 MOST_REQUESTS_AGAIN = 3
 

@@ -12,7 +12,14 @@ from enum import StrEnum
 
 from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.marks import Mark, MarkKind
-from lifecycle.decisions.states import ENTERING_WARM_POOL, IN_SERVICE, LAUNCHING, RETAINED
+from lifecycle.decisions.states import (
+    is_held,
+    is_in_service,
+    is_launch_held,
+    is_out_of_service,
+    is_retained,
+)
+from lifecycle.messages import Transition
 
 # The limits of a wait that heartbeats prolong
 # (docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html).
@@ -21,30 +28,6 @@ _LONGEST_WAIT_IN_HEARTBEATS = 100
 
 # An instance is marked as proven right before its wait is completed. After this long it was not.
 _PROVEN_FOR_SECONDS = 15 * 60
-
-_LEAVING = {"Terminating:Wait", "Warmed:Terminating:Wait"}
-
-# Members that take no logs, or may not. Those that a hook holds, or is about to, are missing here:
-# their pipeline takes them out.
-_OUT_OF_SERVICE = {
-    "EnteringStandby",
-    "Standby",
-    "Detaching",
-    "Detached",
-    "Quarantined",
-    "Terminating:Proceed",
-    "Terminating:Retained",
-    "Terminated",
-    "Warmed:Pending:Proceed",
-    "Warmed:Pending:Retained",
-    "Warmed:Running",
-    "Warmed:Stopped",
-    "Warmed:Hibernated",
-    "Warmed:Terminating:Proceed",
-    "Warmed:Terminating:Retained",
-    "Warmed:Terminated",
-}
-_HALTED = {"stopping", "stopped"}  # as EC2 spells it
 
 
 class CorrectionKind(StrEnum):
@@ -114,7 +97,7 @@ class Look:
     @property
     def in_service(self) -> list[str]:
         """The ids of all that the group has in service."""
-        return [one.id for one in self.subjects.values() if one.state == IN_SERVICE]
+        return [one.id for one in self.subjects.values() if is_in_service(one.state)]
 
     @property
     def unmarked(self) -> list[str]:
@@ -122,7 +105,7 @@ class Look:
         return [
             one.id
             for one in self.subjects.values()
-            if one.state == IN_SERVICE
+            if is_in_service(one.state)
             and one.is_registered
             and one.instance is not None
             and one.mark is None
@@ -141,9 +124,9 @@ class Look:
 
     def is_waiting(self, subject: Subject) -> bool:
         """Tell whether a hook of a transition that is ours holds the instance."""
-        if subject.state == LAUNCHING:
+        if is_launch_held(subject.state):
             return self.in_cloud_map
-        return subject.state == ENTERING_WARM_POOL or subject.state in _LEAVING
+        return is_held(subject.state, Transition.TERMINATING)
 
     def is_under_way(self, subject: Subject) -> bool:
         """Tell whether the mark says that a pipeline took this very wait over."""
@@ -155,7 +138,7 @@ class Look:
         """Return how old a mark of the present wait can be; a mark of another wait never is."""
         ours = (
             {MarkKind.LAUNCHING: _longest_wait(self.hooks.launch or 0)}
-            if subject.state == LAUNCHING
+            if is_launch_held(subject.state)
             else {
                 MarkKind.TERMINATING: _longest_wait(self.hooks.terminate),
                 MarkKind.PROVEN: _PROVEN_FOR_SECONDS,
@@ -196,13 +179,13 @@ def can_wait(subject: Subject) -> bool:
 
     It runs: whoever sends to it meanwhile is not let down.
     """
-    return subject.instance is not None and subject.instance.state == "running"
+    return subject.instance is not None and subject.instance.is_running
 
 
 def _why_in(subject: Subject) -> str | None:
-    if subject.state != IN_SERVICE or subject.instance is None:
+    if not is_in_service(subject.state) or subject.instance is None:
         return None
-    if subject.instance.state != "running" or _is_reclaimed(subject):
+    if not subject.instance.is_running or _is_reclaimed(subject):
         return None
     return "in service, and not registered"
 
@@ -215,11 +198,11 @@ def _why_out(subject: Subject) -> str | None:
         return "unknown to EC2 and to Auto Scaling" if is_unknown else None
     if instance.is_ending:
         return f"registered, and {instance.state}"
-    if subject.state in _OUT_OF_SERVICE:
+    if is_out_of_service(subject.state):
         return f"registered, and {subject.state}"
-    if subject.state != IN_SERVICE:
+    if not is_in_service(subject.state):
         return None
-    if instance.state in _HALTED:
+    if instance.is_stopped:
         return f"registered, and {instance.state}"
     return "registered, and AWS takes it away" if _is_reclaimed(subject) else None
 
@@ -231,7 +214,7 @@ def _is_kept(subject: Subject) -> bool:
     with its logs, and nobody be told. A waiter cannot release it any more, but tells a person of
     its proof, or that it gave up.
     """
-    return subject.state in RETAINED and subject.instance is not None
+    return is_retained(subject.state) and subject.instance is not None
 
 
 def _is_reclaimed(subject: Subject) -> bool:

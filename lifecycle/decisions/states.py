@@ -1,62 +1,149 @@
-"""Auto Scaling's lifecycle states, and what each means for a log.
+"""The lifecycle states of EC2 Auto Scaling, and what each means for an instance's logs.
 
 docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html,
-.../warm-pool-instance-lifecycle.html
+.../warm-pool-instance-lifecycle.html. AWS may add states, so an instance's state is a plain string:
+one that is not listed here means nothing, and every question about it is answered with no.
 """
 
-from lifecycle.events import Transition
+from enum import StrEnum
 
-IN_SERVICE = "InService"
-LAUNCHING = "Pending:Wait"
-ENTERING_WARM_POOL = "Warmed:Pending:Wait"
-RETAINED = {"Terminating:Retained", "Warmed:Terminating:Retained", "Warmed:Pending:Retained"}
-_GONE = {"Terminating:Proceed", "Terminated", "Warmed:Terminating:Proceed", "Warmed:Terminated"}
-IN_WARM_POOL = {
-    "Warmed:Pending:Proceed",
-    "Warmed:Running",
-    "Warmed:Stopped",
-    "Warmed:Hibernated",
+from lifecycle.messages import Transition
+
+
+class LifecycleState(StrEnum):
+    """Every state of an instance that the design covers."""
+
+    PENDING = "Pending"
+    PENDING_WAIT = "Pending:Wait"
+    PENDING_PROCEED = "Pending:Proceed"
+    IN_SERVICE = "InService"
+    ENTERING_STANDBY = "EnteringStandby"
+    STANDBY = "Standby"
+    DETACHING = "Detaching"
+    DETACHED = "Detached"
+    QUARANTINED = "Quarantined"
+    TERMINATING = "Terminating"
+    TERMINATING_WAIT = "Terminating:Wait"
+    TERMINATING_PROCEED = "Terminating:Proceed"
+    TERMINATING_RETAINED = "Terminating:Retained"
+    TERMINATED = "Terminated"
+    WARMED_PENDING = "Warmed:Pending"
+    WARMED_PENDING_WAIT = "Warmed:Pending:Wait"
+    WARMED_PENDING_PROCEED = "Warmed:Pending:Proceed"
+    WARMED_PENDING_RETAINED = "Warmed:Pending:Retained"
+    WARMED_RUNNING = "Warmed:Running"
+    WARMED_STOPPED = "Warmed:Stopped"
+    WARMED_HIBERNATED = "Warmed:Hibernated"
+    WARMED_TERMINATING = "Warmed:Terminating"
+    WARMED_TERMINATING_WAIT = "Warmed:Terminating:Wait"
+    WARMED_TERMINATING_PROCEED = "Warmed:Terminating:Proceed"
+    WARMED_TERMINATING_RETAINED = "Warmed:Terminating:Retained"
+    WARMED_TERMINATED = "Warmed:Terminated"
+
+
+_S = LifecycleState
+_GONE = {_S.TERMINATING_PROCEED, _S.TERMINATED, _S.WARMED_TERMINATING_PROCEED, _S.WARMED_TERMINATED}
+_RETAINED = {
+    _S.TERMINATING_RETAINED,
+    _S.WARMED_TERMINATING_RETAINED,
+    _S.WARMED_PENDING_RETAINED,
 }
-_LEAVING_WARM_POOL = "Warmed:Terminating"
-HELD = {
-    Transition.LAUNCHING: {"Pending:Wait"},
-    # Back into the pool it waits as if it were launched into it
-    # (docs.aws.amazon.com/autoscaling/ec2/userguide/warm-pool-instance-lifecycle.html).
-    Transition.TERMINATING: {"Terminating:Wait", "Warmed:Pending:Wait", "Warmed:Terminating:Wait"},
+_IN_WARM_POOL = {
+    _S.WARMED_PENDING_PROCEED,
+    _S.WARMED_RUNNING,
+    _S.WARMED_STOPPED,
+    _S.WARMED_HIBERNATED,
+}
+_LEAVING_WARM_POOL = {
+    _S.WARMED_TERMINATING,
+    _S.WARMED_TERMINATING_WAIT,
+    _S.WARMED_TERMINATING_PROCEED,
+}
+_HELD = {
+    Transition.LAUNCHING: {_S.PENDING_WAIT},
+    # On its way back into the pool it waits as if it were launched into it.
+    Transition.TERMINATING: {
+        _S.TERMINATING_WAIT,
+        _S.WARMED_PENDING_WAIT,
+        _S.WARMED_TERMINATING_WAIT,
+    },
+}
+_OUT_OF_SERVICE = {
+    _S.ENTERING_STANDBY,
+    _S.STANDBY,
+    _S.DETACHING,
+    _S.DETACHED,
+    _S.QUARANTINED,
+    *_GONE,
+    *_RETAINED,
+    *_IN_WARM_POOL,
 }
 
 
 def may_serve(state: str | None) -> bool:
-    """Tell whether an instance in this lifecycle state is in service or on its way there."""
-    return state is not None and (state.startswith("Pending") or state == IN_SERVICE)
+    """Tell whether an instance in this state is in service or on its way there."""
+    return state is not None and (state.startswith(_S.PENDING) or state == _S.IN_SERVICE)
+
+
+def is_in_service(state: str | None) -> bool:
+    """Tell whether Auto Scaling has the instance in service."""
+    return state == _S.IN_SERVICE
 
 
 def is_leaving(state: str | None) -> bool:
-    """Tell whether an instance in this lifecycle state is on its way out of the group, or gone.
+    """Tell whether an instance in this state is on its way out of the group, or gone.
 
     On its way back into a warm pool it shows a pending state of the pool.
     """
-    return state is None or "Terminat" in state or state.startswith("Warmed:Pending")
+    return state is None or "Terminat" in state or state.startswith(_S.WARMED_PENDING)
 
 
 def has_left(state: str | None) -> bool:
-    """Tell whether an instance in this lifecycle state is gone, or past its last hook."""
+    """Tell whether an instance in this state is gone, or past its last hook."""
     return state is None or state in _GONE
-
-
-def is_leaving_warm_pool(state: str | None) -> bool:
-    """Tell whether an instance in this lifecycle state leaves the warm pool for good.
-
-    Once it is retained no completion lets it go any more.
-    """
-    return state is not None and state.startswith(_LEAVING_WARM_POOL) and state not in RETAINED
-
-
-def is_in_warm_pool(state: str | None) -> bool:
-    """Tell whether an instance in this lifecycle state has arrived in the warm pool."""
-    return state in IN_WARM_POOL
 
 
 def has_ended(state: str | None) -> bool:
     """Tell whether an instance in this state waits no more: gone, about to go, or in service."""
-    return has_left(state) or state == IN_SERVICE
+    return has_left(state) or is_in_service(state)
+
+
+def is_retained(state: str | None) -> bool:
+    """Tell whether the group's instance lifecycle policy keeps the instance: its hook has ended."""
+    return state in _RETAINED
+
+
+def is_leaving_warm_pool(state: str | None) -> bool:
+    """Tell whether the instance is being terminated from the warm pool.
+
+    A retained instance is excluded: completing its action no longer releases it.
+    """
+    return state in _LEAVING_WARM_POOL
+
+
+def is_in_warm_pool(state: str | None) -> bool:
+    """Tell whether an instance in this state has arrived in the warm pool."""
+    return state in _IN_WARM_POOL
+
+
+def is_held(state: str | None, transition: Transition) -> bool:
+    """Tell whether a hook of this transition holds an instance in this state."""
+    return state in _HELD[transition]
+
+
+def is_launch_held(state: str | None) -> bool:
+    """Tell whether a hook holds the instance on its way into service."""
+    return state == _S.PENDING_WAIT
+
+
+def is_entering_warm_pool(state: str | None) -> bool:
+    """Tell whether a hook holds the instance on its way into the warm pool, new or back from it."""
+    return state == _S.WARMED_PENDING_WAIT
+
+
+def is_out_of_service(state: str | None) -> bool:
+    """Tell whether a member in this state takes no logs, and no pipeline takes it out.
+
+    Those that a hook holds, or is about to hold, are excluded: their pipeline takes them out.
+    """
+    return state in _OUT_OF_SERVICE

@@ -7,7 +7,7 @@ messages of the batch are untouched, and Lambda's own error metric keeps meaning
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, Protocol, TypeVar
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -15,77 +15,64 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
 from lifecycle.adapters.queues import Queue
+from lifecycle.decisions.polling import PollPolicy
 from lifecycle.errors import Malformed, NotReady, Permanent
-from lifecycle.events import Message, parse_check_message
-from lifecycle.settings import WaiterSettings
-from lifecycle.telemetry import LogEvent, Metric, Telemetry
+from lifecycle.messages import BufferCheck, FlushCheck, Message, OperationCheck, parse_check_message
+from lifecycle.telemetry import LogEvent, Metric, Runtime
+
+# A waiter only takes messages.
+_Message_contra = TypeVar(
+    "_Message_contra", OperationCheck, FlushCheck, BufferCheck, contravariant=True
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait: between two checks, and in all since the message arrived (seconds)."""
+class Waiter(Protocol[_Message_contra]):
+    """What a stage asks about its messages."""
 
-    poll_interval_seconds: float
-    poll_interval_max_seconds: float
-    timeout_seconds: float
+    def begin(self, messages: Sequence[_Message_contra]) -> Callable[[_Message_contra], None]:
+        """Take all sound messages of the group in a batch; return the check to make for each.
 
-    def next_check_seconds(self, not_before: float | None, now: float) -> float:
-        """Return the wait until the earliest time at which the answer could be yes, in bounds."""
-        if not_before is None:
-            return self.poll_interval_seconds
-        wanted = not_before - now
-        return min(self.poll_interval_max_seconds, max(self.poll_interval_seconds, wanted))
+        A check returns when the message is done with, raises NotReady for "not yet", Permanent for
+        the dead-letter queue; anything else it raises counts as unknown, so it is asked again.
+        """
 
-
-def patience_of(settings: WaiterSettings) -> Patience:
-    """Build a stage's patience from its settings."""
-    return Patience(
-        settings.poll_interval_seconds,
-        settings.poll_interval_max_seconds,
-        settings.timeout_seconds,
-    )
+    def still_waited_for(self, message: _Message_contra) -> bool:
+        """Tell, when the hook has no active action any more, whether to keep asking."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage(Generic[Message]):
-    """One queue, its dead-letter queue, and what has to be asked about its messages.
-
-    ``begin`` gets all sound messages of the group in a batch at once and returns the check to make
-    for each.
-    A check returns when the message is done with, raises NotReady for "not yet", Permanent for
-    "a person must look"; anything else it raises counts as unknown, so it is asked again.
-    ``still_waited_for`` is asked when the hook has no active action any more: is there anything
-    left to wait for?
-    """
+    """One queue, its dead-letter queue, and what is asked about its messages."""
 
     autoscaling_group_name: str
     model: type[Message]
-    begin: Callable[[Sequence[Message]], Callable[[Message], None]]
-    still_waited_for: Callable[[Message], bool]
+    waiter: Waiter[Message]
     queue: Queue
     dead_letters: Queue
     autoscaling: AutoScaling
-    patience: Patience
-    telemetry: Telemetry
-    clock: Callable[[], float]
+    polls: PollPolicy
+    runtime: Runtime
 
+    def handle(self, event: Mapping[str, Any]) -> PartialItemFailureResponse:
+        """Check every message of an SQS event; return those that must come back."""
+        records = list(event["Records"])
+        parsed = {record["messageId"]: _parse(record, self.model) for record in records}
+        check = self.waiter.begin(
+            [m for m in parsed.values() if not isinstance(m, Malformed) and self.owns(m)]
+        )
+        processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
-def process(event: Mapping[str, Any], stage: Stage[Message]) -> PartialItemFailureResponse:
-    """Check every message of an SQS event; name those that must come back."""
-    records = list(event["Records"])
-    parsed = {record["messageId"]: _parse(record, stage.model) for record in records}
-    check = stage.begin(
-        [m for m in parsed.values() if not isinstance(m, Malformed) and _is_ours(m, stage)]
-    )
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+        def handle(record: SQSRecord) -> None:
+            _Receive(self, record).run(parsed[record.message_id], check)
 
-    def handle(record: SQSRecord) -> None:
-        _Attempt(stage, record).run(parsed[record.message_id], check)
+        with processor(records, handler=handle):
+            processor.process()
+        self.runtime.telemetry.flush()
+        return processor.response()
 
-    with processor(records, handler=handle):
-        processor.process()
-    stage.telemetry.flush()
-    return processor.response()
+    def owns(self, message: Message) -> bool:
+        """Tell whether a message is about an instance of this stage's group."""
+        return message.action.autoscaling_group_name == self.autoscaling_group_name
 
 
 def _parse(record: Mapping[str, Any], model: type[Message]) -> Message | Malformed:
@@ -95,11 +82,7 @@ def _parse(record: Mapping[str, Any], model: type[Message]) -> Message | Malform
         return error
 
 
-def _is_ours(message: Message, stage: Stage[Message]) -> bool:
-    return message.action.autoscaling_group_name == stage.autoscaling_group_name
-
-
-class _Attempt(Generic[Message]):
+class _Receive(Generic[Message]):
     """One receive of one message."""
 
     def __init__(self, stage: Stage[Message], record: SQSRecord) -> None:
@@ -115,7 +98,7 @@ class _Attempt(Generic[Message]):
             self._log_error(LogEvent.CHECK_MESSAGE_INVALID, None, reason=str(message))
             self._dead_letter(str(message), None)
             return
-        if not _is_ours(message, self._stage):
+        if not self._stage.owns(message):
             group = message.action.autoscaling_group_name
             reason = f"action.autoscaling_group_name: {group!r} is not this pipeline's group"
             self._dead_letter(reason, message)
@@ -123,26 +106,27 @@ class _Attempt(Generic[Message]):
         try:
             check(message)
         except Permanent as error:
-            self._keep_alive(message)  # the person who is called now gets all the time there is
+            self._keep_alive(message)  # heartbeat first, so the operator has a full timeout
             self._dead_letter(str(error), message, error.redrive_with)
         except NotReady as error:
-            self._wait(message, str(error), error.not_before, error)
-        except Exception as error:  # noqa: BLE001 (a surprise is unknown: ask again)
+            self._wait(message, str(error), error.pause_seconds, error)
+        except Exception as error:  # noqa: BLE001 (what is unexpected is unknown: ask again)
             reason = f"{type(error).__name__}: {error}"
             self._log_error(LogEvent.CHECK_FAILED, message, reason=reason, exception=error)
             self._wait(message, reason, None, error)
 
     def _wait(
-        self, message: Message, reason: str, not_before: float | None, error: Exception
+        self, message: Message, reason: str, pause_seconds: float | None, error: Exception
     ) -> None:
         if not self._keep_alive(message):
             return
-        now = self._stage.clock()
-        patience = self._stage.patience
-        if now - self._sent_at > patience.timeout_seconds:
+        now = self._stage.runtime.clock()
+        if self._stage.polls.has_timed_out(self._sent_at, now):
             self._dead_letter(f"not done after {now - self._sent_at:.0f} s: {reason}", message)
             return
-        self._come_back_in(patience.next_check_seconds(not_before, now), message)
+        if pause_seconds is None:
+            pause_seconds = self._stage.polls.interval_seconds
+        self._come_back_in(pause_seconds, message)
         raise error
 
     def _keep_alive(self, message: Message) -> bool:
@@ -150,13 +134,13 @@ class _Attempt(Generic[Message]):
         outcome, answer = self._stage.autoscaling.record_heartbeat(message.action)
         if outcome is Heartbeat.RECORDED:
             return True
-        self._stage.telemetry.warning(
+        self._stage.runtime.telemetry.warning(
             LogEvent.HEARTBEAT_FAILED, **self._fields(message), outcome=outcome, answer=answer
         )
         if outcome is Heartbeat.FAILED:
             return True
         try:
-            return self._stage.still_waited_for(message)
+            return self._stage.waiter.still_waited_for(message)
         except Exception as error:  # noqa: BLE001 (unknown is "yes": the next receive asks)
             self._log_error(LogEvent.CHECK_FAILED, message, reason=str(error), exception=error)
             return True
@@ -166,17 +150,17 @@ class _Attempt(Generic[Message]):
             self._stage.queue.change_visibility(self._record.receipt_handle, seconds)
         except Exception as error:  # noqa: BLE001 (a late return loses nothing)
             # The queue's own visibility timeout brings the message back, only later.
-            self._stage.telemetry.warning(
+            self._stage.runtime.telemetry.warning(
                 LogEvent.VISIBILITY_CHANGE_FAILED, **self._fields(message), reason=str(error)
             )
 
     def _dead_letter(
         self, reason: str, message: Message | None, redrive_with: str | None = None
     ) -> None:
-        """Hand the message to a person at once; if that fails, it comes back and tries again."""
+        """Dead-letter the message at once; if that fails, it comes back and tries again."""
         self._stage.dead_letters.send_dead_letter(redrive_with or self._record.body, reason)
         self._log_error(LogEvent.CHECK_MESSAGE_DEAD_LETTERED, message, reason=reason)
-        self._stage.telemetry.measure(Metric.CHECK_MESSAGE_DEAD_LETTERED)
+        self._stage.runtime.telemetry.measure(Metric.CHECK_MESSAGE_DEAD_LETTERED)
 
     def _log_error(
         self,
@@ -187,7 +171,7 @@ class _Attempt(Generic[Message]):
         exception: Exception | None = None,
     ) -> None:
         fields = self._fields(message)
-        self._stage.telemetry.error(event, exception, **fields, reason=reason)
+        self._stage.runtime.telemetry.error(event, exception, **fields, reason=reason)
 
     def _fields(self, message: Message | None) -> dict[str, object]:
         action = message.action.log_fields() if message else {}

@@ -1,24 +1,18 @@
 """Waits until Prometheus proves that an instance's Fluentd is empty and quiet, then releases it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 from lifecycle.adapters import prometheus
-from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.instances import Instances
-from lifecycle.adapters.queues import Queue
 from lifecycle.decisions.buffer import Reason, State, Verdict, judge, unknown
 from lifecycle.decisions.evidence import Rules, Series
+from lifecycle.decisions.polling import PollPolicy
 from lifecycle.errors import NotReady
-from lifecycle.events import BufferCheck
-from lifecycle.flows import batch
-from lifecycle.flows.batch import patience_of
 from lifecycle.flows.release import Exit
+from lifecycle.messages import BufferCheck
 from lifecycle.settings import BufferWaiterSettings, IdentifyBy
-from lifecycle.telemetry import LogEvent, Metric, Telemetry
+from lifecycle.telemetry import LogEvent, Metric, Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +23,11 @@ class BufferWaiter:
     """
 
     settings: BufferWaiterSettings
-    autoscaling: AutoScaling
     instances: Instances
     exit: Exit
     querier: Callable[[], prometheus.Querier]
-    buffer_queue: Queue
-    buffer_dead_letters: Queue
-    telemetry: Telemetry
-    clock: Callable[[], float]
-
-    def handle(self, event: Mapping[str, Any]) -> PartialItemFailureResponse:
-        """Check every message of the SQS event; return those that must come back."""
-        settings = self.settings
-        stage = batch.Stage(
-            autoscaling_group_name=settings.autoscaling_group_name,
-            model=BufferCheck,
-            begin=self._begin,
-            still_waited_for=self.exit.still_waited_for,
-            queue=self.buffer_queue,
-            dead_letters=self.buffer_dead_letters,
-            autoscaling=self.autoscaling,
-            patience=patience_of(settings),
-            telemetry=self.telemetry,
-            clock=self.clock,
-        )
-        return batch.process(event, stage)
+    polls: PollPolicy
+    runtime: Runtime
 
     @property
     def _rules(self) -> Rules:
@@ -67,15 +41,15 @@ class BufferWaiter:
             heartbeat_plugin_id=settings.prometheus_heartbeat_plugin_id,
         )
 
-    def _begin(self, messages: Sequence[BufferCheck]) -> Callable[[BufferCheck], None]:
+    def begin(self, messages: Sequence[BufferCheck]) -> Callable[[BufferCheck], None]:
         """Ask Prometheus once for the whole batch; whatever goes wrong there is UNKNOWN."""
-        now = self.clock()
+        now = self.runtime.clock()
         try:
             labels = self._label_values({message.action.instance_id for message in messages})
             samples = self._fetch(sorted(set(labels.values())), now)
-        except Exception as error:  # noqa: BLE001 (a surprise here must not crash the batch)
+        except Exception as error:  # noqa: BLE001 (one failure must not crash the batch)
             reason = f"{type(error).__name__}: {error}"
-            self.telemetry.error(LogEvent.PROMETHEUS_FAILED, reason=reason)
+            self.runtime.telemetry.error(LogEvent.PROMETHEUS_FAILED, reason=reason)
             verdict = unknown(Reason.PROMETHEUS_FAILED, reason)
             return lambda message: self._act_on(message, verdict)
 
@@ -95,11 +69,16 @@ class BufferWaiter:
 
         return check
 
+    def still_waited_for(self, message: BufferCheck) -> bool:
+        """Tell whether to keep asking without an active hook, as ``Exit`` does."""
+        return self.exit.still_waited_for(message)
+
     def _label_values(self, instance_ids: set[str]) -> dict[str, str]:
         """Return, by instance id, the value that the instance's Prometheus label holds."""
         if self.settings.prometheus_identify_by is IdentifyBy.INSTANCE_ID or not instance_ids:
             return {instance_id: instance_id for instance_id in instance_ids}
-        return self.instances.private_ip_addresses(sorted(instance_ids))
+        described = self.instances.describe(sorted(instance_ids))
+        return {one.id: one.address.private_ip_address for one in described.values() if one.address}
 
     def _fetch(self, values: Sequence[str], now: float) -> dict[str, list[Series]]:
         if not values:
@@ -114,33 +93,37 @@ class BufferWaiter:
 
     def _act_on(self, message: BufferCheck, verdict: Verdict) -> None:
         """Release a drained instance; raise NotReady for any other."""
-        self._log_verdict(message, verdict)
-        if verdict.state is not State.DRAINED:
+        is_drained = verdict.state is State.DRAINED
+        pause_seconds = (
+            None
+            if is_drained
+            else self.polls.pause_seconds(verdict.not_before, self.runtime.clock())
+        )
+        self._log_verdict(message, verdict, pause_seconds)
+        if not is_drained:
             raise NotReady(
                 f"{verdict.state} ({verdict.reason}): {verdict.detail}",
-                not_before=verdict.not_before,
+                pause_seconds=pause_seconds,
             )
         self.exit.leave(message)
 
-    def _log_verdict(self, message: BufferCheck, verdict: Verdict) -> None:
-        self.telemetry.info(
+    def _log_verdict(
+        self, message: BufferCheck, verdict: Verdict, pause_seconds: float | None
+    ) -> None:
+        self.runtime.telemetry.info(
             LogEvent.BUFFER_VERDICT,
             **message.action.log_fields(),
             verdict=verdict.state,
             reason=verdict.reason,
             detail=verdict.detail,
             buffer_bytes=verdict.buffer_bytes,
-            next_check_seconds=(
-                None
-                if verdict.state is State.DRAINED
-                else patience_of(self.settings).next_check_seconds(verdict.not_before, self.clock())
-            ),
+            next_check_seconds=pause_seconds,
         )
         if verdict.errors_rose:
-            self.telemetry.warning(
+            self.runtime.telemetry.warning(
                 LogEvent.OUTPUT_ERRORS_ROSE,
                 **message.action.log_fields(),
                 errors=verdict.errors_rose,
                 window_seconds=self._rules.range_seconds,
             )
-            self.telemetry.measure(Metric.OUTPUT_ERRORS, verdict.errors_rose)
+            self.runtime.telemetry.measure(Metric.OUTPUT_ERRORS, verdict.errors_rose)

@@ -1,12 +1,10 @@
 """How an instance that a hook holds gets into the pipeline."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from lifecycle.adapters.autoscaling import AutoScaling, Completion
-from lifecycle.adapters.instances import Instances, mark_instance
-from lifecycle.decisions.instance import Instance
-from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.adapters.instances import Instances
+from lifecycle.decisions.marks import MarkKind
 from lifecycle.decisions.states import (
     has_ended,
     is_in_warm_pool,
@@ -14,150 +12,129 @@ from lifecycle.decisions.states import (
     is_leaving_warm_pool,
     may_serve,
 )
-from lifecycle.errors import Surprise
-from lifecycle.events import LifecycleAction, OperationCheck
-from lifecycle.flows.placement import look, services_that_need
-from lifecycle.flows.release import NextStage, Registration
-from lifecycle.telemetry import LogEvent, Metric, Telemetry
+from lifecycle.errors import UnexpectedState
+from lifecycle.flows.marking import Marker, report_completion
+from lifecycle.flows.stage import Discovery, NextStage
+from lifecycle.messages import LifecycleAction, OperationCheck
+from lifecycle.telemetry import LogEvent, Runtime
 
 
 @dataclass(frozen=True, slots=True)
-class Pipeline:
+class Entrance:
     """Registers or deregisters, and enqueues the first check message.
 
-    Starting it twice for one wait is safe: the stages and the completion are idempotent.
-    ``start`` is where a terminating instance goes first: out of service discovery, or, for a fleet
-    that is in none, into the first draining stage. ``port`` is where instances listen, None for
-    such a fleet. With ``allow_empty_service`` the last aggregator does not wait for a successor.
+    Starting twice for one wait is safe: the stages and the completion are idempotent. ``start`` is
+    where a terminating instance goes first: out of service discovery, or, for a fleet that is not
+    in Cloud Map, into the first draining stage.
     """
 
     autoscaling: AutoScaling
     instances: Instances
-    start: Registration | NextStage
-    port: int | None
-    telemetry: Telemetry
-    clock: Callable[[], float]
-    allow_empty_service: bool = False
+    marker: Marker
+    start: Discovery | NextStage
+    runtime: Runtime
+
+    @property
+    def discovery(self) -> Discovery | None:
+        """The fleet's service discovery, None for a fleet that is not in Cloud Map."""
+        return self.start if isinstance(self.start, Discovery) else None
 
     def launch(self, action: LifecycleAction) -> None:
         """Register a launching instance; one that is not on its way into service is left alone.
 
-        Raises Surprise for an instance that EC2 does not know (yet), and whatever AWS raises.
+        Raises UnexpectedState for an instance that EC2 does not know (yet), and what AWS raises.
         """
-        if not isinstance(self.start, Registration):
+        discovery = self.discovery
+        if discovery is None:
             return
         state = self.autoscaling.lifecycle_state(action.instance_id)
         if not may_serve(state):
-            # A late event: registering now would send logs to an instance that is on its way out.
+            # A late event: registering now would send logs to an instance that is terminating.
             self.ignore(action, f"the instance is {state or 'gone'}")
             return
         address = self.instances.address(action.instance_id)
         if address is None:
-            raise Surprise(f"{action.instance_id} is {state}, but EC2 does not know it (yet)")
-        assert self.port is not None  # settings see to it for a fleet in Cloud Map
-        operation_id = self.start.cloud_map.register(
-            action.instance_id, address, self.port, creator_request_id=action.request_id
+            raise UnexpectedState(
+                f"{action.instance_id} is {state}, but EC2 does not know it (yet)"
+            )
+        operation_id = discovery.cloud_map.register(
+            action.instance_id, address, creator_request_id=action.request_id
         )
-        self.telemetry.info(
+        self.runtime.telemetry.info(
             LogEvent.REGISTRATION_REQUESTED,
             **action.log_fields(),
             operation_id=operation_id,
             private_ip_address=address.private_ip_address,
         )
-        self._enqueue(self.start, action, operation_id)
-        self._mark(action, MarkKind.LAUNCHING)
+        self._enqueue(discovery, action, operation_id)
+        self.marker.write(action, MarkKind.LAUNCHING)
 
     def terminate(self, action: LifecycleAction) -> None:
         """Take a terminating instance out of service discovery and begin to drain it.
 
-        One that rests in the warm pool since it held nothing is let go at once: it can answer
-        nobody, and need not. Raises Surprise for an instance that is not on its way out, and
-        whatever AWS raises.
+        An instance that was proven empty and has been stopped in the warm pool since is released at
+        once. Raises UnexpectedState for an instance that is not terminating, and what AWS raises.
         """
         state = self.autoscaling.lifecycle_state(action.instance_id)
-        if (has_ended(state) or is_in_warm_pool(state)) and self._was_proven(action):
+        if (has_ended(state) or is_in_warm_pool(state)) and self.marker.was_proven(action):
             self.ignore(action, f"it was proven empty, and is {state or 'gone'}")
             return
         if not is_leaving(state):
             # A duplicate of an earlier life in a warm pool, or a state that has not propagated
             # yet. Never deregister a working instance, never drop a drain: ask again.
-            raise Surprise(f"{action.instance_id} is {state}, not terminating")
+            raise UnexpectedState(f"{action.instance_id} is {state}, not terminating")
         if is_leaving_warm_pool(state) and self._rests_proven(action.instance_id):
-            self._let_go(action)
+            self._complete(action)
             return
-        if isinstance(self.start, Registration):
+        if isinstance(self.start, Discovery):
             self._deregister(action, self.start)
         else:
-            self.start.enqueue(action, deregistered_at=self.clock())
-        self._mark(action, MarkKind.TERMINATING)
+            self.start.enqueue(action, deregistered_at=self.runtime.clock())
+        self.marker.write(action, MarkKind.TERMINATING)
 
     def enter_warm_pool(self, action: LifecycleAction) -> None:
         """Let a launching instance into the warm pool, unregistered until it leaves that to serve.
 
-        The mark says that it never served. It comes after the completion: a late duplicate, which
-        completes nothing, must not write it on an instance that has served since.
+        The state tag says that it never served. It is written after the completion: a late
+        duplicate, which completes nothing, must not write it on an instance that has served since.
         """
-        if self._let_go(action) is Completion.COMPLETED:
-            self._mark(action, MarkKind.POOLED)
+        if self._complete(action) is Completion.COMPLETED:
+            self.marker.write(action, MarkKind.POOLED)
 
     def ignore(self, action: LifecycleAction, reason: str) -> None:
         """Log that nothing is done about a lifecycle action, and why."""
-        self.telemetry.info(LogEvent.LIFECYCLE_EVENT_IGNORED, **action.log_fields(), reason=reason)
+        self.runtime.telemetry.info(
+            LogEvent.LIFECYCLE_EVENT_IGNORED, **action.log_fields(), reason=reason
+        )
 
-    def _deregister(self, action: LifecycleAction, registration: Registration) -> None:
-        if self._is_the_last(action, registration):
-            # The waiter asks once there is a successor.
-            self._enqueue(registration, action, None)
+    def _deregister(self, action: LifecycleAction, discovery: Discovery) -> None:
+        if not discovery.placement.may_leave(action.instance_id, action.log_fields()):
+            # The operation waiter asks once there is a successor.
+            self._enqueue(discovery, action, None)
             return
-        operation_id = registration.cloud_map.deregister(action.instance_id)
-        self.telemetry.info(
+        operation_id = discovery.cloud_map.deregister(action.instance_id)
+        self.runtime.telemetry.info(
             LogEvent.DEREGISTRATION_REQUESTED, **action.log_fields(), operation_id=operation_id
         )
-        self._enqueue(registration, action, operation_id)
-
-    def _is_the_last(self, action: LifecycleAction, registration: Registration) -> bool:
-        if self.allow_empty_service:
-            return False
-        standing = look(registration.cloud_map, self.autoscaling, self.instances)
-        needed_by = services_that_need(
-            action.instance_id, standing, self.telemetry, action.log_fields()
-        )
-        return bool(needed_by)
+        self._enqueue(discovery, action, operation_id)
 
     def _enqueue(
-        self, registration: Registration, action: LifecycleAction, operation_id: str | None
+        self, discovery: Discovery, action: LifecycleAction, operation_id: str | None
     ) -> None:
-        registration.operation_queue.send(OperationCheck(action=action, operation_id=operation_id))
-        self.telemetry.info(
+        discovery.operation_queue.send(OperationCheck(action=action, operation_id=operation_id))
+        self.runtime.telemetry.info(
             LogEvent.CHECK_MESSAGE_ENQUEUED, **action.log_fields(), stage="operation"
         )
 
-    def _let_go(self, action: LifecycleAction) -> Completion:
+    def _complete(self, action: LifecycleAction) -> Completion:
         completion = self.autoscaling.complete(action, "CONTINUE")
+        report_completion(action, completion, self.runtime)
         if completion is Completion.COMPLETED:
-            self.telemetry.info(LogEvent.LIFECYCLE_ACTION_COMPLETED, **action.log_fields())
-            self.telemetry.measure(Metric.LIFECYCLE_ACTION_COMPLETED)
-            self.telemetry.flush()
-        else:
-            self.telemetry.info(
-                LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended=completion
-            )
+            self.runtime.telemetry.flush()
         return completion
 
     def _rests_proven(self, instance_id: str) -> bool:
-        instance = self._describe(instance_id)
+        instance = self.instances.find(instance_id)
         if instance is None or not instance.rests_since_its_proof:
             return False
-        if isinstance(self.start, Registration):
-            return not self.start.cloud_map.is_registered(instance_id)
-        return True
-
-    def _was_proven(self, action: LifecycleAction) -> bool:
-        instance = self._describe(action.instance_id)
-        return instance is not None and instance.is_proven_since(action.started_at)
-
-    def _describe(self, instance_id: str) -> Instance | None:
-        return self.instances.describe([instance_id]).get(instance_id)
-
-    def _mark(self, action: LifecycleAction, kind: MarkKind) -> None:
-        mark_instance(self.instances, action, Mark(kind, self.clock()), self.telemetry)
+        return self.discovery is None or not self.discovery.cloud_map.is_registered(instance_id)

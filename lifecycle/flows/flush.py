@@ -6,12 +6,7 @@ come in later are staged again. So every receive of a message signals and looks 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-
-from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.queues import Queue
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.flush import (
     FlushReason,
@@ -20,54 +15,31 @@ from lifecycle.decisions.flush import (
     judge_flush,
     unknown_flush,
 )
+from lifecycle.decisions.polling import PollPolicy
 from lifecycle.errors import AgentNotReachable, NotReady, Permanent
-from lifecycle.events import FlushCheck
-from lifecycle.flows import batch
-from lifecycle.flows.batch import patience_of
 from lifecycle.flows.release import Exit
+from lifecycle.messages import FlushCheck
 from lifecycle.settings import FlushWaiterSettings
-from lifecycle.telemetry import LogEvent, Telemetry
+from lifecycle.telemetry import LogEvent, Runtime
 
 _LOOK_SECONDS = 1.0
-
-
 # Fluentd tries again at the time that it names, not before.
 _AFTER_RETRY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class FlushWaiter:
-    """Everything the flush waiter touches; ``sleep`` waits for so many seconds."""
+    """Everything the flush waiter touches."""
 
     settings: FlushWaiterSettings
-    autoscaling: AutoScaling
     exit: Exit
     run_command: RunCommand
-    flush_queue: Queue
-    flush_dead_letters: Queue
-    telemetry: Telemetry
-    clock: Callable[[], float]
-    sleep: Callable[[float], None]
+    polls: PollPolicy
+    runtime: Runtime
 
-    def handle(self, event: Mapping[str, Any]) -> PartialItemFailureResponse:
-        """Check every message of the SQS event; return those that must come back."""
-        stage = batch.Stage(
-            autoscaling_group_name=self.settings.autoscaling_group_name,
-            model=FlushCheck,
-            begin=self._begin,
-            still_waited_for=self.exit.still_waited_for,
-            queue=self.flush_queue,
-            dead_letters=self.flush_dead_letters,
-            autoscaling=self.autoscaling,
-            patience=patience_of(self.settings),
-            telemetry=self.telemetry,
-            clock=self.clock,
-        )
-        return batch.process(event, stage)
-
-    def _begin(self, messages: Sequence[FlushCheck]) -> Callable[[FlushCheck], None]:
-        """Flush every instance of the batch that forwarders have let go of, all at once."""
-        now = self.clock()
+    def begin(self, messages: Sequence[FlushCheck]) -> Callable[[FlushCheck], None]:
+        """Flush all instances of the batch that forwarders have stopped sending to, all at once."""
+        now = self.runtime.clock()
         due = {
             message.action.instance_id for message in messages if self._settled_at(message) <= now
         }
@@ -79,18 +51,25 @@ class FlushWaiter:
             if verdict is None or self._settled_at(message) > now:
                 raise NotReady(
                     "forwarders may still send: a flush now would miss what comes in later",
-                    not_before=self._settled_at(message),
+                    pause_seconds=self._pause_seconds(self._settled_at(message)),
                 )
             self._act_on(message, verdict)
 
         return check
+
+    def still_waited_for(self, message: FlushCheck) -> bool:
+        """Tell whether to keep asking without an active hook, as ``Exit`` does."""
+        return self.exit.still_waited_for(message)
+
+    def _pause_seconds(self, not_before: float | None) -> float:
+        return self.polls.pause_seconds(not_before, self.runtime.clock())
 
     def _settled_at(self, message: FlushCheck) -> float:
         return message.deregistered_at + self.settings.settle_seconds
 
     def _flush(self, instance_ids: Sequence[str]) -> dict[str, FlushVerdict]:
         """Send the document to each instance and judge what each has answered in time."""
-        deadline = self.clock() + self.settings.flush_command_timeout_seconds
+        deadline = self.runtime.clock() + self.settings.flush_command_timeout_seconds
         verdicts: dict[str, FlushVerdict] = {}
         commands: dict[str, str] = {}
         for instance_id in instance_ids:
@@ -98,12 +77,12 @@ class FlushWaiter:
                 commands[instance_id] = self.run_command.send(instance_id)
             except AgentNotReachable as error:
                 verdicts[instance_id] = unknown_flush(FlushReason.AGENT_NOT_REACHABLE, str(error))
-            except Exception as error:  # noqa: BLE001 (a surprise must not crash the batch)
-                verdicts[instance_id] = _surprise(error)
+            except Exception as error:  # noqa: BLE001 (one failure must not crash the batch)
+                verdicts[instance_id] = _failed(error)
         if commands:
-            self.telemetry.info(LogEvent.FLUSH_REQUESTED, commands=dict(commands))
-        while commands and self.clock() < deadline:
-            self.sleep(_LOOK_SECONDS)
+            self.runtime.telemetry.info(LogEvent.FLUSH_REQUESTED, commands=dict(commands))
+        while commands and self.runtime.clock() < deadline:
+            self.runtime.sleep(_LOOK_SECONDS)
             verdicts.update(self._finished(commands))
             commands = {i: command for i, command in commands.items() if i not in verdicts}
         return {**verdicts, **_not_finished(commands)}
@@ -115,29 +94,30 @@ class FlushWaiter:
                 invocation = self.run_command.invocation(command_id, instance_id)
                 if invocation.is_finished:
                     finished[instance_id] = judge_flush(invocation)
-            except Exception as error:  # noqa: BLE001 (a surprise must not crash the batch)
-                finished[instance_id] = _surprise(error)
+            except Exception as error:  # noqa: BLE001 (one failure must not crash the batch)
+                finished[instance_id] = _failed(error)
         return finished
 
     def _act_on(self, message: FlushCheck, verdict: FlushVerdict) -> None:
         """Pass a flushed instance on; raise for any other."""
+        waits = verdict.state in {FlushState.REMAINING, FlushState.UNKNOWN}
         not_before = verdict.retry_next_at + _AFTER_RETRY_SECONDS if verdict.retry_next_at else None
-        self._log_verdict(message, verdict, not_before)
+        pause_seconds = self._pause_seconds(not_before) if waits else None
+        self._log_verdict(message, verdict, pause_seconds)
         if verdict.state is FlushState.FLUSHED:
             self.exit.leave(message)
         elif verdict.state is FlushState.SET_ASIDE:
             raise Permanent(verdict.detail)
         else:
             raise NotReady(
-                f"{verdict.state} ({verdict.reason}): {verdict.detail}", not_before=not_before
+                f"{verdict.state} ({verdict.reason}): {verdict.detail}",
+                pause_seconds=pause_seconds,
             )
 
     def _log_verdict(
-        self, message: FlushCheck, verdict: FlushVerdict, not_before: float | None
+        self, message: FlushCheck, verdict: FlushVerdict, pause_seconds: float | None
     ) -> None:
-        waits = verdict.state in {FlushState.REMAINING, FlushState.UNKNOWN}
-        patience = patience_of(self.settings)
-        self.telemetry.info(
+        self.runtime.telemetry.info(
             LogEvent.FLUSH_VERDICT,
             **message.action.log_fields(),
             verdict=verdict.state,
@@ -147,13 +127,11 @@ class FlushWaiter:
             bytes=verdict.bytes,
             set_aside=verdict.set_aside,
             retry_next_at=verdict.retry_next_at,
-            next_check_seconds=patience.next_check_seconds(not_before, self.clock())
-            if waits
-            else None,
+            next_check_seconds=pause_seconds,
         )
 
 
-def _surprise(error: Exception) -> FlushVerdict:
+def _failed(error: Exception) -> FlushVerdict:
     return unknown_flush(FlushReason.COMMAND_FAILED, f"{type(error).__name__}: {error}")
 
 

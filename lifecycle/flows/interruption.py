@@ -10,57 +10,45 @@ then sends the event to the function's on-failure destination, which has an alar
 """
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lifecycle.adapters.autoscaling import AutoScaling, Member
+from lifecycle.adapters.autoscaling import AutoScaling, Membership
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.instance import Instance
-from lifecycle.decisions.interruption import (
-    Ending,
-    Interruption,
-    Signal,
-    Traces,
-    how_it_ended,
-    parse_interruption,
-)
+from lifecycle.decisions.interruption import Ending, Traces, how_it_ended
 from lifecycle.decisions.marks import Mark, MarkKind
-from lifecycle.decisions.shards import vacancies_left_by
 from lifecycle.decisions.states import has_left, is_leaving, may_serve
 from lifecycle.errors import AgentNotReachable, Malformed
-from lifecycle.events import Location
-from lifecycle.flows.placement import look
+from lifecycle.events import Interruption, Location, Signal, parse_interruption
+from lifecycle.flows.stage import Discovery
 from lifecycle.settings import InterruptionSettings
-from lifecycle.telemetry import LogEvent, Metric, Telemetry
+from lifecycle.telemetry import LogEvent, Metric, Runtime
 
 # EC2's answers can be a moment older than its events ("eventual consistency" in its API reference).
 _LOOKS = 3
-
-
 _LOOK_AGAIN_SECONDS = 2.0
-
 
 _Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptionHandler:
-    """Everything the handler touches; ``sleep`` waits for so many seconds.
+    """Everything the handler touches.
 
-    ``cloud_map`` is None for a fleet that is in no service discovery, ``run_command`` for one that
-    is not flushed on the instance.
+    ``discovery`` is None for a fleet that is not in Cloud Map, ``run_command`` for one that is not
+    flushed on the instance.
     """
 
     settings: InterruptionSettings
     autoscaling: AutoScaling
     instances: Instances
-    cloud_map: CloudMap | None
+    discovery: Discovery | None
     run_command: RunCommand | None
-    telemetry: Telemetry
-    clock: Callable[[], float]
-    sleep: Callable[[float], None]
+    runtime: Runtime
 
     def handle(self, event: object) -> None:
         """Do what is left to do for the instance of an event.
@@ -71,11 +59,11 @@ class InterruptionHandler:
         try:
             interruption = parse_interruption(event)
         except Malformed as error:
-            self.telemetry.error(LogEvent.INTERRUPTION_INVALID, reason=str(error))
+            self.runtime.telemetry.error(LogEvent.INTERRUPTION_INVALID, reason=str(error))
             raise
-        self.telemetry.info(LogEvent.INTERRUPTION_RECEIVED, **interruption.log_fields())
+        self.runtime.telemetry.info(LogEvent.INTERRUPTION_RECEIVED, **interruption.log_fields())
         try:
-            member = self.autoscaling.member(interruption.instance_id)
+            member = self.autoscaling.membership(interruption.instance_id)
             reason = self._why_not_ours(interruption, member)
             if reason is not None:
                 self._ignore(interruption, reason)
@@ -87,9 +75,9 @@ class InterruptionHandler:
             else:
                 self._account_for(interruption, member)
         finally:
-            self.telemetry.flush()
+            self.runtime.telemetry.flush()
 
-    def _why_not_ours(self, interruption: Interruption, member: Member | None) -> str | None:
+    def _why_not_ours(self, interruption: Interruption, member: Membership | None) -> str | None:
         ours = self.settings.autoscaling_group_name
         if interruption.signal.is_from_ec2:
             if member is None:
@@ -99,14 +87,14 @@ class InterruptionHandler:
             return "another Auto Scaling group"
         if interruption.destination == Location.WARM_POOL:
             return "it went into the warm pool"
-        if member is not None and may_serve(member.lifecycle_state):
+        if member is not None and may_serve(member.state):
             # The termination failed, or is of an earlier life in a warm pool.
-            return f"it is {member.lifecycle_state}"
+            return f"it is {member.state}"
         return None
 
-    def _take_out(self, notice: Interruption, member: Member) -> None:
+    def _take_out(self, notice: Interruption, member: Membership) -> None:
         """Deal with an instance that still runs; the most urgent first."""
-        attempts = _Attempts(notice, self.telemetry)
+        attempts = _Attempts(notice, self.runtime)
         stays = attempts.make("look for others", lambda: self._must_stay(notice, member))
         if stays is False:
             attempts.make("deregister", lambda: self._deregister(notice))
@@ -117,44 +105,51 @@ class InterruptionHandler:
             self._ignore(notice, "no other registered instance is in service")
         attempts.finish()
 
-    def _must_stay(self, notice: Interruption, member: Member) -> bool:
+    def _must_stay(self, notice: Interruption, member: Membership) -> bool:
         """Tell whether taking it out would empty the service for a mere recommendation.
 
         Forwarders ignore an empty answer anyway, and it may live on for long. It is marked before
         the look: of several that are recommended at the same moment, none relies on another.
         """
         is_urgent = notice.signal is not Signal.REBALANCE_RECOMMENDATION
-        if is_urgent or self.cloud_map is None or has_left(member.lifecycle_state):
+        if is_urgent or self.discovery is None or has_left(member.state):
             return False
-        if is_leaving(member.lifecycle_state):  # the mark is that of its pipeline
-            return not self._others_serve(notice, self.cloud_map)
-        self.instances.mark(notice.instance_id, Mark(MarkKind.RECLAIMED, self.clock()))
+        if is_leaving(member.state):  # the mark is that of its pipeline
+            return not self._may_leave(notice, self.discovery)
+        self.instances.mark(notice.instance_id, Mark(MarkKind.RECLAIMED, self.runtime.clock()))
         stays = True
         try:
-            stays = not self._others_serve(notice, self.cloud_map)
+            stays = not self._may_leave(notice, self.discovery)
         finally:
             if stays:  # as any instance in service
-                self.instances.mark(notice.instance_id, Mark(MarkKind.LAUNCHING, self.clock()))
+                self.instances.mark(
+                    notice.instance_id, Mark(MarkKind.LAUNCHING, self.runtime.clock())
+                )
         return stays
 
-    def _others_serve(self, notice: Interruption, cloud_map: CloudMap) -> bool:
-        """Tell whether every service that it is in has somebody else who serves, and stays."""
-        standing = look(cloud_map, self.autoscaling, self.instances)
+    def _may_leave(self, notice: Interruption, discovery: Discovery) -> bool:
+        return discovery.placement.may_leave(
+            notice.instance_id, notice.log_fields(), leaving=self._reclaimed
+        )
+
+    def _reclaimed(self, in_service: AbstractSet[str]) -> AbstractSet[str]:
+        """Return those that EC2 takes away or does not show: no successor to count on."""
+        described = self.instances.describe(sorted(in_service))
         stay = {
             one.id
-            for one in self.instances.describe(sorted(standing.in_service)).values()
+            for one in described.values()
             if one.mark is None or one.mark.kind is not MarkKind.RECLAIMED
-        } | standing.outsiders
-        return not vacancies_left_by(notice.instance_id, standing.members, stay)
+        }
+        return in_service - stay
 
     def _deregister(self, interruption: Interruption) -> bool:
         """Take it out of service discovery; tell whether it was there."""
-        if self.cloud_map is None:
+        if self.discovery is None:
             return False
-        operation_id = self.cloud_map.deregister(interruption.instance_id)
+        operation_id = self.discovery.cloud_map.deregister(interruption.instance_id)
         if operation_id is None:
             return False
-        self.telemetry.info(
+        self.runtime.telemetry.info(
             LogEvent.DEREGISTRATION_REQUESTED,
             **interruption.log_fields(),
             operation_id=operation_id,
@@ -169,44 +164,46 @@ class InterruptionHandler:
             command_id = self.run_command.send(notice.instance_id)
         except AgentNotReachable as error:
             # It may be gone already; trying again in a minute is no better.
-            self.telemetry.warning(
+            self.runtime.telemetry.warning(
                 LogEvent.FLUSH_NOT_REQUESTED, **notice.log_fields(), reason=str(error)
             )
             return
-        self.telemetry.info(LogEvent.FLUSH_REQUESTED, commands={notice.instance_id: command_id})
+        self.runtime.telemetry.info(
+            LogEvent.FLUSH_REQUESTED, commands={notice.instance_id: command_id}
+        )
 
-    def _count_notice(self, notice: Interruption, member: Member) -> None:
+    def _count_notice(self, notice: Interruption, member: Membership) -> None:
         """Count it, once, and mark it so that nobody registers it again."""
         instance = self._instance(notice)
         mark = instance.mark if instance else None
-        leaving = is_leaving(member.lifecycle_state)
+        leaving = is_leaving(member.state)
         if leaving and mark is not None and mark.is_proof:
             self._ignore(notice, "it has been proven to hold nothing")
             return
         if instance is None or not instance.is_counted:
             self._count(notice, str(notice.signal), mark)
         # A pipeline that is under way keeps its own mark: nobody shall start it again.
-        reclaimed = None if leaving else Mark(MarkKind.RECLAIMED, self.clock())
-        self.instances.mark_counted(notice.instance_id, self.clock(), reclaimed)
+        reclaimed = None if leaving else Mark(MarkKind.RECLAIMED, self.runtime.clock())
+        self.instances.mark_counted(notice.instance_id, self.runtime.clock(), reclaimed)
 
     def _take_out_dead(self, end: Interruption) -> None:
         """Deal with an instance that EC2 ends; be it the last of its service, it serves nobody.
 
         Nothing is counted: Auto Scaling's event follows, and judges its end by all that it left.
         """
-        attempts = _Attempts(end, self.telemetry)
+        attempts = _Attempts(end, self.runtime)
         attempts.make("deregister", lambda: self._deregister_if_dead(end))
         attempts.finish()
 
     def _deregister_if_dead(self, end: Interruption) -> None:
-        if self.cloud_map is None:
+        if self.discovery is None:
             self._ignore(end, "the fleet is in no service discovery")
             return
         instance = self._instance_once_ending(end)
         if instance is not None and not instance.is_ending:
             self._ignore(end, f"EC2 shows it as {instance.state}")
             return
-        self._keep_trace(instance, self.cloud_map)
+        self._keep_trace(instance, self.discovery.cloud_map)
         if not self._deregister(end):
             self._ignore(end, "it is not registered")
 
@@ -216,7 +213,7 @@ class InterruptionHandler:
         for _ in range(_LOOKS - 1):
             if instance is None or instance.is_ending:
                 break
-            self.sleep(_LOOK_AGAIN_SECONDS)
+            self.runtime.sleep(_LOOK_AGAIN_SECONDS)
             instance = self._instance(end)
         return instance
 
@@ -229,22 +226,22 @@ class InterruptionHandler:
         if instance is None or instance.mark is not None:
             return
         if instance.id in cloud_map.registered_instances():
-            self.instances.mark(instance.id, Mark(MarkKind.RECLAIMED, self.clock()))
+            self.instances.mark(instance.id, Mark(MarkKind.RECLAIMED, self.runtime.clock()))
 
-    def _account_for(self, termination: Interruption, member: Member | None) -> None:
+    def _account_for(self, termination: Interruption, member: Membership | None) -> None:
         """Deal with an instance that is gone; one whose termination failed is left as it is."""
         is_unsuccessful = termination.signal is Signal.TERMINATION_UNSUCCESSFUL
         if is_unsuccessful and self._lives(termination, member):
             self._ignore(termination, "it has not ended")
             return
-        attempts = _Attempts(termination, self.telemetry)
+        attempts = _Attempts(termination, self.runtime)
         was_registered = attempts.make("deregister", lambda: self._deregister(termination))
         # A deregistration that failed tells nothing: it may have been registered.
-        registration = None if self.cloud_map is None else was_registered is not False
+        registration = None if self.discovery is None else was_registered is not False
         attempts.make("count", lambda: self._count_end(termination, may_be_registered=registration))
         attempts.finish()
 
-    def _lives(self, termination: Interruption, member: Member | None) -> bool:
+    def _lives(self, termination: Interruption, member: Membership | None) -> bool:
         instance = self._instance(termination)
         return instance is not None and not instance.is_ending and member is not None
 
@@ -267,24 +264,24 @@ class InterruptionHandler:
             self._log_clean(termination, ending, mark)
 
     def _instance(self, interruption: Interruption) -> Instance | None:
-        return self.instances.describe([interruption.instance_id]).get(interruption.instance_id)
+        return self.instances.find(interruption.instance_id)
 
     def _count(self, interruption: Interruption, reason: str, mark: Mark | None) -> None:
-        self.telemetry.error(
+        self.runtime.telemetry.error(
             LogEvent.UNCLEAN_TERMINATION,
             **interruption.log_fields(),
             autoscaling_group_name=self.settings.autoscaling_group_name,
             reason=reason,
             mark=None if mark is None else str(mark),
         )
-        self.telemetry.measure(Metric.UNCLEAN_TERMINATION)
+        self.runtime.telemetry.measure(Metric.UNCLEAN_TERMINATION)
 
     def _remember(self, termination: Interruption) -> None:
         """Keep a second event of the same end from being counted, if EC2 lets us."""
         try:
-            self.instances.mark_counted(termination.instance_id, self.clock(), None)
+            self.instances.mark_counted(termination.instance_id, self.runtime.clock(), None)
         except Exception as error:  # noqa: BLE001 (a terminated instance may take no tag)
-            self.telemetry.warning(
+            self.runtime.telemetry.warning(
                 LogEvent.MARK_FAILED,
                 **termination.log_fields(),
                 mark="counted",
@@ -292,7 +289,7 @@ class InterruptionHandler:
             )
 
     def _log_clean(self, termination: Interruption, ending: Ending, mark: Mark | None) -> None:
-        self.telemetry.info(
+        self.runtime.telemetry.info(
             LogEvent.INSTANCE_ENDED,
             **termination.log_fields(),
             reason=ending,
@@ -300,7 +297,7 @@ class InterruptionHandler:
         )
 
     def _ignore(self, interruption: Interruption, reason: str) -> None:
-        self.telemetry.info(
+        self.runtime.telemetry.info(
             LogEvent.INTERRUPTION_IGNORED, **interruption.log_fields(), reason=reason
         )
 
@@ -308,9 +305,9 @@ class InterruptionHandler:
 class _Attempts:
     """Several things to do, none of which may keep the others from being done."""
 
-    def __init__(self, interruption: Interruption, telemetry: Telemetry) -> None:
+    def __init__(self, interruption: Interruption, runtime: Runtime) -> None:
         self._interruption = interruption
-        self._telemetry = telemetry
+        self._runtime = runtime
         self._first: Exception | None = None
 
     def make(self, what: str, attempt: Callable[[], _Answer]) -> _Answer | None:
@@ -318,7 +315,7 @@ class _Attempts:
         try:
             return attempt()
         except Exception as error:  # noqa: BLE001 (raised again, when all has been tried)
-            self._telemetry.warning(
+            self._runtime.telemetry.warning(
                 LogEvent.INTERRUPTION_STEP_FAILED,
                 **self._interruption.log_fields(),
                 step=what,

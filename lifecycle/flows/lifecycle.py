@@ -7,10 +7,11 @@ then sends the event to the function's on-failure destination, which has an alar
 from dataclasses import dataclass
 
 from lifecycle.errors import Malformed
-from lifecycle.events import LifecycleAction, Location, Transition, parse_lifecycle_event
-from lifecycle.flows.entrance import Pipeline
+from lifecycle.events import Location, parse_lifecycle_event
+from lifecycle.flows.entrance import Entrance
+from lifecycle.messages import LifecycleAction, Transition
 from lifecycle.settings import LifecycleHandlerSettings
-from lifecycle.telemetry import LogEvent, Telemetry
+from lifecycle.telemetry import LogEvent, Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,8 @@ class LifecycleHandler:
     """Everything the handler touches."""
 
     settings: LifecycleHandlerSettings
-    pipeline: Pipeline
-    telemetry: Telemetry
+    entrance: Entrance
+    runtime: Runtime
 
     def handle(self, event: object) -> None:
         """Register or deregister the instance of a lifecycle event and enqueue the check message.
@@ -30,10 +31,10 @@ class LifecycleHandler:
         try:
             lifecycle_event = parse_lifecycle_event(event)
         except Malformed as error:
-            self.telemetry.error(LogEvent.LIFECYCLE_EVENT_INVALID, reason=str(error))
+            self.runtime.telemetry.error(LogEvent.LIFECYCLE_EVENT_INVALID, reason=str(error))
             raise
         action = lifecycle_event.action
-        self.telemetry.info(
+        self.runtime.telemetry.info(
             LogEvent.LIFECYCLE_EVENT_RECEIVED,
             **action.log_fields(),
             origin=lifecycle_event.origin,
@@ -41,13 +42,13 @@ class LifecycleHandler:
         )
         not_ours = self._why_not_ours(action)
         if not_ours is not None:
-            self.pipeline.ignore(action, not_ours)
+            self.entrance.ignore(action, not_ours)
         elif action.transition is Transition.TERMINATING:
-            self.pipeline.terminate(action)
+            self.entrance.terminate(action)
         elif lifecycle_event.destination is Location.WARM_POOL:
-            self.pipeline.enter_warm_pool(action)
+            self.entrance.enter_warm_pool(action)
         else:
-            self.pipeline.launch(action)
+            self.entrance.launch(action)
 
     def _why_not_ours(self, action: LifecycleAction) -> str | None:
         if action.autoscaling_group_name != self.settings.autoscaling_group_name:

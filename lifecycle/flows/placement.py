@@ -1,6 +1,7 @@
-"""Keeps a fleet's services in order: none emptied, none overfull while another has room."""
+"""Balances instances across Cloud Map services (at most 8 each) and protects the last one."""
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from lifecycle.adapters.autoscaling import AutoScaling
@@ -15,17 +16,18 @@ from lifecycle.decisions.shards import (
     steps_to_balance,
     vacancies_left_by,
 )
-from lifecycle.decisions.states import IN_SERVICE, has_left, may_serve
-from lifecycle.events import is_instance_id
-from lifecycle.telemetry import LogEvent, Metric, Telemetry
+from lifecycle.decisions.states import has_left, is_in_service, may_serve
+from lifecycle.errors import NotReady
+from lifecycle.messages import is_instance_id
+from lifecycle.telemetry import LogEvent, Metric, Runtime
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One look: who is registered in which service, and in what state.
+    """One snapshot: who is registered in which service, and in what lifecycle state.
 
-    ``states`` holds those that are in any Auto Scaling group; ``outsiders`` are in none, but alive
-    in EC2, or no instances at all: somebody registered them, and they count as serving.
+    ``states`` holds those that are in any Auto Scaling group; ``outsiders`` are in none, but run in
+    EC2, or are no instances at all: registered by others, they count as serving.
     """
 
     members: dict[str, frozenset[str]]
@@ -35,20 +37,22 @@ class Standing:
     @property
     def in_service(self) -> frozenset[str]:
         """The instances that Auto Scaling has in service."""
-        return frozenset(one for one, state in self.states.items() if state == IN_SERVICE)
+        return frozenset(one for one, state in self.states.items() if is_in_service(state))
 
-    def vacancies_left_by(self, instance_id: str) -> frozenset[str]:
-        """Return the services that the instance may not leave yet: nobody else there serves.
+    def vacancies_left_by(
+        self, instance_id: str, leaving: AbstractSet[str] = frozenset()
+    ) -> frozenset[str]:
+        """Return the services that the instance may not leave yet: no other instance serves there.
 
-        One that has left already cannot be held: there is nobody to wait with.
+        ``leaving`` are in service, and do not count. An instance that has left cannot be held.
         """
         if has_left(self.states.get(instance_id)):
             return frozenset()
-        successors = self.in_service | self.outsiders
+        successors = (self.in_service - leaving) | self.outsiders
         return frozenset(vacancies_left_by(instance_id, self.members, successors))
 
     def steps_into(self, vacancies: frozenset[str]) -> list[Step]:
-        """Return who has to join the vacant services, if there is anybody to spare."""
+        """Return which instances have to join the vacant services, if one can be spared."""
         return steps_into(vacancies, self.members, self.in_service)
 
     def steps_to_balance(self) -> list[Step]:
@@ -66,52 +70,82 @@ class Standing:
         return [step for step in self.steps_to_balance() if step.instance_id in neighbours]
 
 
-def look(cloud_map: CloudMap, autoscaling: AutoScaling, instances: Instances) -> Standing:
-    """Look at everybody who is registered. Cloud Map is asked first: who joins later is missed."""
-    members = cloud_map.members()
-    registered = sorted({one for ids in members.values() for one in ids})
-    own = [one for one in registered if is_instance_id(one)]
-    states = autoscaling.lifecycle_states(own)
-    strangers = [one for one in own if one not in states]
-    alive = {one.id for one in instances.describe(strangers).values() if one.state == "running"}
-    return Standing(members, states, frozenset(registered) - frozenset(own) | alive)
-
-
-def services_that_need(
-    instance_id: str, standing: Standing, telemetry: Telemetry, log_fields: Mapping[str, object]
-) -> frozenset[str]:
-    """Return the services that the instance may not leave yet; log that it waits if there are any.
-
-    Forwarders would not notice its leaving: they ignore an empty answer, and go on sending to it.
-    """
-    vacancies = standing.vacancies_left_by(instance_id)
-    if vacancies:
-        telemetry.warning(
-            LogEvent.LAST_AGGREGATOR_WAITS, **log_fields, service_ids=sorted(vacancies)
-        )
-    return vacancies
-
-
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Moves instances between the services of a fleet; ``port`` is where they listen."""
+    """Balances instances across a fleet's services, and protects the last one of each.
+
+    With ``allow_empty`` the last aggregator may leave without a successor.
+    """
 
     cloud_map: CloudMap
     autoscaling: AutoScaling
     instances: Instances
-    port: int
-    telemetry: Telemetry
-    clock: Callable[[], float]
+    allow_empty: bool
+    runtime: Runtime
 
-    def look(self) -> Standing:
-        """Look at everybody who is registered."""
-        return look(self.cloud_map, self.autoscaling, self.instances)
+    def snapshot(self) -> Standing:
+        """Take a picture of all that are registered.
+
+        Cloud Map is asked first: an instance that joins later is missing, which keeps others.
+        """
+        members = self.cloud_map.members()
+        registered = sorted({one for ids in members.values() for one in ids})
+        own = [one for one in registered if is_instance_id(one)]
+        states = {one: it.state for one, it in self.autoscaling.memberships(own).items()}
+        strangers = [one for one in own if one not in states]
+        alive = {one.id for one in self.instances.describe(strangers).values() if one.is_running}
+        return Standing(members, states, frozenset(registered) - frozenset(own) | alive)
+
+    def may_leave(
+        self,
+        instance_id: str,
+        log_fields: Mapping[str, object],
+        leaving: Callable[[AbstractSet[str]], AbstractSet[str]] = lambda _: frozenset(),
+    ) -> bool:
+        """Tell whether every service that the instance is in has a successor; log if it waits.
+
+        Forwarders ignore an empty answer and keep sending to the last one. ``leaving`` returns
+        those of the given instances in service that cannot be counted on.
+        """
+        return self.allow_empty or not self._needed_in(
+            instance_id, self.snapshot(), log_fields, leaving
+        )
+
+    def make_way(self, instance_id: str, log_fields: Mapping[str, object]) -> None:
+        """Get an instance a successor in each of its services, from another shard if need be.
+
+        Raises NotReady until it has one.
+        """
+        if self.allow_empty:
+            return
+        standing = self.snapshot()
+        vacancies = self._needed_in(instance_id, standing, log_fields)
+        if not vacancies:
+            # A successor from another shard has not left its old shard yet.
+            self.carry_out(standing.steps_near(instance_id))
+            return
+        self.carry_out(standing.steps_into(vacancies))
+        raise NotReady("the last aggregator in service discovery; waits for a successor")
+
+    def _needed_in(
+        self,
+        instance_id: str,
+        standing: Standing,
+        log_fields: Mapping[str, object],
+        leaving: Callable[[AbstractSet[str]], AbstractSet[str]] = lambda _: frozenset(),
+    ) -> frozenset[str]:
+        vacancies = standing.vacancies_left_by(instance_id, leaving(standing.in_service))
+        if vacancies:
+            self.runtime.telemetry.warning(
+                LogEvent.LAST_AGGREGATOR_WAITS, **log_fields, service_ids=sorted(vacancies)
+            )
+        return vacancies
 
     def carry_out(self, steps: Iterable[Step]) -> None:
         """Ask for every step; a repeated request stands for the operation under way."""
         for step in steps:
             operation_id = self._request(step)
-            self.telemetry.info(
+            self.runtime.telemetry.info(
                 LogEvent.SHARD_CHANGED,
                 instance_id=step.instance_id,
                 service_id=step.service_id,
@@ -124,8 +158,8 @@ class Placement:
         beyond = overflow(members)
         if beyond:
             sizes = {service_id: len(ids) for service_id, ids in members.items()}
-            self.telemetry.warning(LogEvent.SHARD_OVERFLOWS, sizes=sizes)
-            self.telemetry.measure(Metric.SHARD_OVERFLOW, beyond)
+            self.runtime.telemetry.warning(LogEvent.SHARD_OVERFLOWS, sizes=sizes)
+            self.runtime.telemetry.measure(Metric.SHARD_OVERFLOW, beyond)
 
     def _request(self, step: Step) -> str | None:
         if step.kind is StepKind.LEAVE:
@@ -134,7 +168,5 @@ class Placement:
         if address is None:
             return None  # gone meanwhile
         # With an id of before, Cloud Map would answer with the request of an earlier move.
-        request_id = f"{step.instance_id}-{self.clock():.0f}"
-        return self.cloud_map.register_in(
-            step.service_id, step.instance_id, address, self.port, request_id
-        )
+        request_id = f"{step.instance_id}-{self.runtime.clock():.0f}"
+        return self.cloud_map.register_in(step.service_id, step.instance_id, address, request_id)

@@ -4,13 +4,13 @@ A schedule invokes it. It keeps nothing between two invocations: what one does n
 next finds again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
 from lifecycle.adapters.cloud_map import CloudMap
-from lifecycle.adapters.instances import Instances, try_to_mark
-from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.adapters.instances import Instances
+from lifecycle.decisions.marks import MarkKind
 from lifecycle.decisions.reconcile import (
     Correction,
     CorrectionKind,
@@ -22,61 +22,73 @@ from lifecycle.decisions.reconcile import (
     correction_of,
     corrections,
 )
-from lifecycle.decisions.states import ENTERING_WARM_POOL, IN_SERVICE, LAUNCHING, RETAINED
-from lifecycle.errors import Surprise
-from lifecycle.events import LifecycleAction, Transition, is_instance_id
-from lifecycle.flows.entrance import Pipeline
-from lifecycle.flows.placement import Placement, services_that_need
+from lifecycle.decisions.states import (
+    is_entering_warm_pool,
+    is_in_service,
+    is_launch_held,
+    is_retained,
+)
+from lifecycle.errors import UnexpectedState
+from lifecycle.flows.entrance import Entrance
+from lifecycle.flows.marking import Marker
+from lifecycle.flows.placement import Placement
+from lifecycle.flows.stage import Discovery
+from lifecycle.messages import LifecycleAction, Transition, is_instance_id
 from lifecycle.settings import ReconcileMode, ReconcilerSettings
-from lifecycle.telemetry import LogEvent, Metric, Telemetry
+from lifecycle.telemetry import LogEvent, Metric, Runtime
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Everything the reconciler touches; a fleet that is not in Cloud Map has no ``placement``."""
+    """Everything the reconciler touches."""
 
     settings: ReconcilerSettings
     autoscaling: AutoScaling
     instances: Instances
-    cloud_map: CloudMap | None
-    placement: Placement | None
-    pipeline: Pipeline
-    telemetry: Telemetry
-    clock: Callable[[], float]
-    sleep: Callable[[float], None]
+    marker: Marker
+    entrance: Entrance
+    runtime: Runtime
+
+    @property
+    def _discovery(self) -> Discovery | None:
+        return self.entrance.discovery
+
+    @property
+    def _observes(self) -> bool:
+        return self.settings.reconcile_mode is ReconcileMode.OBSERVE
 
     def handle(self) -> None:
         """Look, look again if something is wrong, and correct what both looks call for.
 
-        Raises Surprise if a correction failed (the others were tried all the same), and whatever
+        Raises UnexpectedState if a correction failed (the others were tried all the same), and what
         AWS raises during a look: then nothing was corrected.
         """
         try:
             self._reconcile()
         finally:
-            self.telemetry.flush()
+            self.runtime.telemetry.flush()
 
     def _reconcile(self) -> None:
         look = self._look()
         found: Sequence[Correction] = corrections(look)
         if found:
             # Whoever moves an instance right now is done with it then.
-            self.sleep(self.settings.reconcile_grace_seconds)
+            self.runtime.sleep(self.settings.reconcile_grace_seconds)
             first, look = look, self._look()
             found = confirmed(first, look)
         for correction in found:
-            self.telemetry.warning(LogEvent.DISCREPANCY_FOUND, **self._fields(correction))
+            self.runtime.telemetry.warning(LogEvent.DISCREPANCY_FOUND, **self._fields(correction))
         made, failed = self._correct(found, look)
         self._report(look, found=len(found), made=made, failed=failed)
-        if self.placement is not None:
-            self._balance(self.placement)
+        if self._discovery is not None:
+            self._balance(self._discovery.placement)
         self._mark_adopted(look)
         if failed:
-            raise Surprise(f"{failed} of {len(found)} corrections failed")
+            raise UnexpectedState(f"{failed} of {len(found)} corrections failed")
 
     def _mark_adopted(self, look: Look) -> None:
         """Mark who serves without a mark: registered before the hooks were, or by somebody else."""
-        if self.settings.reconcile_mode is ReconcileMode.OBSERVE:
+        if self._observes:
             return
         # A moment ago they may have got the mark of their way out; without any this asks nothing.
         for instance_id, instance in self.instances.describe(look.unmarked).items():
@@ -89,30 +101,27 @@ class Reconciler:
         One that ends without a mark, and is out of Cloud Map, is taken for one that never had any.
         If the mark cannot be written, the next run tries again.
         """
-        try_to_mark(
-            self.instances,
-            instance_id,
-            Mark(MarkKind.LAUNCHING, self.clock()),
-            self.telemetry,
-            {
-                "autoscaling_group_name": self.settings.autoscaling_group_name,
-                "instance_id": instance_id,
-            },
-        )
+        fields = {
+            "autoscaling_group_name": self.settings.autoscaling_group_name,
+            "instance_id": instance_id,
+        }
+        self.marker.write_on(instance_id, MarkKind.LAUNCHING, fields)
 
     def _balance(self, placement: Placement) -> None:
         """Finish moves that were left half done, and move what is too much in a shard.
 
         One look is enough: whoever moves the same instances at this moment asks for the same.
         """
-        standing = placement.look()
+        standing = placement.snapshot()
         placement.measure(standing.members)
-        if self.settings.reconcile_mode is not ReconcileMode.OBSERVE:
+        if not self._observes:
             placement.carry_out(standing.steps_to_balance())
 
     def _look(self) -> Look:
         # In this order: who is registered here and missing there has left meanwhile, or is gone.
-        registered = set(self.cloud_map.registered_instances()) if self.cloud_map else set()
+        registered = (
+            self._discovery.cloud_map.registered_instances() if self._discovery else set[str]()
+        )
         name = self.settings.autoscaling_group_name
         group = self.autoscaling.group(name)
         states = group.states | self.autoscaling.warm_pool_states(name)
@@ -122,7 +131,7 @@ class Reconciler:
             for one, state in states.items()
         ] + self._located(Subject(one, is_registered=True) for one in others)
         return Look(
-            now=self.clock(),
+            now=self.runtime.clock(),
             hooks=HookLimits(
                 self.settings.launch_heartbeat_timeout_seconds,
                 self.settings.terminate_heartbeat_timeout_seconds,
@@ -153,7 +162,7 @@ class Reconciler:
 
     def _correct(self, found: Sequence[Correction], look: Look) -> tuple[int, int]:
         """Make the corrections, each on its own; return how many were made and how many failed."""
-        if self.settings.reconcile_mode is ReconcileMode.OBSERVE:
+        if self._observes:
             return 0, 0
         made = failed = 0
         for correction in found:
@@ -161,53 +170,48 @@ class Reconciler:
                 made += self._correct_one(correction, look)
             except Exception as error:  # noqa: BLE001 (the others must not wait for this one)
                 failed += 1
-                self.telemetry.error(LogEvent.CORRECTION_FAILED, error, **self._fields(correction))
+                self.runtime.telemetry.error(
+                    LogEvent.CORRECTION_FAILED, error, **self._fields(correction)
+                )
         return made, failed
 
     def _correct_one(self, correction: Correction, look: Look) -> bool:
         """Make a correction if it is still called for; tell whether it was."""
         [located] = self._located([look.subjects[correction.instance_id]])
         [subject] = self._described([located])
-        now_called_for = correction_of(subject, replace(look, now=self.clock()))
+        now_called_for = correction_of(subject, replace(look, now=self.runtime.clock()))
         if now_called_for is None or now_called_for.kind is not correction.kind:
             return self._not_needed(correction, "it has moved on")
         if correction.kind is CorrectionKind.RESTART:
             return self._restart(correction, subject)
-        assert self.cloud_map is not None  # without it there is no other correction
+        if self._discovery is None:  # without Cloud Map there is no other correction
+            return self._not_needed(correction, "the fleet is not in Cloud Map")
         if correction.kind is CorrectionKind.REGISTER:
-            return self._register(correction, subject, self.cloud_map)
-        if self._is_the_last(correction, subject):
+            return self._register(correction, subject, self._discovery.cloud_map)
+        placement, fields = self._discovery.placement, self._fields(correction)
+        if can_wait(subject) and not placement.may_leave(subject.id, fields):
             return False
-        self._made(correction, operation_id=self.cloud_map.deregister(subject.id))
+        operation_id = self._discovery.cloud_map.deregister(subject.id)
+        self._made(correction, operation_id=operation_id)
         return True
-
-    def _is_the_last(self, correction: Correction, subject: Subject) -> bool:
-        if self.placement is None or self.settings.allow_empty_service or not can_wait(subject):
-            return False
-        needed_by = services_that_need(
-            subject.id, self.placement.look(), self.telemetry, self._fields(correction)
-        )
-        return bool(needed_by)
 
     def _register(self, correction: Correction, subject: Subject, cloud_map: CloudMap) -> bool:
         address = subject.instance.address if subject.instance else None
         if address is None:
-            raise Surprise(f"{subject.id} has no private IPv4 address")
-        assert self.settings.cloud_map_port is not None  # settings see to it
+            raise UnexpectedState(f"{subject.id} has no private IPv4 address")
         self._mark_as_serving(subject.id)
         operation_id = cloud_map.register(
             subject.id,
             address,
-            self.settings.cloud_map_port,
             # With an id of before, Cloud Map would answer with the request of before.
-            creator_request_id=f"reconcile-{subject.id}-{self.clock():.0f}",
+            creator_request_id=f"reconcile-{subject.id}-{self.runtime.clock():.0f}",
         )
         self._made(correction, operation_id=operation_id)
         state = self.autoscaling.lifecycle_state(subject.id)
-        if state != IN_SERVICE:
+        if not is_in_service(state):
             # Its own way out may have deregistered it a moment before. Whoever drains it also
             # looks at the registration before letting it go.
-            self.telemetry.warning(
+            self.runtime.telemetry.warning(
                 LogEvent.REGISTRATION_WITHDRAWN,
                 **self._fields(correction),
                 state=state,
@@ -217,7 +221,7 @@ class Reconciler:
 
     def _restart(self, correction: Correction, subject: Subject) -> bool:
         """Start the pipeline of a wait, if it is our hook that holds the instance, or held it."""
-        if subject.state in RETAINED:
+        if is_retained(subject.state):
             [action] = self._possible_waits(subject)
             self._start(action, subject)
             self._made(correction, lifecycle_hook_name=action.lifecycle_hook_name)
@@ -226,7 +230,7 @@ class Reconciler:
             # Also keeps the wait alive, until the pipeline's own heartbeats do.
             heartbeat, said = self.autoscaling.record_heartbeat(action)
             if heartbeat is Heartbeat.FAILED:
-                raise Surprise(f"no heartbeat for {action.lifecycle_hook_name}: {said}")
+                raise UnexpectedState(f"no heartbeat for {action.lifecycle_hook_name}: {said}")
             if heartbeat is Heartbeat.RECORDED:
                 self._start(action, subject)
                 self._made(correction, lifecycle_hook_name=action.lifecycle_hook_name)
@@ -235,8 +239,8 @@ class Reconciler:
 
     def _possible_waits(self, subject: Subject) -> list[LifecycleAction]:
         """Return the waits that the state can mean; a launch and a return both lead into a pool."""
-        waits = [] if subject.state == LAUNCHING else [Transition.TERMINATING]
-        if subject.state in {LAUNCHING, ENTERING_WARM_POOL}:
+        waits = [] if is_launch_held(subject.state) else [Transition.TERMINATING]
+        if is_launch_held(subject.state) or is_entering_warm_pool(subject.state):
             waits.append(Transition.LAUNCHING)
         hooks = {
             Transition.LAUNCHING: self.settings.launch_hook_name,
@@ -249,7 +253,7 @@ class Reconciler:
                 lifecycle_action_token=None,
                 instance_id=subject.id,
                 transition=transition,
-                started_at=self.clock(),
+                started_at=self.runtime.clock(),
             )
             for transition in waits
             if (hook := hooks[transition]) is not None
@@ -257,17 +261,19 @@ class Reconciler:
 
     def _start(self, action: LifecycleAction, subject: Subject) -> None:
         if action.transition is Transition.TERMINATING:
-            self.pipeline.terminate(action)
-        elif subject.state == LAUNCHING:
-            self.pipeline.launch(action)
+            self.entrance.terminate(action)
+        elif is_launch_held(subject.state):
+            self.entrance.launch(action)
         else:
-            self.pipeline.enter_warm_pool(action)
+            self.entrance.enter_warm_pool(action)
 
     def _made(self, correction: Correction, **more: object) -> None:
-        self.telemetry.warning(LogEvent.CORRECTION_MADE, **self._fields(correction), **more)
+        self.runtime.telemetry.warning(LogEvent.CORRECTION_MADE, **self._fields(correction), **more)
 
     def _not_needed(self, correction: Correction, why: str) -> bool:
-        self.telemetry.info(LogEvent.CORRECTION_NOT_NEEDED, **self._fields(correction), because=why)
+        self.runtime.telemetry.info(
+            LogEvent.CORRECTION_NOT_NEEDED, **self._fields(correction), because=why
+        )
         return False
 
     def _fields(self, correction: Correction) -> dict[str, object]:
@@ -289,8 +295,8 @@ class Reconciler:
             Metric.RETENTION_POLICY_MISSING: 0 if look.retains_on_abandon else 1,
         }
         for metric, value in values.items():
-            self.telemetry.measure(metric, value)
-        self.telemetry.info(
+            self.runtime.telemetry.measure(metric, value)
+        self.runtime.telemetry.info(
             LogEvent.RECONCILED,
             autoscaling_group_name=self.settings.autoscaling_group_name,
             mode=self.settings.reconcile_mode,

@@ -5,7 +5,7 @@ That nobody is released early or while registered is checked in every test, by t
 
 import json
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -247,10 +247,12 @@ class TestIdentification:
         by_address.fleet.aggregators[instance_id].empty_since = None
 
         class Addressless:
-            def private_ip_addresses(self, instance_ids: list[str]) -> dict[str, str]:
+            def describe(self, instance_ids: list[str]) -> dict[str, str]:
                 return {}
 
-        by_address.buffer = replace(by_address.buffer, instances=cast(Any, Addressless()))
+        waiter: Any = by_address.buffer.waiter
+        addressless = replace(waiter, instances=Addressless())
+        by_address.buffer = replace(by_address.buffer, waiter=addressless)
         by_address.advance(300)
         assert by_address.state(instance_id) == "Terminating:Wait"
         lines = by_address.telemetry.of(LogEvent.BUFFER_VERDICT)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from lifecycle.events import BufferCheck, parse_check_message
+from lifecycle.messages import BufferCheck, parse_check_message
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY, HOLDING
 from tests.support.messages import buffer_check, operation_check

@@ -177,6 +177,11 @@ class TestSpotWarning:
         assert pipeline.machines.signals == []
 
 
+def keep_the_last(pipeline: Pipeline) -> None:
+    """Let the last aggregator wait for a successor, as the module does by default."""
+    pipeline.wire(lambda: pipeline.fleet, ALLOW_EMPTY_SERVICE="false")
+
+
 class TestRebalanceRecommendation:
     def test_it_is_taken_out_flushed_and_counted_while_others_serve(
         self, pipeline: Pipeline
@@ -191,6 +196,7 @@ class TestRebalanceRecommendation:
     def test_the_last_one_in_service_stays_registered_and_is_flushed(
         self, pipeline: Pipeline
     ) -> None:
+        keep_the_last(pipeline)
         [last] = pipeline.start_fleet(1)
         suggest(pipeline, last)
         pipeline.advance(10)
@@ -203,7 +209,7 @@ class TestRebalanceRecommendation:
         assert mark_of(pipeline, last) is not MarkKind.RECLAIMED
 
     def test_the_last_one_stays_registered_on_its_way_out_as_well(self, pipeline: Pipeline) -> None:
-        pipeline.wire(lambda: pipeline.fleet, ALLOW_EMPTY_SERVICE="false")
+        keep_the_last(pipeline)
         [last] = pipeline.start_fleet(1)
         pipeline.scale_to(0)
         pipeline.advance(30)
@@ -215,7 +221,7 @@ class TestRebalanceRecommendation:
 
     def test_the_last_one_of_a_shard_stays_registered(self, pipeline: Pipeline) -> None:
         pipeline.create_shards(2)
-        pipeline.wire(lambda: pipeline.fleet)
+        keep_the_last(pipeline)
         first, second = pipeline.start_fleet(2)
         for _ in ("one joins the other shard", "and leaves its own"):
             pipeline.reconcile()
@@ -225,7 +231,15 @@ class TestRebalanceRecommendation:
         pipeline.advance(10)
         assert set(pipeline.registered()) == {first, second}
 
+    def test_the_last_one_leaves_a_fleet_that_may_be_empty(self, pipeline: Pipeline) -> None:
+        [last] = pipeline.start_fleet(1)
+        suggest(pipeline, last)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == []
+        assert counted(pipeline) == 1
+
     def test_of_two_that_are_recommended_one_stays(self, pipeline: Pipeline) -> None:
+        keep_the_last(pipeline)
         first, second = pipeline.start_fleet(2)
         suggest(pipeline, first)
         suggest(pipeline, second)
@@ -258,6 +272,7 @@ class TestCapacityRebalancing:
         assert (pipeline.crashes, pipeline.given_up) == ([], [])
 
     def test_the_last_aggregator_leaves_when_its_successor_serves(self, pipeline: Pipeline) -> None:
+        keep_the_last(pipeline)
         [last] = pipeline.start_fleet(1)
         suggest(pipeline, last)
         pipeline.advance(10)
@@ -613,6 +628,7 @@ class TestBadDays:
     def test_a_registration_that_cannot_be_looked_at_keeps_a_recommended_one_in(
         self, pipeline: Pipeline
     ) -> None:
+        keep_the_last(pipeline)
         taken, _ = pipeline.start_fleet(2)
         pipeline.world.faults.throttle("ListInstances", times=THROTTLED_ONCE)
         event_count = len(pipeline.registrations(taken))

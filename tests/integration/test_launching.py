@@ -1,7 +1,11 @@
 """From the launch to service: registered first, in service then, and nobody else."""
 
+from collections.abc import Sequence
+
 import pytest
 
+from lifecycle.adapters.instances import Instances
+from lifecycle.decisions.instance import Instance
 from lifecycle.errors import Malformed
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.messages import launch_event
@@ -142,8 +146,15 @@ def test_a_late_launching_event_of_a_terminating_instance_registers_nothing(
     assert line["reason"] == "the instance is Terminating:Wait"
 
 
-def test_an_instance_that_ec2_does_not_show_yet_is_asked_for_again(pipeline: Pipeline) -> None:
-    pipeline.world.faults.fail_calls("DescribeInstances", "InvalidInstanceID.NotFound")
+def test_an_instance_that_ec2_does_not_show_yet_is_asked_for_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe, hidden = Instances.describe, iter([True])
+
+    def eventually(instances: Instances, instance_ids: Sequence[str]) -> dict[str, Instance]:
+        return {} if next(hidden, False) else describe(instances, instance_ids)
+
+    monkeypatch.setattr(Instances, "describe", eventually)
     pipeline.create_group(1)
     pipeline.advance(30)
     assert pipeline.states_are("Pending:Wait", 1)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lifecycle.decisions.marks import MarkKind
-from lifecycle.errors import Surprise
+from lifecycle.errors import UnexpectedState
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY, HOLDING
 from tests.support.messages import GROUP
@@ -47,7 +47,8 @@ def during_the_grace(pipeline: Pipeline, happens: Callable[[], None]) -> None:
         happens()
         pipeline.advance(seconds)
 
-    pipeline.reconciler = replace(pipeline.reconciler, sleep=sleep)
+    runtime = replace(pipeline.reconciler.runtime, sleep=sleep)
+    pipeline.reconciler = replace(pipeline.reconciler, runtime=runtime)
 
 
 def after_the_line(pipeline: Pipeline, awaited: LogEvent, happens: Callable[[], None]) -> None:
@@ -61,13 +62,15 @@ def after_the_line(pipeline: Pipeline, awaited: LogEvent, happens: Callable[[], 
 
     recorded = pipeline.telemetry
     interrupted = Interrupted(recorded.lines, recorded.values)
-    pipeline.reconciler = replace(pipeline.reconciler, telemetry=interrupted)
+    runtime = replace(pipeline.reconciler.runtime, telemetry=interrupted)
+    pipeline.reconciler = replace(pipeline.reconciler, runtime=runtime)
 
 
 def before_registering(pipeline: Pipeline, happens: Callable[[], None]) -> None:
     """Let something happen between the reconciler's last question and its registration."""
-    cloud_map = pipeline.reconciler.cloud_map
-    assert cloud_map is not None
+    discovery = pipeline.reconciler.entrance.discovery
+    assert discovery is not None
+    cloud_map = discovery.cloud_map
     register = cloud_map.register
 
     def registering(*arguments: Any, **options: Any) -> str:
@@ -304,7 +307,7 @@ class TestRegistrations:
         pipeline.advance(5)
         assert len(pipeline.registered()) == 2
         [crash] = pipeline.crashes
-        assert isinstance(crash, Surprise)
+        assert isinstance(crash, UnexpectedState)
         assert "1 of 3 corrections failed" in str(crash)
         assert pipeline.telemetry.the(LogEvent.CORRECTION_FAILED).exception is not None
         assert pipeline.telemetry.total(Metric.CORRECTIONS_FAILED) == 1

@@ -78,7 +78,8 @@ class Cloud(Played):
             self.operation_poll_interval = "20"
         settings = {**shape.settings(), "RECONCILE_GRACE_SECONDS": _GRACE_SECONDS}
         self.wire(lambda: self.monitoring, **settings)
-        self.reconciler = replace(self.reconciler, sleep=self.grace)
+        runtime = replace(self.reconciler.runtime, sleep=self.grace)
+        self.reconciler = replace(self.reconciler, runtime=runtime)
         self.reconcile_at = self.clock() + RECONCILE_INTERVAL / 2
 
     def _count_faults_hit(self) -> None:

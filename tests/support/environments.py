@@ -10,12 +10,14 @@ _COMMON = {
     "AWS_REGION": "ap-northeast-1",
     "AWS_LAMBDA_FUNCTION_NAME": "pipeline-function",
 }
-_CLOUD_MAP = {
-    "LAUNCH_HOOK_NAME": "pipeline-launch",
-    "CLOUD_MAP_SERVICE_IDS": "srv-0123456789abcdef",
-}
 PROMETHEUS_URL = "http://prometheus.internal:9090"
 _QUEUE = "https://sqs.ap-northeast-1.amazonaws.com/123456789012/pipeline-"
+_CLOUD_MAP = {
+    "CLOUD_MAP_SERVICE_IDS": "srv-0123456789abcdef",
+    "CLOUD_MAP_PORT": "24224",
+    "ALLOW_EMPTY_SERVICE": "false",
+    "OPERATION_QUEUE_URL": f"{_QUEUE}operation",
+}
 
 
 def lifecycle_handler(**changes: str) -> dict[str, str]:
@@ -23,9 +25,7 @@ def lifecycle_handler(**changes: str) -> dict[str, str]:
     return {
         **_COMMON,
         **_CLOUD_MAP,
-        "CLOUD_MAP_PORT": "24224",
-        "ALLOW_EMPTY_SERVICE": "false",
-        "OPERATION_QUEUE_URL": f"{_QUEUE}operation",
+        "LAUNCH_HOOK_NAME": "pipeline-launch",
         **changes,
     }
 
@@ -57,7 +57,8 @@ def interruption(**changes: str) -> dict[str, str]:
 def operation_waiter(**changes: str) -> dict[str, str]:
     """What ``waiters.operation`` finds in its environment."""
     return {
-        **lifecycle_handler(),
+        **_COMMON,
+        **_CLOUD_MAP,
         "OPERATION_DLQ_URL": f"{_QUEUE}operation-dlq",
         "BUFFER_QUEUE_URL": f"{_QUEUE}buffer",
         "POLL_INTERVAL_SECONDS": "5",
@@ -72,7 +73,6 @@ def flush_waiter(**changes: str) -> dict[str, str]:
     return {
         **_COMMON,
         **_CLOUD_MAP,
-        "OPERATION_QUEUE_URL": f"{_QUEUE}operation",
         "FLUSH_QUEUE_URL": f"{_QUEUE}flush",
         "FLUSH_DLQ_URL": f"{_QUEUE}flush-dlq",
         "POLL_INTERVAL_SECONDS": "15",
@@ -91,7 +91,6 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
     return {
         **_COMMON,
         **_CLOUD_MAP,
-        "OPERATION_QUEUE_URL": f"{_QUEUE}operation",
         "BUFFER_QUEUE_URL": f"{_QUEUE}buffer",
         "BUFFER_DLQ_URL": f"{_QUEUE}buffer-dlq",
         "POLL_INTERVAL_SECONDS": "15",
@@ -108,13 +107,7 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
 
 def without_cloud_map(environment: dict[str, str], **changes: str) -> dict[str, str]:
     """The same function for a fleet that is in no service discovery."""
-    in_cloud_map = {
-        *_CLOUD_MAP,
-        "CLOUD_MAP_PORT",
-        "ALLOW_EMPTY_SERVICE",
-        "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS",
-        "OPERATION_QUEUE_URL",
-    }
+    in_cloud_map = {*_CLOUD_MAP, "LAUNCH_HOOK_NAME", "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS"}
     return {name: v for name, v in environment.items() if name not in in_cloud_map} | changes
 
 

@@ -9,7 +9,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
@@ -19,6 +19,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from lifecycle.decisions.evidence import BUFFER_METRICS, EMIT_RECORDS, UP
+from lifecycle.telemetry import PowertoolsTelemetry, Runtime
 from tests.support.environments import PROMETHEUS_URL
 from tests.support.histories import START, History
 from tests.support.machines import answer as flush_answer
@@ -283,7 +284,7 @@ class Outcome:
 class EntryPoint:
     """A function: how it is wired, its environment, and what it is part of."""
 
-    wire: Callable[[Mapping[str, str]], Any]
+    wire: Callable[[Mapping[str, str], Runtime], Any]
     environment: Callable[..., dict[str, str]]
 
     def invoke(self, cloud: Cloud, event: Any) -> Outcome:
@@ -295,7 +296,8 @@ class EntryPoint:
         environment = self.environment(POWERTOOLS_SERVICE_NAME="fuzz", **_authentication(cloud))
         answer, error = None, None
         with _inside(cloud, environment):
-            entry = _with_time_of(cloud, self.wire(environment))
+            runtime = Runtime(PowertoolsTelemetry(), lambda: cloud.now, cloud.sleep)
+            entry = self.wire(environment, runtime)
             try:
                 answer = entry.handle(event)
             except Exception as raised:  # noqa: BLE001 (what Lambda does)
@@ -329,15 +331,3 @@ def _inside(cloud: Cloud, environment: Mapping[str, str]) -> Iterator[None]:
         patch("requests.adapters.HTTPAdapter.send", send),
     ):
         yield
-
-
-def _with_time_of(cloud: Cloud, part: Any) -> Any:
-    times = {"clock": lambda: cloud.now, "sleep": cloud.sleep}
-    changes = {}
-    for one in fields(part):
-        value = getattr(part, one.name)
-        if one.name in times:
-            changes[one.name] = times[one.name]
-        elif is_dataclass(value):
-            changes[one.name] = _with_time_of(cloud, value)
-    return replace(part, **changes)

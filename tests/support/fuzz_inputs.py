@@ -218,7 +218,15 @@ _METHODS = (
 )
 _operations = damaged({"Operation": {"Status": "SUCCESS", "Type": "DEREGISTER_INSTANCE"}})
 _states = damaged(
-    {"AutoScalingInstances": [{"InstanceId": "i-0123456789abcdef0", "LifecycleState": "Pending"}]}
+    {
+        "AutoScalingInstances": [
+            {
+                "AutoScalingGroupName": "fluentd-aggregators",
+                "InstanceId": "i-0123456789abcdef0",
+                "LifecycleState": "Pending",
+            }
+        ]
+    }
 )
 aws_oddities: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.sampled_from(_METHODS), st.one_of(aws_errors, aws_errors, values, _operations, _states),

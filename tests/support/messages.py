@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from lifecycle.events import (
+from lifecycle.messages import (
     BufferCheck,
     CheckMessage,
     FlushCheck,

@@ -7,7 +7,7 @@ named in ``batchItemFailures`` is deleted.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,12 +21,12 @@ from handlers import reconcile as reconciling
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.prometheus import Querier
 from lifecycle.decisions.marks import Mark
-from lifecycle.flows.buffer import BufferWaiter
-from lifecycle.flows.flush import FlushWaiter
+from lifecycle.flows.batch import Stage
 from lifecycle.flows.interruption import InterruptionHandler
 from lifecycle.flows.lifecycle import LifecycleHandler
-from lifecycle.flows.operation import OperationWaiter
 from lifecycle.flows.reconcile import Reconciler
+from lifecycle.messages import BufferCheck, FlushCheck, OperationCheck
+from lifecycle.telemetry import Runtime
 from sandbox.emulator import Faults, World
 from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
 from tests.support import queues
@@ -47,6 +47,7 @@ HEARTBEAT_TIMEOUT = 300
 _IN_CLOUD_MAP = (
     "CLOUD_MAP_SERVICE_IDS",
     "CLOUD_MAP_PORT",
+    "ALLOW_EMPTY_SERVICE",
     "LAUNCH_HOOK_NAME",
     "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS",
 )
@@ -95,9 +96,9 @@ class Pipeline:
     environment: dict[str, str]
     handler: LifecycleHandler = field(init=False)
     interruption: InterruptionHandler = field(init=False)
-    operation: OperationWaiter = field(init=False)
-    flush: FlushWaiter = field(init=False)
-    buffer: BufferWaiter = field(init=False)
+    operation: Stage[OperationCheck] = field(init=False)
+    flush: Stage[FlushCheck] = field(init=False)
+    buffer: Stage[BufferCheck] = field(init=False)
     reconciler: Reconciler = field(init=False)
     reconcile_at: float | None = None  # when the schedule invokes the reconciler next
     stages: tuple[str, ...] = ("operation", "buffer")  # those in use, in their order
@@ -127,31 +128,18 @@ class Pipeline:
             for name, value in {**self.environment, **settings}.items()
             if name not in left_out and not ("flush" not in stages and name.startswith("FLUSH_"))
         }
-        self.handler = self._deployed(lifecycle_handler.wire(environment))
+        runtime = Runtime(self.telemetry, self.clock, self._sleep)
+        self.handler = lifecycle_handler.wire(environment, runtime)
         # What happens during its grace is half of what it is about.
-        self.reconciler = replace(self._deployed(reconciling.wire(environment)), sleep=self.advance)
-        self.interruption = self._deployed(interruption_handler.wire(environment))
+        self.reconciler = reconciling.wire(environment, replace(runtime, sleep=self.advance))
+        self.interruption = interruption_handler.wire(environment, runtime)
         if "operation" in stages:
             quick = {**environment, "POLL_INTERVAL_SECONDS": self.operation_poll_interval}
-            self.operation = self._deployed(operation_waiter.wire(quick))
+            self.operation = operation_waiter.wire(quick, runtime)
         if "flush" in stages:
-            self.flush = self._deployed(flush_waiter.wire(environment))
+            self.flush = flush_waiter.wire(environment, runtime)
         if "buffer" in stages:
-            self.buffer = self._deployed(buffer_waiter.wire(environment))
-            if querier is not None:
-                self.buffer = replace(self.buffer, querier=querier)
-
-    def _deployed(self, part: Any) -> Any:
-        """Give a function, and all that it is made of, the test's clock and telemetry."""
-        shared = {"telemetry": self.telemetry, "clock": self.clock, "sleep": self._sleep}
-        changes = {}
-        for one in fields(part):
-            value = getattr(part, one.name)
-            if one.name in shared:
-                changes[one.name] = shared[one.name]
-            elif is_dataclass(value):
-                changes[one.name] = self._deployed(value)
-        return replace(part, **changes)
+            self.buffer = buffer_waiter.wire(environment, runtime, querier)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds

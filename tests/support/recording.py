@@ -27,15 +27,23 @@ class RecordingTelemetry:
     flushed: int = 0
 
     def info(self, event: LogEvent, **fields: object) -> None:
-        self.lines.append(Line("INFO", event, fields))
+        self._record(Line("INFO", event, fields))
 
     def warning(self, event: LogEvent, **fields: object) -> None:
-        self.lines.append(Line("WARNING", event, fields))
+        self._record(Line("WARNING", event, fields))
 
     def error(
         self, event: LogEvent, exception: BaseException | None = None, /, **fields: object
     ) -> None:
-        self.lines.append(Line("ERROR", event, fields, exception))
+        self._record(Line("ERROR", event, fields, exception))
+
+    def _record(self, line: Line) -> None:
+        """Keep a line; its keys are those that its event declares."""
+        keys, event = set(line.fields), line.event
+        assert event.required <= keys, f"{event} lacks {sorted(event.required - keys)}"
+        unknown = keys - event.required - event.optional
+        assert not unknown, f"{event} does not declare {sorted(unknown)}"
+        self.lines.append(line)
 
     def measure(self, metric: Metric, value: float = 1) -> None:
         self.values.append((metric, value))

@@ -10,10 +10,11 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.queues import Queue
-from lifecycle.errors import Malformed, NotReady, Permanent, Surprise
-from lifecycle.events import BufferCheck
-from lifecycle.flows import batch
-from lifecycle.telemetry import LogEvent, Metric
+from lifecycle.decisions.polling import PollPolicy
+from lifecycle.errors import Malformed, NotReady, Permanent, UnexpectedState
+from lifecycle.flows.batch import Stage
+from lifecycle.messages import BufferCheck
+from lifecycle.telemetry import LogEvent, Metric, Runtime
 from tests.support.messages import (
     GROUP,
     INSTANCE_ID,
@@ -49,7 +50,7 @@ class World:
     """A stage with scripted AWS clients around it."""
 
     check: Callable[[BufferCheck], None] = done
-    still_waited_for: Callable[[BufferCheck], bool] = field(default=lambda _message: True)
+    waited_for: Callable[[BufferCheck], bool] = field(default=lambda _message: True)
     now: float = NOW
     heartbeat: Any = field(default_factory=dict)
     visibility: Any = field(default_factory=dict)
@@ -64,7 +65,7 @@ class World:
 
     def run(self, *records: dict[str, Any]) -> list[str]:
         """Process a batch; return the ids of the messages that come back."""
-        answer = batch.process(sqs_event(*records), self._stage())
+        answer = self._stage().handle(sqs_event(*records))
         assert list(answer) == ["batchItemFailures"]
         return [str(item["itemIdentifier"]) for item in answer["batchItemFailures"]]
 
@@ -87,22 +88,23 @@ class World:
         calls = self.queue.arguments_of("change_message_visibility")
         return [call["VisibilityTimeout"] for call in calls]
 
-    def _begin(self, messages: Sequence[BufferCheck]) -> Callable[[BufferCheck], None]:
+    def begin(self, messages: Sequence[BufferCheck]) -> Callable[[BufferCheck], None]:
         self.begun_with.append(list(messages))
         return self.check
 
-    def _stage(self) -> batch.Stage[BufferCheck]:
-        return batch.Stage(
+    def still_waited_for(self, message: BufferCheck) -> bool:
+        return self.waited_for(message)
+
+    def _stage(self) -> Stage[BufferCheck]:
+        return Stage(
             autoscaling_group_name=GROUP,
             model=BufferCheck,
-            begin=self._begin,
-            still_waited_for=self.still_waited_for,
+            waiter=self,
             queue=Queue(self.queue, "https://sqs/buffer"),
             dead_letters=Queue(self.dead_letters, "https://sqs/buffer-dlq"),
             autoscaling=AutoScaling(self.autoscaling),
-            patience=batch.Patience(POLL, POLL_MAX, TIMEOUT),
-            telemetry=self.telemetry,
-            clock=lambda: self.now,
+            polls=PollPolicy(POLL, POLL_MAX, TIMEOUT),
+            runtime=Runtime(self.telemetry, lambda: self.now),
         )
 
 
@@ -149,21 +151,12 @@ class TestNotReady:
         assert world.telemetry.lines == []
 
     @pytest.mark.parametrize(
-        ("not_before", "seconds"),
-        [
-            (None, 15),
-            (NOW - 100, 15),
-            (NOW + 1, 15),
-            (NOW + 15, 15),
-            (NOW + 42.4, 42),
-            (NOW + 120, 120),
-            (NOW + 3000, 120),
-        ],
+        ("pause_seconds", "seconds"), [(None, 15), (15.0, 15), (42.4, 42), (120.0, 120)]
     )
-    def test_it_comes_back_when_the_answer_could_be_yes_within_the_bounds(
-        self, not_before: float | None, seconds: int
+    def test_it_comes_back_after_the_pause_that_its_check_names(
+        self, pause_seconds: float | None, seconds: int
     ) -> None:
-        world = World(check=raising(NotReady("draining", not_before=not_before)))
+        world = World(check=raising(NotReady("draining", pause_seconds=pause_seconds)))
         world.run(record(buffer_check(), message_id="m1"))
         assert world.queue.calls == [
             (
@@ -195,7 +188,7 @@ class TestNotReady:
         world = World(
             check=raising(NotReady("draining")),
             heartbeat=THROTTLED,
-            still_waited_for=lambda _message: False,
+            waited_for=lambda _message: False,
         )
         assert world.run(record(buffer_check(), message_id="m1")) == ["m1"]
 
@@ -205,7 +198,7 @@ class TestHookThatEnded:
         world = World(
             check=raising(NotReady("no series")),
             heartbeat=NO_ACTIVE_ACTION,
-            still_waited_for=lambda _message: False,
+            waited_for=lambda _message: False,
         )
         assert world.run(record(buffer_check())) == []
         assert world.dead == []
@@ -223,7 +216,7 @@ class TestHookThatEnded:
         world = World(
             check=raising(NotReady("no series")),
             heartbeat=NO_ACTIVE_ACTION,
-            still_waited_for=cannot_tell,
+            waited_for=cannot_tell,
         )
         assert world.run(record(buffer_check(), message_id="m1")) == ["m1"]
         assert world.telemetry.the(LogEvent.CHECK_FAILED).level == "ERROR"
@@ -326,7 +319,7 @@ class TestPermanent:
         world = World(
             check=raising(Permanent("retained")),
             heartbeat=heartbeat,
-            still_waited_for=lambda _message: False,
+            waited_for=lambda _message: False,
         )
         assert world.run(record(buffer_check())) == []
         assert [reason for _, reason in world.dead] == ["retained"]
@@ -395,7 +388,7 @@ class TestSurprises:
     @pytest.mark.parametrize(
         "error",
         [
-            Surprise("no active lifecycle action, yet i-1 is Terminating:Wait"),
+            UnexpectedState("no active lifecycle action, yet i-1 is Terminating:Wait"),
             THROTTLED,
             ConnectTimeoutError(endpoint_url="https://servicediscovery"),
             KeyError("Operation"),
@@ -454,7 +447,7 @@ class TestWholeBatch:
     def test_each_outcome_concerns_its_own_message_only(self) -> None:
         outcomes: dict[str, Exception | None] = {
             "i-00000000": None,
-            "i-00000001": NotReady("draining", not_before=NOW + 60),
+            "i-00000001": NotReady("draining", pause_seconds=60),
             "i-00000002": Permanent("retained"),
             "i-00000003": THROTTLED,
             "i-00000004": Malformed("odd"),
@@ -478,11 +471,3 @@ class TestWholeBatch:
         with contextlib.suppress(ClientError):
             scripted(send_message=THROTTLED).send_message()
             pytest.fail("nothing was raised")
-
-
-@pytest.mark.parametrize(("not_before", "expected"), [(None, 5), (NOW, 5), (NOW + 7.5, 7.5)])
-def test_the_announced_wait_is_the_one_that_is_set(
-    not_before: float | None, expected: float
-) -> None:
-    patience = batch.Patience(5, 120, 600)
-    assert patience.next_check_seconds(not_before, NOW) == expected

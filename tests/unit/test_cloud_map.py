@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.decisions.instance import Address
 from lifecycle.decisions.operation import OperationStatus
-from lifecycle.errors import Surprise
+from lifecycle.errors import UnexpectedState
 from tests.support.messages import INSTANCE_ID, TOKEN
 from tests.support.scripted import THROTTLED, aws_error, scripted
 
@@ -18,11 +18,11 @@ NOT_FOUND = aws_error("InstanceNotFound")
 
 
 def cloud_map(client: Any) -> CloudMap:
-    return CloudMap(client, ["srv-1"])
+    return CloudMap(client, ["srv-1"], 24224)
 
 
 def register(client: Any) -> str:
-    return cloud_map(client).register(INSTANCE_ID, ADDRESS, 24224, TOKEN)
+    return cloud_map(client).register(INSTANCE_ID, ADDRESS, TOKEN)
 
 
 def test_a_registration_carries_address_port_zone_and_the_token_of_its_event() -> None:
@@ -118,7 +118,7 @@ def test_an_operation_that_cloud_map_forgot_is_none() -> None:
 
 @pytest.mark.parametrize("answer", [{}, {"Status": "RESTING"}, {"Status": ""}])
 def test_an_operation_in_an_unknown_state_is_a_surprise(answer: dict[str, str]) -> None:
-    with pytest.raises(Surprise, match="operation-1 has the status"):
+    with pytest.raises(UnexpectedState, match="operation-1 has the status"):
         cloud_map(scripted(get_operation={"Operation": answer})).operation("operation-1")
 
 
@@ -178,18 +178,18 @@ class Services:
 
 
 def three(services: Any) -> CloudMap:
-    return CloudMap(services, ["srv-a", "srv-b", "srv-c"])
+    return CloudMap(services, ["srv-a", "srv-b", "srv-c"], 24224)
 
 
 def test_of_several_services_an_instance_registers_in_the_emptiest() -> None:
     services: Any = Services(a=["i-1", "i-2"], b=["i-3"], c=["i-4", "i-5"])
-    assert three(services).register("i-9", ADDRESS, 24224, TOKEN) == "register-srv-b"
+    assert three(services).register("i-9", ADDRESS, TOKEN) == "register-srv-b"
     assert services.calls == [("register", "srv-b")]
 
 
 def test_an_instance_that_is_in_a_service_already_stays_there() -> None:
     services: Any = Services(a=["i-1"], b=["i-3", "i-9", "i-4"], c=[])
-    assert three(services).register("i-9", ADDRESS, 24224, TOKEN) == "register-srv-b"
+    assert three(services).register("i-9", ADDRESS, TOKEN) == "register-srv-b"
 
 
 def test_an_instance_leaves_whatever_service_it_is_in() -> None:
@@ -207,15 +207,11 @@ def test_registered_means_in_any_of_the_services() -> None:
 
 def test_the_fleet_is_all_services_together() -> None:
     services: Any = Services(a=["i-1", "i-2"], b=[], c=["i-3"])
-    assert three(services).registered_instances() == {
-        "i-1": "10.0.0.1",
-        "i-2": "10.0.0.2",
-        "i-3": "10.0.0.3",
-    }
+    assert three(services).registered_instances() == {"i-1", "i-2", "i-3"}
     assert three(services).members() == {"srv-a": {"i-1", "i-2"}, "srv-b": set(), "srv-c": {"i-3"}}
 
 
 def test_a_service_that_cannot_be_listed_is_not_an_empty_one() -> None:
     services: Any = Services(a=["i-1"])  # KeyError for the others, as for any error
     with pytest.raises(KeyError):
-        CloudMap(services, ["srv-a", "srv-b"]).register("i-9", ADDRESS, 24224, TOKEN)
+        CloudMap(services, ["srv-a", "srv-b"], 24224).register("i-9", ADDRESS, TOKEN)

@@ -12,11 +12,16 @@ from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.adapters.run_command import RunCommand
-from lifecycle.events import BufferCheck, FlushCheck
+from lifecycle.flows.batch import Stage
 from lifecycle.flows.flush import FlushWaiter
-from lifecycle.flows.release import Exit, NextStage, Registration
+from lifecycle.flows.marking import Marker
+from lifecycle.flows.placement import Placement
+from lifecycle.flows.release import Exit
+from lifecycle.flows.stage import Discovery, NextStage
+from lifecycle.messages import BufferCheck, FlushCheck
 from lifecycle.settings import FlushWaiterSettings, load_settings
-from lifecycle.telemetry import LogEvent, Metric
+from lifecycle.telemetry import LogEvent, Metric, Runtime
+from lifecycle.wiring import polls_of
 from tests.support import environments
 from tests.support.machines import answer, monitor
 from tests.support.messages import (
@@ -102,36 +107,45 @@ class World:
             record(message, message_id=f"m{number}", sent_at=sent_at)
             for number, message in enumerate(messages)
         ]
-        returned = self._waiter().handle(sqs_event(*records))
+        returned = self._stage().handle(sqs_event(*records))
         return [str(one["itemIdentifier"]) for one in returned["batchItemFailures"]]
 
-    def _waiter(self) -> FlushWaiter:
+    def _stage(self) -> Stage[FlushCheck]:
         environment = environments.flush_waiter()
         autoscaling = AutoScaling(self.autoscaling)
-        registration = Registration(
-            CloudMap(self.cloud_map, ["srv-1"]), Queue(self.operation_queue, "https://operation")
+        instances = Instances(self.ec2)
+        runtime = Runtime(self.telemetry, self.clock, self.sleep)
+        cloud_map = CloudMap(self.cloud_map, ["srv-1"], 24224)
+        discovery = Discovery(
+            cloud_map,
+            Queue(self.operation_queue, "https://operation"),
+            Placement(cloud_map, autoscaling, instances, allow_empty=False, runtime=runtime),
         )
-        next_stage = NextStage(
-            BufferCheck, Queue(self.buffer_queue, "https://buffer"), self.telemetry
-        )
+        next_stage = NextStage(BufferCheck, Queue(self.buffer_queue, "https://buffer"), runtime)
         client: Any = self.agents
-        return FlushWaiter(
-            settings=load_settings(FlushWaiterSettings, environment),
-            autoscaling=autoscaling,
+        settings = load_settings(FlushWaiterSettings, environment)
+        waiter = FlushWaiter(
+            settings=settings,
             exit=Exit(
                 autoscaling=autoscaling,
-                instances=Instances(self.ec2),
-                registration=registration if self.in_cloud_map else None,
+                marker=Marker(instances, runtime),
+                discovery=discovery if self.in_cloud_map else None,
                 next_stage=None if self.is_last else next_stage,
-                telemetry=self.telemetry,
-                clock=self.clock,
+                runtime=runtime,
             ),
             run_command=RunCommand(client, "pipeline-flush", 60),
-            flush_queue=Queue(self.queue, "https://flush"),
-            flush_dead_letters=Queue(self.dead_letters, "https://flush-dlq"),
-            telemetry=self.telemetry,
-            clock=self.clock,
-            sleep=self.sleep,
+            polls=polls_of(settings),
+            runtime=runtime,
+        )
+        return Stage(
+            autoscaling_group_name=settings.autoscaling_group_name,
+            model=FlushCheck,
+            waiter=waiter,
+            queue=Queue(self.queue, "https://flush"),
+            dead_letters=Queue(self.dead_letters, "https://flush-dlq"),
+            autoscaling=autoscaling,
+            polls=waiter.polls,
+            runtime=runtime,
         )
 
     @property

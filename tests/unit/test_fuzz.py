@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers import interruption, lifecycle, reconcile
-from lifecycle.events import CheckMessage, Transition
 from lifecycle.flows.reconcile import Reconciler
+from lifecycle.messages import CheckMessage, Transition
+from lifecycle.telemetry import Runtime
 from tests.support import environments, fuzz_inputs
 from tests.support.fuzz_cloud import (
     KEEPERS,
@@ -54,8 +55,8 @@ class Scheduled:
         self.reconciler.handle()
 
 
-def scheduled(environment: Mapping[str, str]) -> Scheduled:
-    return Scheduled(reconcile.wire(environment))
+def scheduled(environment: Mapping[str, str], runtime: Runtime) -> Scheduled:
+    return Scheduled(reconcile.wire(environment, runtime))
 
 
 ASYNCHRONOUS = {"lifecycle": EntryPoint(lifecycle.wire, environments.lifecycle_handler)}

@@ -8,9 +8,9 @@ from botocore.exceptions import ClientError
 
 from lifecycle.adapters.instances import Instances
 from lifecycle.decisions.instance import Address
-from lifecycle.errors import Surprise
+from lifecycle.errors import UnexpectedState
 from tests.support.messages import INSTANCE_ID, OTHER_INSTANCE_ID
-from tests.support.scripted import THROTTLED, aws_error, scripted
+from tests.support.scripted import THROTTLED, scripted
 
 
 def answer(*instances: dict[str, Any]) -> dict[str, Any]:
@@ -23,6 +23,7 @@ def instance(state: str = "running", **changes: Any) -> dict[str, Any]:
         "State": {"Name": state},
         "PrivateIpAddress": "10.0.0.7",
         "Placement": {"AvailabilityZone": "ap-northeast-1a"},
+        "LaunchTime": datetime(2023, 11, 14, tzinfo=UTC),
         **changes,
     }
 
@@ -31,7 +32,8 @@ def instance(state: str = "running", **changes: Any) -> dict[str, Any]:
 def test_a_live_instance_has_an_address_and_a_zone(state: str) -> None:
     client = scripted(describe_instances=answer(instance(state)))
     assert Instances(client).address(INSTANCE_ID) == Address("10.0.0.7", "ap-northeast-1a")
-    assert client.calls == [("describe_instances", {"InstanceIds": [INSTANCE_ID]})]
+    wanted = [{"Name": "instance-id", "Values": [INSTANCE_ID]}]
+    assert client.calls == [("describe_instances", {"Filters": wanted})]
 
 
 @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
@@ -39,15 +41,14 @@ def test_an_instance_that_ends_has_no_address(state: str) -> None:
     assert Instances(scripted(describe_instances=answer(instance(state)))).address("i-1") is None
 
 
-@pytest.mark.parametrize("nothing", [aws_error("InvalidInstanceID.NotFound"), answer()])
-def test_an_instance_that_ec2_does_not_know_has_no_address(nothing: object) -> None:
-    assert Instances(scripted(describe_instances=nothing)).address(INSTANCE_ID) is None
+def test_an_instance_that_ec2_does_not_know_has_no_address() -> None:
+    assert Instances(scripted(describe_instances=answer())).address(INSTANCE_ID) is None
 
 
 @pytest.mark.parametrize("address", [None, ""])
 def test_a_live_instance_without_a_private_address_is_a_surprise(address: str | None) -> None:
     odd = answer(instance(PrivateIpAddress=address))
-    with pytest.raises(Surprise, match=INSTANCE_ID):
+    with pytest.raises(UnexpectedState, match=INSTANCE_ID):
         Instances(scripted(describe_instances=odd)).address(INSTANCE_ID)
 
 
@@ -56,10 +57,10 @@ def test_what_cannot_be_asked_is_not_taken_for_a_dead_instance() -> None:
     with pytest.raises(ClientError):
         instances.address(INSTANCE_ID)
     with pytest.raises(ClientError):
-        instances.private_ip_addresses([INSTANCE_ID])
+        instances.describe([INSTANCE_ID])
 
 
-def test_one_unknown_instance_does_not_hide_the_addresses_of_the_others() -> None:
+def test_one_unknown_instance_does_not_hide_the_others() -> None:
     client = scripted(
         describe_instances=answer(
             instance(),
@@ -67,7 +68,13 @@ def test_one_unknown_instance_does_not_hide_the_addresses_of_the_others() -> Non
         )
     )
     wanted = [INSTANCE_ID, OTHER_INSTANCE_ID, "i-00000000"]
-    assert Instances(client).private_ip_addresses(wanted) == {INSTANCE_ID: "10.0.0.7"}
+    described = Instances(client).describe(wanted)
+    assert {
+        one.id: one.address and one.address.private_ip_address for one in described.values()
+    } == {
+        INSTANCE_ID: "10.0.0.7",
+        OTHER_INSTANCE_ID: None,
+    }
     assert client.calls == [
         ("describe_instances", {"Filters": [{"Name": "instance-id", "Values": wanted}]})
     ]

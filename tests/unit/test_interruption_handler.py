@@ -8,11 +8,14 @@ from handlers.interruption import wire
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.queues import Queue
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.errors import ConfigurationError, Malformed
 from lifecycle.flows.interruption import InterruptionHandler
+from lifecycle.flows.placement import Placement
+from lifecycle.flows.stage import Discovery
 from lifecycle.settings import InterruptionSettings, load_settings
-from lifecycle.telemetry import LogEvent, Metric
+from lifecycle.telemetry import LogEvent, Metric, Runtime
 from tests.support import environments
 from tests.support.messages import (
     GROUP,
@@ -78,15 +81,21 @@ class Handled:
         self.telemetry = RecordingTelemetry()
         self.slept: list[float] = []
         self.error: Exception | None = None
+        runtime = Runtime(self.telemetry, lambda: NOW, self.slept.append)
+        autoscaling = AutoScaling(self.autoscaling)
+        instances = Instances(paginating(self.ec2, instance or described()))
+        cloud_map = CloudMap(self.cloud_map, ["srv-1"], 24224)
         handler = InterruptionHandler(
             settings=load_settings(InterruptionSettings, environments.interruption()),
-            autoscaling=AutoScaling(self.autoscaling),
-            instances=Instances(paginating(self.ec2, instance or described())),
-            cloud_map=CloudMap(self.cloud_map, ["srv-1"]),
+            autoscaling=autoscaling,
+            instances=instances,
+            discovery=Discovery(
+                cloud_map,
+                Queue(scripted(), "https://sqs/operation"),
+                Placement(cloud_map, autoscaling, instances, allow_empty=False, runtime=runtime),
+            ),
             run_command=RunCommand(self.ssm, "pipeline-flush", 30),
-            telemetry=self.telemetry,
-            clock=lambda: NOW,
-            sleep=self.slept.append,
+            runtime=runtime,
         )
         try:
             handler.handle(event)
@@ -394,12 +403,12 @@ def test_nothing_that_it_calls_can_let_an_instance_go() -> None:
 @pytest.mark.usefixtures("aws_environment", "service")
 def test_it_is_wired_from_its_environment() -> None:
     handler = wire(environments.interruption())
-    assert handler.cloud_map is not None
+    assert handler.discovery is not None
     assert handler.run_command is not None
     bare = environments.without_cloud_map(environments.interruption())
     bare = {name: value for name, value in bare.items() if not name.startswith("FLUSH_")}
     handler = wire(bare)
-    assert handler.cloud_map is None
+    assert handler.discovery is None
     assert handler.run_command is None
 
 

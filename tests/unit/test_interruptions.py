@@ -4,16 +4,10 @@ from typing import Any
 
 import pytest
 
-from lifecycle.decisions.interruption import (
-    Ending,
-    Interruption,
-    Signal,
-    Traces,
-    how_it_ended,
-    parse_interruption,
-)
+from lifecycle.decisions.interruption import Ending, Traces, how_it_ended
 from lifecycle.decisions.marks import Mark, MarkKind
 from lifecycle.errors import Malformed
+from lifecycle.events import Interruption, Signal, parse_interruption
 from tests.support.messages import (
     GROUP,
     INSTANCE_ID,

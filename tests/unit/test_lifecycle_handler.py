@@ -13,15 +13,19 @@ from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.decisions.marks import TAG_KEY, Mark, MarkKind
-from lifecycle.errors import Surprise
-from lifecycle.events import BufferCheck, FlushCheck
-from lifecycle.flows.entrance import Pipeline
+from lifecycle.errors import UnexpectedState
+from lifecycle.flows.entrance import Entrance
+from lifecycle.flows.flush import FlushWaiter
 from lifecycle.flows.lifecycle import LifecycleHandler
-from lifecycle.flows.release import NextStage, Registration
+from lifecycle.flows.marking import Marker
+from lifecycle.flows.operation import OperationWaiter
+from lifecycle.flows.placement import Placement
+from lifecycle.flows.stage import Discovery, NextStage
+from lifecycle.messages import BufferCheck, FlushCheck
 from lifecycle.settings import LifecycleHandlerSettings, load_settings
-from lifecycle.telemetry import LogEvent
+from lifecycle.telemetry import LogEvent, Runtime
 from tests.support import environments
-from tests.support.messages import INSTANCE_ID, NOW, launch_event, terminate_event
+from tests.support.messages import GROUP, INSTANCE_ID, NOW, launch_event, terminate_event
 from tests.support.recording import RecordingTelemetry
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scripted
 from waiters.flush import wire as wire_flush_waiter
@@ -63,7 +67,8 @@ class Handled:
         registration: Any = NOT_REGISTERED,
         first_stage: type[FlushCheck] | type[BufferCheck] | None = None,
     ) -> None:
-        instances = [{"InstanceId": INSTANCE_ID, "LifecycleState": state}] if state else []
+        known = {"AutoScalingGroupName": GROUP, "InstanceId": INSTANCE_ID, "LifecycleState": state}
+        instances = [known] if state else []
         self.autoscaling = scripted(
             describe_auto_scaling_instances={"AutoScalingInstances": instances},
             complete_lifecycle_action=completion or {},
@@ -83,34 +88,35 @@ class Handled:
         )
         self.error: Exception | None = None
         environment = environments.lifecycle_handler()
-        start: Registration | NextStage = Registration(
-            CloudMap(self.cloud_map, ["srv-1"]), Queue(self.queue, "https://sqs/operation")
-        )
         if first_stage is not None:
             environment = environments.without_cloud_map(environment, FLUSH_QUEUE_URL=STAGE_URL)
-            start = NextStage(first_stage, Queue(self.queue, STAGE_URL), self.telemetry)
         try:
-            self._deployed(environment, start).handle(event)
-        except Surprise as error:
+            self._deployed(environment, first_stage).handle(event)
+        except UnexpectedState as error:
             self.error = error
 
     def _deployed(
-        self, environment: dict[str, str], start: Registration | NextStage
+        self,
+        environment: dict[str, str],
+        first_stage: type[FlushCheck] | type[BufferCheck] | None,
     ) -> LifecycleHandler:
-        settings = load_settings(LifecycleHandlerSettings, environment)
-        autoscaling = AutoScaling(self.autoscaling)
+        runtime = Runtime(self.telemetry, lambda: NOW)
+        autoscaling, instances = AutoScaling(self.autoscaling), Instances(self.ec2)
+        cloud_map = CloudMap(self.cloud_map, ["srv-1"], 24224)
+        # The rule of the last aggregator: tests/integration/test_last_aggregator.py
+        placement = Placement(cloud_map, autoscaling, instances, allow_empty=True, runtime=runtime)
         return LifecycleHandler(
-            settings=settings,
-            pipeline=Pipeline(
+            settings=load_settings(LifecycleHandlerSettings, environment),
+            entrance=Entrance(
                 autoscaling=autoscaling,
-                instances=Instances(self.ec2),
-                start=start,
-                port=settings.cloud_map_port,
-                telemetry=self.telemetry,
-                clock=lambda: NOW,
-                allow_empty_service=True,  # the rule: tests/integration/test_last_aggregator.py
+                instances=instances,
+                marker=Marker(instances, runtime),
+                start=Discovery(cloud_map, Queue(self.queue, "https://sqs/operation"), placement)
+                if first_stage is None
+                else NextStage(first_stage, Queue(self.queue, STAGE_URL), runtime),
+                runtime=runtime,
             ),
-            telemetry=self.telemetry,
+            runtime=runtime,
         )
 
     @property
@@ -272,17 +278,18 @@ def test_flush_comes_before_buffer(
 ) -> None:
     environment = environments.without_cloud_map(environments.lifecycle_handler())
     wired = wire({**environment, **dict.fromkeys(urls, STAGE_URL)})
-    assert isinstance(wired.pipeline.start, NextStage)
-    assert wired.pipeline.start.model is model
+    assert isinstance(wired.entrance.start, NextStage)
+    assert wired.entrance.start.model is model
     environment = environments.operation_waiter()
     del environment["BUFFER_QUEUE_URL"]
-    waiter = wire_operation_waiter({**environment, **dict.fromkeys(urls, STAGE_URL)})
+    waiter = wire_operation_waiter({**environment, **dict.fromkeys(urls, STAGE_URL)}).waiter
+    assert isinstance(waiter, OperationWaiter)
     assert waiter.next_stage.model is model
 
 
 @pytest.mark.usefixtures("service", "aws_environment")
 def test_a_fleet_in_cloud_map_starts_there() -> None:
-    assert isinstance(wire(environments.lifecycle_handler()).pipeline.start, Registration)
+    assert isinstance(wire(environments.lifecycle_handler()).entrance.start, Discovery)
 
 
 @pytest.mark.usefixtures("service", "aws_environment")
@@ -296,8 +303,9 @@ def test_the_flush_waiter_knows_the_stage_after_it_and_the_one_to_go_back_to(
         environment = environments.without_cloud_map(environment)
     if prometheus:
         environment["BUFFER_QUEUE_URL"] = STAGE_URL
-    waiter = wire_flush_waiter(environment)
-    assert (waiter.exit.registration is not None) == in_cloud_map
+    waiter = wire_flush_waiter(environment).waiter
+    assert isinstance(waiter, FlushWaiter)
+    assert (waiter.exit.discovery is not None) == in_cloud_map
     assert (waiter.exit.next_stage is not None) == prometheus
     if waiter.exit.next_stage is not None:
         assert waiter.exit.next_stage.model is BufferCheck

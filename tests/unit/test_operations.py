@@ -12,7 +12,7 @@ from lifecycle.decisions.operation import (
     OperationType,
     next_step,
 )
-from lifecycle.events import Transition
+from lifecycle.messages import Transition
 
 WAIT, GO_ON, AGAIN, GIVE_UP = (
     NextStep.WAIT,

@@ -1,6 +1,5 @@
 """The runbooks are complete, in order, and type nothing that does not exist."""
 
-import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from botocore.session import Session
 
 from lifecycle.decisions.buffer import Reason, State
 from lifecycle.decisions.flush import FlushReason, FlushState
-from lifecycle.events import LifecycleAction
 from lifecycle.telemetry import LogEvent
 from sandbox.emulator.faults import OPERATION_ERROR_CODES
 from tests.support import runbooks
@@ -49,47 +47,6 @@ NOT_EVENTS = {
     "ERROR",
     "Task timed out",
     "Runtime.",
-}
-# The modules, or classes of them, that write to each function's log.
-WRITERS = {
-    "lifecycle": [
-        "lifecycle/flows/lifecycle.py",
-        "lifecycle/flows/entrance.py",
-        "lifecycle/adapters/instances.py",
-        "lifecycle/wiring.py",
-        "lifecycle/flows/release.py:NextStage",
-    ],
-    "interruption": ["lifecycle/flows/interruption.py", "lifecycle/wiring.py"],
-    "reconciler": [
-        "lifecycle/flows/reconcile.py",
-        "lifecycle/flows/placement.py",
-        "lifecycle/flows/entrance.py",
-        "lifecycle/adapters/instances.py",
-        "lifecycle/wiring.py",
-        "lifecycle/flows/release.py:NextStage",
-    ],
-    "operation-waiter": [
-        "lifecycle/flows/operation.py",
-        "lifecycle/flows/placement.py",
-        "lifecycle/flows/batch.py",
-        "lifecycle/wiring.py",
-        "lifecycle/flows/release.py:NextStage",
-    ],
-    "flush-waiter": [
-        "lifecycle/flows/flush.py",
-        "lifecycle/flows/batch.py",
-        "lifecycle/wiring.py",
-        "lifecycle/flows/release.py:NextStage",
-        "lifecycle/flows/release.py:Exit",
-        "lifecycle/adapters/instances.py",
-    ],
-    "buffer-waiter": [
-        "lifecycle/flows/buffer.py",
-        "lifecycle/flows/batch.py",
-        "lifecycle/wiring.py",
-        "lifecycle/flows/release.py:Exit",
-        "lifecycle/adapters/instances.py",
-    ],
 }
 POWERTOOLS_KEYS = {"level", "message", "timestamp", "service"}
 GIVEN_BY_THE_SHELL = {"PATH"}
@@ -295,39 +252,16 @@ def words(pattern: str) -> set[str]:
 
 def events(command: Command) -> set[LogEvent]:
     found = {word for pattern in patterns(command) for word in words(pattern)}
-    return {LogEvent(word) for word in found if word in set(LogEvent)}
-
-
-def functions_searched(command: Command) -> set[str]:
-    """The functions whose logs a search goes through; all if it does not name them."""
-    [group] = command.options["log-group-name"]
-    function = group.removeprefix("/aws/lambda/$NAME-")
-    if function != "$FUNCTION":
-        return {function}
-    named = re.search(r"for FUNCTION in ([a-z -]+); do", command.block.text)
-    return set(named[1].split()) if named else set(WRITERS)
-
-
-def emitted(function: str) -> set[str]:
-    """The events that a function's log can hold."""
-    return {str(event) for module in WRITERS[function] for event in written(module)}
+    return {event for event in LogEvent if event in found}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_search_of_a_log_is_for_an_event_that_its_function_writes(name: str) -> None:
+def test_every_search_of_a_log_is_for_an_event_that_there_is(name: str) -> None:
     found = [one for one in searches() if one.block.runbook == name]
     assert found
     for command in found:
-        known = set[str]().union(*map(emitted, functions_searched(command)))
         for pattern in patterns(command):
-            assert words(pattern) - NOT_EVENTS <= known, f"{command.block}: {pattern}"
-
-
-def test_moves_between_shards_are_looked_for_in_the_log_of_everybody_who_moves() -> None:
-    [search] = [one for one in searches() if one.block.name == "moves"]
-    assert events(search) == {LogEvent.SHARD_CHANGED, LogEvent.SHARD_OVERFLOWS}
-    for event in events(search):
-        assert functions_searched(search) == {one for one in WRITERS if event in emitted(one)}
+            assert words(pattern) - NOT_EVENTS <= set(LogEvent), f"{command.block}: {pattern}"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -336,37 +270,9 @@ def test_every_key_that_is_picked_out_of_log_lines_is_in_them(name: str) -> None
         looked_for = {event for one in searches() if one.block == block for event in events(one)}
         if not looked_for:
             continue
-        known = set(POWERTOOLS_KEYS)
-        for modules in WRITERS.values():
-            for module in modules:
-                known |= {key for event in looked_for for key in written(module).get(event, ())}
+        known = POWERTOOLS_KEYS.union(*(one.required | one.optional for one in looked_for))
         picked = re.findall(r"grep -oE '\"\(([a-z_|]+)\)\"", block.text)
         assert {key for keys in picked for key in keys.split("|")} <= known, block
-
-
-@cache
-def written(module: str) -> dict[LogEvent, set[str]]:
-    """The events that a module logs, each with the keys it gives them."""
-    result: dict[LogEvent, set[str]] = {}
-    common = set(LifecycleAction.model_fields) - {"lifecycle_action_token", "started_at"}
-    file, _, chosen = module.partition(":")
-    tree: ast.AST = ast.parse((PROJECT / file).read_text())
-    if chosen:
-        [tree] = [
-            node
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ClassDef) and node.name == chosen
-        ]
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        for argument in node.args:
-            name = ast.unparse(argument)
-            if name.startswith("LogEvent."):
-                keys = {one.arg for one in node.keywords if one.arg}
-                event = LogEvent[name.removeprefix("LogEvent.")]
-                result.setdefault(event, set()).update(keys, common)
-    return result
 
 
 @pytest.mark.parametrize(
@@ -377,20 +283,6 @@ def test_every_reason_of_a_verdict_has_its_line_in_the_runbook(
 ) -> None:
     rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", runbooks.text(name), re.MULTILINE)
     assert sorted(re.findall(r"[a-z_]+", " ".join(rows))) == sorted(reasons)
-
-
-def test_every_function_has_its_writers() -> None:
-    """All that log, and none that a function does not have in it."""
-    functions = {path.stem for path in PROJECT.glob("waiters/*.py")} - {"__init__"}
-    handlers = {"lifecycle", "interruption", "reconciler"}
-    assert set(WRITERS) == handlers | {f"{one}-waiter" for one in functions}
-    sources = {
-        str(path.relative_to(PROJECT))
-        for folder in ("handlers", "lifecycle", "waiters")
-        for path in (PROJECT / folder).rglob("*.py")
-        if re.search(r"\(\s*LogEvent\.", path.read_text())
-    }
-    assert {one.partition(":")[0] for modules in WRITERS.values() for one in modules} == sources
 
 
 def test_every_error_code_of_cloud_map_has_its_section() -> None:

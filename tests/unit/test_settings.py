@@ -108,7 +108,10 @@ NEEDS = [
         id="operation",
     ),
     pytest.param(
-        FlushWaiterSettings, environments.flush_waiter(), {"OPERATION_QUEUE_URL"}, id="flush"
+        FlushWaiterSettings,
+        environments.flush_waiter(),
+        {"OPERATION_QUEUE_URL", "CLOUD_MAP_PORT"},
+        id="flush",
     ),
     pytest.param(
         FlushWaiterSettings,
@@ -117,7 +120,10 @@ NEEDS = [
         id="flush-alone",
     ),
     pytest.param(
-        BufferWaiterSettings, environments.buffer_waiter(), {"OPERATION_QUEUE_URL"}, id="buffer"
+        BufferWaiterSettings,
+        environments.buffer_waiter(),
+        {"OPERATION_QUEUE_URL", "CLOUD_MAP_PORT"},
+        id="buffer",
     ),
     pytest.param(
         BufferWaiterSettings,
@@ -505,7 +511,7 @@ def test_every_invocation_of_a_misconfigured_function_fails_alike(
     monkeypatch.delenv("AUTOSCALING_GROUP_NAME", raising=False)
     entry_point: Callable[[dict[str, object], object], object] = vars(module)["handler"]
     for _ in range(2):
-        with pytest.raises(ConfigurationError, match="AUTOSCALING_GROUP_NAME is missing"):
+        with pytest.raises(ConfigurationError, match="AUTOSCALING_GROUP_NAME: is missing"):
             entry_point({"Records": []}, None)
     assert capsys.readouterr().out.count(LogEvent.CONFIGURATION_INVALID) == 2
 

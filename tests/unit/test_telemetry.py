@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.events import Transition
+from lifecycle.messages import Transition
 from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry
 
 ROOT = Path(__file__).parents[2]
