@@ -13,6 +13,7 @@ _COMMON = {
 PROMETHEUS_URL = "http://prometheus.internal:9090"
 _QUEUE = "https://sqs.ap-northeast-1.amazonaws.com/123456789012/pipeline-"
 _CLOUD_MAP = {
+    "LAUNCH_HOOK_NAME": "pipeline-launch",
     "CLOUD_MAP_SERVICE_IDS": "srv-0123456789abcdef",
     "CLOUD_MAP_PORT": "24224",
     "ALLOW_EMPTY_SERVICE": "false",
@@ -25,7 +26,6 @@ def lifecycle_handler(**changes: str) -> dict[str, str]:
     return {
         **_COMMON,
         **_CLOUD_MAP,
-        "LAUNCH_HOOK_NAME": "pipeline-launch",
         **changes,
     }
 
@@ -107,7 +107,7 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
 
 def without_cloud_map(environment: dict[str, str], **changes: str) -> dict[str, str]:
     """The same function for a fleet that is in no service discovery."""
-    in_cloud_map = {*_CLOUD_MAP, "LAUNCH_HOOK_NAME", "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS"}
+    in_cloud_map = {*_CLOUD_MAP, "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS"}
     return {name: v for name, v in environment.items() if name not in in_cloud_map} | changes
 
 
