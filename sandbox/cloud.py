@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any, Self
 import boto3
 from botocore.config import Config
 
-from sandbox import ministack
-from sandbox.alarms import LOOK_SECONDS, Alarms
-from sandbox.background import Background
-from sandbox.bridge import POLL_SECONDS, Bridge
 from sandbox.chaos.control import Chaos
-from sandbox.control import EmulatorControl
-from sandbox.function_logs import FunctionLogs
-from sandbox.ministack import MinistackSettings
-from sandbox.ports import LOOPBACK, free_port, held_subnet
-from sandbox.processes import Processes, clean_environment
+from sandbox.emulator_client import EmulatorControl
+from sandbox.eventbridge import POLL_SECONDS, Bridge
+from sandbox.host.background import Background
+from sandbox.host.ports import LOOPBACK, free_port, held_subnet
+from sandbox.host.processes import Processes, clean_environment
+from sandbox.ministack import server
+from sandbox.ministack.alarm_player import LOOK_SECONDS, Alarms
+from sandbox.ministack.function_logs import FunctionLogs
+from sandbox.ministack.server import MinistackSettings
 from sandbox.terraform import Result, Terraform, nobody
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class LocalCloud:
         self,
         directory: Path,
         *,
-        ministack_python: Path = ministack.DEFAULT_PYTHON,
+        ministack_python: Path = server.DEFAULT_PYTHON,
         chaos: Plan | None = None,
     ) -> None:
         self.directory = directory.resolve()
@@ -228,7 +228,7 @@ class LocalCloud:
             python=self._ministack_python,
             chaos_directory=None if self.chaos is None else self.chaos.directory,
         )
-        ministack.start(settings, self.processes)
+        server.start(settings, self.processes)
         if self.chaos is not None:
             starting.enter_context(self.chaos.watch(settings.temporary))
 

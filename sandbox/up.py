@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud import REGION, STACK, LocalCloud
 from sandbox.demo.run import NAME, names_of, variables
-from sandbox.demo.scenarios import SCENARIOS
+from sandbox.demo.scenarios.catalog import SCENARIOS
 from sandbox.fleet.fleet import Fleet, FleetSettings
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
-from sandbox.ministack import MinistackMissingError
-from sandbox.ports import NoFreePlaceError
-from sandbox.processes import ProcessFailedError, sigterm_interrupts
+from sandbox.host.ports import NoFreePlaceError
+from sandbox.host.processes import ProcessFailedError, sigterm_interrupts
+from sandbox.ministack.server import MinistackMissingError
 from sandbox.terraform import TerraformError
 
 if TYPE_CHECKING:

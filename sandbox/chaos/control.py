@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sandbox.chaos.plan import Plan
-    from sandbox.processes import Processes
+    from sandbox.host.processes import Processes
 
     Event = dict[str, Any]
 

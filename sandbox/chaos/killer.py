@@ -1,8 +1,8 @@
 """Kills functions in the middle of their work.
 
 MiniStack runs each function in worker processes of its own and says which of them are at work
-(`sandbox.ministack_chaos`). One of these is killed with SIGKILL, by its process id: to Lambda that
-is what it is when an execution environment is lost, with half of the calls made.
+(`sandbox.ministack.plugins.chaos`). One of these is killed with SIGKILL, by its process id: to
+Lambda that is what it is when an execution environment is lost, with half of the calls made.
 """
 
 from __future__ import annotations

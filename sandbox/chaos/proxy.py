@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.chaos.plan import Fault, kind_of
-from sandbox.control import DIRECT
-from sandbox.ports import LOOPBACK, free_port
-from sandbox.processes import clean_environment
+from sandbox.emulator_client import DIRECT
+from sandbox.host.ports import LOOPBACK, free_port
+from sandbox.host.processes import clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sandbox.processes import Processes
+    from sandbox.host.processes import Processes
 
 PROJECT = Path(__file__).parents[2]
 READY_SECONDS = 60.0

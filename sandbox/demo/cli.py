@@ -13,29 +13,29 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.demo import chaos_tables, figure, report
-from sandbox.demo.board import clock
-from sandbox.demo.judgement import problems
-from sandbox.demo.live_view import LiveView
-from sandbox.demo.plain_view import PlainView
-from sandbox.demo.proof import proven
 from sandbox.demo.recording import Clock
+from sandbox.demo.report import chaos_tables, figure, page
+from sandbox.demo.report.judgement import problems
+from sandbox.demo.report.proof import proven
+from sandbox.demo.report.stories import tell
+from sandbox.demo.report.summary import summarise
 from sandbox.demo.run import perform
-from sandbox.demo.scenarios import SCENARIOS
-from sandbox.demo.stories import tell
-from sandbox.demo.summary import summarise
+from sandbox.demo.scenarios.catalog import SCENARIOS
+from sandbox.demo.view.board import clock
+from sandbox.demo.view.live import LiveView
+from sandbox.demo.view.plain import PlainView
 from sandbox.demo.warm_up import WarmUpFailed
 from sandbox.fleet.prometheus import PrometheusNotInstalledError
-from sandbox.ministack import MinistackMissingError
-from sandbox.processes import ProcessFailedError, sigterm_interrupts
+from sandbox.host.processes import ProcessFailedError, sigterm_interrupts
+from sandbox.ministack.server import MinistackMissingError
 from sandbox.terraform import TerraformError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sandbox.demo.board import View
     from sandbox.demo.model import ChaosCount, Run
-    from sandbox.demo.scenarios import Scenario
+    from sandbox.demo.scenarios.catalog import Scenario
+    from sandbox.demo.view.board import View
 
 KEPT_ITS_PROMISE = 0
 BROKE_ITS_PROMISE = 1
@@ -128,7 +128,7 @@ def _write(run: Run, found: Sequence[str], output: Path) -> None:
     summary = json.dumps(summarise(run), indent=2) + "\n"
     (output / "summary.json").write_text(summary, encoding="utf-8")
     figure.draw(run, output / "timeline.png")
-    report.write(run, found, output / "timeline.png", output / "report.html")
+    page.write(run, found, output / "timeline.png", output / "report.html")
 
 
 def _conclude(run: Run, found: Sequence[str], output: Path, console: Console) -> None:

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
-from sandbox.demo.board import View, announced, told
 from sandbox.demo.model import Disruption, JournalEntry, Notification, Phase, Sample
-from sandbox.demo.waiting import WaitedInVain, wait_until
+from sandbox.demo.scenarios.waiting import WaitedInVain, wait_until
+from sandbox.demo.view.board import View, announced, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

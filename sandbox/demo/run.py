@@ -11,29 +11,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud import REGION, STACK, LocalCloud
-from sandbox.demo import chaos
-from sandbox.demo.acts import bring_everything_home
-from sandbox.demo.apply_progress import ApplyProgress
 from sandbox.demo.model import AggregatorHistory, BufferPoint, Comparison, LineCount, Run
 from sandbox.demo.observer import CloudObserver, Names, StageNames
 from sandbox.demo.recording import Clock, Recorder
-from sandbox.demo.redrive import RedriveFailed
-from sandbox.demo.stage import Stage
-from sandbox.demo.waiting import WaitedInVain
+from sandbox.demo.scenarios import chaos
+from sandbox.demo.scenarios.acts import bring_everything_home
+from sandbox.demo.scenarios.redrive import RedriveFailed
+from sandbox.demo.scenarios.stage import Stage
+from sandbox.demo.scenarios.waiting import WaitedInVain
+from sandbox.demo.view.apply_progress import ApplyProgress
 from sandbox.demo.warm_up import warmed_up
-from sandbox.fleet.aggregator import FLUENTD_DIRECTORY
-from sandbox.fleet.backoff import BackoffPolicy
-from sandbox.fleet.buffer import StagingPolicy
 from sandbox.fleet.fleet import Fleet, FleetSettings, NotFinishedError
+from sandbox.fleet.fluentd.aggregator import FLUENTD_DIRECTORY
+from sandbox.fleet.fluentd.backoff import BackoffPolicy
+from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sandbox.demo.board import View
-    from sandbox.demo.scenarios import Scenario, Setting
+    from sandbox.demo.scenarios.catalog import Scenario, Setting
+    from sandbox.demo.view.board import View
     from sandbox.fleet.accounting import Delivery
-    from sandbox.fleet.history import History
+    from sandbox.fleet.fluentd.history import History
 
 PROJECT = Path(__file__).parents[2]
 NAME = "fluentd"

@@ -25,12 +25,12 @@ from moto.moto_api._internal import mock_random
 from moto.servicediscovery.models import servicediscovery_backends
 from moto.ssm.models import ssm_backends
 
-from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
-from sandbox.emulator.cloud_map import SlowCloudMapBackend
+from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
+from sandbox.emulator.autoscaling.groups import WaitingGroup
+from sandbox.emulator.autoscaling.interruptions import announced
+from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
 from sandbox.emulator.faults import OperationFailure
-from sandbox.emulator.groups import WaitingGroup
-from sandbox.emulator.interruptions import announced
-from sandbox.emulator.run_command import RunCommandBackend
+from sandbox.emulator.ssm.run_command import RunCommandBackend
 
 if TYPE_CHECKING:
     from moto.core.common_types import TYPE_RESPONSE

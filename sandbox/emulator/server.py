@@ -19,9 +19,9 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox.emulator.control import ControlAPI
-from sandbox.emulator.gatekeeper import Gatekeeper
+from sandbox.emulator.iam.gatekeeper import Gatekeeper
+from sandbox.emulator.iam.roles import Roles
 from sandbox.emulator.install import Gate, installed, let_in
-from sandbox.emulator.roles import Roles
 from sandbox.emulator.world import World
 
 if TYPE_CHECKING:

@@ -13,21 +13,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sandbox.background import Background
 from sandbox.fleet.accounting import DeliveredLines, Delivery
-from sandbox.fleet.aggregator import AggregatorSettings
-from sandbox.fleet.backoff import BackoffPolicy
-from sandbox.fleet.buffer import StagingPolicy
-from sandbox.fleet.destination import DestinationMode
-from sandbox.fleet.exporter import ExporterMode
-from sandbox.fleet.history import BufferState, History
+from sandbox.fleet.fluentd.aggregator import AggregatorSettings
+from sandbox.fleet.fluentd.backoff import BackoffPolicy
+from sandbox.fleet.fluentd.buffer import StagingPolicy
+from sandbox.fleet.fluentd.destination import DestinationMode
+from sandbox.fleet.fluentd.exporter import ExporterMode
+from sandbox.fleet.fluentd.history import BufferState, History
 from sandbox.fleet.host import AggregatorCommand, AggregatorHost, simulated_aggregator
 from sandbox.fleet.instances import Instance, group_instances, lifecycle_states
 from sandbox.fleet.load import DnsProcess, ForwardersProcess, ForwardersProcessSettings, Load
 from sandbox.fleet.ssm_agent import Machine, RunCommandService, SsmAgents
 from sandbox.fleet.supervisor import POLL_SECONDS, Supervisor
 from sandbox.fleet.web_servers import WebServers
-from sandbox.processes import Processes, clean_environment
+from sandbox.host.background import Background
+from sandbox.host.processes import Processes, clean_environment
 
 PROJECT = Path(__file__).parents[2]
 WAIT_SECONDS = 0.25

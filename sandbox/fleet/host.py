@@ -9,15 +9,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from sandbox.fleet.aggregator import AggregatorSettings
-from sandbox.fleet.buffer import Buffer
-from sandbox.fleet.destination import DestinationMode
-from sandbox.fleet.exporter import ExporterMode
-from sandbox.fleet.history import History, HistoryWriter
+from sandbox.fleet.fluentd.aggregator import AggregatorSettings
+from sandbox.fleet.fluentd.buffer import Buffer
+from sandbox.fleet.fluentd.destination import DestinationMode
+from sandbox.fleet.fluentd.exporter import ExporterMode
+from sandbox.fleet.fluentd.history import History, HistoryWriter
+from sandbox.fleet.fluentd.source import lines_sent
 from sandbox.fleet.http_service import request
-from sandbox.fleet.source import lines_sent
 from sandbox.fleet.ssm_agent import Machine
-from sandbox.processes import Process, Processes
+from sandbox.host.processes import Process, Processes
 
 CONTROL_SECONDS = 15.0
 POLL_SECONDS = 0.1
@@ -56,7 +56,7 @@ def simulated_aggregator(settings: AggregatorSettings) -> list[str]:
         "retry-max-interval-seconds": settings.backoff.longest_wait_seconds,
     }
     given = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    return [sys.executable, "-m", "sandbox.fleet.aggregator", *given]
+    return [sys.executable, "-m", "sandbox.fleet.fluentd.aggregator", *given]
 
 
 class AggregatorHost:

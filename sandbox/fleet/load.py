@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from sandbox.fleet.http_service import request
-from sandbox.processes import Processes
+from sandbox.host.processes import Processes
 
 READY_SECONDS = 30.0
 
@@ -39,7 +39,7 @@ class DnsProcess:
         environment: Mapping[str, str],
     ) -> None:
         command = [
-            sys.executable, "-m", "sandbox.fleet.dns",
+            sys.executable, "-m", "sandbox.fleet.forwarders.dns",
             *(f"--service={name}={service_id}" for name, service_id in service_ids.items()),
             f"--ttl-seconds={ttl_seconds}",
         ]  # fmt: skip
@@ -70,7 +70,7 @@ class ForwardersProcess:
         environment: Mapping[str, str],
     ) -> None:
         command = [
-            sys.executable, "-m", "sandbox.fleet.forwarders",
+            sys.executable, "-m", "sandbox.fleet.forwarders.process",
             *(f"--service={name}" for name in settings.services),
             f"--dns-address={dns.address}",
             f"--dns-port={dns.port}",

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from sandbox.fleet.http_service import request
-from sandbox.ports import free_port
-from sandbox.processes import Process, Processes, clean_environment
+from sandbox.host.ports import free_port
+from sandbox.host.processes import Process, Processes, clean_environment
 
 START_SECONDS = 30.0
 

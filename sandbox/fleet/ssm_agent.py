@@ -21,9 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from sandbox.background import Background
-from sandbox.processes import CHILD, clean_environment
-from sandbox.ssm_document import CommandDocument, InvalidParametersError, Script
+from sandbox.emulator.ssm.document import CommandDocument, InvalidParametersError, Script
+from sandbox.host.background import Background
+from sandbox.host.processes import CHILD, clean_environment
 
 POLL_SECONDS = 0.3
 STOP_SECONDS = 5.0

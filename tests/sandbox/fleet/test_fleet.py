@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 import pytest
 
-from sandbox.fleet.buffer import StagingPolicy
-from sandbox.fleet.exporter import ExporterMode
 from sandbox.fleet.fleet import Fleet, FleetSettings, NotFinishedError
+from sandbox.fleet.fluentd.buffer import StagingPolicy
+from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
 from sandbox.fleet.ssm_agent import SsmAgents
-from sandbox.ports import held_subnet
+from sandbox.host.ports import held_subnet
+from tests.sandbox.fleet.forwarders.test_discovery import Register, create_service
 from tests.sandbox.fleet.kit import create_bucket, wait_until
-from tests.sandbox.fleet.test_discovery import Register, create_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
