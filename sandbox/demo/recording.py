@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 from sandbox.demo.model import Disruption, JournalEntry, Notification, Phase, Sample
-from sandbox.demo.scenarios.waiting import WaitedInVain, wait_until
 from sandbox.demo.view.board import View, announced, told
+from sandbox.demo.waiting import WaitedInVain, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,8 +18,8 @@ from sandbox.demo.scenarios import chaos
 from sandbox.demo.scenarios.acts import bring_everything_home
 from sandbox.demo.scenarios.redrive import RedriveFailed
 from sandbox.demo.scenarios.stage import Stage
-from sandbox.demo.scenarios.waiting import WaitedInVain
 from sandbox.demo.view.apply_progress import ApplyProgress
+from sandbox.demo.waiting import WaitedInVain
 from sandbox.demo.warm_up import warmed_up
 from sandbox.fleet.fleet import Fleet, FleetSettings, NotFinishedError
 from sandbox.fleet.fluentd.aggregator import FLUENTD_DIRECTORY

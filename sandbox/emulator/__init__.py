@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from moto import mock_aws
 
+from sandbox.emulator.agents import Agent, Assignment, Report
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.install import installed
-from sandbox.emulator.ssm.agents import Agent, Assignment, Report
 from sandbox.emulator.world import Clock, World
 
 if TYPE_CHECKING:

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.wrappers import Request, Response
 
+from sandbox.emulator.agents import Report
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
-from sandbox.emulator.ssm.agents import Report
 from sandbox.emulator.ssm.run_command import RunCommandBackend
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import moto.core.errors as moto_errors
 import moto.ec2.models.elastic_block_store as volume_models
 import moto.route53.models as route53_models
 from moto.autoscaling.models import autoscaling_backends
-from moto.core.base_backend import BackendDict
+from moto.core.base_backend import BackendDict, BaseBackend
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models.instances import Instance
@@ -25,14 +25,19 @@ from moto.moto_api._internal import mock_random
 from moto.servicediscovery.models import servicediscovery_backends
 from moto.ssm.models import ssm_backends
 
+from sandbox.emulator.autoscaling import api as autoscaling_api
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.autoscaling.groups import WaitingGroup
 from sandbox.emulator.autoscaling.interruptions import announced
+from sandbox.emulator.cloud_map import api as cloud_map_api
 from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
 from sandbox.emulator.faults import OperationFailure
+from sandbox.emulator.ssm import api as ssm_api
 from sandbox.emulator.ssm.run_command import RunCommandBackend
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from moto.core.common_types import TYPE_RESPONSE
 
     from sandbox.emulator.world import World
@@ -62,9 +67,9 @@ def let_in(_response: BaseResponse, _action: str) -> None:
 @contextmanager
 def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
     """While inside, every call that moto answers is a turn of `world`."""
-    groups_backend = type("BoundAutoScaling", (WaitingAutoScalingBackend,), {"world": world})
-    map_backend = type("BoundCloudMap", (SlowCloudMapBackend,), {"world": world})
-    command_backend = type("BoundRunCommand", (RunCommandBackend,), {"world": world})
+    groups_backend = _bound(WaitingAutoScalingBackend, world, autoscaling_api)
+    map_backend = _bound(SlowCloudMapBackend, world, cloud_map_api)
+    command_backend = _bound(RunCommandBackend, world, ssm_api)
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ, WITHOUT_CATALOGUE))
         for owner, name, replacement in (
@@ -85,6 +90,11 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
         BackendDict.reset()
         stack.callback(BackendDict.reset)
         yield
+
+
+def _bound(backend: type[BaseBackend], world: World, api: ModuleType) -> type[BaseBackend]:
+    """The backend in this world, behind this API: moto would look for a module next to it."""
+    return type(f"Bound{backend.__name__}", (backend,), {"world": world, "_url_module": api})
 
 
 def _moment(now: float) -> datetime:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.emulator.faults import Faults, OperationFailure
 
 if TYPE_CHECKING:
-    from sandbox.emulator.ssm.agents import Agent
+    from sandbox.emulator.agents import Agent
 
 Clock = Callable[[], float]
 Event = dict[str, Any]

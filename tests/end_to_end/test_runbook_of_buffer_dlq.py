@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.demo.scenarios.waiting import wait_until
+from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from tests.support.runbook_scene import SECONDS, WAITING, Scene

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import astuple, dataclass
 
-from sandbox.demo.scenarios.waiting import wait_until
+from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.destination import DestinationMode
 from tests.support.instance_profile import attach_profile
 from tests.support.runbook_scene import SECONDS, WAITING, Scene

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from sandbox.demo import run as demo
-from sandbox.demo.scenarios.waiting import wait_until
+from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from tests.support import runbooks
 from tests.support.runbook_scene import SECONDS, WAITER, WAITING, Scene

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.cloud import REGION, STACK, LocalCloud
 from sandbox.demo import run as demo
 from sandbox.demo.scenarios.catalog import Scenario
-from sandbox.demo.scenarios.waiting import wait_until
+from sandbox.demo.waiting import wait_until
 from sandbox.emulator.autoscaling.interruptions import NOTICE_SECONDS
 from sandbox.fleet.fleet import Fleet, FleetSettings
 from sandbox.fleet.fluentd.aggregator import FLUENTD_DIRECTORY

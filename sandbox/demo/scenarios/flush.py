@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.demo.scenarios import acts
-from sandbox.demo.scenarios.waiting import WaitedInVain
+from sandbox.demo.waiting import WaitedInVain
 
 if TYPE_CHECKING:
     from sandbox.demo.scenarios.stage import Stage

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.demo.scenarios import acts
-from sandbox.demo.scenarios.waiting import WaitedInVain, wait_until
+from sandbox.demo.waiting import WaitedInVain, wait_until
 from sandbox.fleet.forwarders.dns import ANSWER_LIMIT
 
 if TYPE_CHECKING:

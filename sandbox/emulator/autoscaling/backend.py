@@ -9,12 +9,10 @@ instances cannot be deleted without ForceDelete, capacity stays inside its bound
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import (
-    AutoScalingBackend,
     DetachInstanceActivity,
     InstanceState,
     TerminateInstanceActivity,
@@ -24,10 +22,10 @@ from moto.autoscaling.models import (
 from sandbox.emulator.autoscaling import hooks
 from sandbox.emulator.autoscaling.events import TERMINATE, Transition
 from sandbox.emulator.autoscaling.groups import WaitingGroup, require_empty
+from sandbox.emulator.autoscaling.hooks import HookedBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from types import ModuleType
 
     from sandbox.emulator.autoscaling.hooks import Hook
     from sandbox.emulator.autoscaling.wait_states import LifecycleAction
@@ -36,25 +34,14 @@ if TYPE_CHECKING:
 NOT_FOUND = "AutoScalingGroup name not found"
 
 
-class WaitingAutoScalingBackend(AutoScalingBackend):
-    """The API's operations. `world` is bound by a subclass for each emulated cloud."""
-
-    world: ClassVar[World]
-
-    def __init__(self, region_name: str, account_id: str) -> None:
-        super().__init__(region_name, account_id)
-        self._hooks: dict[str, dict[str, Hook]] = {}
+class WaitingAutoScalingBackend(HookedBackend):
+    """The API's operations."""
 
     @classmethod
     def all_of(cls, world: World) -> list[WaitingAutoScalingBackend]:
         """The backends of every account and region of one world."""
         backends = (backend for _, _, backend in autoscaling_backends.iter_backends())
         return [one for one in backends if isinstance(one, cls) and one.world is world]
-
-    @property
-    def _url_module(self) -> ModuleType:
-        # moto would look for a module next to this one. Not imported above: it imports this one.
-        return import_module("sandbox.emulator.autoscaling.api")
 
     def group(self, name: str) -> WaitingGroup:
         """The group of this name."""
@@ -73,10 +60,6 @@ class WaitingAutoScalingBackend(AutoScalingBackend):
         raise ValidationError(
             f"Instance Id not found - No managed instance found for instance ID: {instance_id}"
         )
-
-    def hooks_of(self, group_name: str) -> dict[str, Hook]:
-        """The group's hooks by name."""
-        return self._hooks.setdefault(group_name, {})
 
     def prepare_group(self, name: str, hook_specifications: Iterable[Mapping[str, Any]]) -> None:
         """Take the hooks of a group that is about to be created under a free name."""

@@ -37,7 +37,7 @@ from sandbox.emulator.autoscaling.warm_pools import WarmPool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
+    from sandbox.emulator.autoscaling.hooks import HookedBackend
 
 COUNTED_STATES = frozenset({"Pending", "Pending:Wait", "Pending:Proceed", "InService"})
 IN_SERVICE = "InService"
@@ -46,7 +46,7 @@ IN_SERVICE = "InService"
 class WaitingGroup(FakeAutoScalingGroup):
     """moto's group, with hooks that hold instances and a capacity that is kept."""
 
-    autoscaling_backend: WaitingAutoScalingBackend
+    autoscaling_backend: HookedBackend
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - moto's 22 parameters
         # moto launches instances in its own __init__, before these would be set after it.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
+from moto.autoscaling.models import AutoScalingBackend
 
 from sandbox.emulator.autoscaling.events import Transition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sandbox.emulator.world import World
 
 RESULTS = ("CONTINUE", "ABANDON")
 SHORTEST_HEARTBEAT_SECONDS = 30
@@ -52,6 +55,21 @@ class Hook:
             "RoleARN": self.role_arn,
         }
         return {name: value for name, value in members.items() if value is not None}
+
+
+class HookedBackend(AutoScalingBackend):
+    """moto's backend, with what a group needs of it: hooks, and the world they wait in."""
+
+    world: ClassVar[World]
+    """Bound by a subclass for each emulated cloud."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._hooks: dict[str, dict[str, Hook]] = {}
+
+    def hooks_of(self, group_name: str) -> dict[str, Hook]:
+        """The group's hooks by name."""
+        return self._hooks.setdefault(group_name, {})
 
 
 def put(hooks: dict[str, Hook], group_name: str, parameters: Mapping[str, Any]) -> Hook:

@@ -8,14 +8,13 @@ AutoScalingGroup when they are needed, AutoScalingGroup to WarmPool when scale-i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sandbox.emulator.autoscaling.events import DISCARD, WARM_UP, Journey, Place
 
 if TYPE_CHECKING:
     from moto.autoscaling.models import FakeWarmPool, InstanceState
-
-    from sandbox.emulator.autoscaling.groups import WaitingGroup
+    from moto.ec2.models import EC2Backend
 
 SETTLED_STATES = ("Warmed:Stopped", "Warmed:Running", "Warmed:Hibernated")
 COUNTED_STATES = frozenset(
@@ -23,10 +22,27 @@ COUNTED_STATES = frozenset(
 )
 
 
+class PooledGroup(Protocol):
+    """What a pool needs of its group."""
+
+    instance_states: list[InstanceState]
+    ec2_backend: EC2Backend
+    desired_capacity: int | None
+    max_size: int | None
+
+    def launch(self, count: int) -> list[InstanceState]: ...
+
+    def started(self, state: InstanceState) -> None: ...
+
+    def set_out(self, state: InstanceState, journey: Journey) -> None: ...
+
+    def move(self, state: InstanceState, lifecycle_state: str) -> None: ...
+
+
 class WarmPool:
     """The pool's instances; empty, and without effect, until the group is given a configuration."""
 
-    def __init__(self, group: WaitingGroup) -> None:
+    def __init__(self, group: PooledGroup) -> None:
         self._group = group
         self.instances: list[InstanceState] = []
 

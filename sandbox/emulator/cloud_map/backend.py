@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.servicediscovery.models import Service, ServiceDiscoveryBackend, ServiceInstance
@@ -19,7 +18,6 @@ from sandbox.emulator.faults import OperationFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from types import ModuleType
 
     from sandbox.emulator.world import World
 
@@ -77,11 +75,6 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         super().__init__(region_name, account_id)
         self.slow_operations: dict[str, SlowOperation] = {}
         self._under_way: dict[tuple[str, str], SlowOperation] = {}
-
-    @property
-    def _url_module(self) -> ModuleType:
-        # moto would look for a module next to this one. Not imported above: it imports this one.
-        return import_module("sandbox.emulator.cloud_map.api")
 
     def get_service(self, service_id: str) -> Service:
         """The service with this id or ARN."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sandbox.emulator.ssm.agents import Assignment, Report
+    from sandbox.emulator.agents import Assignment, Report
     from sandbox.emulator.world import Timer
 
 OUTPUT_CHARACTERS = 24_000

@@ -8,22 +8,20 @@ accepts reaches the instance's agent, whose report decides how it ended. Instanc
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.ec2.models import ec2_backends
 from moto.moto_api._internal import mock_random
 from moto.ssm.models import ssm_backends
 
+from sandbox.emulator.agents import Assignment, Report
 from sandbox.emulator.ssm import errors
-from sandbox.emulator.ssm.agents import Assignment, Report
 from sandbox.emulator.ssm.document import CommandDocument, InvalidParametersError
 from sandbox.emulator.ssm.documents import COMMAND, CheckedDocumentsBackend
 from sandbox.emulator.ssm.invocations import Invocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from types import ModuleType
 
     from moto.ssm.models import Document
 
@@ -90,11 +88,6 @@ class RunCommandBackend(CheckedDocumentsBackend):
         """The backends of every account and region of one world."""
         backends = (backend for _, _, backend in ssm_backends.iter_backends())
         return [one for one in backends if isinstance(one, cls) and one.world is world]
-
-    @property
-    def _url_module(self) -> ModuleType:
-        # moto would look for a module next to this one. Not imported above: it imports this one.
-        return import_module("sandbox.emulator.ssm.api")
 
     def instance_tags(self, instance_id: str) -> dict[str, str]:
         """The tags of an instance, known or not."""

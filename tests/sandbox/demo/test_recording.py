@@ -12,8 +12,8 @@ import pytest
 from sandbox.demo import recording
 from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
 from sandbox.demo.recording import Clock, Observation, Recorder
-from sandbox.demo.scenarios.waiting import WaitedInVain
 from sandbox.demo.view.plain import PlainView
+from sandbox.demo.waiting import WaitedInVain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -126,7 +126,7 @@ class TestGettingReady:
     def test_a_proxy_leads_outside_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv("NO_PROXY")
+        monkeypatch.delenv("NO_PROXY", raising=False)
         assert "NO_PROXY" not in clean_environment()
         monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
         monkeypatch.setenv("NO_PROXY", "intranet.example")

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.chaos.plan import Plan
-from sandbox.demo import recording
+from sandbox.demo import recording, waiting
 from sandbox.demo.model import InstanceSample, Sample
 from sandbox.demo.observer import StageNames
 from sandbox.demo.recording import Clock, Observation, Recorder
-from sandbox.demo.scenarios import acts, catalog, chaos, flush, sharded, waiting
+from sandbox.demo.scenarios import acts, catalog, chaos, flush, sharded
 from sandbox.demo.scenarios.acts import bring_everything_home
 from sandbox.demo.scenarios.catalog import SCENARIOS
-from sandbox.demo.scenarios.waiting import WaitedInVain
 from sandbox.demo.view.plain import PlainView
+from sandbox.demo.waiting import WaitedInVain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

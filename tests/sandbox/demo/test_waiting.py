@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.demo.scenarios.waiting import WaitedInVain, wait_until
+from sandbox.demo.waiting import WaitedInVain, wait_until
 
 
 def test_a_wait_returns_what_the_probe_found() -> None:
