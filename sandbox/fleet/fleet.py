@@ -20,9 +20,11 @@ from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.fluentd.history import BufferState, History
+from sandbox.fleet.forwarders.dns import DnsSettings
+from sandbox.fleet.forwarders.process import ForwardersSettings
 from sandbox.fleet.host import AggregatorCommand, AggregatorHost, simulated_aggregator
 from sandbox.fleet.instances import Instance, group_instances, lifecycle_states
-from sandbox.fleet.load import DnsProcess, ForwardersProcess, ForwardersProcessSettings, Load
+from sandbox.fleet.load import DnsProcess, ForwardersProcess, Load
 from sandbox.fleet.ssm_agent import Machine, RunCommandService, SsmAgents
 from sandbox.fleet.supervisor import POLL_SECONDS, Supervisor
 from sandbox.fleet.web_servers import WebServers
@@ -270,20 +272,20 @@ class Fleet:
     def _start_forwarders(self) -> ForwardersProcess:
         settings = self._settings
         dns = DnsProcess(
-            settings.services,
-            settings.dns_ttl_seconds,
+            DnsSettings(settings.services, settings.dns_ttl_seconds),
             self._processes,
             self._environment,
         )
         return ForwardersProcess(
-            ForwardersProcessSettings(
+            ForwardersSettings(
                 services=tuple(settings.services),
+                dns_address=dns.address,
+                dns_port=dns.port,
                 count=settings.forwarders,
                 lines_per_second=settings.lines_per_second,
                 interval_seconds=settings.forwarder_interval_seconds,
                 tick_seconds=settings.forwarder_tick_seconds,
             ),
-            dns,
             self._processes,
             self._environment,
         )

@@ -1,16 +1,15 @@
-"""One simulated Fluentd aggregator: `python -m sandbox.fleet.fluentd.aggregator --help`.
+"""One simulated Fluentd aggregator: `python -m sandbox.fleet.fluentd.aggregator SETTINGS`.
 
 It listens on an address of its own for forwarders (24224), Prometheus (24231), RPC (24444) and, on
 the port of `monitor_agent` (24220), for live counters and for the faults that a scenario injects.
-With `--source` it also reads the lines of a web server beside it. SIGUSR1 flushes, SIGTERM ends it
+With a `source` it also reads the lines of a web server beside it. SIGUSR1 flushes, SIGTERM ends it
 with its chunks left on disk, SIGKILL is the end of its instance.
 """
 
-import argparse
 import logging
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from sandbox.fleet.fluentd.receiver import Receiver
 from sandbox.fleet.fluentd.sampling import MonitorTimer, sample_output, sample_unbuffered
 from sandbox.fleet.fluentd.source import LineSource
 from sandbox.fleet.http_service import HttpService
+from sandbox.host.settings import read
 
 FLUENTD_DIRECTORY = Path("/var/log/fluentd")
 PLUGIN_ID, PLUGIN_TYPE = "out_s3", "s3"
@@ -208,47 +208,11 @@ def hostname(address: str) -> str:
     return "ip-" + address.replace(".", "-")
 
 
-def parse(arguments: Sequence[str] | None = None) -> AggregatorSettings:
-    """The settings on the command line."""
-    parser = argparse.ArgumentParser(prog="aggregator", description="A simulated aggregator.")
-    parser.add_argument("--address", required=True)
-    parser.add_argument("--root-directory", required=True, type=Path)
-    parser.add_argument("--bucket", required=True)
-    parser.add_argument("--prefix", required=True, help="of the keys of its objects")
-    parser.add_argument("--destination-mode", type=DestinationMode, default=DestinationMode.OK)
-    parser.add_argument("--forward-port", type=int, default=24224)
-    parser.add_argument("--exporter-port", type=int, default=24231)
-    parser.add_argument("--monitor-port", type=int, default=24220)
-    parser.add_argument("--rpc-port", type=int, default=24444)
-    parser.add_argument("--source", help="read the lines of a web server of this name")
-    parser.add_argument("--monitor-interval-seconds", type=float, default=5.0)
-    parser.add_argument("--flush-interval-seconds", type=float, default=5.0)
-    parser.add_argument("--timekey-seconds", type=int, help="flush by slices of time instead")
-    parser.add_argument("--timekey-wait-seconds", type=float, default=0.0)
-    parser.add_argument("--chunk-limit-bytes", type=int, default=8 * 1024 * 1024)
-    parser.add_argument("--retry-wait-seconds", type=float, default=1.0)
-    parser.add_argument("--retry-max-interval-seconds", type=float)
-    given = vars(parser.parse_args(arguments))
-    return AggregatorSettings(
-        staging=StagingPolicy(
-            given.pop("flush_interval_seconds"),
-            given.pop("timekey_seconds"),
-            given.pop("timekey_wait_seconds"),
-            given.pop("chunk_limit_bytes"),
-        ),
-        backoff=BackoffPolicy(
-            first_wait_seconds=given.pop("retry_wait_seconds"),
-            longest_wait_seconds=given.pop("retry_max_interval_seconds"),
-        ),
-        **given,
-    )
-
-
 def main() -> None:
     """Run until SIGTERM."""
     signals.block()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
-    settings = parse()
+    settings = read(AggregatorSettings)
     destination = S3Destination.connect(settings.bucket, settings.prefix)
     destination.behave(settings.destination_mode)
     aggregator = Aggregator(settings, destination)

@@ -5,16 +5,15 @@
 is kept for the record's TTL. Without instances the name does not exist. When Cloud Map cannot be
 asked the answer is SERVFAIL: never an empty list made up from an error.
 
-`python -m sandbox.fleet.forwarders.dns --help` serves it over UDP and TCP on a port that the system
-chooses.
+`python -m sandbox.fleet.forwarders.dns SETTINGS` serves it over UDP and TCP on a port that the
+system chooses.
 """
 
-import argparse
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +24,7 @@ from dnslib import QTYPE, RCODE, RR, SRV, A, DNSRecord
 from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer
 
 from sandbox.fleet import signals
+from sandbox.host.settings import read
 
 ANSWER_LIMIT = 8
 UDP_LIMIT_BYTES = 512
@@ -41,6 +41,15 @@ class Registered:
     instance_id: str
     address: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSettings:
+    """What it answers for, and how long an answer is kept."""
+
+    service_ids: Mapping[str, str]
+    """The id in Cloud Map of each `_fluentd._tcp.NAMESPACE`, one a shard."""
+    ttl_seconds: int
 
 
 class CloudMapUnavailableError(Exception):
@@ -184,22 +193,13 @@ def _bind_both(zone: ServiceZone | Namespace, address: str) -> tuple[DNSServer, 
     raise OSError(f"no port of {address} is free for both UDP and TCP")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Serve until SIGTERM."""
-    parser = argparse.ArgumentParser(prog="dns", description="The DNS of the simulated fleet.")
-    parser.add_argument(
-        "--service",
-        action="append",
-        required=True,
-        metavar="NAME=ID",
-        help="_fluentd._tcp.NAMESPACE and its id in Cloud Map; again for each shard",
-    )
-    parser.add_argument("--ttl-seconds", type=int, default=10)
-    given = parser.parse_args(arguments)
+    settings = read(DnsSettings)
     client = boto3.client("servicediscovery")
     zones = [
-        ServiceZone(name, given.ttl_seconds, partial(registered_instances, client, service_id))
-        for name, _, service_id in (one.partition("=") for one in given.service)
+        ServiceZone(name, settings.ttl_seconds, partial(registered_instances, client, service_id))
+        for name, service_id in settings.service_ids.items()
     ]
     signals.block()
     service = DnsService(Namespace(zones)).start()

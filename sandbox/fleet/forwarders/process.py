@@ -1,12 +1,9 @@
-"""One process with any number of simulated forwarders.
-
-`python -m sandbox.fleet.forwarders.process --help` says how it is started.
+"""Any number of simulated forwarders: `python -m sandbox.fleet.forwarders.process SETTINGS`.
 
 Its HTTP service takes the rate (`PUT /rate`), the end of the load (`PUT /drain`) and tells what was
 sent (`GET /report`). It prints the address of the service.
 """
 
-import argparse
 import logging
 import random
 import threading
@@ -26,6 +23,7 @@ from sandbox.fleet.forwarders.discovery import (
 )
 from sandbox.fleet.forwarders.forwarder import Forwarder
 from sandbox.fleet.http_service import HttpService
+from sandbox.host.settings import read
 
 RESTART_SECONDS = 1.0
 
@@ -41,6 +39,7 @@ class ForwardersSettings:
     dns_port: int
     count: int
     lines_per_second: float
+    """All together."""
     interval_seconds: float = 60.0
     tick_seconds: float = 3.0
     send_interval_seconds: float = 0.5
@@ -133,30 +132,9 @@ class Forwarders:
         self._load.draining = True
 
 
-def parse(arguments: Sequence[str] | None = None) -> ForwardersSettings:
-    """The settings on the command line."""
-    parser = argparse.ArgumentParser(prog="forwarders", description="Simulated forwarders.")
-    parser.add_argument(
-        "--service",
-        dest="services",
-        action="append",
-        required=True,
-        help="_fluentd._tcp.NAMESPACE; again for each shard",
-    )
-    parser.add_argument("--dns-address", required=True)
-    parser.add_argument("--dns-port", required=True, type=int)
-    parser.add_argument("--count", required=True, type=int)
-    parser.add_argument("--lines-per-second", required=True, type=float, help="all together")
-    parser.add_argument("--interval-seconds", type=float, default=60.0)
-    parser.add_argument("--tick-seconds", type=float, default=3.0)
-    parser.add_argument("--send-interval-seconds", type=float, default=0.5)
-    parser.add_argument("--acknowledgement-timeout-seconds", type=float, default=5.0)
-    return ForwardersSettings(**vars(parser.parse_args(arguments)))
-
-
 def main() -> None:
     """Run until SIGTERM."""
-    forwarders = Forwarders(parse())
+    forwarders = Forwarders(read(ForwardersSettings))
     signals.block()
     stop = threading.Event()
     service = HttpService(

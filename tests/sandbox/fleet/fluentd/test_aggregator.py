@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from sandbox.fleet.accounting import DeliveredLines, Delivery
-from sandbox.fleet.fluentd.aggregator import AggregatorSettings, parse
+from sandbox.fleet.fluentd.aggregator import AggregatorSettings
 from sandbox.fleet.fluentd.backoff import BackoffPolicy
 from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.fluentd.destination import DestinationMode
@@ -23,6 +23,7 @@ from sandbox.fleet.host import AggregatorHost, simulated_aggregator
 from sandbox.fleet.http_service import request
 from sandbox.host.ports import held_subnet
 from sandbox.host.processes import Processes, clean_environment
+from sandbox.host.settings import read
 from tests.sandbox.fleet.kit import PROJECT, create_bucket, entries, wait_until
 
 if TYPE_CHECKING:
@@ -266,6 +267,6 @@ def test_the_command_line_carries_every_setting(tmp_path: Path) -> None:
         backoff=BackoffPolicy(first_wait_seconds=3.0, longest_wait_seconds=30.0),
     )
 
-    assert parse(simulated_aggregator(settings)[3:]) == settings
+    assert read(AggregatorSettings, simulated_aggregator(settings)[3:]) == settings
     hourly = replace(settings, staging=StagingPolicy(timekey_seconds=None))
-    assert parse(simulated_aggregator(hourly)[3:]) == hourly
+    assert read(AggregatorSettings, simulated_aggregator(hourly)[3:]) == hourly
