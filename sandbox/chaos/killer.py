@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from random import Random
-    from types import TracebackType
 
 STOP_SECONDS = 10.0
 LOOK_SECONDS = 0.02
@@ -63,12 +62,7 @@ class Killer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(STOP_SECONDS)
 

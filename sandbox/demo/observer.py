@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
 from sandbox.demo.recording import Observation
-from sandbox.demo.verdicts import Verdict, latest_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sandbox.demo.recording import Clock
     from sandbox.fleet.accounting import Delivery
+
+VERDICTS = frozenset({"flush_verdict", "buffer_verdict"})
+Verdict = tuple[str, str]
+"""A verdict and its reason."""
 
 # Slow questions are asked less often than twice a second: the emulators have two cores to share.
 _SLOW_INTERVAL_SECONDS = 1.0
@@ -228,6 +231,15 @@ class Calls:
             if notification.alarm in self._called:
                 kept.append(notification)
         return tuple(kept)
+
+
+def latest_verdicts(lines: Iterable[Mapping[str, Any]]) -> dict[str, Verdict]:
+    """The newest verdict on each instance, from the log lines of one or more functions."""
+    verdicts = [line for line in lines if line.get("message") in VERDICTS]
+    return {
+        str(line["instance_id"]): (str(line["verdict"]), str(line["reason"]))
+        for line in sorted(verdicts, key=lambda line: str(line.get("timestamp", "")))
+    }
 
 
 def notifications(messages: Sequence[dict[str, Any]], at: float) -> tuple[Notification, ...]:

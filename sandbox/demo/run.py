@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.demo.scenarios.catalog import Scenario, Setting
-    from sandbox.demo.view.board import View
+    from sandbox.demo.view.view import View
     from sandbox.fleet.accounting import Delivery
     from sandbox.fleet.fluentd.history import History
 

@@ -1,24 +1,23 @@
-"""The demo in a terminal: one row an instance, redrawn in place a few times a second."""
+"""The live table of the demo: one row an instance, and the totals around it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.demo.view.board import GONE, Board, BoardState, clock, human_size
+from sandbox.demo.view.words import clock, human_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
+    from collections.abc import Sequence
 
-    from sandbox.demo.model import InstanceSample, Sample
+    from rich.console import RenderableType
 
+    from sandbox.demo.model import InstanceSample, Phase, Sample
+
+GONE = "Terminated"
 _BAR_WIDTH = 8
 _SHORT_ID = 12
 _WIDE_TERMINAL = 112
@@ -38,95 +37,72 @@ _VERDICT_STYLES = {
 }
 
 
-class LiveView:
-    """Shows a board in place. Rows stay when an instance is gone, so that none disappears."""
+def headline(
+    sign: RenderableType, phase: Phase, progress: str, scenario: str, elapsed: float
+) -> Table:
+    """What happens now, since when, and for how long the demo has run."""
+    line = Table.grid(expand=True, padding=(0, 1))
+    line.add_column(width=2)
+    line.add_column(ratio=1, overflow="ellipsis", no_wrap=True)
+    line.add_column(justify="right", no_wrap=True)
+    in_phase = clock(elapsed - phase.at)
+    line.add_row(
+        sign,
+        Text.assemble((phase.name, "bold"), (f"  {progress}", "dim")),
+        Text.assemble((f"{scenario}  {in_phase} / ", "dim"), (clock(elapsed), "bold")),
+    )
+    return line
 
-    def __init__(self, scenario: str, console: Console, now: Callable[[], float]) -> None:
-        self._scenario = scenario
-        self._console = console
-        self._board = Board()
-        self._now = now
-        self._spinner = Spinner("dots", style="cyan")
-        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=4)
 
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._live.stop()
-
-    def phase(self, at: float, name: str) -> None:
-        self._board.phase(at, name)
-
-    def progress(self, text: str) -> None:
-        self._board.progress(text)
-
-    def note(self, at: float, text: str) -> None:
-        self._board.note(at, text)
-
-    def sample(self, sample: Sample) -> None:
-        self._board.sample(sample)
-
-    def render(self) -> RenderableType:
-        """The whole picture as it is now."""
-        state = self._board.state()
-        parts: list[RenderableType] = [self._headline(state)]
-        if state.sample is not None:
-            parts += [_totals(state.sample), self._instances(state), _dead_letters(state.sample)]
-        parts += [Text(f"{clock(note.at)}  {note.text}", style="dim") for note in state.notes]
-        return Group(*parts)
-
-    def _headline(self, state: BoardState) -> RenderableType:
-        elapsed = self._now()
-        line = Table.grid(expand=True, padding=(0, 1))
-        line.add_column(width=2)
-        line.add_column(ratio=1, overflow="ellipsis", no_wrap=True)
-        line.add_column(justify="right", no_wrap=True)
-        text = Text.assemble((state.phase, "bold"))
-        if state.progress:
-            text.append(f"  {state.progress}", style="dim")
-        in_phase = clock(elapsed - state.phase_since)
-        line.add_row(
-            self._spinner,
-            text,
-            Text.assemble((f"{self._scenario}  ", "dim"), (f"{in_phase} / ", "dim"),
-                          (clock(elapsed), "bold")),
-        )  # fmt: skip
-        return line
-
-    def _instances(self, state: BoardState) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1))
-        table.add_column("Instance", no_wrap=True)
-        table.add_column("Lifecycle", no_wrap=True, min_width=16)
-        table.add_column("Discovery", no_wrap=True, min_width=10)
-        table.add_column("Buffer", no_wrap=True, min_width=_BAR_WIDTH + 10)
-        table.add_column("Verdict", no_wrap=True, min_width=8)
-        table.add_column("Reason", ratio=1, overflow="fold")
-        largest = max((row.buffer_bytes or 0 for row in state.instances), default=0)
-        for row in state.instances:
-            table.add_row(*self._cells(row, largest), style="dim" if _gone(row) else "")
-        return table
-
-    def _cells(self, row: InstanceSample, largest: int) -> tuple[Text, ...]:
-        wide = self._console.width >= _WIDE_TERMINAL
-        return (
-            Text(row.instance_id if wide else row.instance_id[:_SHORT_ID]),
+def instances(rows: Sequence[InstanceSample], width: int) -> Table:
+    """A row for each instance, gone ones included."""
+    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1))
+    table.add_column("Instance", no_wrap=True)
+    table.add_column("Lifecycle", no_wrap=True, min_width=16)
+    table.add_column("Discovery", no_wrap=True, min_width=10)
+    table.add_column("Buffer", no_wrap=True, min_width=_BAR_WIDTH + 10)
+    table.add_column("Verdict", no_wrap=True, min_width=8)
+    table.add_column("Reason", ratio=1, overflow="fold")
+    largest = max((row.buffer_bytes or 0 for row in rows), default=0)
+    length = None if width >= _WIDE_TERMINAL else _SHORT_ID
+    for row in rows:
+        table.add_row(
+            Text(row.instance_id[:length]),
             Text(row.lifecycle_state, style=_STATE_STYLES.get(row.lifecycle_state, "")),
             Text("registered", style="green") if row.registered else Text("–"),  # noqa: RUF001
             _buffer(row.buffer_bytes, largest),
             Text(row.verdict or "", style=_VERDICT_STYLES.get(row.verdict or "", "")),
             Text((row.reason or "").replace("_", " ")),
+            style="dim" if row.lifecycle_state == GONE else "",
         )
+    return table
 
 
-def _gone(row: InstanceSample) -> bool:
-    return row.lifecycle_state == GONE
+def totals(sample: Sample) -> Text:
+    """The group, and the lines on their way."""
+    registered = sum(instance.registered for instance in sample.instances)
+    return Text.assemble(
+        "   desired ", (str(sample.desired_capacity), "bold"),
+        "   alive ", (str(len(sample.instances)), "bold"),
+        "   registered ", (str(registered), "bold"),
+        "   lines sent ", (f"{sample.lines_sent:,}", "bold"),
+        "   in S3 ", (f"{sample.lines_delivered:,}", "bold"),
+        "   on the way ", (f"{sample.lines_sent - sample.lines_delivered:,}", "bold"),
+    )  # fmt: skip
+
+
+def dead_letters(sample: Sample) -> Text:
+    """What the pipeline gave up on, and who heard of it."""
+    letters = {queue: depth for queue, depth in sample.dead_letters.items() if depth}
+    queues = ", ".join(f"{queue}: {depth}" for queue, depth in letters.items())
+    return Text.assemble(
+        "   dead letters ",
+        (queues or "none", "bold red" if letters else "green"),
+        "   alarms ",
+        (", ".join(sample.alarms) or "none", "bold red" if sample.alarms else "green"),
+        "   notifications ",
+        (str(sample.notifications), "bold" if sample.notifications else "green"),
+    )
 
 
 def _buffer(size: int | None, largest: int) -> Text:
@@ -139,30 +115,4 @@ def _buffer(size: int | None, largest: int) -> Text:
         (f"{human_size(size):>9} ", "bold" if size else "green"),
         ("█" * filled, "yellow"),
         ("·" * (_BAR_WIDTH - filled), "bright_black"),
-    )
-
-
-def _totals(sample: Sample) -> Text:
-    registered = sum(instance.registered for instance in sample.instances)
-    return Text.assemble(
-        "   desired ", (str(sample.desired_capacity), "bold"),
-        "   alive ", (str(len(sample.instances)), "bold"),
-        "   registered ", (str(registered), "bold"),
-        "   lines sent ", (f"{sample.lines_sent:,}", "bold"),
-        "   in S3 ", (f"{sample.lines_delivered:,}", "bold"),
-        "   on the way ", (f"{sample.lines_sent - sample.lines_delivered:,}", "bold"),
-    )  # fmt: skip
-
-
-def _dead_letters(sample: Sample) -> Text:
-    letters = {queue: depth for queue, depth in sample.dead_letters.items() if depth}
-    queues = ", ".join(f"{queue}: {depth}" for queue, depth in letters.items())
-    return Text.assemble(
-        "   dead letters ",
-        (queues or "none", "bold red" if letters else "green"),
-        "   alarms ",
-        (", ".join(sample.alarms) or "none", "bold red" if sample.alarms else "green"),
-        "   notifications ",
-        (str(sample.notifications), "bold" if sample.notifications else "green"),
-        "\n",
     )

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
 from sandbox.chaos.plan import Plan
 from sandbox.demo import recording, waiting
@@ -21,7 +22,7 @@ from sandbox.demo.recording import Clock, Observation, Recorder
 from sandbox.demo.scenarios import acts, catalog, chaos, flush, sharded
 from sandbox.demo.scenarios.acts import bring_everything_home
 from sandbox.demo.scenarios.catalog import SCENARIOS
-from sandbox.demo.view.plain import PlainView
+from sandbox.demo.view.view import View
 from sandbox.demo.waiting import WaitedInVain
 
 if TYPE_CHECKING:
@@ -300,7 +301,9 @@ def play(name: str, stand_in: StandIn, tmp_path: Path) -> list[str]:
     stand_in.flushes = scenario.setting.flush
     stand_in.has_discovery = scenario.setting.cloud_map
     with Recorder(
-        Clock(), tmp_path / "timeline.jsonl", PlainView(io.StringIO(), lambda: 0.0)
+        Clock(),
+        tmp_path / "timeline.jsonl",
+        View("", Console(file=io.StringIO()), lambda: 0.0, live=False),
     ) as recorder:
         stand_in.recorder = recorder
         recorder.watch(stand_in)

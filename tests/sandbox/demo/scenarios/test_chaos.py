@@ -13,7 +13,8 @@ from sandbox.chaos.plan import Fault
 from sandbox.demo.cli import chosen, parse
 from sandbox.demo.model import ChaosCount
 from sandbox.demo.observer import StageNames
-from sandbox.demo.report import chaos_tables, page
+from sandbox.demo.report import chaos_tables
+from sandbox.demo.report.conclusion import write_page
 from sandbox.demo.report.judgement import problems
 from sandbox.demo.report.summary import summarise
 from sandbox.demo.scenarios import stage as stage_module
@@ -79,10 +80,10 @@ def test_the_summary_holds_all_of_it(run: Run, good_run: Run) -> None:
 
 def test_the_report_shows_it(run: Run, tmp_path: Path) -> None:
     (tmp_path / "timeline.png").write_bytes(b"picture")
-    page.write(run, problems(run), tmp_path / "timeline.png", tmp_path / "report.html")
+    write_page(run, problems(run), tmp_path / "timeline.png", tmp_path / "report.html")
     report = (tmp_path / "report.html").read_text()
 
-    for expected in ("Answer lost", "1,040", "fluentd-buffer-waiter 3", "The seed was 7"):
+    for expected in ("Answer lost", "1,040", "fluentd-buffer-waiter 3", "seed 7"):
         assert expected in report
 
 

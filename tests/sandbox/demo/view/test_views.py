@@ -10,9 +10,9 @@ from rich.console import Console
 
 from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
 from sandbox.demo.view.apply_progress import ApplyProgress
-from sandbox.demo.view.board import GONE, Board, announced, human_size, told
-from sandbox.demo.view.live import LiveView
-from sandbox.demo.view.plain import PlainView
+from sandbox.demo.view.table import GONE
+from sandbox.demo.view.view import View
+from sandbox.demo.view.words import announced, human_size, told
 
 KEPT = InstanceSample(
     "i-0123456789abcdef0", "Terminating:Wait", False, 48_200, "UNKNOWN", "scrape_failed"
@@ -27,9 +27,9 @@ def sample(*instances: InstanceSample, at: float = 12.0, alarms: tuple[str, ...]
 
 def rendered(width: int, *samples: Sample) -> str:
     console = Console(width=width, file=io.StringIO(), record=True, legacy_windows=False)
-    view = LiveView("exporter-dies", console, lambda: 83.0)
+    view = View("exporter-dies", console, lambda: 83.0, live=True)
     view.phase(60.0, "Draining")
-    view.note(70.0, f"{KEPT.instance_id} is out of Cloud Map")
+    view.note(70.0, "the operator looks")
     for seen in samples:
         view.sample(seen)
     console.print(view.render())
@@ -54,7 +54,8 @@ def test_nothing_is_wider_than_a_terminal_of_100_columns() -> None:
 
 
 def test_a_wide_terminal_shows_whole_instance_ids() -> None:
-    assert "i-0123456789abcdef0" in rendered(140, sample(KEPT)).replace("is out of", "")
+    assert "i-0123456789abcdef0" in rendered(140, sample(KEPT))
+    assert "i-0123456789abcdef0" not in rendered(100, sample(KEPT))
 
 
 def test_the_clock_the_phase_and_the_line_counts_are_shown() -> None:
@@ -74,21 +75,26 @@ def test_a_dead_letter_and_its_alarm_are_named() -> None:
 
 def test_an_instance_that_is_gone_keeps_its_row_with_the_last_words_on_it() -> None:
     last_words = {KEPT.instance_id: ("DRAINED", "proven_empty")}
-    board = Board()
-    board.sample(sample(KEPT, SERVING))
-    board.sample(replace(sample(SERVING), verdicts=last_words))
 
-    gone, serving = board.state().instances
+    lines = rendered(100, sample(KEPT, SERVING), replace(sample(SERVING), verdicts=last_words))
 
-    assert (gone.instance_id, gone.lifecycle_state) == (KEPT.instance_id, GONE)
-    assert (gone.registered, gone.buffer_bytes) == (False, None)
-    assert (gone.verdict, gone.reason) == ("DRAINED", "proven_empty")
-    assert serving == SERVING
+    (gone,) = (line for line in lines.splitlines() if KEPT.instance_id[:12] in line)
+    words = [word for word in gone.split() if word.isascii()]
+    assert words == [KEPT.instance_id[:12], GONE, "DRAINED", "proven", "empty"]
+    (serving,) = (line for line in lines.splitlines() if SERVING.instance_id[:12] in line)
+    assert "InService" in serving
+
+
+def test_what_happens_is_a_line_above_the_table_and_a_row_that_changes_is_none() -> None:
+    lines = rendered(100, sample(KEPT, SERVING)).splitlines()
+
+    assert lines[:2] == ["[   60.0 s] == Draining", "[   70.0 s] the operator looks"]
+    assert sum(KEPT.instance_id[:12] in line for line in lines) == 1
 
 
 def plain(*samples: Sample) -> list[str]:
     stream = io.StringIO()
-    with PlainView(stream, lambda: 9.0) as view:
+    with View("", Console(file=stream), lambda: 9.0, live=False) as view:
         for seen in samples:
             view.sample(seen)
     return stream.getvalue().splitlines()
@@ -121,14 +127,14 @@ def test_plain_output_ends_the_story_of_a_released_instance_with_its_last_verdic
     lines = plain(sample(KEPT, SERVING), sample(SERVING, at=19.0), gone, gone)
 
     assert [line for line in lines if GONE in line] == [
-        f"[   19.0 s] {KEPT.instance_id} {GONE}",
+        f"[   19.0 s] {KEPT.instance_id} {GONE} UNKNOWN scrape_failed",
         f"[   20.0 s] {KEPT.instance_id} {GONE} DRAINED proven_empty",
     ]
 
 
 def test_plain_output_tells_the_progress_of_a_slow_step_now_and_then() -> None:
     stream = io.StringIO()
-    with PlainView(stream, lambda: 9.0) as view:
+    with View("", Console(file=stream), lambda: 9.0, live=False) as view:
         view.progress("1 of 45 created")
         view.progress("2 of 45 created")
 
