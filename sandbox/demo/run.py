@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud import REGION, STACK, LocalCloud
-from sandbox.demo.model import AggregatorHistory, BufferPoint, Comparison, LineCount, Run
+from sandbox.demo.model import Comparison, Run
 from sandbox.demo.observer import CloudObserver, Names, StageNames
 from sandbox.demo.recording import Clock, Recorder
 from sandbox.demo.scenarios import chaos
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from sandbox.demo.scenarios.catalog import Scenario, Setting
     from sandbox.demo.view.view import View
-    from sandbox.fleet.accounting import Delivery
-    from sandbox.fleet.fluentd.history import History
 
 PROJECT = Path(__file__).parents[2]
 NAME = "fluentd"
@@ -101,16 +99,16 @@ class Performance:
 
     def _evidence(self, failures: tuple[str, ...]) -> Run:
         fleet, recorder = self.stage.fleet, self.recorder
-        delivery = fleet.delivered()
+        lines = fleet.delivered()
         recorder.stop()
         return Run(
             scenario=self.scenario.name,
             seconds=self.clock.now(),
-            lines=line_count(delivery),
+            lines=lines,
             samples=tuple(recorder.samples),
             journal=tuple(recorder.journal),
             histories={
-                name: aggregator_history(fleet.history(name), self.clock) for name in fleet.known()
+                name: fleet.history(name).after(self.clock.started_at) for name in fleet.known()
             },
             phases=tuple(recorder.phases),
             disruptions=tuple(recorder.disruptions),
@@ -288,27 +286,6 @@ def _comparison(stage: Stage) -> Comparison | None:
     if names.other_group is None or stage.timekey_seconds is None:
         return None
     return Comparison(stage.timekey_seconds, names.group, names.other_group)
-
-
-def line_count(delivery: Delivery) -> LineCount:
-    """The fleet's account of the lines, as the summary wants it."""
-    return LineCount(
-        delivery.sent, delivery.delivered, delivery.lost, delivery.duplicated, delivery.damaged
-    )
-
-
-def aggregator_history(history: History, clock: Clock) -> AggregatorHistory:
-    """What an aggregator wrote about itself, in seconds since the start."""
-    moments = history.moments
-    received = [moment.at for moment in moments if moment.event == "staged"]
-    ended = [moment.at for moment in moments if moment.event == "terminated"]
-    return AggregatorHistory(
-        points=tuple(
-            BufferPoint(clock.since_start(moment.at), moment.state.held_bytes) for moment in moments
-        ),
-        last_received_at=clock.since_start(received[-1]) if received else None,
-        ended_at=clock.since_start(ended[-1]) if ended else None,
-    )
 
 
 @contextmanager

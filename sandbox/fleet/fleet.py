@@ -204,10 +204,6 @@ class Fleet:
         state = self._state(instance_id, at)
         return state.held_bytes if state else 0
 
-    def empty_for_good_at(self, instance_id: str) -> float | None:
-        """Since when an instance holds nothing; None while it does, or if it died holding some."""
-        return self.history(instance_id).empty_for_good_at()
-
     def flush(self, instance_id: str | None = None) -> None:
         """SIGUSR1 to one aggregator, or to all."""
         names = self.alive() if instance_id is None else [instance_id]

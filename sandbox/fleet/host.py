@@ -12,7 +12,7 @@ from sandbox.fleet.fluentd.aggregator import AggregatorSettings
 from sandbox.fleet.fluentd.buffer import Buffer
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
-from sandbox.fleet.fluentd.history import History, HistoryWriter
+from sandbox.fleet.fluentd.history import History, HistoryFile, HistoryWriter
 from sandbox.fleet.fluentd.source import lines_sent
 from sandbox.fleet.http_service import request
 from sandbox.fleet.ssm_agent import Machine
@@ -49,13 +49,18 @@ class AggregatorHost:
         environment: Mapping[str, str],
         command_of: AggregatorCommand = simulated_aggregator,
     ) -> None:
-        self.history = History(settings.history_path)
+        self._history = HistoryFile(settings.history_path)
         self._settings = settings
         self._processes = processes
         self._environment = environment
         self._command_of = command_of
         self._process: Process | None = None
         self._starts = 0
+
+    @property
+    def history(self) -> History:
+        """What it truly held so far, dead or alive."""
+        return self._history.read()
 
     @property
     def is_running(self) -> bool:

@@ -15,7 +15,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from sandbox.demo.model import AggregatorHistory, BufferPoint, Disruption, Run
 from sandbox.demo.report.stories import InstanceStory, tell
 
 if TYPE_CHECKING:
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+
+    from sandbox.demo.model import Disruption, Run
+    from sandbox.fleet.fluentd.history import History
 
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 _INSTANCE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -107,16 +109,14 @@ def _draw_capacity(axis: Axes, run: Run) -> None:
 
 def _draw_buffers(
     axis: Axes,
-    histories: Mapping[str, AggregatorHistory],
+    histories: Mapping[str, History],
     colours: Mapping[str, str],
     end: float,
 ) -> None:
     for instance_id, colour in colours.items():
-        points = _until(histories.get(instance_id, AggregatorHistory()), end)
-        if not points:
+        if instance_id not in histories:
             continue
-        times = [point.at for point in points]
-        sizes = [point.buffered_bytes / 1000 for point in points]
+        times, sizes = _curve(histories[instance_id], end)
         axis.step(times, sizes, where="post", color=colour, lw=1.4, label=instance_id)
         axis.fill_between(times, sizes, step="post", color=colour, alpha=0.10, linewidth=0)
     axis.set_ylabel("Buffered (kB)")
@@ -135,13 +135,15 @@ def _legend_above(axis: Axes) -> None:
         )
 
 
-def _until(history: AggregatorHistory, end: float) -> list[BufferPoint]:
-    """The points, with the last value held to the end of the process or of the run."""
-    points = [point for point in history.points if point.at <= end]
-    if points:
-        stop = min(end, history.ended_at if history.ended_at is not None else end)
-        points.append(BufferPoint(max(stop, points[-1].at), points[-1].buffered_bytes))
-    return points
+def _curve(history: History, end: float) -> tuple[list[float], list[float]]:
+    """Times and kilobytes, the last value held to the end of the instance or of the run."""
+    moments = [moment for moment in history.moments if moment.at <= end]
+    times = [moment.at for moment in moments]
+    sizes = [moment.state.held_bytes / 1000 for moment in moments]
+    if moments:
+        stop = end if history.ended_at is None else min(end, history.ended_at)
+        times, sizes = [*times, max(stop, times[-1])], [*sizes, sizes[-1]]
+    return times, sizes
 
 
 def _draw_waits(

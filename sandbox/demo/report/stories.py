@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sandbox.demo.model import AggregatorHistory, BufferPoint, JournalEntry, Run
+from sandbox.fleet.fluentd.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from sandbox.demo.model import JournalEntry, Run
 
 _LAUNCHING = "launching"
 _TERMINATING = "terminating"
@@ -82,60 +84,30 @@ def tell(run: Run) -> tuple[InstanceStory, ...]:
     for entry in sorted(run.journal, key=lambda entry: entry.at):
         entries.setdefault(entry.instance_id, []).append(entry)
     return tuple(
-        _story(instance_id, own, run.histories.get(instance_id, AggregatorHistory()))
+        _story(instance_id, own, run.histories.get(instance_id, History()))
         for instance_id, own in entries.items()
         if instance_id
     )
 
 
-def _story(
-    instance_id: str, entries: Sequence[JournalEntry], history: AggregatorHistory
-) -> InstanceStory:
+def _story(instance_id: str, entries: Sequence[JournalEntry], history: History) -> InstanceStory:
     waits = hook_waits(entries)
     released_at = _released_at(entries)
+    at_release = None if released_at is None else history.state_at(released_at)
     leaving = any(wait.transition == _TERMINATING for wait in waits)
     return InstanceStory(
         instance_id=instance_id,
         launched_at=_first(entries, {"launched", "pending_wait", "in_service"}),
         registered_at=_first(entries, {"registered"}),
         deregistered_at=_last(entries, {"deregistered"}),
-        drained_at=empty_for_good_at(history) if leaving else None,
+        drained_at=history.empty_for_good_at() if leaving else None,
         released_at=released_at,
         outcome=_outcome(entries, released_at),
-        buffer_bytes_at_release=(
-            None if released_at is None else bytes_at(history.points, released_at)
-        ),
+        buffer_bytes_at_release=None if at_release is None else at_release.held_bytes,
         last_received_at=history.last_received_at,
         waits=waits,
         group=_group(entries),
     )
-
-
-def empty_for_good_at(history: AggregatorHistory) -> float | None:
-    """When the buffer became empty and nothing came in any more; None: it never did.
-
-    The moment is that of the last chunk's delivery, or of the last line's arrival if that line
-    was never seen in the buffer. What happened after the process ended does not count.
-    """
-    points = [
-        point
-        for point in history.points
-        if history.ended_at is None or point.at <= history.ended_at
-    ]
-    if not points or points[-1].buffered_bytes != 0:
-        return None
-    since = points[-1].at
-    for point in reversed(points):
-        if point.buffered_bytes != 0:
-            break
-        since = point.at
-    return max(since, history.last_received_at or since)
-
-
-def bytes_at(points: Iterable[BufferPoint], moment: float) -> int | None:
-    """The buffer's size at a moment: that of the last point not after it; None: unknown."""
-    known = [point for point in points if point.at <= moment]
-    return known[-1].buffered_bytes if known else None
 
 
 def hook_waits(entries: Sequence[JournalEntry]) -> tuple[HookWait, ...]:

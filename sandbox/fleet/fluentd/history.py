@@ -8,8 +8,7 @@ import bisect
 import json
 import os
 import threading
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 
@@ -51,6 +50,53 @@ class Moment:
     state: BufferState
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """The moments of one aggregator, oldest first."""
+
+    moments: tuple[Moment, ...] = ()
+
+    @property
+    def last_received_at(self) -> float | None:
+        """When the last log line came in; None: none ever did."""
+        return self._last("staged")
+
+    @property
+    def ended_at(self) -> float | None:
+        """The end of the instance; None: it still runs."""
+        return self._last("terminated")
+
+    def state_at(self, at: float) -> BufferState | None:
+        """The state at a time, None before the aggregator had one."""
+        index = bisect.bisect_right(self.moments, at, key=lambda moment: moment.at)
+        return self.moments[index - 1].state if index else None
+
+    def latest(self) -> BufferState | None:
+        """The last state so far, None before the aggregator had one."""
+        return self.moments[-1].state if self.moments else None
+
+    def empty_for_good_at(self) -> float | None:
+        """Since when nothing was held, up to its end; None if something still is, or nobody knows.
+
+        What is recorded after the end of the instance does not count.
+        """
+        ended, since = self.ended_at, None
+        for moment in reversed(self.moments):
+            if ended is not None and moment.at > ended:
+                continue
+            if moment.state.held_bytes:
+                break
+            since = moment.at
+        return since
+
+    def after(self, start: float) -> "History":
+        """The same moments, their times counted from `start`."""
+        return History(tuple(replace(moment, at=moment.at - start) for moment in self.moments))
+
+    def _last(self, event: str) -> float | None:
+        return next((one.at for one in reversed(self.moments) if one.event == event), None)
+
+
 class HistoryWriter:
     """Appends moments to a file; each is complete in the file when `record` returns."""
 
@@ -68,8 +114,8 @@ class HistoryWriter:
         os.close(self._descriptor)
 
 
-class History:
-    """The moments of one aggregator, read from its file as it grows."""
+class HistoryFile:
+    """The history of one aggregator, read from its file as that grows."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -77,32 +123,12 @@ class History:
         self._moments: list[Moment] = []
         self._lock = threading.Lock()
 
-    @property
-    def moments(self) -> Sequence[Moment]:
-        """Every moment so far, oldest first."""
+    def read(self) -> History:
+        """Every moment so far."""
         with self._lock:
             if self._path.exists():
                 self._read_on()
-            return self._moments
-
-    def state_at(self, at: float) -> BufferState | None:
-        """The state at a time, None before the aggregator had one."""
-        moments = self.moments
-        index = bisect.bisect_right(moments, at, key=lambda moment: moment.at)
-        return moments[index - 1].state if index else None
-
-    def latest(self) -> BufferState | None:
-        """The last state so far, None before the aggregator had one."""
-        return self.state_at(float("inf"))
-
-    def empty_for_good_at(self) -> float | None:
-        """Since when nothing was held, up to the end of the record; None if something still is."""
-        since: float | None = None
-        for moment in reversed(self.moments):
-            if moment.state.held_bytes:
-                break
-            since = moment.at
-        return since
+            return History(tuple(self._moments))
 
     def _read_on(self) -> None:
         with self._path.open("rb") as file:

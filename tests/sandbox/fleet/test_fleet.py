@@ -113,7 +113,7 @@ def test_what_drained_before_its_end_is_delivered_and_what_died_is_lost(
 
     cloud.deregister(drained)
     wait_until(lambda: drained_targets(fleet) == 1)
-    wait_until(lambda: fleet.empty_for_good_at(drained) is not None)
+    wait_until(lambda: fleet.history(drained).empty_for_good_at() is not None)
     cloud.terminate(drained)
     wait_until(lambda: drained not in fleet.alive())
     assert fleet.history(drained).moments[-1].state.lines == 0

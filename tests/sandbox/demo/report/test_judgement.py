@@ -7,19 +7,18 @@ from dataclasses import replace
 import pytest
 
 from sandbox.demo.model import (
-    AggregatorHistory,
-    BufferPoint,
     Comparison,
     JournalEntry,
-    LineCount,
     Run,
 )
 from sandbox.demo.report.judgement import problems
+from sandbox.fleet.accounting import Delivery
+from tests.sandbox.demo.kit import history
 
 
-def with_history(run: Run, instance_id: str, **changes: object) -> Run:
-    history = replace(run.histories[instance_id], **changes)  # type: ignore[arg-type]
-    return replace(run, histories={**run.histories, instance_id: history})
+def with_history(run: Run, instance_id: str, *points: tuple[float, int]) -> Run:
+    told = {**run.histories, instance_id: history(*points, ended=81.0)}
+    return replace(run, histories=told)
 
 
 def test_a_run_that_kept_the_promise_has_no_problem(good_run: Run) -> None:
@@ -27,19 +26,19 @@ def test_a_run_that_kept_the_promise_has_no_problem(good_run: Run) -> None:
 
 
 def test_a_lost_line_is_a_problem(good_run: Run) -> None:
-    run = replace(good_run, lines=LineCount(10_000, 9_988, 12, 0))
+    run = replace(good_run, lines=Delivery(10_000, 9_988, 12, 0))
 
     assert problems(run) == ("12 of 10,000 log lines were lost.",)
 
 
 def test_a_damaged_line_is_a_problem(good_run: Run) -> None:
-    run = replace(good_run, lines=LineCount(10_000, 10_000, 0, 0, damaged=2))
+    run = replace(good_run, lines=Delivery(10_000, 10_000, 0, 0, damaged=2))
 
     assert problems(run) == ("2 lines in S3 are not whole, or were never sent.",)
 
 
 def test_a_run_without_a_single_line_proves_nothing(good_run: Run) -> None:
-    (problem,) = problems(replace(good_run, lines=LineCount(0, 0, 0, 0)))
+    (problem,) = problems(replace(good_run, lines=Delivery(0, 0, 0, 0)))
 
     assert "nothing was proven" in problem
 
@@ -47,15 +46,14 @@ def test_a_run_without_a_single_line_proves_nothing(good_run: Run) -> None:
 def test_a_release_before_the_buffer_was_empty_for_good_is_early(
     good_run: Run, leaving: str
 ) -> None:
-    points = (BufferPoint(35.0, 0), BufferPoint(79.0, 500), BufferPoint(80.5, 0))
-    found = problems(with_history(good_run, leaving, points=points, last_received_at=79.0))
+    found = problems(with_history(good_run, leaving, (35.0, 0), (79.0, 500), (80.5, 0)))
 
     assert f"{leaving} was released early: its buffer still held 500 bytes." in found
     assert any("at 80.0 s, but it was empty for good only at 80.5 s" in line for line in found)
 
 
 def test_a_line_after_the_release_is_a_problem(good_run: Run, leaving: str) -> None:
-    found = problems(with_history(good_run, leaving, last_received_at=80.4))
+    found = problems(with_history(good_run, leaving, (35.0, 0), (80.4, 500), (80.5, 0)))
 
     assert f"{leaving} took a log line at 80.4 s, after its release." in found
 
@@ -63,7 +61,7 @@ def test_a_line_after_the_release_is_a_problem(good_run: Run, leaving: str) -> N
 def test_a_release_of_an_aggregator_nobody_watched_is_a_problem(
     good_run: Run, leaving: str
 ) -> None:
-    run = replace(good_run, histories={leaving: AggregatorHistory()})
+    run = replace(good_run, histories={leaving: history()})
 
     assert any("is not known" in line for line in problems(run))
 
@@ -89,7 +87,7 @@ def test_leaving_without_a_proof_is_a_problem(good_run: Run, leaving: str, event
 
 
 def test_what_the_scenario_waited_for_in_vain_comes_first(good_run: Run) -> None:
-    run = replace(good_run, failures=("No alarm within 60 s.",), lines=LineCount(5, 4, 1, 0))
+    run = replace(good_run, failures=("No alarm within 60 s.",), lines=Delivery(5, 4, 1, 0))
 
     assert problems(run)[0] == "No alarm within 60 s."
 
@@ -120,7 +118,7 @@ def test_a_flush_must_make_a_release_faster(
         for at, event in [(50.0, "terminating_wait"), (50.0 + (seconds or 0), "completed")]
         if seconds is not None
     ]
-    quiet = AggregatorHistory((BufferPoint(20.0, 0),), last_received_at=30.0)
+    quiet = history((20.0, 10), (30.0, 0))
     run = replace(
         good_run,
         journal=tuple(journal),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from matplotlib.text import Text
 
-from sandbox.demo.model import Disruption, LineCount, Run
+from sandbox.demo.model import Disruption, Run
 from sandbox.demo.report import figure
 from sandbox.demo.report.conclusion import write_page
+from sandbox.fleet.accounting import Delivery
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ def test_the_figure_is_a_png(good_run: Run, tmp_path: Path) -> None:
 def test_a_run_that_broke_off_before_anything_was_sampled_still_has_a_figure(
     tmp_path: Path,
 ) -> None:
-    figure.draw(Run("scale-in", 3.0, LineCount(0, 0, 0, 0)), tmp_path / "timeline.png")
+    figure.draw(Run("scale-in", 3.0, Delivery(0, 0, 0, 0)), tmp_path / "timeline.png")
 
     assert (tmp_path / "timeline.png").read_bytes().startswith(PNG_SIGNATURE)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sandbox.demo.model import BufferPoint, Comparison, JournalEntry, LineCount
+from sandbox.demo.model import Comparison, JournalEntry
 from sandbox.demo.report.proof import proven
+from sandbox.fleet.accounting import Delivery
+from tests.sandbox.demo.kit import history
 
 if TYPE_CHECKING:
     from sandbox.demo.model import Run
@@ -24,16 +26,13 @@ def test_a_good_run_is_told_with_its_numbers(good_run: Run, leaving: str) -> Non
 
 
 def test_lost_lines_are_not_claimed_to_be_in_s3(good_run: Run) -> None:
-    statements = proven(replace(good_run, lines=LineCount(10, 9, 1, 0)))
+    statements = proven(replace(good_run, lines=Delivery(10, 9, 1, 0)))
 
     assert not any("in S3" in statement for statement in statements)
 
 
 def test_an_early_release_is_not_told_as_a_success(good_run: Run, leaving: str) -> None:
-    history = replace(
-        good_run.histories[leaving], points=(BufferPoint(35.0, 5), BufferPoint(80.5, 0))
-    )
-    run = replace(good_run, histories={leaving: history})
+    run = replace(good_run, histories={leaving: history((35.0, 5), (80.5, 0), ended=81.0)})
 
     assert not any(leaving in statement for statement in proven(replace(run, flush=True)))
 

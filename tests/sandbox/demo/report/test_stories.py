@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.demo.model import AggregatorHistory, BufferPoint, JournalEntry, LineCount, Run
-from sandbox.demo.report.stories import Outcome, bytes_at, empty_for_good_at, hook_waits, tell
+from sandbox.demo.model import JournalEntry, Run
+from sandbox.demo.report.stories import Outcome, hook_waits, tell
+from sandbox.fleet.accounting import Delivery
 
 
 def journal(*lines: tuple[float, str, dict[str, str]]) -> tuple[JournalEntry, ...]:
@@ -15,11 +16,7 @@ def journal(*lines: tuple[float, str, dict[str, str]]) -> tuple[JournalEntry, ..
 
 
 def run_of(*lines: tuple[float, str, dict[str, str]]) -> Run:
-    return Run("scale-in", 100.0, LineCount(1, 1, 0, 0), journal=journal(*lines))
-
-
-def points(*pairs: tuple[float, int]) -> tuple[BufferPoint, ...]:
-    return tuple(BufferPoint(at, size) for at, size in pairs)
+    return Run("scale-in", 100.0, Delivery(1, 1, 0, 0), journal=journal(*lines))
 
 
 def test_a_released_instance_has_every_moment_of_its_life(good_run: Run, leaving: str) -> None:
@@ -73,37 +70,6 @@ def test_only_a_continued_terminate_hook_counts_as_released(
 
     assert story.outcome is outcome
     assert story.released_at is None
-
-
-def test_a_buffer_is_empty_for_good_after_its_last_byte_left() -> None:
-    history = AggregatorHistory(points((1, 0), (2, 50), (3, 0), (4, 70), (6, 0), (8, 0)))
-
-    assert empty_for_good_at(history) == 6
-
-
-def test_a_line_that_came_in_unseen_by_the_samples_postpones_empty_for_good() -> None:
-    history = AggregatorHistory(points((1, 50), (6, 0), (9, 0)), last_received_at=7.5)
-
-    assert empty_for_good_at(history) == 7.5
-
-
-@pytest.mark.parametrize("sizes", [(), ((1, 0), (2, 5))])
-def test_a_buffer_that_holds_something_at_the_end_was_never_empty_for_good(
-    sizes: tuple[tuple[float, int], ...],
-) -> None:
-    assert empty_for_good_at(AggregatorHistory(points(*sizes))) is None
-
-
-def test_what_is_recorded_after_the_process_ended_does_not_make_a_buffer_empty() -> None:
-    history = AggregatorHistory(points((1, 50), (6, 0)), ended_at=5.0)
-
-    assert empty_for_good_at(history) is None
-
-
-def test_the_size_at_a_moment_is_that_of_the_last_point_before_it() -> None:
-    sizes = points((1, 10), (3, 0))
-
-    assert [bytes_at(sizes, at) for at in (0.5, 1, 2.9, 3, 9)] == [None, 10, 10, 0, 0]
 
 
 def test_a_wait_that_nothing_ended_stays_open() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.fleet.fluentd.history import BufferState, History, HistoryWriter
+from sandbox.fleet.fluentd.history import BufferState, HistoryFile, HistoryWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def test_the_state_at_a_time_is_the_last_change_before_it(
     writer.record(10.0, "started", EMPTY)
     writer.record(20.0, "staged", STAGED)
 
-    history = History(path)
+    history = HistoryFile(path).read()
     assert history.state_at(9.9) is None
     assert history.state_at(19.9) == EMPTY
     assert history.state_at(20.0) == STAGED
@@ -45,18 +45,31 @@ def test_the_state_at_a_time_is_the_last_change_before_it(
 def test_empty_for_good_is_since_the_last_byte_left(path: Path, writer: HistoryWriter) -> None:
     for at, state in [(1.0, EMPTY), (2.0, STAGED), (3.0, EMPTY), (4.0, STAGED)]:
         writer.record(at, "change", state)
-    history = History(path)
-    assert history.empty_for_good_at() is None
+    file = HistoryFile(path)
+    assert file.read().empty_for_good_at() is None
 
     writer.record(5.0, "written", EMPTY)
     writer.record(6.0, "terminated", EMPTY)
-    assert history.empty_for_good_at() == 5.0
+    assert file.read().empty_for_good_at() == 5.0
+    assert file.read().after(1.0).empty_for_good_at() == 4.0
+    assert (file.read().last_received_at, file.read().ended_at) == (None, 6.0)
+
+
+def test_what_is_recorded_after_the_end_does_not_make_a_buffer_empty(
+    path: Path, writer: HistoryWriter
+) -> None:
+    writer.record(1.0, "staged", STAGED)
+    writer.record(5.0, "terminated", STAGED)
+    writer.record(6.0, "written", EMPTY)
+
+    assert HistoryFile(path).read().empty_for_good_at() is None
+    assert HistoryFile(path).read().last_received_at == 1.0
 
 
 def test_a_chunk_set_aside_is_still_held(path: Path, writer: HistoryWriter) -> None:
     writer.record(1.0, "set_aside", SET_ASIDE)
 
-    assert History(path).empty_for_good_at() is None
+    assert HistoryFile(path).read().empty_for_good_at() is None
 
 
 def test_a_line_that_is_still_being_written_is_read_when_it_is_complete(path: Path) -> None:
@@ -66,12 +79,13 @@ def test_a_line_that_is_still_being_written_is_read_when_it_is_complete(path: Pa
     writer.close()
     whole = path.read_bytes()
     path.write_bytes(whole[:-10])
-    history = History(path)
-    assert history.latest() == EMPTY
+    file = HistoryFile(path)
+    assert file.read().latest() == EMPTY
 
     path.write_bytes(whole)
-    assert history.latest() == STAGED
+    assert file.read().latest() == STAGED
 
 
 def test_without_a_file_nothing_is_known(tmp_path: Path) -> None:
-    assert History(tmp_path / "none").latest() is None
+    history = HistoryFile(tmp_path / "none").read()
+    assert (history.latest(), history.empty_for_good_at()) == (None, None)
