@@ -14,9 +14,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -25,6 +24,7 @@ from sandbox.chaos.control import Chaos
 from sandbox.emulator_client import EmulatorControl
 from sandbox.eventbridge import POLL_SECONDS, Bridge
 from sandbox.host.background import Background
+from sandbox.host.parts import Parts
 from sandbox.host.ports import LOOPBACK, free_port, held_subnet
 from sandbox.host.processes import Processes, clean_environment
 from sandbox.ministack import server
@@ -35,8 +35,8 @@ from sandbox.terraform import Result, Terraform, nobody
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import ExitStack
     from ipaddress import IPv4Network
-    from types import TracebackType
 
     from sandbox.chaos.plan import Plan
     from sandbox.terraform import Tell
@@ -58,7 +58,7 @@ EMULATED = {
 }
 
 
-class LocalCloud:
+class LocalCloud(Parts):
     """One cloud, in a folder of its own. Several can run side by side."""
 
     subnet: IPv4Network
@@ -84,32 +84,20 @@ class LocalCloud:
         self.logs_directory = self.directory / "logs"
         self._ministack_python = ministack_python
         self.chaos = None if chaos is None else Chaos(chaos, self.directory / "chaos")
-        self._stack = ExitStack()
         self._clients: dict[str, Any] = {}
         self._terraform: Terraform | None = None
         self._variables: dict[str, Any] = {}
 
-    def __enter__(self) -> Self:
+    def _start(self, starting: ExitStack) -> None:
         # What an earlier cloud has left is history: its state must not be taken for this one's.
         for folder in ("logs", "ministack", "terraform", "chaos"):
             shutil.rmtree(self.directory / folder, ignore_errors=True)
-        with ExitStack() as starting:
-            self.subnet = starting.enter_context(held_subnet())
-            self.processes = starting.enter_context(Processes(self.logs_directory))
-            self._start_emulators(starting)
-            self.control = EmulatorControl(self._emulator)
-            self._function_logs = FunctionLogs(self.client("logs"))
-            self._start_players(starting)
-            self._stack = starting.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        self.subnet = starting.enter_context(held_subnet())
+        self.processes = starting.enter_context(Processes(self.logs_directory))
+        self._start_emulators(starting)
+        self.control = EmulatorControl(self._emulator)
+        self._function_logs = FunctionLogs(self.client("logs"))
+        self._start_players(starting)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -179,10 +167,6 @@ class LocalCloud:
     def logs(self, function_name: str) -> list[dict[str, Any]]:
         """The JSON lines that a function has logged so far."""
         return self._function_logs.records(function_name)
-
-    def log_lines(self, function_name: str) -> list[tuple[float, str]]:
-        """Every line that a function has logged so far, with its time."""
-        return self._function_logs.lines(function_name)
 
     @property
     def _applied(self) -> Terraform:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import threading
-import urllib.request
 from typing import TYPE_CHECKING, Any
+
+from sandbox.host.http import request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SECONDS = 30.0
-# Loopback: whatever proxy a person has does not lead there.
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class EmulatorControl:
@@ -82,8 +80,6 @@ class EmulatorControl:
         return bool(self._ask("commands/report", told)["taken"])
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self._address}/_sandbox/{path}", data=data)  # noqa: S310 - loopback
-        with DIRECT.open(request, timeout=SECONDS) as answer:
-            received: dict[str, Any] = json.loads(answer.read())
-            return received
+        method = "GET" if body is None else "POST"
+        answer: dict[str, Any] = request(method, f"{self._address}/_sandbox/{path}", body, SECONDS)
+        return answer

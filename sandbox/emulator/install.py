@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import moto.autoscaling.models as autoscaling_models
 import moto.core.errors as moto_errors
-import moto.ec2.models.elastic_block_store as volume_models
 import moto.route53.models as route53_models
 from moto.autoscaling.models import autoscaling_backends
 from moto.core.base_backend import BackendDict, BaseBackend
@@ -80,8 +78,6 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
             (Instance, "terminate", announced(world, Instance.terminate)),
             (BaseResponse, "call_action", _in_turn(world, gate)),
             (route53_models, "create_route53_zone_id", new_zone_id),
-            # Whoever asks how old a snapshot is asks by the world's clock.
-            (volume_models, "utcnow", lambda: _moment(world.now)),
             # moto warns of errors that are in no service's model, such as Throttling.
             (moto_errors, "warn", lambda *_, **__: None),
         ):
@@ -95,11 +91,6 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
 def _bound(backend: type[BaseBackend], world: World, api: ModuleType) -> type[BaseBackend]:
     """The backend in this world, behind this API: moto would look for a module next to it."""
     return type(f"Bound{backend.__name__}", (backend,), {"world": world, "_url_module": api})
-
-
-def _moment(now: float) -> datetime:
-    """A time as moto has it: UTC, and without saying so."""
-    return datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
 
 
 def _in_turn(world: World, gate: Gate) -> Callable[[BaseResponse], TYPE_RESPONSE]:

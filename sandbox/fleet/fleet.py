@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sandbox.fleet.accounting import DeliveredLines, Delivery
 from sandbox.fleet.fluentd.aggregator import AggregatorSettings
@@ -29,6 +28,7 @@ from sandbox.fleet.ssm_agent import Machine, RunCommandService, SsmAgents
 from sandbox.fleet.supervisor import POLL_SECONDS, Supervisor
 from sandbox.fleet.web_servers import WebServers
 from sandbox.host.background import Background
+from sandbox.host.parts import Parts
 from sandbox.host.processes import Processes, clean_environment
 
 PROJECT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ class FleetSettings:
         return (self.autoscaling_group_name, *self.other_group_names)
 
 
-class Fleet:
+class Fleet(Parts):
     """Aggregators on the group's instances, what sends lines to them, and their SSM agents."""
 
     def __init__(  # noqa: PLR0913 - by name, what a fleet needs of its cloud
@@ -115,25 +115,8 @@ class Fleet:
         )
         self._delivered = DeliveredLines(client("s3"), settings.bucket)
         self._processes = Processes(self._directory / "logs")
-        self._stack = ExitStack()
         self._load: Load | None = None
         self._forwarders: ForwardersProcess | None = None
-
-    def __enter__(self) -> Self:
-        shutil.rmtree(self._directory, ignore_errors=True)
-        self._directory.mkdir(parents=True)
-        with ExitStack() as stack:
-            self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
 
     # The load
 
@@ -241,15 +224,17 @@ class Fleet:
             raise RuntimeError("the fleet is not running")
         return self._load
 
-    def _start(self, stack: ExitStack) -> None:
-        stack.enter_context(self._processes)
-        stack.enter_context(Background("supervisor", self._supervisor.converge, POLL_SECONDS))
+    def _start(self, starting: ExitStack) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._directory.mkdir(parents=True)
+        starting.enter_context(self._processes)
+        starting.enter_context(Background("supervisor", self._supervisor.converge, POLL_SECONDS))
         if self._run_command is not None:
-            stack.enter_context(SsmAgents(self._run_command, self._machines))
+            starting.enter_context(SsmAgents(self._run_command, self._machines))
         if self._settings.has_forwarders:
             self._load = self._forwarders = self._start_forwarders()
         else:
-            self._load = self._start_web_servers(stack)
+            self._load = self._start_web_servers(starting)
 
     def _machines(self) -> dict[str, Machine]:
         return {name: host.machine() for name, host in self._supervisor.alive().items()}

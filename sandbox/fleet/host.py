@@ -14,8 +14,8 @@ from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.fluentd.history import History, HistoryFile, HistoryWriter
 from sandbox.fleet.fluentd.source import lines_sent
-from sandbox.fleet.http_service import request
 from sandbox.fleet.ssm_agent import Machine
+from sandbox.host.http import request
 from sandbox.host.processes import Process, Processes
 from sandbox.host.settings import command
 

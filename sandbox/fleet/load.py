@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from sandbox.fleet.forwarders.dns import DnsSettings
 from sandbox.fleet.forwarders.process import ForwardersSettings
-from sandbox.fleet.http_service import request
+from sandbox.host.http import request
 from sandbox.host.processes import Processes
 from sandbox.host.settings import command
 

@@ -1,4 +1,4 @@
-"""A small HTTP server for the fleet's processes, and the client that talks to it.
+"""HTTP between the processes of this machine: a small server, and a client for all of them.
 
 Routes are plain functions from the request's JSON body to the answer: a string is sent as text,
 anything else as JSON. Requests are served on threads of their own, so that one that hangs (on
@@ -48,9 +48,10 @@ class HttpService:
 def request(
     method: str, url: str, body: object = None, timeout: float = REQUEST_TIMEOUT_SECONDS
 ) -> Any:  # noqa: ANN401 - JSON
-    """Ask a service of this kind. Errors are `OSError`s (urllib's are)."""
+    """Ask a service: what it answers, read if it is JSON. Errors are `OSError`s (urllib's are)."""
     data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data=data, method=method)  # noqa: S310 - http only
+    headers = {"Content-Type": "application/json"}
+    asked = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - http only
     with _OPENER.open(asked, timeout=timeout) as answer:
         text = answer.read().decode()
         is_json = answer.headers.get_content_type() == "application/json"

@@ -24,7 +24,6 @@ class _Followed:
     """What is known of one log group."""
 
     seen: set[tuple[Line, int]] = field(default_factory=set)
-    lines: list[tuple[float, str]] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
     newest: int = 0
 
@@ -35,7 +34,6 @@ class _Followed:
         self.seen.add((line, occurrence))
         _, timestamp, text = line
         self.newest = max(self.newest, timestamp)
-        self.lines.append((timestamp / 1000, text))
         record = _parsed(text)
         if record is not None:
             self.records.append(record)
@@ -49,13 +47,8 @@ class FunctionLogs:
         self._groups: dict[str, _Followed] = {}
         self._lock = threading.Lock()
 
-    def lines(self, function_name: str) -> list[tuple[float, str]]:
-        """Everything the function wrote so far, with the time in epoch seconds."""
-        with self._lock:
-            return list(self._followed(function_name).lines)
-
     def records(self, function_name: str) -> list[dict[str, Any]]:
-        """Those of the lines that are JSON objects."""
+        """The JSON objects that the function wrote so far, a line each."""
         with self._lock:
             return list(self._followed(function_name).records)
 

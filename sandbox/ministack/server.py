@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import urllib.error
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.emulator_client import DIRECT
+from sandbox.host.http import request
 from sandbox.host.ports import LOOPBACK
 from sandbox.host.processes import clean_environment
 
@@ -69,10 +67,10 @@ def start(settings: MinistackSettings, processes: Processes) -> Process:
 def is_ready(address: str) -> bool:
     """Whether it answers its health check."""
     try:
-        with DIRECT.open(f"{address}/_ministack/health", timeout=ASK_SECONDS) as answer:
-            return bool(answer.status == HTTPStatus.OK)
-    except (urllib.error.URLError, OSError):
+        request("GET", f"{address}/_ministack/health", timeout=ASK_SECONDS)
+    except OSError:
         return False
+    return True
 
 
 def _environment(settings: MinistackSettings) -> dict[str, str]:

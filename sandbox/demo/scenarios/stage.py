@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.demo.observer import depth
 from sandbox.demo.scenarios.redrive import redrive, replay
@@ -15,7 +15,8 @@ from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.forwarders.dns import registered_instances
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from enum import Enum
 
     from sandbox.chaos.control import Chaos
     from sandbox.cloud import LocalCloud
@@ -92,26 +93,21 @@ class Stage:
             len(registered_instances(client, service_id)) for service_id in self.names.service_ids
         ]
 
-    @contextmanager
-    def s3_refuses_writes(self, name: str | None = None) -> Iterator[None]:
+    def s3_refuses_writes(self, name: str | None = None) -> AbstractContextManager[None]:
         """S3 answers 503 to every write (of one aggregator, or of all) while the block runs."""
         whose = "writes" if name is None else f"writes of {name}"
-        with self.recorder.disruption(f"S3 refuses {whose}"):
-            self.fleet.destination(DestinationMode.REFUSING, name)
-            try:
-                yield
-            finally:
-                self.fleet.destination(DestinationMode.OK, name)
+        return self._broken(
+            f"S3 refuses {whose}", self.fleet.destination, DestinationMode.REFUSING, name
+        )
 
-    @contextmanager
-    def s3_rejects_writes(self, name: str) -> Iterator[None]:
+    def s3_rejects_writes(self, name: str) -> AbstractContextManager[None]:
         """Every write of one aggregator fails for good while the block runs."""
-        with self.recorder.disruption(f"S3 rejects what {name} writes"):
-            self.fleet.destination(DestinationMode.REJECTING, name)
-            try:
-                yield
-            finally:
-                self.fleet.destination(DestinationMode.OK, name)
+        return self._broken(
+            f"S3 rejects what {name} writes",
+            self.fleet.destination,
+            DestinationMode.REJECTING,
+            name,
+        )
 
     def rescue(self, name: str) -> None:
         """Bring what an instance has set aside to S3, and remove it there: a person's work."""
@@ -135,15 +131,21 @@ class Stage:
             raise RuntimeError("chunks do not wait for slices of time")
         return time.time() % self.timekey_seconds
 
-    @contextmanager
-    def exporter_is_dead(self, name: str) -> Iterator[None]:
+    def exporter_is_dead(self, name: str) -> AbstractContextManager[None]:
         """Nothing listens on one aggregator's metrics port while the block runs."""
-        with self.recorder.disruption(f"no metrics from {name}"):
-            self.fleet.exporter(ExporterMode.DEAD, name)
+        return self._broken(f"no metrics from {name}", self.fleet.exporter, ExporterMode.DEAD, name)
+
+    @contextmanager
+    def _broken(
+        self, what: str, behave: Callable[[Any, Any], None], mode: Enum, name: str | None
+    ) -> Iterator[None]:
+        """Have something of the fleet misbehave while the block runs."""
+        with self.recorder.disruption(what):
+            behave(mode, name)
             try:
                 yield
             finally:
-                self.fleet.exporter(ExporterMode.OK, name)
+                behave(type(mode)("ok"), name)
 
     @contextmanager
     def events_are_lost(self) -> Iterator[None]:

@@ -70,11 +70,6 @@ class WaitStates:
         self._passages[instance_id] = passage
         return True
 
-    def journey_of(self, instance_id: str) -> Journey | None:
-        """Where the instance is held on its way to, or None if no hook holds it."""
-        passage = self._passages.get(instance_id)
-        return passage.journey if passage else None
-
     def find(self, hook_name: str, instance_id: str | None, token: str | None) -> LifecycleAction:
         """The open action that a call names, by token, by instance id, or by both."""
         if not token and not instance_id:

@@ -40,8 +40,6 @@ def permissions_needed(response: BaseResponse, action: str) -> list[Request]:
         return list(_ssm_requests(response, action, common))
     if action == "CreateTags":
         return list(_tagging_requests(response, name, common))
-    if action == "CreateSnapshots":
-        return list(_snapshot_requests(response, name, common))
     return [Request(name, "*", common)]
 
 
@@ -123,36 +121,6 @@ def _tagging_requests(
         there = {tag["key"]: tag["value"] for tag in backend.describe_tags(_by_id(resource_id))}
         context = {**common, **_tag_keys(there, "ec2:ResourceTag/"), "aws:TagKeys": tags}
         yield Request(name, f"{instances}:instance/{resource_id}", context)
-
-
-def _snapshot_requests(
-    response: BaseResponse, name: str, common: Mapping[str, list[str]]
-) -> Iterator[Request]:
-    """Snapshots need permission for instance, volumes and themselves, and for their tags."""
-    backend = ec2_backends[response.current_account][response.region]
-    instance_id = response.querystring.get("InstanceSpecification.InstanceId", [""])[0]
-    of_region = f"arn:{response.partition}:ec2:{response.region}"
-    for kind, ids in (("instance", [instance_id]), ("volume", _volumes_of(response, instance_id))):
-        for one in ids:
-            there = {tag["key"]: tag["value"] for tag in backend.describe_tags(_by_id(one))}
-            context = {**common, **_tag_keys(there, "ec2:ResourceTag/")}
-            yield Request(name, f"{of_region}:{response.current_account}:{kind}/{one}", context)
-    prefix = "TagSpecification.1.Tag"
-    keys = _numbered(response.querystring, prefix, ".Key")
-    values = _numbered(response.querystring, prefix, ".Value")
-    requested = {f"aws:RequestTag/{key}": [value] for key, value in zip(keys, values, strict=True)}
-    context = {**common, **requested, **({"aws:TagKeys": keys} if keys else {})}
-    snapshot = f"{of_region}::snapshot/snap-new"  # it belongs to no account's ARN
-    yield Request(name, snapshot, context)
-    if keys:
-        as_part_of = {"ec2:CreateAction": [name.rpartition(":")[2]]}
-        yield Request("ec2:CreateTags", snapshot, {**context, **as_part_of})
-
-
-def _volumes_of(response: BaseResponse, instance_id: str) -> list[str]:
-    backend = ec2_backends[response.current_account][response.region]
-    volumes = backend.describe_volumes(filters={"attachment.instance-id": [instance_id]})
-    return [str(volume.id) for volume in volumes]
 
 
 def _by_id(resource_id: str) -> dict[str, list[str]]:

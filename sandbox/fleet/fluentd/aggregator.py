@@ -25,7 +25,7 @@ from sandbox.fleet.fluentd.output import Counters, Output
 from sandbox.fleet.fluentd.receiver import Receiver
 from sandbox.fleet.fluentd.sampling import MonitorTimer, sample_output, sample_unbuffered
 from sandbox.fleet.fluentd.source import LineSource
-from sandbox.fleet.http_service import HttpService
+from sandbox.host.http import HttpService
 from sandbox.host.settings import read
 
 FLUENTD_DIRECTORY = Path("/var/log/fluentd")

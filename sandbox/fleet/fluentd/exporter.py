@@ -8,7 +8,7 @@ import threading
 from enum import Enum
 
 from sandbox.fleet.fluentd.sampling import MonitorTimer
-from sandbox.fleet.http_service import HttpService
+from sandbox.host.http import HttpService
 
 HANG_LIMIT_SECONDS = 120.0
 

@@ -22,7 +22,7 @@ from sandbox.fleet.forwarders.discovery import (
     ServiceDiscovery,
 )
 from sandbox.fleet.forwarders.forwarder import Forwarder
-from sandbox.fleet.http_service import HttpService
+from sandbox.host.http import HttpService
 from sandbox.host.settings import read
 
 RESTART_SECONDS = 1.0

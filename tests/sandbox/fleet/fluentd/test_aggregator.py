@@ -20,7 +20,7 @@ from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.fluentd.protocol import pack_message, unpack_acknowledgement
 from sandbox.fleet.host import AggregatorHost, simulated_aggregator
-from sandbox.fleet.http_service import request
+from sandbox.host.http import request
 from sandbox.host.ports import held_subnet
 from sandbox.host.processes import Processes, clean_environment
 from sandbox.host.settings import read

@@ -10,7 +10,7 @@ import pytest
 from sandbox.fleet.fluentd.exporter import Exporter, ExporterMode
 from sandbox.fleet.fluentd.monitor import OutputSample
 from sandbox.fleet.fluentd.sampling import MonitorTimer
-from sandbox.fleet.http_service import request
+from sandbox.host.http import request
 from sandbox.host.ports import free_port
 
 if TYPE_CHECKING:
