@@ -11,7 +11,7 @@ import re
 from contextlib import ExitStack
 from typing import Any
 
-from sandbox.demo import run as demo
+from sandbox.demo import set_up as demo
 from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from tests.support import runbooks

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud import REGION, STACK, LocalCloud
-from sandbox.demo import run as demo
+from sandbox.demo import set_up as demo
 from sandbox.demo.scenarios.catalog import Scenario
 from sandbox.demo.waiting import wait_until
 from sandbox.emulator.autoscaling.interruptions import NOTICE_SECONDS

@@ -28,9 +28,16 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 _INSTANCE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_WAIT_COLOURS = {"launching": "#C7C7C7", "terminating": "#F2C14E"}
-_WAIT_NAMES = {"launching": "Pending:Wait", "terminating": "Terminating:Wait"}
-_MARKS = {"registered": "^", "deregistered": "v", "drained": "D", "released": "o"}
+_WAITS = {
+    "launching": ("#C7C7C7", "Pending:Wait"),
+    "terminating": ("#F2C14E", "Terminating:Wait"),
+}
+_MARKS = {
+    "registered_at": ("^", "registered"),
+    "deregistered_at": ("v", "deregistered"),
+    "drained_at": ("D", "empty for good (simulator)"),
+    "released_at": ("o", "released"),
+}
 _DISRUPTION_COLOUR = "#D62728"
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -157,7 +164,7 @@ def _draw_waits(
                 until - wait.since,
                 left=wait.since,
                 height=0.52,
-                color=_WAIT_COLOURS[wait.transition],
+                color=_WAITS[wait.transition][0],
                 edgecolor="#8A8A8A",
                 linewidth=0.6,
             )
@@ -190,18 +197,13 @@ def _draw_waits(
 
 
 def _mark(axis: Axes, row: int, story: InstanceStory, colour: str) -> None:
-    moments = {
-        "registered": story.registered_at,
-        "deregistered": story.deregistered_at,
-        "drained": story.drained_at,
-        "released": story.released_at,
-    }
-    for name, at in moments.items():
+    for moment, (marker, _) in _MARKS.items():
+        at = getattr(story, moment)
         if at is not None:
             axis.plot(
                 at,
                 row,
-                marker=_MARKS[name],
+                marker=marker,
                 color=colour,
                 markeredgecolor="white",
                 markeredgewidth=0.9,
@@ -213,19 +215,13 @@ def _mark(axis: Axes, row: int, story: InstanceStory, colour: str) -> None:
 
 
 def _wait_legend() -> list[Patch | Line2D]:
-    names = {
-        "registered": "registered",
-        "deregistered": "deregistered",
-        "drained": "empty for good (simulator)",
-        "released": "released",
-    }
     bars = [
-        Patch(facecolor=_WAIT_COLOURS[transition], edgecolor="#8A8A8A", label=label)
-        for transition, label in _WAIT_NAMES.items()
+        Patch(facecolor=colour, edgecolor="#8A8A8A", label=label)
+        for colour, label in _WAITS.values()
     ]
     marks = [
-        Line2D([], [], marker=_MARKS[name], color="#555555", linestyle="none", label=label)
-        for name, label in names.items()
+        Line2D([], [], marker=marker, color="#555555", linestyle="none", label=label)
+        for marker, label in _MARKS.values()
     ]
     return [*bars, *marks]
 
