@@ -103,7 +103,7 @@ class LocalCloud(Parts):
     def environment(self) -> dict[str, str]:
         """What tells boto3, Terraform and the functions where this cloud is, and who asks."""
         return {
-            **self._endpoints,
+            **_endpoints(self._addresses),
             "AWS_ACCESS_KEY_ID": ROOT_KEY,
             "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
             "AWS_REGION": REGION,
@@ -173,10 +173,6 @@ class LocalCloud(Parts):
         if self._terraform is None:
             raise RuntimeError("nothing was applied yet")
         return self._terraform
-
-    @property
-    def _endpoints(self) -> dict[str, str]:
-        return _endpoints(self._addresses)
 
     @property
     def _addresses(self) -> dict[str, str]:

@@ -64,7 +64,7 @@ def conclude(run: Run, found: Sequence[str], console: Console) -> None:
 
 def write_page(run: Run, found: Sequence[str], timeline: Path, path: Path) -> None:
     """Write report.html: the conclusion, what happened when, and the picture; it loads nothing."""
-    console = Console(width=_PAGE_WIDTH, record=True, file=io.StringIO())
+    console = Console(width=_PAGE_WIDTH, record=True, file=io.StringIO(), highlight=False)
     conclude(run, found, console)
     events = Table(box=box.SIMPLE_HEAD, title="What happened, in seconds since the start")
     events.add_column("At", justify="right", no_wrap=True)

@@ -113,25 +113,14 @@ def terminate_successful_event(
     }
 
 
-def spot_interruption_event(group: GroupIdentity, instance_id: str, at: float) -> dict[str, Any]:
-    """EC2's warning two minutes before it takes a spot instance; it does not name the group."""
-    envelope = _envelope(group, "aws.ec2", "EC2 Spot Instance Interruption Warning", at)
-    detail = {"instance-id": instance_id, "instance-action": "terminate"}
-    return envelope | {"resources": [_instance_arn(group, instance_id)], "detail": detail}
-
-
-def rebalance_event(group: GroupIdentity, instance_id: str, at: float) -> dict[str, Any]:
-    """EC2's word that a spot instance may soon be taken; it does not name the group."""
-    envelope = _envelope(group, "aws.ec2", "EC2 Instance Rebalance Recommendation", at)
-    detail = {"instance-id": instance_id}
-    return envelope | {"resources": [_instance_arn(group, instance_id)], "detail": detail}
-
-
-def shutting_down_event(group: GroupIdentity, instance_id: str, at: float) -> dict[str, Any]:
-    """EC2's word that an instance begins to end, whoever ends it; it does not name the group."""
-    envelope = _envelope(group, "aws.ec2", "EC2 Instance State-change Notification", at)
-    detail = {"instance-id": instance_id, "state": "shutting-down"}
-    return envelope | {"resources": [_instance_arn(group, instance_id)], "detail": detail}
+def ec2_event(
+    group: GroupIdentity, instance_id: str, detail_type: str, at: float, **detail: str
+) -> dict[str, Any]:
+    """What EC2 says of an instance by itself; it does not name the group."""
+    return _envelope(group, "aws.ec2", detail_type, at) | {
+        "resources": [_instance_arn(group, instance_id)],
+        "detail": {"instance-id": instance_id, **detail},
+    }
 
 
 def _envelope(group: GroupIdentity, source: str, detail_type: str, at: float) -> dict[str, Any]:

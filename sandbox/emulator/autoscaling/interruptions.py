@@ -8,12 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.emulator.autoscaling.events import (
-    GroupIdentity,
-    rebalance_event,
-    shutting_down_event,
-    spot_interruption_event,
-)
+from sandbox.emulator.autoscaling.events import GroupIdentity, ec2_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +26,9 @@ NOTICE_SECONDS = 120.0
 def reclaim(backend: WaitingAutoScalingBackend, instance_id: str) -> None:
     """Warn of a spot interruption, and kill the instance when the notice is over."""
     world = backend.world
-    world.emit(spot_interruption_event(_whose(backend), instance_id, world.now))
+    warning = "EC2 Spot Instance Interruption Warning"
+    action = {"instance-action": "terminate"}
+    world.emit(ec2_event(_whose(backend), instance_id, warning, world.now, **action))
 
     def take() -> None:
         backend.ec2_backend.terminate_instances([instance_id])
@@ -43,7 +40,8 @@ def reclaim(backend: WaitingAutoScalingBackend, instance_id: str) -> None:
 def recommend(backend: WaitingAutoScalingBackend, instance_id: str) -> None:
     """Recommend to rebalance; nothing else happens."""
     world = backend.world
-    world.emit(rebalance_event(_whose(backend), instance_id, world.now))
+    recommendation = "EC2 Instance Rebalance Recommendation"
+    world.emit(ec2_event(_whose(backend), instance_id, recommendation, world.now))
 
 
 def announced(
@@ -55,7 +53,8 @@ def announced(
         before = terminate(instance)
         if before.name != "terminated":
             whose = _whose(instance.ec2_backend)
-            world.emit(shutting_down_event(whose, instance.id, world.now))
+            change = "EC2 Instance State-change Notification"
+            world.emit(ec2_event(whose, instance.id, change, world.now, state="shutting-down"))
         return before
 
     return terminate_aloud

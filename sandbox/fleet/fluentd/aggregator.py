@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.fleet import signals
 from sandbox.fleet.fluentd.backoff import BackoffPolicy
@@ -80,6 +80,14 @@ class AggregatorSettings:
         return self.root_directory / "lines_sent"
 
 
+class Part(Protocol):
+    """Something of a Fluentd process that runs beside the rest."""
+
+    def start(self) -> object: ...
+
+    def stop(self) -> object: ...
+
+
 class Aggregator:
     """The parts of one Fluentd process, wired."""
 
@@ -124,17 +132,14 @@ class Aggregator:
             if settings.source
             else None
         )
+        serving = self._timer, self._exporter, self._monitor_agent, self._rpc, self._receiver
+        sources = (self._source,) if self._source else ()
+        self._parts: tuple[Part, ...] = (self.output, *serving, *sources)
 
     def run(self, await_signal: Callable[[float], signal.Signals | None]) -> None:
         """Serve until SIGTERM, flushing at SIGUSR1 and beating once a second."""
-        self.output.start()
-        self._timer.start()
-        self._exporter.start()
-        self._monitor_agent.start()
-        self._rpc.start()
-        self._receiver.start()
-        if self._source:
-            self._source.start()
+        for part in self._parts:
+            part.start()
         next_beat = time.monotonic() + HEARTBEAT_SECONDS
         while (received := await_signal(next_beat - time.monotonic())) != signal.SIGTERM:
             if received == signal.SIGUSR1:
@@ -143,17 +148,9 @@ class Aggregator:
                 self._heartbeat.emit_count += 1
                 self._heartbeat.emit_records += 1
                 next_beat += HEARTBEAT_SECONDS
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._source:
-            self._source.stop()
-        self._receiver.stop()
-        self.output.stop()
-        self._timer.stop()
-        self._exporter.stop()
-        self._monitor_agent.stop()
-        self._rpc.stop()
+        # What takes lines in stops first, the output last.
+        for part in reversed(self._parts):
+            part.stop()
 
     def _record(self, event: str, state: BufferState) -> None:
         self._history.record(time.time(), event, state)
