@@ -63,6 +63,7 @@ lint: venv ## style, imports between the floors, shell scripts
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/lint-imports --no-logo --cache-dir build/import-linter
+	@.venv/bin/lint-imports --no-logo --no-cache --config sandbox/importlinter.toml
 	@git ls-files .ci/run '*.sh' | xargs .venv/bin/shellcheck
 
 types: venv ## mypy, strict

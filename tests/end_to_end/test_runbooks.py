@@ -11,9 +11,9 @@ import re
 from contextlib import ExitStack
 from typing import Any
 
-from sandbox.demo import run as demo
+from sandbox.demo import set_up as demo
 from sandbox.demo.waiting import wait_until
-from sandbox.fleet.exporter import ExporterMode
+from sandbox.fleet.fluentd.exporter import ExporterMode
 from tests.support import runbooks
 from tests.support.runbook_scene import SECONDS, WAITER, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, walk

@@ -19,7 +19,7 @@ from moto.servicediscovery.models import ServiceInstance, servicediscovery_backe
 
 from lifecycle.decisions import shards
 from sandbox.emulator import Assignment, Report
-from sandbox.emulator.interruptions import reclaim, recommend
+from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS
 from tests.model.fluentd import TICK, Fluentd, Traffic, Worker
