@@ -168,6 +168,10 @@ def fetch(querier: Querier, selection: Selection, now: float) -> dict[str, list[
         # The client raises whatever json or a look-up raises for a body that is no answer
         # (HTML of a login page, say).
         raise PrometheusFailed(f"not a Prometheus answer ({type(error).__name__})") from error
+    return _grouped(series, selection)
+
+
+def _grouped(series: Sequence[Series], selection: Selection) -> dict[str, list[Series]]:
     grouped: dict[str, list[Series]] = {}
     for one in series:
         value = re.sub(r":[0-9]+$", "", one.labels.get(selection.label, ""))

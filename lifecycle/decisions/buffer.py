@@ -15,6 +15,7 @@ from lifecycle.decisions.evidence import (
     EMIT_RECORDS,
     NUM_ERRORS,
     Evidence,
+    OutputKey,
     Rules,
     Series,
 )
@@ -146,17 +147,27 @@ def _holding(evidence: Evidence) -> Verdict | None:
     """DRAINING if there was anything in a buffer during the window."""
     for metric, reason, what in _HELD:
         newest = sum(series.newest for series in evidence.of(metric))
-        if newest != 0:
+        if _is_held(newest):
             return Verdict(State.DRAINING, reason, f"{newest:g} {what}")
     for series in evidence.buffers:
-        highest = max(value for _, value in evidence.window(series))
-        if highest != 0:
+        highest = _highest(evidence, series)
+        if _is_held(highest):
             return Verdict(
                 State.DRAINING,
                 Reason.EMPTY_TOO_SHORT,
                 f"{series} was {highest:g} within the last {_window(evidence)}",
             )
     return None
+
+
+def _highest(evidence: Evidence, series: Series) -> float:
+    """Of one output alone: in a sum, a count below zero hides another output's bytes."""
+    return max(value for _, value in evidence.window(series))
+
+
+def _is_held(count: float) -> bool:
+    """Tell whether anything is held, or the count is wrong: it is below zero."""
+    return count != 0
 
 
 def _receiving(evidence: Evidence) -> Verdict | None:
@@ -189,7 +200,7 @@ def _incomplete(evidence: Evidence) -> Verdict | None:
     """UNKNOWN if the evidence leaves out a series, or a part of the window."""
     outputs = evidence.buffered_outputs
     for metric in (*BUFFER_METRICS, EMIT_RECORDS):
-        missing = outputs - set(evidence.outputs.get(metric, {}))
+        missing = _without(metric, evidence)
         if missing:
             plugin_id = dict(min(missing)).get("plugin_id", "?")
             return unknown(Reason.INCOMPLETE_SERIES, f"no {metric} of plugin_id {plugin_id}")
@@ -205,6 +216,11 @@ def _incomplete(evidence: Evidence) -> Verdict | None:
         if gap is not None:
             return unknown(Reason.GAP, f"{series}: {gap}")
     return None
+
+
+def _without(metric: str, evidence: Evidence) -> set[OutputKey]:
+    """Return the buffered outputs that the metric has no series of."""
+    return evidence.buffered_outputs - set(evidence.outputs.get(metric, {}))
 
 
 def _frozen(evidence: Evidence) -> Verdict | None:

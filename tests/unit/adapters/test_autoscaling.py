@@ -6,13 +6,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from lifecycle.adapters.autoscaling import AutoScaling, Completion, Heartbeat, Membership
-from lifecycle.decisions.states import (
-    has_ended,
-    is_in_warm_pool,
-    is_leaving,
-    is_leaving_warm_pool,
-    may_serve,
-)
+from lifecycle.decisions.states import LifecycleState
 from lifecycle.errors import Permanent, UnexpectedState
 from lifecycle.messages import Transition
 from tests.support.messages import GROUP, INSTANCE_ID, TERMINATE_HOOK, TOKEN, action
@@ -30,35 +24,6 @@ NAMED = {
     "LifecycleHookName": TERMINATE_HOOK,
     "LifecycleActionToken": TOKEN,
     "InstanceId": INSTANCE_ID,
-}
-# docs.aws.amazon.com/autoscaling/ec2/userguide: lifecycle states, warm pools, retention
-STATES = {
-    "Pending",
-    "Pending:Wait",
-    "Pending:Proceed",
-    "InService",
-    "EnteringStandby",
-    "Standby",
-    "Detaching",
-    "Detached",
-    "Quarantined",
-    "Terminating",
-    "Terminating:Wait",
-    "Terminating:Proceed",
-    "Terminating:Retained",
-    "Terminated",
-    "Warmed:Pending",
-    "Warmed:Pending:Wait",
-    "Warmed:Pending:Proceed",
-    "Warmed:Pending:Retained",
-    "Warmed:Running",
-    "Warmed:Stopped",
-    "Warmed:Hibernated",
-    "Warmed:Terminating",
-    "Warmed:Terminating:Wait",
-    "Warmed:Terminating:Proceed",
-    "Warmed:Terminating:Retained",
-    "Warmed:Terminated",
 }
 RETAINED = {"Terminating:Retained", "Warmed:Pending:Retained", "Warmed:Terminating:Retained"}
 
@@ -162,7 +127,7 @@ def test_an_action_that_has_ended_already_is_no_error(
     [
         (transition, state)
         for transition, states in ENDINGS.items()
-        for state in sorted(STATES - {*states} - RETAINED)
+        for state in sorted({*LifecycleState} - {*states} - RETAINED)
     ],
 )
 def test_no_active_action_in_a_state_that_no_ended_one_leaves_behind_is_a_surprise(
@@ -213,56 +178,6 @@ def test_a_heartbeat_that_fails_is_an_outcome_and_no_error(
 ) -> None:
     client = scripted(record_lifecycle_action_heartbeat=error)
     assert AutoScaling(client).record_heartbeat(action()) == (outcome, str(error))
-
-
-def test_only_an_instance_in_service_or_on_its_way_there_may_be_registered() -> None:
-    serving = {state for state in STATES if may_serve(state)}
-    assert serving == {"Pending", "Pending:Wait", "Pending:Proceed", "InService"}
-    assert not may_serve(None)
-
-
-def test_an_instance_in_service_at_rest_or_on_its_way_there_is_not_leaving() -> None:
-    staying = {state for state in STATES if not is_leaving(state)}
-    assert staying == {
-        "Pending",
-        "Pending:Wait",
-        "Pending:Proceed",
-        "InService",
-        "EnteringStandby",
-        "Standby",
-        "Detaching",
-        "Detached",
-        "Quarantined",
-        "Warmed:Running",
-        "Warmed:Stopped",
-        "Warmed:Hibernated",
-    }
-    assert is_leaving(None)
-
-
-def test_only_an_instance_that_is_gone_or_back_in_service_waits_no_more() -> None:
-    waits_no_more = {state for state in STATES if has_ended(state)}
-    assert waits_no_more == {
-        "InService",
-        "Terminating:Proceed",
-        "Terminated",
-        "Warmed:Terminating:Proceed",
-        "Warmed:Terminated",
-    }
-    assert has_ended(None)
-
-
-def test_only_an_instance_that_leaves_the_pool_for_good_is_let_go_for_what_it_was_before() -> None:
-    leaving = {state for state in STATES if is_leaving_warm_pool(state)}
-    out_of_the_pool = {state for state in STATES if state.startswith("Warmed:Terminating")}
-    assert leaving == out_of_the_pool - {"Warmed:Terminating:Retained"}
-    assert not is_leaving_warm_pool(None)
-
-
-def test_an_instance_at_rest_in_the_pool_has_arrived_there() -> None:
-    arrived = {state for state in STATES if is_in_warm_pool(state)}
-    assert arrived == {state for state, end in ENDINGS[TERMINATING].items() if end is IN_WARM_POOL}
-    assert not is_in_warm_pool(None)
 
 
 GROUP_ANSWER = {
