@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from tests.model.cloud import WAYS_TO_GO, Cloud, model_cloud
 from tests.model.counting import COUNTS
-from tests.model.monitoring import Answering, Scraping
+from tests.model.monitoring import Answering, Observer, Scraping
 from tests.model.shapes import DRAIN_TIMEOUT, HOOK_SECONDS, Shape, shapes
 from tests.model.troubles import (
     AwsTrouble,
@@ -157,6 +157,7 @@ class Histories(RuleBasedStateMachine):
     def _recover_watching(self) -> None:
         cloud = self.cloud
         cloud.monitoring.answering, cloud.monitoring.is_scraping = Answering.SOUND, True
+        cloud.monitoring.observers, cloud.monitoring.has_neighbours = (Observer(),), False
         for target in cloud.monitoring.targets.values():
             target.scraping = cloud.shape.scraping or Scraping.SOUND
         faults = cloud.world.faults
