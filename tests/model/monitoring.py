@@ -182,6 +182,15 @@ class Monitoring:
         stopped_at = self.clock() if one_stops else math.inf
         self.observers = (Observer({"replica": "a"}), Observer({"replica": "b"}, stopped_at))
 
+    @property
+    def misleads(self) -> bool:
+        """Whether it answers anything but what each aggregator shows."""
+        return (
+            self.answering is not Answering.SOUND
+            or len(self.observers) > 1
+            or any(target.scraping is not Scraping.SOUND for target in self.targets.values())
+        )
+
     def querier(self) -> Querier:
         """Build the product's client, with this at the other end of its connection."""
         return querier(self.answer)

@@ -25,6 +25,9 @@ _LAST_AGGREGATOR = "tests/integration/test_last_aggregator.py"
 _INTERRUPTIONS = "tests/unit/test_interruptions.py"
 _INTERRUPTION_HANDLER = "tests/unit/test_interruption_handler.py"
 _PROMETHEUS = "tests/unit/test_prometheus.py"
+_WHOLE_ANSWERS = "tests/unit/test_whole_answers.py"
+_COPIES = "tests/unit/test_copies.py"
+_TARGETS = "tests/unit/test_targets.py"
 _OBSERVING = (
     "tests/integration/test_reconciling.py::TestObserving"
     "::test_everything_is_reported_and_nothing_changed"
@@ -113,10 +116,10 @@ def _verdicts() -> Iterator[Mutation]:
         "`up` ignored",
         buffers,
         (
-            ("    if any(up.newest != 1 for up in evidence.up):\n", "    if False:\n"),
+            ("        if up.newest != 1:\n", "        if False:\n"),
             (
-                "    if any(value != 1 for up in evidence.up for _, value in evidence.window(up)):",
-                "    if False:",
+                "        if any(value != 1 for _, value in evidence.window(up)):\n",
+                "        if False:\n",
             ),
         ),
         _VERDICT,
@@ -156,8 +159,8 @@ def _verdicts() -> Iterator[Mutation]:
     yield _one(
         "a missing series ignored",
         buffers,
-        "        missing = outputs - set(evidence.outputs.get(metric, {}))\n",
-        "        missing: set[tuple[tuple[str, str], ...]] = set()\n",
+        "            if series.copy not in copies:\n",
+        "            if False:\n",
         _VERDICT,
     )
     yield _one(
@@ -199,6 +202,119 @@ def _verdicts() -> Iterator[Mutation]:
         '(self._are_in(target.encode()) or "@" in urlsplit(target).netloc)',
         '"@" in urlsplit(target).netloc',
         _PROMETHEUS,
+    )
+
+
+def _observers() -> Iterator[Mutation]:
+    """Who observed, taken for what was observed, and the reverse."""
+    buffers, evidence = "lifecycle/decisions/buffer.py", "lifecycle/decisions/evidence.py"
+    targets = "lifecycle/decisions/targets.py"
+    yield _one(
+        "copies of an output counted as outputs",
+        evidence,
+        "        return {series.output for series in self.buffers}\n",
+        "        return {series.copy for series in self.buffers}\n",
+        _COPIES,
+    )
+    yield _one(
+        "one copy of an output believed",
+        evidence,
+        "        return self.outputs.get(metric, [])\n",
+        "        return list({s.output: s for s in self.outputs.get(metric, [])}.values())\n",
+        _COPIES,
+    )
+    yield _one(
+        "a heartbeat that any observer saw",
+        buffers,
+        "        moved = moved_at.get(evidence.scrape_of(series), -math.inf)\n",
+        "        moved = max(moved_at.values(), default=-math.inf)\n",
+        _COPIES,
+    )
+    yield _one(
+        "an `up` of any target of the job believed",
+        targets,
+        "        and _named(up, _INSTANCE) == _named(series, _INSTANCE)\n"
+        '        and all(series.get(name, up[name]) == up[name] for name in up if name != "__name__")\n',
+        "",
+        _TARGETS,
+    )
+    yield _one(
+        "the `up` of a server between Fluentd and its observer believed",
+        targets,
+        '_INSTANCE = re.compile(r"(exported_)*instance")\n',
+        '_INSTANCE = re.compile(r"instance")\n',
+        _TARGETS,
+    )
+    yield _one(
+        "an `up` of one target enough for all",
+        buffers,
+        "        if not numbers:\n",
+        "        if not evidence.up:\n",
+        _COPIES,
+    )
+    yield _one(
+        "a worker that hangs taken for another exporter",
+        targets,
+        "    return ups is None or fluentds is None or abs(ups - fluentds) <= FARTHEST_WORKER_PORT\n",
+        "    return False\n",
+        _TARGETS,
+    )
+    yield _one(
+        "another exporter taken for a worker",
+        targets,
+        "    return ups is None or fluentds is None or abs(ups - fluentds) <= FARTHEST_WORKER_PORT\n",
+        "    return True\n",
+        _TARGETS,
+    )
+
+
+def _answers() -> Iterator[Mutation]:
+    """A part of an answer taken for the whole."""
+    prometheus = "lifecycle/adapters/prometheus.py"
+    yield _one(
+        "a field that is not known taken for harmless",
+        prometheus,
+        '        if name == "isPartial" or value is None or value in ("", [], {}):\n',
+        '        if name != "warnings" or value is None or value in ("", [], {}):\n',
+        _WHOLE_ANSWERS,
+    )
+    yield _one(
+        "VictoriaMetrics' word for partial ignored",
+        prometheus,
+        '        if name == "isPartial" and value is not None and value is not False:\n',
+        "        if False:\n",
+        _WHOLE_ANSWERS,
+    )
+    yield _one(
+        "what qualifies the data within it ignored",
+        prometheus,
+        " or _qualification(data, _DATA_FIELDS)\n",
+        "\n",
+        _WHOLE_ANSWERS,
+    )
+    yield _one(
+        "an answer without success believed",
+        prometheus,
+        '    if answer.get("status") != "success":\n',
+        '    if answer.get("status") == "error":\n',
+        _WHOLE_ANSWERS,
+    )
+    yield _one(
+        "one of two different series of the same name believed",
+        prometheus,
+        "        if labels in known:\n",
+        "        if False:\n",
+        _WHOLE_ANSWERS,
+    )
+    yield _breaking(
+        "never released on a partial answer",
+        _one(
+            "the data taken for the whole answer",
+            prometheus,
+            '        self.hooks["response"].append(self._examine)\n',
+            "",
+            MODEL,
+        ),
     )
 
 
@@ -576,6 +692,8 @@ def _promises() -> Iterator[Mutation]:
 
 MUTATIONS = [
     *_verdicts(),
+    *_observers(),
+    *_answers(),
     *_flushes(),
     *_batches(),
     *_exits(),
