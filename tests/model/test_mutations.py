@@ -9,7 +9,7 @@ import pytest
 from tests.model.copies import copy_sources, run
 from tests.model.mutations import MODEL, MUTATIONS, Mutation
 
-# Enough for every bug that histories are to catch, several times over; most end with the first ones.
+# Enough for every bug that histories are to catch; most are caught by one of the first.
 _HISTORIES = "400"
 
 
