@@ -150,7 +150,8 @@ def _without_up(evidence: Evidence) -> Verdict | None:
 def _scrape_failed(evidence: Evidence, up: Series, what: str) -> Verdict:
     """UNKNOWN: a scrape of a target failed; the detail names it."""
     detail = f"{what} of {up} failed"
-    if up in evidence.further_up:
+    own = {target_of(one.labels) for one in evidence.up}
+    if up in evidence.further_up and target_of(up.labels) not in own:
         detail += "; it may be a worker of this Fluentd: give another exporter a job of its own"
     return unknown(Reason.SCRAPE_FAILED, detail)
 
@@ -241,11 +242,10 @@ def _frozen(evidence: Evidence) -> Verdict | None:
     if plugin_id is None:
         return None
     moved_at: dict[Scrape, float] = {}
-    for series in evidence.of(EMIT_RECORDS):
-        if series.labels.get("plugin_id") == plugin_id:
-            scrape, moved = evidence.scrape_of(series), series.last_change
-            moved = -math.inf if moved is None else moved
-            moved_at[scrape] = min(moved, moved_at.get(scrape, math.inf))
+    for series in evidence.beats_of(plugin_id):
+        scrape, moved = evidence.scrape_of(series), series.last_change
+        moved = -math.inf if moved is None else moved
+        moved_at[scrape] = min(moved, moved_at.get(scrape, math.inf))
     for series in evidence.buffers:
         moved = moved_at.get(evidence.scrape_of(series), -math.inf)
         if evidence.now - moved > evidence.rules.heartbeat_seconds:

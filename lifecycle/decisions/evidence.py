@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lifecycle.decisions.targets import Output, is_up_of, may_be_a_worker, output_of
+from lifecycle.decisions.targets import Output, is_up_of, may_be_a_worker, output_of, told
 
 BUFFER_METRICS = ("buffer_total_bytes", "buffer_stage_length", "buffer_queue_length")
 EMIT_RECORDS = "emit_records"
@@ -23,7 +23,7 @@ Copy = frozenset[tuple[str, str]]
 Scrape = tuple[frozenset[int], str]
 
 _SHOWN_FIRST = ("plugin_id", "worker_id", "job", "instance")
-_NOT_SHOWN = ("__name__", "type")
+_NOT_SHOWN = ("type",)
 _LONGEST_SHOWN = 200
 
 
@@ -37,14 +37,15 @@ class Series:
     def __str__(self) -> str:
         """Return the name and the labels: what it is about, its target, who observed it."""
         names = dict.fromkeys([*_SHOWN_FIRST, *sorted(self.labels)])
-        shown = [f"{k}={self.labels[k]}" for k in names if k in self.labels.keys() - _NOT_SHOWN]
+        told_apart = told(self.labels).keys() - _NOT_SHOWN
+        shown = [f"{name}={self.labels[name]}" for name in names if name in told_apart]
         name = self.labels.get("__name__", "?")
         return f"{name}{{{','.join(shown)[:_LONGEST_SHOWN]}}}" if shown else name
 
     @property
     def copy(self) -> Copy:
         """Which copy of its output it belongs to."""
-        return frozenset(item for item in self.labels.items() if item[0] != "__name__")
+        return frozenset(told(self.labels).items())
 
     @property
     def output(self) -> Output:
@@ -193,7 +194,12 @@ class Evidence:
     def scrape_of(self, series: Series) -> Scrape:
         """Return which scrapes a series of Fluentd comes from; no number, no ``up`` of its own."""
         numbers = [n for n, up in enumerate(self.up) if is_up_of(up.labels, series.labels)]
-        return frozenset(numbers), series.labels.get("worker_id", "")
+        worker_id, _, _ = series.output
+        return frozenset(numbers), worker_id
+
+    def beats_of(self, plugin_id: str) -> Sequence[Series]:
+        """Return ``emit_records`` of the heartbeat output."""
+        return [series for series in self.of(EMIT_RECORDS) if series.output[1] == plugin_id]
 
     @property
     def required(self) -> Sequence[Series]:

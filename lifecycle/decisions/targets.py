@@ -1,8 +1,9 @@
 """What a series is about, and who only observed it.
 
-- An **output** is a plugin of a worker: ``worker_id``, ``plugin_id`` and ``type``. Series of one
-  output that differ in any other label (``replica``, ``prometheus``, ``cluster``, ``job``) are
-  copies of it, made by several observers.
+- An **output** is a plugin of a worker: ``worker_id``, ``plugin_id`` and ``type``, or what they
+  are called where a label of the target has that name (``exported_type``). Series of one output
+  that differ in any other label (``replica``, ``prometheus``, ``cluster``, ``job``) are copies of
+  it, made by several observers.
 - A **scrape target** is named by ``job`` and ``instance``, as stored with the series. Federation
   without ``honor_labels`` names the target behind the federated server by ``exported_job`` and
   ``exported_instance``, so those belong to the name, too.
@@ -33,7 +34,15 @@ _PORT = re.compile(r":([0-9]{1,5})$")
 
 def output_of(labels: Labels) -> Output:
     """Return which output a series is about."""
-    return (labels.get("worker_id", ""), labels.get("plugin_id", ""), labels.get("type", ""))
+    worker_id, plugin_id, kind = (
+        _said(labels, name) for name in ("worker_id", "plugin_id", "type")
+    )
+    return worker_id, plugin_id, kind
+
+
+def told(labels: Labels) -> Labels:
+    """Return the labels that tell series apart: not the name, nor what Prometheus 3 adds to it."""
+    return {name: value for name, value in labels.items() if not name.startswith("__")}
 
 
 def is_up_of(up: Labels, series: Labels) -> bool:
@@ -42,7 +51,7 @@ def is_up_of(up: Labels, series: Labels) -> bool:
         "instance" in up
         and _named(up, _JOB) == _named(series, _JOB)
         and _named(up, _INSTANCE) == _named(series, _INSTANCE)
-        and all(series.get(name, up[name]) == up[name] for name in up if name != "__name__")
+        and all(series.get(name, value) == value for name, value in told(up).items())
     )
 
 
@@ -61,6 +70,12 @@ def target_of(labels: Labels) -> str:
     """Return the name of a target, for an operator to read."""
     named = {**_named(labels, _JOB), **_named(labels, _INSTANCE)}
     return ", ".join(f"{name}={named[name]}" for name in sorted(named)) or "no job, no instance"
+
+
+def _said(labels: Labels, name: str) -> str:
+    """Return a label as Fluentd said it; if one of the target took its name, it is another."""
+    exported = f"exported_{name}"
+    return _said(labels, exported) if exported in labels else labels.get(name, "")
 
 
 def _named(labels: Labels, names: re.Pattern[str]) -> dict[str, str]:

@@ -145,6 +145,20 @@ class TestOtherExporters:
         ]
         assert verdict(*by_address).state is State.DRAINED
 
+    def test_another_observer_that_cannot_scrape_fluentd_is_named_as_such(self) -> None:
+        series = [*seen_by(drained(), replica="a"), up(0, {"replica": "b"})]
+        answer = verdict(*series)
+        assert (answer.state, answer.reason) == (State.UNKNOWN, Reason.SCRAPE_FAILED)
+        assert "replica=b" in answer.detail
+        assert "job of its own" not in answer.detail
+
+    def test_what_prometheus_3_adds_to_the_name_is_no_label(self) -> None:
+        typed = [
+            Series({**one.labels, "__type__": str(number), "__unit__": ""}, one.samples)
+            for number, one in enumerate(drained())
+        ]
+        assert verdict(*typed).state is State.DRAINED
+
 
 class TestWorkers:
     def ports(self, second: Sequence[Series]) -> list[Series]:
@@ -201,6 +215,15 @@ class TestWorkers:
         node = up(0, names | {"exported_instance": NODE})
         assert verdict(*seen, node).state is State.DRAINED
         assert verdict(*seen, worker).reason is Reason.SCRAPE_FAILED
+
+    def test_a_label_of_the_target_does_not_hide_which_worker_it_is(self) -> None:
+        def renamed(worker_id: str) -> list[Series]:
+            labels = {"exported_worker_id": worker_id, "exported_type": "s3"}
+            return told_by_fluentd(drained(), **labels)
+
+        both = seen_by([*renamed("0"), *without_up(renamed("1"))], worker_id="any", type="m7g")
+        rules = replace(RULES, expected_buffered_outputs=2 * OUTPUTS)
+        assert verdict(*both, rules=rules).state is State.DRAINED
 
     def test_each_needs_a_heartbeat_of_its_own(self) -> None:
         rules = replace(RULES, heartbeat_plugin_id="out_null")
