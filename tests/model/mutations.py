@@ -234,7 +234,7 @@ def _observers() -> Iterator[Mutation]:
         "an `up` of any target of the job believed",
         targets,
         "        and _named(up, _INSTANCE) == _named(series, _INSTANCE)\n"
-        '        and all(series.get(name, up[name]) == up[name] for name in up if name != "__name__")\n',
+        "        and all(series.get(name, value) == value for name, value in told(up).items())\n",
         "",
         _TARGETS,
     )
