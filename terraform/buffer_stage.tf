@@ -30,6 +30,7 @@ locals {
       SETTLE_SECONDS            = tostring(local.budget.settle_seconds)
 
       PROMETHEUS_URL                     = var.prometheus.url
+      PROMETHEUS_DIALECT                 = var.prometheus.dialect
       PROMETHEUS_REQUEST_TIMEOUT_SECONDS = tostring(var.prometheus.request_timeout_seconds)
       PROMETHEUS_SCRAPE_INTERVAL_SECONDS = tostring(var.prometheus.scrape_interval_seconds)
       PROMETHEUS_AUTH                    = var.prometheus.auth.type

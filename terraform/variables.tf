@@ -140,6 +140,7 @@ variable "cloud_map" {
 variable "prometheus" {
   type = object({
     url                       = string
+    dialect                   = optional(string, "prometheus")
     identify_by               = optional(string, "instance_id")
     instance_label            = optional(string, "instance_id")
     metric_prefix             = optional(string, "fluentd_output_status_")
@@ -162,6 +163,8 @@ variable "prometheus" {
 
     - `url`: base address, without `/api/v1/...`; for Amazon Managed Prometheus
       `https://aps-workspaces.REGION.amazonaws.com/workspaces/ws-...`.
+    - `dialect`: `prometheus`, or `thanos`: Thanos is asked to answer whole or not at all. A partial answer
+      proves nothing with either.
     - `instance_label`: the label that tells the instances' series apart.
     - `identify_by`: what that label holds: `instance_id` or `private_ip_address`.
     - `metric_prefix`: what the names of Fluentd's output metrics start with.
@@ -183,6 +186,11 @@ variable "prometheus" {
   validation {
     condition     = var.prometheus == null ? true : can(regex("^https?://[^\\s/?#@]+(/[^\\s?#]*)?$", var.prometheus.url)) && !can(regex("/api/v1", var.prometheus.url))
     error_message = "prometheus.url must be the server's base address, http:// or https://, without user name, query or /api/v1: for example http://prometheus.internal:9090."
+  }
+
+  validation {
+    condition     = var.prometheus == null ? true : contains(["prometheus", "thanos"], var.prometheus.dialect)
+    error_message = "prometheus.dialect must be prometheus or thanos; prometheus also fits Mimir, VictoriaMetrics and Amazon Managed Prometheus."
   }
 
   validation {

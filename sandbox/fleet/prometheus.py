@@ -11,7 +11,7 @@ import urllib.parse
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.host.http import request
 from sandbox.host.parts import Parts
@@ -23,6 +23,13 @@ START_SECONDS = 30.0
 
 class PrometheusNotInstalledError(Exception):
     """There is no `prometheus` on the PATH."""
+
+
+class Configured(Protocol):
+    """What a Prometheus is started with."""
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the content of `prometheus.yml`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ class PrometheusSettings:
 class Prometheus(Parts):
     """The server, as a context manager. It can be stopped and started again, data and port kept."""
 
-    def __init__(self, settings: PrometheusSettings, directory: Path) -> None:
+    def __init__(self, settings: Configured, directory: Path) -> None:
         program = shutil.which("prometheus")
         if program is None:
             raise PrometheusNotInstalledError(

@@ -85,6 +85,7 @@ run "functions_are_told_exactly_what_they_read" {
       EMPTY_FOR_SECONDS                  = "300"
       SETTLE_SECONDS                     = "75"
       PROMETHEUS_URL                     = "http://prometheus:9090"
+      PROMETHEUS_DIALECT                 = "prometheus"
       PROMETHEUS_REQUEST_TIMEOUT_SECONDS = "10"
       PROMETHEUS_SCRAPE_INTERVAL_SECONDS = "15"
       PROMETHEUS_AUTH                    = "none"

@@ -24,6 +24,7 @@ run "everything_at_its_limits_is_accepted" {
     cloud_map              = { namespace_id = "ns-existing", create_service = true, service_name = "_a-1._udp", shards = 20, first_shard_name = "_a._tcp", dns_ttl_seconds = 1, port = 65535, hosted_zone_id = "Z0123456789ABCDEFGHIJ" }
     prometheus = {
       url                       = "https://prometheus.internal/behind/a/path"
+      dialect                   = "thanos"
       identify_by               = "private_ip_address"
       instance_label            = "_instance"
       metric_prefix             = "team:fluentd_"

@@ -77,7 +77,7 @@ class Cloud(Played):
             # It may wait in vain until its deadline: ten minutes of polls, history after history.
             self.operation_poll_interval = "20"
         settings = {**shape.settings(), "RECONCILE_GRACE_SECONDS": _GRACE_SECONDS}
-        self.wire(lambda: self.monitoring, **settings)
+        self.wire(cache(self.monitoring.querier), **settings)
         runtime = replace(self.reconciler.runtime, sleep=self.grace)
         self.reconciler = replace(self.reconciler, runtime=runtime)
         self.reconcile_at = self.clock() + RECONCILE_INTERVAL / 2

@@ -40,6 +40,7 @@ from lifecycle.flows.release import Exit
 from lifecycle.flows.stage import NextStage
 from lifecycle.messages import DrainCheck, LifecycleAction, Transition, parse_check_message
 from lifecycle.settings import ReconcileMode
+from tests.model import mutations_of_evidence
 from tests.model.bugs import Mutation
 
 MODEL = "tests/model/test_histories.py"
@@ -138,7 +139,7 @@ def _verdicts() -> Iterator[Mutation]:
     )
     yield Mutation(
         "a missing series ignored",
-        {f"{module}:_without": lambda metric, evidence: set()},
+        {f"{module}:_without": lambda metric, evidence: None},
         _VERDICT,
     )
     yield Mutation(
@@ -162,8 +163,11 @@ def _empty_is_zero(evidence: Evidence) -> Verdict | None:
 
 
 def _always_up(evidence: Evidence) -> Evidence:
-    ups = [replace(up, samples=[(time, 1.0) for time, _ in up.samples]) for up in evidence.up]
-    return replace(evidence, up=ups)
+    return replace(evidence, up=_all_up(evidence.up), further_up=_all_up(evidence.further_up))
+
+
+def _all_up(series: Sequence[Series]) -> list[Series]:
+    return [replace(up, samples=[(time, 1.0) for time, _ in up.samples]) for up in series]
 
 
 def _without_total(evidence: Evidence) -> Evidence:
@@ -650,6 +654,8 @@ def _none_is_the_last(
 
 MUTATIONS = [
     *_verdicts(),
+    *mutations_of_evidence.observers(),
+    *mutations_of_evidence.answers(),
     *_questions(),
     *_flushes(),
     *_batches(),

@@ -9,7 +9,7 @@ from tests.model.bugs import Mutation, run
 from tests.model.mutations import MODEL, MUTATIONS
 
 # Enough for every bug that histories are to catch; most are caught by one of the first.
-_HISTORIES = "150"
+_HISTORIES = "400"
 # A bug that only crashes would be caught by any check: pytest names where an error was raised.
 _CRASHED = re.compile(r"model/mutations\.py:\d+: \w+Error\b")
 

