@@ -59,15 +59,16 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 test: venv venv-ministack programs package-local ## all checks below but the runbooks; what CI runs
 	@$(VENV) tools/run_checks.py --beside end-to-end --beside terraform-test lint types unit integration sandbox-tests package-tests model
 
-lint: venv ## style, imports between the floors, shell scripts
+lint: venv ## style, imports between the floors, shell scripts, spelling
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/lint-imports --no-logo --cache-dir build/import-linter
 	@.venv/bin/lint-imports --no-logo --no-cache --config sandbox/importlinter.toml
 	@git ls-files .ci/run '*.sh' | xargs .venv/bin/shellcheck
+	@.venv/bin/codespell
 
 types: venv ## mypy, strict
-	@.venv/bin/mypy --cache-dir build/mypy $(wildcard lifecycle handlers waiters sandbox tools tests bench)
+	@.venv/bin/mypy --cache-dir build/mypy $(wildcard lifecycle handlers waiters sandbox tools tests)
 
 unit: venv ## decisions, without a socket
 	@$(PYTEST) $(NO_SOCKETS) -n 2 tests/unit
