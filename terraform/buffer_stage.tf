@@ -42,7 +42,6 @@ locals {
       PROMETHEUS_REGION                    = local.prometheus_region
       PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS = try(tostring(var.prometheus.expected_buffered_outputs), null)
       PROMETHEUS_HEARTBEAT_PLUGIN_ID       = var.prometheus.heartbeat_plugin_id
-      SNAPSHOT_VOLUMES                     = local.snapshot_volumes
     }
 
     statements = concat(
@@ -65,7 +64,6 @@ locals {
           )
         },
       ],
-      local.snapshot_statements,
       local.prometheus_statements,
       local.network_statements,
     )

@@ -25,9 +25,7 @@ locals {
         FLUSH_DELIVERY_TIMEOUT_SECONDS = tostring(var.flush.delivery_timeout_seconds)
       },
     )
-    optional_environment = {
-      SNAPSHOT_VOLUMES = local.snapshot_volumes
-    }
+    optional_environment = {}
 
     statements = concat(
       [
@@ -52,7 +50,6 @@ locals {
           )
         },
       ],
-      local.snapshot_statements,
     )
   }
 

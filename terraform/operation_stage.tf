@@ -22,9 +22,7 @@ locals {
         TIMEOUT_SECONDS           = tostring(var.timing.operation_timeout_seconds)
       },
     )
-    optional_environment = {
-      SNAPSHOT_VOLUMES = local.snapshot_volumes
-    }
+    optional_environment = {}
 
     statements = concat(
       [
@@ -48,7 +46,6 @@ locals {
           ]
         },
       ],
-      local.snapshot_statements,
     )
   }
 }

@@ -29,13 +29,6 @@ locals {
   prometheus_connect_seconds = 3
   longest_query_seconds      = local.prometheus_attempts * (local.prometheus_connect_seconds + local.request_timeout_seconds)
 
-  # What the operation waiter needs for its own calls: none of them is slow, but a last aggregator costs
-  # about ten, and a batch has up to ten messages.
-  operation_calls_seconds = 20
-
-  # How long lifecycle/flows/snapshots.py may take at the end of an invocation.
-  snapshots_seconds = var.snapshots == null ? 0 : 25
-
   # EC2 Auto Scaling ends any lifecycle action after 48 hours or 100 heartbeat timeouts.
   longest_lifecycle_action_seconds = 172800
   longest_wait_in_heartbeats       = 100
@@ -223,21 +216,6 @@ resource "terraform_data" "timing_budget" {
     precondition {
       condition     = !local.uses.flush || var.lambda.flush_waiter_timeout_seconds >= local.flush_command_timeout_seconds + local.flush_calls_seconds
       error_message = "A command that takes long would run the flush waiter into its own timeout: it waits for up to ${local.flush_command_timeout_seconds} s. Raise lambda.flush_waiter_timeout_seconds to at least ${local.flush_command_timeout_seconds + local.flush_calls_seconds}, or lower flush.command_timeout_seconds or flush.wait_seconds."
-    }
-
-    precondition {
-      condition     = !local.uses.operation || var.snapshots == null || var.lambda.operation_waiter_timeout_seconds >= local.operation_calls_seconds + local.snapshots_seconds
-      error_message = "Snapshots would run the operation waiter into its own timeout: after its other calls, ${local.operation_calls_seconds} s of them, they may take ${local.snapshots_seconds} s. Raise lambda.operation_waiter_timeout_seconds to at least ${local.operation_calls_seconds + local.snapshots_seconds}."
-    }
-
-    precondition {
-      condition     = !local.uses.flush || var.snapshots == null || var.lambda.flush_waiter_timeout_seconds >= local.flush_command_timeout_seconds + local.flush_calls_seconds + local.snapshots_seconds
-      error_message = "Snapshots would run the flush waiter into its own timeout: after a command of up to ${local.flush_command_timeout_seconds} s they may take ${local.snapshots_seconds} s. Raise lambda.flush_waiter_timeout_seconds to at least ${local.flush_command_timeout_seconds + local.flush_calls_seconds + local.snapshots_seconds}, or lower flush.command_timeout_seconds."
-    }
-
-    precondition {
-      condition     = !local.uses.buffer || var.snapshots == null || var.lambda.buffer_waiter_timeout_seconds > local.longest_query_seconds + local.snapshots_seconds
-      error_message = "Snapshots would run the buffer waiter into its own timeout: after a query of up to ${local.longest_query_seconds} s they may take ${local.snapshots_seconds} s. Raise lambda.buffer_waiter_timeout_seconds above ${local.longest_query_seconds + local.snapshots_seconds}, or lower prometheus.request_timeout_seconds."
     }
 
     precondition {
