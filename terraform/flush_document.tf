@@ -1,5 +1,5 @@
 # What runs on the instance: one document with one step, whose script is flush.sh. Nothing but this
-# document may be sent by the flush waiter (flush_stage.tf), and it sends no parameters: all of them
+# document may be sent by the flush waiter (stage_flush.tf), and it sends no parameters: all of them
 # have a default from `flush`. A person may give others, within the same patterns, save for the unit
 # that is signalled: SIGUSR1 ends most programs that are not Fluentd.
 

@@ -1,6 +1,6 @@
 # One zip, functions for the events, one for each stage in use, one for the schedule, one role each. What a function
-# may do and what it is told stand beside each other in its own file (lifecycle_handler.tf, interruption.tf,
-# operation_stage.tf, flush_stage.tf, buffer_stage.tf, reconcile.tf); here is what they share. Log groups come first, with a retention, so that no function can make one that
+# may do and what it is told stand beside each other in its own file (function_lifecycle.tf, function_interruption.tf,
+# stage_operation.tf, stage_flush.tf, stage_buffer.tf, function_reconcile.tf); here is what they share. Log groups come first, with a retention, so that no function can make one that
 # keeps its lines for ever; roles may write to their own group and cannot create any.
 
 locals {

@@ -33,12 +33,12 @@ Model = type[
 ]
 # The file, and the stage without which there is no such function.
 FUNCTIONS: dict[str, tuple[Model, Callable[..., dict[str, str]], str | None]] = {
-    "lifecycle_handler.tf": (LifecycleHandlerSettings, environments.lifecycle_handler, None),
-    "reconcile.tf": (ReconcilerSettings, environments.reconciler, None),
-    "interruption.tf": (InterruptionSettings, environments.interruption, None),
-    "operation_stage.tf": (OperationWaiterSettings, environments.operation_waiter, "operation"),
-    "flush_stage.tf": (FlushWaiterSettings, environments.flush_waiter, "flush"),
-    "buffer_stage.tf": (BufferWaiterSettings, environments.buffer_waiter, "buffer"),
+    "function_lifecycle.tf": (LifecycleHandlerSettings, environments.lifecycle_handler, None),
+    "function_reconcile.tf": (ReconcilerSettings, environments.reconciler, None),
+    "function_interruption.tf": (InterruptionSettings, environments.interruption, None),
+    "stage_operation.tf": (OperationWaiterSettings, environments.operation_waiter, "operation"),
+    "stage_flush.tf": (FlushWaiterSettings, environments.flush_waiter, "flush"),
+    "stage_buffer.tf": (BufferWaiterSettings, environments.buffer_waiter, "buffer"),
 }
 STAGES = ("operation", "flush", "buffer")
 # What a fleet can use: Cloud Map or not, and at least one of the stages that drain.
@@ -164,7 +164,7 @@ def test_what_terraform_does_with_the_names_is_understood() -> None:
     assert 'local.uses.operation ? "operation" : local.draining_stages[0]' in text
     hooks = (TERRAFORM / "hooks.tf").read_text()
     assert 'if key != "launch" || local.uses.operation }' in hooks
-    handler = given("lifecycle_handler.tf", frozenset({"flush", "buffer"}))
+    handler = given("function_lifecycle.tf", frozenset({"flush", "buffer"}))
     assert {"FLUSH_QUEUE_URL", "TERMINATE_HOOK_NAME"} <= handler
     assert not {"BUFFER_QUEUE_URL", "CLOUD_MAP_SERVICE_IDS", "LAUNCH_HOOK_NAME"} & handler
     assert len(CASES) == 3 * 3 * 2 + 3 + 2 * 2 + 2 * 2
@@ -190,7 +190,7 @@ def test_nothing_is_set_that_a_function_does_not_read(file: str, uses: frozenset
 
 
 def test_what_terraform_leaves_out_when_null_is_optional_for_the_function() -> None:
-    assert given_sometimes("buffer_stage.tf")
+    assert given_sometimes("stage_buffer.tf")
     for file, (model, _, _) in FUNCTIONS.items():
         assert given_sometimes(file) <= fields(model)[1]
 
