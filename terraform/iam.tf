@@ -126,4 +126,28 @@ locals {
     local.manage_health_checks,
     local.create_health_checks,
   ]
+
+  # SendCommand needs both: a document that may be sent, and an instance that it may be sent to.
+  send_flush_document = {
+    Sid      = "SendFlushDocument"
+    Effect   = "Allow"
+    Action   = ["ssm:SendCommand"]
+    Resource = local.flush_document_arn
+  }
+  send_to_instances_of_group = {
+    Sid      = "SendToInstancesOfGroup"
+    Effect   = "Allow"
+    Action   = ["ssm:SendCommand"]
+    Resource = "arn:${local.partition}:ec2:${local.region}:${local.account_id}:instance/*"
+    Condition = {
+      StringEquals = { "ssm:resourceTag/aws:autoscaling:groupName" = var.autoscaling_group_name }
+    }
+  }
+  # GetCommandInvocation cannot be limited to resources.
+  look_up_command = {
+    Sid      = "LookUpCommand"
+    Effect   = "Allow"
+    Action   = ["ssm:GetCommandInvocation"]
+    Resource = "*"
+  }
 }

@@ -5,11 +5,6 @@
 locals {
   stages = { for stage, numbers in local.stage_budgets : stage => numbers if local.uses[stage] }
 
-  # The stages that a terminating instance passes once it is out of Cloud Map, and the one in which
-  # the lifecycle handler puts it.
-  draining_stages = [for stage in ["flush", "buffer"] : stage if local.uses[stage]]
-  first_stage     = local.uses.operation ? "operation" : local.draining_stages[0]
-
   # Where an instance goes back to that is found registered again.
   registered_again_environment = {
     for stage in ["operation"] : "OPERATION_QUEUE_URL" => aws_sqs_queue.stage[stage].url if local.uses[stage]

@@ -3,13 +3,6 @@
 # happens to take long; so it is refused here, at plan time, with the number to change.
 
 locals {
-  # Which stages there are; all else that depends on it asks here.
-  uses = {
-    operation = var.cloud_map != null
-    flush     = var.flush != null
-    buffer    = var.prometheus != null
-  }
-
   # Of the inputs that may be left out, what is counted with; for a stage that is not there, 0.
   dns_ttl_seconds         = try(var.cloud_map.dns_ttl_seconds, 0)
   request_timeout_seconds = try(var.prometheus.request_timeout_seconds, 0)

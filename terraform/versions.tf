@@ -12,9 +12,3 @@ terraform {
     }
   }
 }
-
-data "aws_partition" "current" {}
-
-data "aws_region" "current" {}
-
-data "aws_caller_identity" "current" {}

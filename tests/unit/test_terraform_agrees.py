@@ -159,7 +159,7 @@ def fields(model: Model) -> tuple[set[str], set[str]]:
 
 def test_what_terraform_does_with_the_names_is_understood() -> None:
     """The other tests lean on it, and Terraform's own tests look at the values."""
-    text = (TERRAFORM / "stages.tf").read_text()
+    text = (TERRAFORM / "features.tf").read_text()
     assert 'draining_stages = [for stage in ["flush", "buffer"] : stage if local.uses' in text
     assert 'local.uses.operation ? "operation" : local.draining_stages[0]' in text
     hooks = (TERRAFORM / "hooks.tf").read_text()
