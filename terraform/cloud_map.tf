@@ -36,11 +36,6 @@ locals {
   cloud_map_service_arns = [
     for id in local.cloud_map_service_ids : "arn:${local.partition}:servicediscovery:${local.region}:${local.account_id}:service/${id}"
   ]
-
-  # For those who take a terminating instance out.
-  leaving_environment = { for key, value in { ALLOW_EMPTY_SERVICE = tostring(try(var.cloud_map.allow_empty, false)) } : key => value if local.uses.operation }
-
-  cloud_map_environment = { for key, ids in { CLOUD_MAP_SERVICE_IDS = join(",", local.cloud_map_service_ids) } : key => ids if local.uses.operation }
 }
 
 resource "aws_service_discovery_service" "this" {

@@ -14,10 +14,9 @@ locals {
     timeout_seconds = 130
     network         = null
 
-    environment = merge(local.cloud_map_environment)
-    optional_environment = {
+    environment = {
       FLUSH_DOCUMENT_NAME            = one(aws_ssm_document.flush[*].name)
-      FLUSH_DELIVERY_TIMEOUT_SECONDS = try(tostring(var.flush.delivery_timeout_seconds), null)
+      FLUSH_DELIVERY_TIMEOUT_SECONDS = try(var.flush.delivery_timeout_seconds, null)
     }
 
     statements = concat(

@@ -11,14 +11,7 @@ locals {
     timeout_seconds = var.lambda.handler_timeout_seconds
     network         = null
 
-    environment = merge(
-      local.cloud_map_environment,
-      local.leaving_environment,
-      { for stage in [local.first_stage] : "${upper(stage)}_QUEUE_URL" => aws_sqs_queue.stage[stage].url },
-    )
-    optional_environment = {
-      CLOUD_MAP_PORT = local.uses.operation ? tostring(var.cloud_map.port) : null
-    }
+    environment = local.entrance_environment
 
     statements = concat(
       # To let go what enters a warm pool, and what leaves one as it was proven to be: empty.
@@ -36,6 +29,11 @@ locals {
         ]
       }],
     )
+  }
+
+  # What starts a pipeline is given the queue of the first stage and, with Cloud Map, the registration.
+  entrance_environment = {
+    "${upper(local.first_stage)}_QUEUE_URL" = local.queue_urls[local.first_stage]
   }
 
   # Delivery and the handler's retries each get a third of the shorter hook's heartbeat timeout: an

@@ -12,32 +12,25 @@ locals {
     timeout_seconds = var.reconcile.grace_seconds + local.reconcile_work_seconds
     network         = null
 
-    environment = merge(
-      local.cloud_map_environment,
-      local.leaving_environment,
-      { for stage in [local.first_stage] : "${upper(stage)}_QUEUE_URL" => aws_sqs_queue.stage[stage].url },
-      { for key, hook in local.hooks : "${upper(key)}_HEARTBEAT_TIMEOUT_SECONDS" => tostring(hook.heartbeat_timeout) },
-      {
-        RECONCILE_MODE          = var.reconcile.mode
-        RECONCILE_GRACE_SECONDS = tostring(var.reconcile.grace_seconds)
-      },
-    )
-    optional_environment = {
-      CLOUD_MAP_PORT = local.uses.operation ? tostring(var.cloud_map.port) : null
-    }
+    environment = merge(local.entrance_environment, {
+      LAUNCH_HEARTBEAT_TIMEOUT_SECONDS    = try(local.hooks.launch.heartbeat_timeout, null)
+      TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = local.hooks.terminate.heartbeat_timeout
+      RECONCILE_MODE                      = var.reconcile.mode
+      RECONCILE_GRACE_SECONDS             = var.reconcile.grace_seconds
+    })
 
     statements = concat(
       [local.describe_instances, local.describe_lifecycle_state, local.describe_group],
-      [for statement in [local.list_registrations] : statement if local.uses.operation && !local.reconcile_corrects],
-      # An observer may look, and nothing else.
+      # An observer may read, and nothing else.
+      local.uses.operation && !local.reconcile_corrects ? [local.list_registrations] : [],
       [for statement in [local.mark_instances, local.restart_pipeline, local.complete_lifecycle_action] : statement if local.reconcile_corrects],
       [for statement in local.register_statements : statement if local.uses.operation && local.reconcile_corrects],
-      [for statement in [{
+      local.reconcile_corrects ? [{
         Sid      = "HandOver"
         Effect   = "Allow"
         Action   = ["sqs:SendMessage"]
         Resource = [local.queue_arns[local.first_stage]]
-      }] : statement if local.reconcile_corrects],
+      }] : [],
     )
   }
 

@@ -25,5 +25,6 @@
 #   what comes out   alarms.tf                   one alarm a runbook
 #                    outputs.tf
 #
-# A new setting of a function goes into its stage_*.tf or function_*.tf; a new condition between two
-# numbers into timing.tf; a new alarm into alarms.tf, with its runbook in docs/runbooks.
+# A new setting of a function goes into its stage_*.tf or function_*.tf and into
+# tests/contract.json; a new condition between two numbers into timing.tf; a new alarm into
+# alarms.tf, with its runbook in docs/runbooks.

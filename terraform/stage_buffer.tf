@@ -20,27 +20,25 @@ locals {
     timeout_seconds = var.lambda.buffer_waiter_timeout_seconds
     network         = var.network
 
-    environment = merge(local.cloud_map_environment, local.registered_again_environment, {
-      BUFFER_QUEUE_URL          = aws_sqs_queue.stage["buffer"].url
-      BUFFER_DLQ_URL            = aws_sqs_queue.dead_letter["buffer"].url
-      POLL_INTERVAL_SECONDS     = tostring(var.timing.poll_interval_seconds)
-      POLL_INTERVAL_MAX_SECONDS = tostring(var.timing.poll_interval_max_seconds)
-      TIMEOUT_SECONDS           = tostring(var.timing.drain_timeout_seconds)
-      EMPTY_FOR_SECONDS         = tostring(var.timing.empty_for_seconds)
-      SETTLE_SECONDS            = tostring(local.budget.settle_seconds)
+    environment = {
+      BUFFER_QUEUE_URL          = local.queue_urls.buffer
+      BUFFER_DLQ_URL            = local.dead_letter_queue_urls.buffer
+      POLL_INTERVAL_SECONDS     = var.timing.poll_interval_seconds
+      POLL_INTERVAL_MAX_SECONDS = var.timing.poll_interval_max_seconds
+      TIMEOUT_SECONDS           = var.timing.drain_timeout_seconds
+      EMPTY_FOR_SECONDS         = var.timing.empty_for_seconds
+      SETTLE_SECONDS            = local.budget.settle_seconds
 
-      PROMETHEUS_URL                     = var.prometheus.url
-      PROMETHEUS_REQUEST_TIMEOUT_SECONDS = tostring(var.prometheus.request_timeout_seconds)
-      PROMETHEUS_SCRAPE_INTERVAL_SECONDS = tostring(var.prometheus.scrape_interval_seconds)
-      PROMETHEUS_AUTH                    = var.prometheus.auth.type
-      PROMETHEUS_INSTANCE_LABEL          = var.prometheus.instance_label
-      PROMETHEUS_IDENTIFY_BY             = var.prometheus.identify_by
-      PROMETHEUS_METRIC_PREFIX           = var.prometheus.metric_prefix
-    })
-    optional_environment = {
+      PROMETHEUS_URL                       = var.prometheus.url
+      PROMETHEUS_REQUEST_TIMEOUT_SECONDS   = var.prometheus.request_timeout_seconds
+      PROMETHEUS_SCRAPE_INTERVAL_SECONDS   = var.prometheus.scrape_interval_seconds
+      PROMETHEUS_AUTH                      = var.prometheus.auth.type
       PROMETHEUS_CREDENTIALS_ARN           = local.prometheus_credentials_arn
       PROMETHEUS_REGION                    = local.prometheus_region
-      PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS = try(tostring(var.prometheus.expected_buffered_outputs), null)
+      PROMETHEUS_INSTANCE_LABEL            = var.prometheus.instance_label
+      PROMETHEUS_IDENTIFY_BY               = var.prometheus.identify_by
+      PROMETHEUS_METRIC_PREFIX             = var.prometheus.metric_prefix
+      PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS = var.prometheus.expected_buffered_outputs
       PROMETHEUS_HEARTBEAT_PLUGIN_ID       = var.prometheus.heartbeat_plugin_id
     }
 
@@ -51,7 +49,7 @@ locals {
         local.keep_lifecycle_action_alive,
         local.mark_instances,
       ],
-      [for statement in [local.look_up_registration] : statement if local.uses.operation],
+      local.uses.operation ? [local.look_up_registration] : [],
       [
         local.consume_queue.buffer,
         {

@@ -9,23 +9,18 @@ locals {
     timeout_seconds = var.lambda.flush_waiter_timeout_seconds
     network         = null
 
-    environment = merge(
-      local.cloud_map_environment,
-      local.registered_again_environment,
-      { for stage in ["buffer"] : "BUFFER_QUEUE_URL" => aws_sqs_queue.stage[stage].url if local.uses[stage] },
-      {
-        FLUSH_QUEUE_URL                = aws_sqs_queue.stage["flush"].url
-        FLUSH_DLQ_URL                  = aws_sqs_queue.dead_letter["flush"].url
-        POLL_INTERVAL_SECONDS          = tostring(var.timing.poll_interval_seconds)
-        POLL_INTERVAL_MAX_SECONDS      = tostring(var.timing.poll_interval_max_seconds)
-        TIMEOUT_SECONDS                = tostring(local.flush_timeout_seconds)
-        SETTLE_SECONDS                 = tostring(local.budget.settle_seconds)
-        FLUSH_DOCUMENT_NAME            = one(aws_ssm_document.flush[*].name)
-        FLUSH_COMMAND_TIMEOUT_SECONDS  = tostring(local.flush_command_timeout_seconds)
-        FLUSH_DELIVERY_TIMEOUT_SECONDS = tostring(var.flush.delivery_timeout_seconds)
-      },
-    )
-    optional_environment = {}
+    environment = {
+      FLUSH_QUEUE_URL                = local.queue_urls.flush
+      FLUSH_DLQ_URL                  = local.dead_letter_queue_urls.flush
+      BUFFER_QUEUE_URL               = local.queue_urls.buffer
+      POLL_INTERVAL_SECONDS          = var.timing.poll_interval_seconds
+      POLL_INTERVAL_MAX_SECONDS      = var.timing.poll_interval_max_seconds
+      TIMEOUT_SECONDS                = local.flush_timeout_seconds
+      SETTLE_SECONDS                 = local.budget.settle_seconds
+      FLUSH_DOCUMENT_NAME            = one(aws_ssm_document.flush[*].name)
+      FLUSH_COMMAND_TIMEOUT_SECONDS  = local.flush_command_timeout_seconds
+      FLUSH_DELIVERY_TIMEOUT_SECONDS = var.flush.delivery_timeout_seconds
+    }
 
     statements = concat(
       [
@@ -34,7 +29,7 @@ locals {
         local.keep_lifecycle_action_alive,
         local.mark_instances,
       ],
-      [for statement in [local.look_up_registration] : statement if local.uses.operation],
+      local.uses.operation ? [local.look_up_registration] : [],
       [
         local.send_flush_document,
         local.send_to_instances_of_group,

@@ -9,20 +9,14 @@ locals {
     timeout_seconds = var.lambda.operation_waiter_timeout_seconds
     network         = null
 
-    environment = merge(
-      local.cloud_map_environment,
-      local.leaving_environment,
-      { for stage in local.draining_stages : "${upper(stage)}_QUEUE_URL" => aws_sqs_queue.stage[stage].url },
-      {
-        CLOUD_MAP_PORT            = tostring(var.cloud_map.port)
-        OPERATION_QUEUE_URL       = aws_sqs_queue.stage["operation"].url
-        OPERATION_DLQ_URL         = aws_sqs_queue.dead_letter["operation"].url
-        POLL_INTERVAL_SECONDS     = tostring(var.timing.operation_poll_interval_seconds)
-        POLL_INTERVAL_MAX_SECONDS = tostring(var.timing.poll_interval_max_seconds)
-        TIMEOUT_SECONDS           = tostring(var.timing.operation_timeout_seconds)
-      },
-    )
-    optional_environment = {}
+    environment = {
+      OPERATION_DLQ_URL         = local.dead_letter_queue_urls.operation
+      FLUSH_QUEUE_URL           = local.queue_urls.flush
+      BUFFER_QUEUE_URL          = local.queue_urls.buffer
+      POLL_INTERVAL_SECONDS     = var.timing.operation_poll_interval_seconds
+      POLL_INTERVAL_MAX_SECONDS = var.timing.poll_interval_max_seconds
+      TIMEOUT_SECONDS           = var.timing.operation_timeout_seconds
+    }
 
     statements = concat(
       [

@@ -5,10 +5,12 @@
 locals {
   stages = { for stage, numbers in local.stage_budgets : stage => numbers if local.uses[stage] }
 
-  # Where an instance goes back to that is found registered again.
-  registered_again_environment = {
-    for stage in ["operation"] : "OPERATION_QUEUE_URL" => aws_sqs_queue.stage[stage].url if local.uses[stage]
+  # Null for a stage that is not in use. A URL is known after the apply only; trimspace has Terraform
+  # know before that it is not null, so that a plan lists the variables of the functions.
+  queue_urls = {
+    for stage in ["operation", "flush", "buffer"] : stage => local.uses[stage] ? trimspace(aws_sqs_queue.stage[stage].url) : null
   }
+  dead_letter_queue_urls = { for key, queue in aws_sqs_queue.dead_letter : key => trimspace(queue.url) }
 
   # Of the dead-letter queues, the stages' own and those of the events that reach no stage.
   used_dead_letter_queues = { for key, name in local.dead_letter_queue_names : key => name if lookup(local.uses, key, true) }
