@@ -3,8 +3,6 @@
 # exactly where a drain stopped. Which stages there are follows from the inputs (`local.uses`).
 
 locals {
-  stages = { for stage, numbers in local.stage_budgets : stage => numbers if local.uses[stage] }
-
   # Null for a stage that is not in use. A URL is known after the apply only; trimspace has Terraform
   # know before that it is not null, so that a plan lists the variables of the functions.
   queue_urls = {
