@@ -1,5 +1,5 @@
-# Which stages there are follows from the inputs: null turns one off. Whatever depends on that asks
-# here.
+# Which stages are in use. An input that is null turns its stage off; all conditions on that are on
+# `local.uses`.
 
 locals {
   uses = {

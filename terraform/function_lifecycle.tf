@@ -1,12 +1,13 @@
-# The entry point: a lifecycle event becomes a registration or deregistration under way and a check
-# message in the operation queue. Without Cloud Map there is nothing to wait for: a terminating
-# instance goes straight into the first draining stage. EventBridge invokes it asynchronously, so Lambda itself retries it
-# twice and then hands the event to a queue that alarms; the destination record it writes there
-# holds the event and the error.
+# Lifecycle events. EC2 Auto Scaling reports every wait state by an EventBridge event; a rule sends those
+# of our group and our hooks to the handler. With Cloud Map it starts a registration or deregistration
+# and sends a check message to the operation queue; without, a terminating instance goes straight into
+# the first draining stage. EventBridge invokes it asynchronously: Lambda retries it twice and then writes
+# a record of the event and the error to a dead-letter queue. Without a dead-letter queue on the *target*,
+# EventBridge drops what it cannot deliver, and the instance would wait until its hook times out.
 
 locals {
   lifecycle_handler = {
-    description     = local.uses.operation ? "${var.name}: starts to register a launching, to drain a terminating instance" : "${var.name}: starts to drain a terminating instance"
+    description     = local.uses.operation ? "${var.name}: starts the registration of a launching and the drain of a terminating instance" : "${var.name}: starts the drain of a terminating instance"
     handler         = "handlers.lifecycle.handler"
     timeout_seconds = var.lambda.handler_timeout_seconds
     network         = null
@@ -14,7 +15,7 @@ locals {
     environment = local.entrance_environment
 
     statements = concat(
-      # To let go what enters a warm pool, and what leaves one as it was proven to be: empty.
+      # To release what enters a warm pool, and what leaves one as it was proven: empty.
       [local.describe_lifecycle_state, local.describe_instances, local.mark_instances, local.complete_lifecycle_action],
       # To register what launches.
       [for statement in local.register_statements : statement if local.uses.operation],
@@ -31,13 +32,13 @@ locals {
     )
   }
 
-  # What starts a pipeline is given the queue of the first stage and, with Cloud Map, the registration.
+  # For the lifecycle handler and the reconciler, which put an instance into the first stage.
   entrance_environment = {
     "${upper(local.first_stage)}_QUEUE_URL" = local.queue_urls[local.first_stage]
   }
 
-  # Delivery and the handler's retries each get a third of the shorter hook's heartbeat timeout: an
-  # event that ends in a dead-letter queue must get there while a person can still use it.
+  # Delivery and the handler's retries each get a third of the shorter hook's heartbeat timeout: an event
+  # that ends in a dead-letter queue must get there while the operator can still act on it.
   event_age_seconds = max(60, floor(min([for hook in local.hooks : hook.heartbeat_timeout]...) / 3))
 
   event_detail_types = {

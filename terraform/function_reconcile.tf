@@ -1,13 +1,13 @@
-# Lifecycle events are best effort, and hooks miss instances that are older than them. So a schedule
-# invokes the reconciler, which compares the group, Cloud Map and EC2 and sets right what two looks,
-# a grace apart, agree on. A run keeps nothing for the next, so one that fails is not tried again:
-# the next comes anyway, and the error alarms.
+# Lifecycle events are best effort, and hooks miss instances that are older than the hooks. So a schedule
+# invokes the reconciler. It compares the group, Cloud Map and EC2 and corrects the differences that two
+# snapshots, a grace period apart, agree on. A run keeps no state, so a failed run is not retried: the
+# next run comes anyway, and the error alarms.
 
 locals {
   reconcile_corrects = var.reconcile.mode == "correct"
 
   reconciler = {
-    description     = "${var.name}: registers, deregisters and drains what no event told"
+    description     = "${var.name}: registers, deregisters and drains instances whose event was lost"
     handler         = "handlers.reconcile.handler"
     timeout_seconds = var.reconcile.grace_seconds + local.reconcile_work_seconds
     network         = null
@@ -34,17 +34,17 @@ locals {
     )
   }
 
-  # Two looks, and the corrections of a large fleet at a few calls each.
+  # Two snapshots, and the corrections of a large fleet with a few calls each.
   reconcile_work_seconds = 240
 
-  # Neither DescribeAutoScalingGroups nor DescribeWarmPool can be limited to resources.
+  # DescribeAutoScalingGroups and DescribeWarmPool have no resource-level permission.
   describe_group = {
     Sid      = "DescribeGroup"
     Effect   = "Allow"
     Action   = ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeWarmPool"]
     Resource = "*"
   }
-  # Asks whether it is our hook that holds an instance, and keeps the wait alive.
+  # A heartbeat shows whether our hook holds the instance, and keeps it held.
   restart_pipeline = {
     Sid      = "ProlongTheWait"
     Effect   = "Allow"
@@ -55,7 +55,7 @@ locals {
 
 resource "aws_cloudwatch_event_rule" "reconcile" {
   name                = local.function_names.reconcile
-  description         = "Time to compare ${var.autoscaling_group_name} with what ${var.name} did"
+  description         = "Schedule of the reconciler of ${var.autoscaling_group_name}"
   schedule_expression = var.reconcile.interval_minutes == 1 ? "rate(1 minute)" : "rate(${var.reconcile.interval_minutes} minutes)"
   tags                = var.tags
 }

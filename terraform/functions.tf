@@ -1,7 +1,7 @@
-# One zip, functions for the events, one for each stage in use, one for the schedule, one role each. What a function
-# may do and what it is told stand beside each other in its own file (function_lifecycle.tf, function_interruption.tf,
-# stage_operation.tf, stage_flush.tf, stage_buffer.tf, function_reconcile.tf); here is what they share. Log groups come first, with a retention, so that no function can make one that
-# keeps its lines for ever; roles may write to their own group and cannot create any.
+# What all functions share: one zip, and for each function a log group, a role and a policy. Its IAM
+# statements and its environment are in its own file (function_*.tf, stage_*.tf). Log groups come first
+# and have a retention; a role may write to its own group and cannot create one, which would keep its
+# lines for ever.
 
 locals {
   functions = {

@@ -1,6 +1,6 @@
-# The last stage, if `prometheus` is given: Prometheus must prove that the aggregator has held and received nothing for a
-# while. The only function that talks to something outside AWS's own interfaces, hence the only one
-# with credentials and, if `network` says so, with network interfaces in a VPC.
+# The last stage, with `prometheus`: Prometheus must prove that the instance has held and received nothing
+# for `empty_for`. This is the only function that calls something else than AWS, so the only one with
+# credentials and, with `network`, with network interfaces in a VPC.
 
 locals {
   prometheus_auth            = local.uses.buffer ? var.prometheus.auth : { type = "none", secret_arn = null, ssm_parameter_arn = null, kms_key_arn = null, region = null }
@@ -15,7 +15,7 @@ locals {
   )
 
   buffer_waiter = !local.uses.buffer ? null : {
-    description     = "${var.name}: waits until a deregistered instance is proven to be empty and quiet"
+    description     = "${var.name}: waits until a deregistered instance is proven empty and quiet"
     handler         = "waiters.buffer.handler"
     timeout_seconds = var.lambda.buffer_waiter_timeout_seconds
     network         = var.network
@@ -45,7 +45,7 @@ locals {
     statements = concat(
       [
         local.describe_lifecycle_state,
-        local.describe_instances, # the mark says what a late duplicate was proven to be
+        local.describe_instances, # its state tag tells a late duplicate message what was proven
         local.keep_lifecycle_action_alive,
         local.mark_instances,
       ],
@@ -80,7 +80,7 @@ locals {
       Action   = ["ssm:GetParameter"]
       Resource = local.prometheus_auth.ssm_parameter_arn
     }],
-    # Only through the service that keeps the credentials.
+    # Only through the service that holds the credentials.
     local.prometheus_auth.kms_key_arn == null ? [] : [{
       Sid      = "DecryptPrometheusCredentials"
       Effect   = "Allow"
@@ -100,10 +100,10 @@ locals {
     }],
   )
 
-  # Lambda makes and removes the network interfaces with the function's role. The Describe actions
-  # work on all resources only; the others need every interface and subnet of the account, since the
-  # interfaces' ids cannot be foreseen ("Giving Lambda functions access to resources in an Amazon
-  # VPC"). The refusal keeps all of it from the function's own code.
+  # Lambda creates and deletes the network interfaces with the function's role. The Describe actions have
+  # no resource-level permission; the others need every interface and subnet of the account, since the
+  # interfaces' ids cannot be known here ("Giving Lambda functions access to resources in an Amazon VPC").
+  # The Deny keeps all of it from the function's own code.
   network_interface_actions = [
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",

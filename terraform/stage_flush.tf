@@ -1,6 +1,5 @@
-# The stage on the instance: Fluentd is told to flush, by the module's own SSM document, until no
-# chunk file is left. The role may send that document and no other, and only to instances of the
-# group.
+# The stage on the instance, with `flush`: the waiter flushes Fluentd by the module's own SSM document until
+# no chunk file is left. Its role may send that document only, and only to instances of the group.
 
 locals {
   flush_waiter = !local.uses.flush ? null : {
@@ -25,7 +24,7 @@ locals {
     statements = concat(
       [
         local.describe_lifecycle_state,
-        local.describe_instances, # the mark says what a late duplicate was proven to be
+        local.describe_instances, # its state tag tells a late duplicate message what was proven
         local.keep_lifecycle_action_alive,
         local.mark_instances,
       ],

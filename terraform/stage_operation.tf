@@ -1,6 +1,6 @@
-# The first stage: Cloud Map registers and deregisters asynchronously, and only its word that the
-# operation succeeded counts. For a launch that ends the wait; for a termination it starts the clock
-# of the stage that drains: flush if it is in use, else buffer.
+# The first stage, with `cloud_map`: Cloud Map registers and deregisters asynchronously, and only SUCCESS of
+# its operation counts. The waiter then puts a launching instance in service, and passes a terminating
+# one to the next stage in use: flush or buffer.
 
 locals {
   operation_waiter = !local.uses.operation ? null : {
@@ -33,7 +33,7 @@ locals {
           Effect = "Allow"
           Action = ["sqs:SendMessage"]
           Resource = [
-            # A failed operation is requested again, at most three times, by a new message.
+            # A failed operation is requested again at most three times, by a new message.
             local.queue_arns.operation,
             local.dead_letter_queue_arns.operation,
             local.queue_arns[local.draining_stages[0]],
