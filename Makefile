@@ -90,10 +90,11 @@ sandbox-tests: venv venv-ministack programs package-local ## the local cloud's o
 package-tests: venv ## the zip: reproducible, complete, small; and the set-up itself
 	@$(PYTEST) -n 2 --dist loadfile tests/package tests/tools
 
-terraform-test: venv programs ## the module: formatted, valid, its preconditions fire
+terraform-test: venv programs ## the module: formatted, valid, its preconditions fire, each with its message
 	@$(VENV) -m sandbox.terraform fmt-check terraform
 	@$(VENV) -m sandbox.terraform validate terraform
 	@$(VENV) -m sandbox.terraform test terraform
+	@$(PYTEST) $(NO_SOCKETS) tests/terraform
 
 end-to-end: venv venv-ministack programs package-local ## the real module, applied to the local cloud, in every scenario
 	@$(PYTEST) -n $(WORKERS) --timeout=600 tests/end_to_end/test_scenarios.py tests/end_to_end/test_chaos.py

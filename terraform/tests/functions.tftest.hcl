@@ -76,6 +76,8 @@ run "functions_are_told_exactly_what_they_read" {
       LAUNCH_HOOK_NAME                   = "fluentd-launch"
       TERMINATE_HOOK_NAME                = "fluentd-terminate"
       CLOUD_MAP_SERVICE_IDS              = "srv-existing"
+      CLOUD_MAP_PORT                     = "24224"
+      ALLOW_EMPTY_SERVICE                = "false"
       OPERATION_QUEUE_URL                = "https://sqs/operation"
       BUFFER_QUEUE_URL                   = "https://sqs/buffer"
       BUFFER_DLQ_URL                     = "https://sqs/buffer-dlq"

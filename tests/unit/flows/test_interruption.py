@@ -386,7 +386,7 @@ def test_a_malformed_event_is_named_and_raised(event: object) -> None:
 
 
 def test_nothing_that_it_calls_can_let_an_instance_go() -> None:
-    """The rule that outranks all; its role could not do it either (terraform/interruption.tf)."""
+    """The rule that outranks all; its role in Terraform could not do it either."""
     for event in (
         spot_event(),
         termination_event(),

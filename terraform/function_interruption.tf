@@ -1,23 +1,22 @@
-# Instances that end whatever their hook says. A hook stops neither a spot reclaim, which leaves two
-# minutes, nor whoever ends an instance past it. These rules hand what AWS tells of that to a function
-# that takes the instance out of Cloud Map, has it flush and counts it. EC2's own events name no group,
-# so the function asks Auto Scaling whose instance it is. EC2 tells at once that an instance ends, Auto
-# Scaling a minute or more later, when it has noticed. What cannot be delivered or done is kept in a
-# queue of its own that alarms. The role can let no instance go.
+# Instances that end without a hook: a hook stops neither a spot interruption, which leaves two minutes,
+# nor a termination in the EC2 console. These rules send AWS's events about them to a function that
+# deregisters, flushes and counts the instance. EC2's own events name no group, so the function looks the
+# instance's group up. EC2 sends its event at once, Auto Scaling a minute or more later, when it has
+# noticed. What cannot be delivered or done goes to a dead-letter queue of its own. The role may not
+# complete a lifecycle action.
 
 locals {
   interruption_handler = {
-    description = "${var.name}: takes out, flushes and counts an instance that ends past its hook"
+    description = "${var.name}: deregisters, flushes and counts an instance that ends without its hook"
     handler     = "handlers.interruption.handler"
-    # A few calls, of at most 21 s each when AWS hangs (lifecycle/adapters/clients.py); usually a second, and some
-    # more where EC2's answers lag behind its events. What runs out of time is tried again.
+    # A few calls of at most 21 s each when AWS hangs (lifecycle/adapters/clients.py). Usually a second, and
+    # a few more if EC2's answers lag behind its events. An event that runs out of time is retried.
     timeout_seconds = 130
     network         = null
 
-    environment = merge(local.cloud_map_environment)
-    optional_environment = {
+    environment = {
       FLUSH_DOCUMENT_NAME            = one(aws_ssm_document.flush[*].name)
-      FLUSH_DELIVERY_TIMEOUT_SECONDS = try(tostring(var.flush.delivery_timeout_seconds), null)
+      FLUSH_DELIVERY_TIMEOUT_SECONDS = try(var.flush.delivery_timeout_seconds, null)
     }
 
     statements = concat(
@@ -34,8 +33,8 @@ locals {
     )
   }
 
-  # Whether others are in the service is looked up before one that is only recommended leaves it, and
-  # whether it was registered itself before one without a mark does.
+  # Before the function deregisters an instance with a mere rebalance recommendation, it lists the other
+  # instances of the service; before one without a state tag, whether it was registered at all.
   interruption_cloud_map_statements = [
     local.deregister,
     local.list_registrations,
@@ -43,7 +42,7 @@ locals {
     local.manage_health_checks,
   ]
 
-  # Beside the mark, a tag by which an end is counted once.
+  # Besides the state tag, a tag by which each end is counted once.
   mark_and_count_instances = merge(local.mark_instances, {
     Condition = merge(local.mark_instances.Condition, {
       "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.mark_tag_key, local.counted_tag_key] }
@@ -52,14 +51,14 @@ locals {
 
   all_interruption_rules = {
     spot = {
-      description = "Spot instances of the account that EC2 takes back, or may; ${local.function_names.interruption} ignores those of others"
+      description = "Spot instances of the account that EC2 reclaims, or may reclaim; ${local.function_names.interruption} ignores those of others"
       pattern = {
         source      = ["aws.ec2"]
         detail-type = ["EC2 Spot Instance Interruption Warning", "EC2 Instance Rebalance Recommendation"]
       }
     }
     shutting-down = {
-      description = "Instances of the account that EC2 ends, whoever asked for it; ${local.function_names.interruption} ignores those of others"
+      description = "Instances of the account that EC2 terminates, for any reason; ${local.function_names.interruption} ignores those of others"
       pattern = {
         source      = ["aws.ec2"]
         detail-type = ["EC2 Instance State-change Notification"]
@@ -67,7 +66,7 @@ locals {
       }
     }
     ended = {
-      description = "Instances of ${var.autoscaling_group_name} that have ended, however they did"
+      description = "Instances of ${var.autoscaling_group_name} that have ended, for any reason"
       pattern = {
         source      = ["aws.autoscaling"]
         detail-type = ["EC2 Instance Terminate Successful", "EC2 Instance Terminate Unsuccessful"]
@@ -75,10 +74,10 @@ locals {
       }
     }
   }
-  # Without Cloud Map there is nothing that a dead instance would have to leave at once.
+  # Without Cloud Map an instance that ends needs no deregistration at once.
   interruption_rules = { for key, rule in local.all_interruption_rules : key => rule if key != "shutting-down" || local.uses.operation }
 
-  # EC2 shows an instance for about an hour after its end; later nobody can tell how it ended.
+  # EC2 shows an instance for about an hour after its end; later it cannot be looked up how it ended.
   interruption_event_age_seconds = 1200
 }
 

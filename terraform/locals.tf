@@ -1,6 +1,5 @@
-# Every name and every ARN that others refer to, worked out here once. ARNs are computed rather than
-# read from the resources, so that policies are known (and can be reviewed) at plan time, no two
-# resources need each other, and the group and its hooks need not exist yet.
+# All names and ARNs. ARNs are computed rather than read from the resources: policies are known, and can
+# be reviewed, at plan time; no two resources depend on each other; the group need not exist yet.
 
 locals {
   partition  = data.aws_partition.current.partition
@@ -28,7 +27,7 @@ locals {
     reconcile    = "${var.name}-reconciler"
   }
 
-  # The stages' queues, and three more for what fails before a stage is reached.
+  # The stages' queues, and three dead-letter queues for what fails before the first stage.
   queue_names = {
     operation = "${var.name}-operation"
     flush     = "${var.name}-flush"
@@ -43,7 +42,7 @@ locals {
     event        = "${var.name}-event-dlq"
   }
 
-  # On each instance, as the functions write it (lifecycle/decisions/marks.py).
+  # The state tag and the tag of a counted end, as the functions write them (lifecycle/decisions/marks.py).
   mark_tag_key    = "fluentd-lifecycle"
   counted_tag_key = "fluentd-lifecycle-unclean"
 

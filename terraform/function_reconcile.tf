@@ -1,57 +1,50 @@
-# Lifecycle events are best effort, and hooks miss instances that are older than them. So a schedule
-# invokes the reconciler, which compares the group, Cloud Map and EC2 and sets right what two looks,
-# a grace apart, agree on. A run keeps nothing for the next, so one that fails is not tried again:
-# the next comes anyway, and the error alarms.
+# Lifecycle events are best effort, and hooks miss instances that are older than the hooks. So a schedule
+# invokes the reconciler. It compares the group, Cloud Map and EC2 and corrects the differences that two
+# snapshots, a grace period apart, agree on. A run keeps no state, so a failed run is not retried: the
+# next run comes anyway, and the error alarms.
 
 locals {
   reconcile_corrects = var.reconcile.mode == "correct"
 
   reconciler = {
-    description     = "${var.name}: registers, deregisters and drains what no event told"
+    description     = "${var.name}: registers, deregisters and drains instances whose event was lost"
     handler         = "handlers.reconcile.handler"
     timeout_seconds = var.reconcile.grace_seconds + local.reconcile_work_seconds
     network         = null
 
-    environment = merge(
-      local.cloud_map_environment,
-      local.leaving_environment,
-      { for stage in [local.first_stage] : "${upper(stage)}_QUEUE_URL" => aws_sqs_queue.stage[stage].url },
-      { for key, hook in local.hooks : "${upper(key)}_HEARTBEAT_TIMEOUT_SECONDS" => tostring(hook.heartbeat_timeout) },
-      {
-        RECONCILE_MODE          = var.reconcile.mode
-        RECONCILE_GRACE_SECONDS = tostring(var.reconcile.grace_seconds)
-      },
-    )
-    optional_environment = {
-      CLOUD_MAP_PORT = local.uses.operation ? tostring(var.cloud_map.port) : null
-    }
+    environment = merge(local.entrance_environment, {
+      LAUNCH_HEARTBEAT_TIMEOUT_SECONDS    = try(local.hooks.launch.heartbeat_timeout, null)
+      TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = local.hooks.terminate.heartbeat_timeout
+      RECONCILE_MODE                      = var.reconcile.mode
+      RECONCILE_GRACE_SECONDS             = var.reconcile.grace_seconds
+    })
 
     statements = concat(
       [local.describe_instances, local.describe_lifecycle_state, local.describe_group],
-      [for statement in [local.list_registrations] : statement if local.uses.operation && !local.reconcile_corrects],
-      # An observer may look, and nothing else.
+      # An observer may read, and nothing else.
+      local.uses.operation && !local.reconcile_corrects ? [local.list_registrations] : [],
       [for statement in [local.mark_instances, local.restart_pipeline, local.complete_lifecycle_action] : statement if local.reconcile_corrects],
       [for statement in local.register_statements : statement if local.uses.operation && local.reconcile_corrects],
-      [for statement in [{
+      local.reconcile_corrects ? [{
         Sid      = "HandOver"
         Effect   = "Allow"
         Action   = ["sqs:SendMessage"]
         Resource = [local.queue_arns[local.first_stage]]
-      }] : statement if local.reconcile_corrects],
+      }] : [],
     )
   }
 
-  # Two looks, and the corrections of a large fleet at a few calls each.
+  # Two snapshots, and the corrections of a large fleet with a few calls each.
   reconcile_work_seconds = 240
 
-  # Neither DescribeAutoScalingGroups nor DescribeWarmPool can be limited to resources.
+  # DescribeAutoScalingGroups and DescribeWarmPool have no resource-level permission.
   describe_group = {
     Sid      = "DescribeGroup"
     Effect   = "Allow"
     Action   = ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeWarmPool"]
     Resource = "*"
   }
-  # Asks whether it is our hook that holds an instance, and keeps the wait alive.
+  # A heartbeat shows whether our hook holds the instance, and keeps it held.
   restart_pipeline = {
     Sid      = "ProlongTheWait"
     Effect   = "Allow"
@@ -62,7 +55,7 @@ locals {
 
 resource "aws_cloudwatch_event_rule" "reconcile" {
   name                = local.function_names.reconcile
-  description         = "Time to compare ${var.autoscaling_group_name} with what ${var.name} did"
+  description         = "Schedule of the reconciler of ${var.autoscaling_group_name}"
   schedule_expression = var.reconcile.interval_minutes == 1 ? "rate(1 minute)" : "rate(${var.reconcile.interval_minutes} minutes)"
   tags                = var.tags
 }

@@ -1,6 +1,6 @@
-# The last stage, if `prometheus` is given: Prometheus must prove that the aggregator has held and received nothing for a
-# while. The only function that talks to something outside AWS's own interfaces, hence the only one
-# with credentials and, if `network` says so, with network interfaces in a VPC.
+# The last stage, with `prometheus`: Prometheus must prove that the instance has held and received nothing
+# for `empty_for`. This is the only function that calls something else than AWS, so the only one with
+# credentials and, with `network`, with network interfaces in a VPC.
 
 locals {
   prometheus_auth            = local.uses.buffer ? var.prometheus.auth : { type = "none", secret_arn = null, ssm_parameter_arn = null, kms_key_arn = null, region = null }
@@ -15,45 +15,42 @@ locals {
   )
 
   buffer_waiter = !local.uses.buffer ? null : {
-    description     = "${var.name}: waits until a deregistered instance is proven to be empty and quiet"
+    description     = "${var.name}: waits until a deregistered instance is proven empty and quiet"
     handler         = "waiters.buffer.handler"
     timeout_seconds = var.lambda.buffer_waiter_timeout_seconds
     network         = var.network
 
-    environment = merge(local.cloud_map_environment, local.registered_again_environment, {
-      BUFFER_QUEUE_URL          = aws_sqs_queue.stage["buffer"].url
-      BUFFER_DLQ_URL            = aws_sqs_queue.dead_letter["buffer"].url
-      POLL_INTERVAL_SECONDS     = tostring(var.timing.poll_interval_seconds)
-      POLL_INTERVAL_MAX_SECONDS = tostring(var.timing.poll_interval_max_seconds)
-      TIMEOUT_SECONDS           = tostring(var.timing.drain_timeout_seconds)
-      EMPTY_FOR_SECONDS         = tostring(var.timing.empty_for_seconds)
-      SETTLE_SECONDS            = tostring(local.budget.settle_seconds)
+    environment = {
+      BUFFER_QUEUE_URL          = local.queue_urls.buffer
+      BUFFER_DLQ_URL            = local.dead_letter_queue_urls.buffer
+      POLL_INTERVAL_SECONDS     = var.timing.poll_interval_seconds
+      POLL_INTERVAL_MAX_SECONDS = var.timing.poll_interval_max_seconds
+      TIMEOUT_SECONDS           = var.timing.drain_timeout_seconds
+      EMPTY_FOR_SECONDS         = var.timing.empty_for_seconds
+      SETTLE_SECONDS            = local.budget.settle_seconds
 
-      PROMETHEUS_URL                     = var.prometheus.url
-      PROMETHEUS_DIALECT                 = var.prometheus.dialect
-      PROMETHEUS_REQUEST_TIMEOUT_SECONDS = tostring(var.prometheus.request_timeout_seconds)
-      PROMETHEUS_SCRAPE_INTERVAL_SECONDS = tostring(var.prometheus.scrape_interval_seconds)
-      PROMETHEUS_AUTH                    = var.prometheus.auth.type
-      PROMETHEUS_INSTANCE_LABEL          = var.prometheus.instance_label
-      PROMETHEUS_IDENTIFY_BY             = var.prometheus.identify_by
-      PROMETHEUS_METRIC_PREFIX           = var.prometheus.metric_prefix
-    })
-    optional_environment = {
+      PROMETHEUS_URL                       = var.prometheus.url
+      PROMETHEUS_DIALECT                   = var.prometheus.dialect
+      PROMETHEUS_REQUEST_TIMEOUT_SECONDS   = var.prometheus.request_timeout_seconds
+      PROMETHEUS_SCRAPE_INTERVAL_SECONDS   = var.prometheus.scrape_interval_seconds
+      PROMETHEUS_AUTH                      = var.prometheus.auth.type
       PROMETHEUS_CREDENTIALS_ARN           = local.prometheus_credentials_arn
       PROMETHEUS_REGION                    = local.prometheus_region
-      PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS = try(tostring(var.prometheus.expected_buffered_outputs), null)
+      PROMETHEUS_INSTANCE_LABEL            = var.prometheus.instance_label
+      PROMETHEUS_IDENTIFY_BY               = var.prometheus.identify_by
+      PROMETHEUS_METRIC_PREFIX             = var.prometheus.metric_prefix
+      PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS = var.prometheus.expected_buffered_outputs
       PROMETHEUS_HEARTBEAT_PLUGIN_ID       = var.prometheus.heartbeat_plugin_id
-      SNAPSHOT_VOLUMES                     = local.snapshot_volumes
     }
 
     statements = concat(
       [
         local.describe_lifecycle_state,
-        local.describe_instances, # the mark says what a late duplicate was proven to be
+        local.describe_instances, # its state tag tells a late duplicate message what was proven
         local.keep_lifecycle_action_alive,
         local.mark_instances,
       ],
-      [for statement in [local.look_up_registration] : statement if local.uses.operation],
+      local.uses.operation ? [local.look_up_registration] : [],
       [
         local.consume_queue.buffer,
         {
@@ -66,7 +63,6 @@ locals {
           )
         },
       ],
-      local.snapshot_statements,
       local.prometheus_statements,
       local.network_statements,
     )
@@ -85,7 +81,7 @@ locals {
       Action   = ["ssm:GetParameter"]
       Resource = local.prometheus_auth.ssm_parameter_arn
     }],
-    # Only through the service that keeps the credentials.
+    # Only through the service that holds the credentials.
     local.prometheus_auth.kms_key_arn == null ? [] : [{
       Sid      = "DecryptPrometheusCredentials"
       Effect   = "Allow"
@@ -105,10 +101,10 @@ locals {
     }],
   )
 
-  # Lambda makes and removes the network interfaces with the function's role. The Describe actions
-  # work on all resources only; the others need every interface and subnet of the account, since the
-  # interfaces' ids cannot be foreseen ("Giving Lambda functions access to resources in an Amazon
-  # VPC"). The refusal keeps all of it from the function's own code.
+  # Lambda creates and deletes the network interfaces with the function's role. The Describe actions have
+  # no resource-level permission; the others need every interface and subnet of the account, since the
+  # interfaces' ids cannot be known here ("Giving Lambda functions access to resources in an Amazon VPC").
+  # The Deny keeps all of it from the function's own code.
   network_interface_actions = [
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",

@@ -1,8 +1,8 @@
-# Permissions that several functions need, one statement a purpose. A `Resource` of "*" stands only
-# where AWS offers no resource-level permission, and says so.
+# Statements that several roles hold, one for each purpose. `Resource` is "*" only where AWS has no
+# resource-level permission; a comment says so.
 
 locals {
-  # Neither DescribeInstances nor DescribeAutoScalingInstances can be limited to resources.
+  # DescribeInstances and DescribeAutoScalingInstances have no resource-level permission.
   describe_instances = {
     Sid      = "DescribeInstances"
     Effect   = "Allow"
@@ -16,7 +16,7 @@ locals {
     Resource = "*"
   }
 
-  # The mark on an instance says what was done with it last. This tag, on this group's instances only.
+  # The state tag, on this group's instances only.
   mark_instances = {
     Sid      = "MarkInstancesOfGroup"
     Effect   = "Allow"
@@ -55,7 +55,7 @@ locals {
     }
   }
 
-  # GetInstance knows no resource type, but a condition key for the service.
+  # GetInstance and ListInstances have no resource-level permission, but a condition key for the service.
   look_up_registration = {
     Sid       = "LookUpRegistration"
     Effect    = "Allow"
@@ -63,7 +63,6 @@ locals {
     Resource  = "*"
     Condition = { StringEquals = { "servicediscovery:ServiceArn" = local.cloud_map_service_arns } }
   }
-  # Neither does ListInstances.
   list_registrations = {
     Sid       = "ListRegistrations"
     Effect    = "Allow"
@@ -71,7 +70,7 @@ locals {
     Resource  = "*"
     Condition = { StringEquals = { "servicediscovery:ServiceArn" = local.cloud_map_service_arns } }
   }
-  # GetOperation knows neither.
+  # GetOperation has neither.
   look_up_operation = {
     Sid      = "LookUpOperation"
     Effect   = "Allow"
@@ -103,14 +102,14 @@ locals {
       "ForAllValues:StringEquals" = { "route53:ChangeResourceRecordSetsRecordTypes" = ["A", "AAAA", "SRV"] }
     }
   }
-  # The same reference asks for these, health check or not; a health check's id cannot be foreseen.
+  # The same reference requires these, with or without a health check, whose id cannot be known here.
   manage_health_checks = {
     Sid      = "HealthChecksThroughCloudMap"
     Effect   = "Allow"
     Action   = ["route53:GetHealthCheck", "route53:UpdateHealthCheck", "route53:DeleteHealthCheck"]
     Resource = "arn:${local.partition}:route53:::healthcheck/*"
   }
-  # CreateHealthCheck knows no resource type.
+  # CreateHealthCheck has no resource-level permission.
   create_health_checks = {
     Sid      = "CreateHealthChecksThroughCloudMap"
     Effect   = "Allow"
@@ -126,4 +125,28 @@ locals {
     local.manage_health_checks,
     local.create_health_checks,
   ]
+
+  # SendCommand needs both: the document, and the instance that it is sent to.
+  send_flush_document = {
+    Sid      = "SendFlushDocument"
+    Effect   = "Allow"
+    Action   = ["ssm:SendCommand"]
+    Resource = local.flush_document_arn
+  }
+  send_to_instances_of_group = {
+    Sid      = "SendToInstancesOfGroup"
+    Effect   = "Allow"
+    Action   = ["ssm:SendCommand"]
+    Resource = "arn:${local.partition}:ec2:${local.region}:${local.account_id}:instance/*"
+    Condition = {
+      StringEquals = { "ssm:resourceTag/aws:autoscaling:groupName" = var.autoscaling_group_name }
+    }
+  }
+  # GetCommandInvocation has no resource-level permission.
+  look_up_command = {
+    Sid      = "LookUpCommand"
+    Effect   = "Allow"
+    Action   = ["ssm:GetCommandInvocation"]
+    Resource = "*"
+  }
 }
