@@ -169,16 +169,23 @@ def _is_successful(answer: Mapping[str, object]) -> bool:
 
 
 def _qualification(fields: Mapping[str, object], harmless: set[str]) -> str | None:
-    """Say which field takes something away from the data, or may: one that is not known."""
-    for name in fields.keys() - harmless:
-        value = fields[name]
-        if name == "isPartial" and value is not None and value is not False:
-            return f"a partial answer, isPartial: {_words(value)}"
-        if name == "isPartial" or value is None or value in ("", [], {}):
-            continue
-        what = "a partial answer" if name == "warnings" else "an answer with a field not known"
-        return f"{what}, {name}: {_words(value)}"
-    return None
+    """Say which fields take something away from the data, or may: those that are not known."""
+    said = {
+        name: value
+        for name, value in fields.items()
+        if name not in harmless and _says_something(name, value)
+    }
+    if not said:
+        return None
+    is_partial = not said.keys().isdisjoint({"warnings", "isPartial"})
+    what = "a partial answer" if is_partial else "an answer with a field not known"
+    return f"{what}, {', '.join(f'{name}: {_words(value)}' for name, value in said.items())}"
+
+
+def _says_something(name: str, value: object) -> bool:
+    if name == "isPartial":
+        return value is not None and value is not False
+    return value is not None and value not in ("", [], {})
 
 
 def _words(value: object) -> str:

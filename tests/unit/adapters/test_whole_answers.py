@@ -63,6 +63,7 @@ PARTIAL: dict[str, tuple[Any, str]] = {
     "warnings that are a number": (WHOLE | {"warnings": 1}, "warnings: 1"),
     "warnings that are a truth": (WHOLE | {"warnings": False}, "warnings: false"),
     "warnings and infos": (WHOLE | {"warnings": ["down"], "infos": ["fine"]}, "down"),
+    "warnings and more": (WHOLE | {"warnings": ["down"], "isPartial": True}, "isPartial: true"),
     "warnings within the data": (WHOLE | {"data": DATA | {"warnings": ["down"]}}, "down"),
     "isPartial": (WHOLE | {"isPartial": True}, "isPartial: true"),
     "isPartial within the data": (WHOLE | {"data": DATA | {"isPartial": True}}, "isPartial"),
