@@ -14,6 +14,8 @@ from lifecycle.errors import describe_problems
 
 _Count = Annotated[int, Field(ge=0)]
 _LONGEST_OUTPUT_SHOWN = 300
+# GetCommandInvocation returns so many characters of the output, and nothing says that it has more.
+_MOST_OUTPUT = 24_000
 
 
 class FlushState(StrEnum):
@@ -114,6 +116,9 @@ def judge_flush(invocation: Invocation) -> FlushVerdict:
     """
     if invocation.status != "Success":
         return _unfinished(invocation)
+    if len(invocation.output) >= _MOST_OUTPUT:
+        detail = f"the answer may be cut off after {_MOST_OUTPUT} characters"
+        return unknown_flush(FlushReason.MALFORMED_ANSWER, detail)
     try:
         report = _Report.model_validate_json(invocation.output.strip())
     except ValidationError as error:

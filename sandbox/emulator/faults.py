@@ -89,6 +89,12 @@ class Faults:
     undeliverable: list[str] = field(default_factory=list)
     """Instances to which SSM gives up delivering: Undeliverable."""
 
+    short_pages: list[int] = field(default_factory=list)
+    """How many items the first pages of every paged answer hold; the page after them has the rest.
+
+    AWS promises no more: a page may be empty though others follow.
+    """
+
     operation_failures: list[OperationFailure] = field(default_factory=list)
     call_failures: list[CallFailure] = field(default_factory=list)
 
@@ -134,6 +140,8 @@ class Faults:
             setattr(self, name, float(settings[name]))
         for name in INSTANCE_LISTS & set(settings):
             setattr(self, name, [str(one) for one in settings[name]])
+        if "short_pages" in settings:
+            self.short_pages = [int(one) for one in settings["short_pages"]]
         for failure in settings.get("operation_failures", []):
             self.fail_operations(**failure)
         for failure in settings.get("call_failures", []):

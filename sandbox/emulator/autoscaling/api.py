@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.autoscaling.urls import url_bases
 from moto.core.responses import ActionResult, EmptyResult
 
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
+from sandbox.emulator.paging import in_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["WaitingAutoScalingResponse", "url_bases", "url_paths"]
 
@@ -60,12 +66,28 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
         self.waiting_backend.group(self._get_param("AutoScalingGroupName")).pool.keep_size()
         return result
 
+    def describe_auto_scaling_groups(self) -> ActionResult:
+        """DescribeAutoScalingGroups, in pages."""
+        describe = AutoScalingResponse.describe_auto_scaling_groups
+        return self._in_pages(describe, "AutoScalingGroups")
+
+    def describe_auto_scaling_instances(self) -> ActionResult:
+        """DescribeAutoScalingInstances, in pages."""
+        describe = AutoScalingResponse.describe_auto_scaling_instances
+        return self._in_pages(describe, "AutoScalingInstances")
+
     def describe_warm_pool(self) -> ActionResult:
-        """DescribeWarmPool, with its instances."""
+        """DescribeWarmPool, with its instances, in pages."""
+        return self._in_pages(WaitingAutoScalingResponse._whole_warm_pool, "Instances")
+
+    def _whole_warm_pool(self) -> ActionResult:
         group = self.waiting_backend.group(self._get_param("AutoScalingGroupName"))
         return ActionResult(
             {"WarmPoolConfiguration": group.warm_pool, "Instances": group.pool.instances}
         )
+
+    def _in_pages(self, describe: Callable[[Any], ActionResult], member: str) -> ActionResult:
+        return in_pages(self.waiting_backend.world, describe, member)(self)
 
     def put_lifecycle_hook(self) -> ActionResult:
         """PutLifecycleHook."""
