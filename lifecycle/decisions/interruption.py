@@ -56,7 +56,8 @@ def how_it_ended(termination: Interruption, traces: Traces) -> Ending:
     if from_pool and mark is not None and mark.kind is MarkKind.POOLED:
         return Ending.NEVER_IN_SERVICE
     if mark is not None:
-        is_proven = mark.is_proof and (
+        # After its root volume was replaced it served again.
+        is_proven = (mark.is_proof and mark.kind is not MarkKind.REPLACED) and (
             # What has been in the warm pool, or retained, since its proof has received nothing.
             from_pool or mark.kind is MarkKind.RETAINED or _belongs_to(mark.at, termination)
         )

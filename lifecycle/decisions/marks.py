@@ -21,6 +21,7 @@ class MarkKind(StrEnum):
     TERMINATING = "terminating"  # the pipeline of its termination was started
     POOLED = "pooled"  # let into the warm pool at its launch: it never served
     PROVEN = "proven"  # proven to hold nothing, and let go: to its end, or into the warm pool
+    REPLACED = "replaced"  # proven to hold nothing, and let go: its root volume is replaced
     RETAINED = "retained"  # proven to hold nothing, and yet kept by its group: a person ends it
     RECLAIMED = "reclaimed"  # taken away by AWS, or killed: out of service discovery for good
 
@@ -35,7 +36,7 @@ class Mark:
     @property
     def is_proof(self) -> bool:
         """Tell whether it says that the instance held nothing after its service."""
-        return self.kind in {MarkKind.PROVEN, MarkKind.RETAINED}
+        return self.kind in {MarkKind.PROVEN, MarkKind.REPLACED, MarkKind.RETAINED}
 
     def __str__(self) -> str:
         """Return the tag's value."""

@@ -15,9 +15,11 @@ from lifecycle.decisions.marks import Mark, MarkKind
 from lifecycle.decisions.states import (
     is_held,
     is_in_service,
+    is_known,
     is_launch_held,
     is_out_of_service,
     is_retained,
+    is_root_volume_held,
 )
 from lifecycle.messages import Transition
 
@@ -112,6 +114,11 @@ class Look:
         ]
 
     @property
+    def in_unknown_states(self) -> list[Subject]:
+        """All members of the group in a lifecycle state that this version does not know."""
+        return [one for one in self.subjects.values() if not is_known(one.state)]
+
+    @property
     def waiting(self) -> list[Subject]:
         """All that a hook of the transitions that are ours holds; it need not be our hook."""
         return [one for one in self.subjects.values() if self.is_waiting(one)]
@@ -142,6 +149,9 @@ class Look:
             else {
                 MarkKind.TERMINATING: _longest_wait(self.hooks.terminate),
                 MarkKind.PROVEN: _PROVEN_FOR_SECONDS,
+                MarkKind.REPLACED: _PROVEN_FOR_SECONDS
+                if is_root_volume_held(subject.state)
+                else -math.inf,
                 # Nobody comes back from there, but for one that somebody registers again.
                 MarkKind.RETAINED: -math.inf if subject.is_registered else math.inf,
             }

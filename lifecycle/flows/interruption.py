@@ -21,7 +21,13 @@ from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.interruption import Ending, Traces, how_it_ended
 from lifecycle.decisions.marks import Mark, MarkKind
-from lifecycle.decisions.states import has_left, is_leaving, may_serve
+from lifecycle.decisions.states import (
+    has_left,
+    is_known,
+    is_leaving,
+    may_serve,
+    require_known,
+)
 from lifecycle.errors import AgentNotReachable, Malformed
 from lifecycle.events import Interruption, Location, Signal, parse_interruption
 from lifecycle.flows.stage import Discovery
@@ -70,8 +76,9 @@ class InterruptionHandler:
             elif interruption.signal.is_notice:
                 assert member is not None  # else it is not ours
                 self._take_out(interruption, member)
-            elif interruption.signal is Signal.SHUTTING_DOWN:
-                self._take_out_dead(interruption)
+            elif interruption.signal.is_state_change:
+                assert member is not None  # else it is not ours
+                self._take_out_dead(interruption, member)
             else:
                 self._account_for(interruption, member)
         finally:
@@ -87,6 +94,8 @@ class InterruptionHandler:
             return "another Auto Scaling group"
         if interruption.destination == Location.WARM_POOL:
             return "it went into the warm pool"
+        if interruption.destination == Location.AUTO_SCALING_GROUP:
+            return "it stays in its group"
         if member is not None and may_serve(member.state):
             # The termination failed, or is of an earlier life in a warm pool.
             return f"it is {member.state}"
@@ -186,52 +195,58 @@ class InterruptionHandler:
         reclaimed = None if leaving else Mark(MarkKind.RECLAIMED, self.runtime.clock())
         self.instances.mark_counted(notice.instance_id, self.runtime.clock(), reclaimed)
 
-    def _take_out_dead(self, end: Interruption) -> None:
-        """Deal with an instance that EC2 ends; be it the last of its service, it serves nobody.
+    def _take_out_dead(self, end: Interruption, member: Membership) -> None:
+        """Deal with an instance that EC2 ends or stops, also with the last one of its service.
 
-        Nothing is counted: Auto Scaling's event follows, and judges its end by all that it left.
+        Nothing there accepts logs any more. Nothing is counted: the event of Auto Scaling that
+        follows an end judges it by all that it left. What a stopped one holds is on its disk.
         """
         attempts = _Attempts(end, self.runtime)
-        attempts.make("deregister", lambda: self._deregister_if_dead(end))
+        attempts.make("deregister", lambda: self._deregister_if_dead(end, member))
         attempts.finish()
 
-    def _deregister_if_dead(self, end: Interruption) -> None:
+    def _deregister_if_dead(self, end: Interruption, member: Membership) -> None:
         if self.discovery is None:
             self._ignore(end, "the fleet is in no service discovery")
             return
-        instance = self._instance_once_ending(end)
-        if instance is not None and not instance.is_ending:
+        instance = self._instance_once_down(end)
+        if instance is not None and not instance.is_down:
             self._ignore(end, f"EC2 shows it as {instance.state}")
             return
-        self._keep_trace(instance, self.discovery.cloud_map)
+        may_return = end.signal is Signal.STOPPING and may_serve(member.state)
+        trace = MarkKind.LAUNCHING if may_return else MarkKind.RECLAIMED
+        self._keep_trace(instance, trace, self.discovery.cloud_map)
         if not self._deregister(end):
             self._ignore(end, "it is not registered")
 
-    def _instance_once_ending(self, end: Interruption) -> Instance | None:
+    def _instance_once_down(self, end: Interruption) -> Instance | None:
         """Look until EC2 shows what it told, a few times at most; None for one it does not know."""
         instance = self._instance(end)
         for _ in range(_LOOKS - 1):
-            if instance is None or instance.is_ending:
+            if instance is None or instance.is_down:
                 break
             self.runtime.sleep(_LOOK_AGAIN_SECONDS)
             instance = self._instance(end)
         return instance
 
-    def _keep_trace(self, instance: Instance | None, cloud_map: CloudMap) -> None:
+    def _keep_trace(self, instance: Instance | None, trace: MarkKind, cloud_map: CloudMap) -> None:
         """Mark one that only its registration shows to have served, as in an adopted fleet.
 
         With neither left, its end would pass for that of a launch that was given up. So what
-        cannot be marked stays registered: until the next attempt, or Auto Scaling's event.
+        cannot be marked stays registered: until the next attempt, or Auto Scaling's event. One that
+        stops may be started and registered again: it is not marked as reclaimed.
         """
         if instance is None or instance.mark is not None:
             return
         if instance.id in cloud_map.registered_instances():
-            self.instances.mark(instance.id, Mark(MarkKind.RECLAIMED, self.runtime.clock()))
+            self.instances.mark(instance.id, Mark(trace, self.runtime.clock()))
 
     def _account_for(self, termination: Interruption, member: Membership | None) -> None:
         """Deal with an instance that is gone; one whose termination failed is left as it is."""
         is_unsuccessful = termination.signal is Signal.TERMINATION_UNSUCCESSFUL
-        if is_unsuccessful and self._lives(termination, member):
+        state = None if member is None else member.state
+        if (is_unsuccessful or not is_known(state)) and self._lives(termination, member):
+            require_known(termination.instance_id, state)
             self._ignore(termination, "it has not ended")
             return
         attempts = _Attempts(termination, self.runtime)

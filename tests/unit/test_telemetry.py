@@ -48,6 +48,7 @@ LOG_EVENTS = {
     "lifecycle_event_ignored",
     "lifecycle_event_invalid",
     "lifecycle_event_received",
+    "lifecycle_state_unknown",
     "mark_failed",
     "operation_failed",
     "operation_pending",

@@ -89,6 +89,29 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
     def _in_pages(self, describe: Callable[[Any], ActionResult], member: str) -> ActionResult:
         return in_pages(self.waiting_backend.world, describe, member)(self)
 
+    def start_instance_refresh(self) -> ActionResult:
+        """StartInstanceRefresh."""
+        refresh = self.waiting_backend.start_refresh(self._get_params())
+        return ActionResult({"InstanceRefreshId": refresh.refresh_id})
+
+    def describe_instance_refreshes(self) -> ActionResult:
+        """DescribeInstanceRefreshes, the newest first."""
+        group = self.waiting_backend.group(self._get_param("AutoScalingGroupName"))
+        described = [refresh.description() for refresh in reversed(group.refreshes)]
+        return ActionResult({"InstanceRefreshes": described})
+
+    def cancel_instance_refresh(self) -> ActionResult:
+        """CancelInstanceRefresh."""
+        refresh = self.waiting_backend.active_refresh(self._get_param("AutoScalingGroupName"))
+        refresh.cancel()
+        return ActionResult({"InstanceRefreshId": refresh.refresh_id})
+
+    def rollback_instance_refresh(self) -> ActionResult:
+        """RollbackInstanceRefresh."""
+        refresh = self.waiting_backend.active_refresh(self._get_param("AutoScalingGroupName"))
+        refresh.roll_back()
+        return ActionResult({"InstanceRefreshId": refresh.refresh_id})
+
     def put_lifecycle_hook(self) -> ActionResult:
         """PutLifecycleHook."""
         self.waiting_backend.put_hook(self._get_params())

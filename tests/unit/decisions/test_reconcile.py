@@ -20,7 +20,13 @@ from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID
 HEARTBEAT = 600.0
 PROVEN_FOR = 15 * 60
 EC2_STATES = ["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]
-WAITS = ["Pending:Wait", "Terminating:Wait", "Warmed:Pending:Wait", "Warmed:Terminating:Wait"]
+WAITS = [
+    "Pending:Wait",
+    "Terminating:Wait",
+    "ReplacingRootVolume:Wait",
+    "Warmed:Pending:Wait",
+    "Warmed:Terminating:Wait",
+]
 WAYS_OUT = WAITS[1:]
 # Every lifecycle state of the API's model, by what a registration in it means.
 OUT_OF_SERVICE = [
@@ -29,6 +35,7 @@ OUT_OF_SERVICE = [
     "Detaching",
     "Detached",
     "Quarantined",
+    "ReplacingRootVolume:Proceed",
     "Terminating:Proceed",
     "Terminating:Retained",
     "Terminated",
@@ -54,7 +61,6 @@ THE_PIPELINES = [
     "Warmed:Terminating:Wait",
     "ReplacingRootVolume",
     "ReplacingRootVolume:Wait",
-    "ReplacingRootVolume:Proceed",
     "RootVolumeReplaced",
     "AStateThatAwsAddsLater",
 ]
@@ -257,6 +263,7 @@ class TestRestart:
                 MarkKind.TERMINATING,
                 MarkKind.PROVEN,
                 MarkKind.RETAINED,
+                *([MarkKind.REPLACED] if state == "ReplacingRootVolume:Wait" else []),
             }
         )
         waiting = in_service(state=state, instance=instance(kind=kind))
@@ -269,6 +276,7 @@ class TestRestart:
             ("Terminating:Wait", MarkKind.TERMINATING, 100 * HEARTBEAT),
             ("Terminating:Wait", MarkKind.PROVEN, PROVEN_FOR),
             ("Warmed:Pending:Wait", MarkKind.PROVEN, PROVEN_FOR),
+            ("ReplacingRootVolume:Wait", MarkKind.REPLACED, PROVEN_FOR),
         ],
     )
     def test_a_mark_that_cannot_be_of_this_wait_any_more_says_nothing(

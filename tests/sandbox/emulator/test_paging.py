@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from tests.sandbox.cloud.conftest import Cloud
+    from tests.sandbox.emulator.conftest import Cloud
 
 GROUP = "aggregators"
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
