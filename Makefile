@@ -59,14 +59,16 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 test: venv venv-ministack programs package-local ## all checks below but the runbooks; what CI runs
 	@$(VENV) tools/run_checks.py --beside end-to-end --beside terraform-test lint types unit integration sandbox-tests package-tests model
 
-lint: venv ## style, imports between the floors, shell scripts
+lint: venv ## style, imports between the floors, shell scripts, spelling
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/lint-imports --no-logo --cache-dir build/import-linter
+	@.venv/bin/lint-imports --no-logo --no-cache --config sandbox/importlinter.toml
 	@git ls-files .ci/run '*.sh' | xargs .venv/bin/shellcheck
+	@.venv/bin/codespell
 
 types: venv ## mypy, strict
-	@.venv/bin/mypy --cache-dir build/mypy $(wildcard lifecycle handlers waiters sandbox tools tests bench)
+	@.venv/bin/mypy --cache-dir build/mypy $(wildcard lifecycle handlers waiters sandbox tools tests)
 
 unit: venv ## decisions, without a socket
 	@$(PYTEST) $(NO_SOCKETS) -n 2 tests/unit
@@ -88,10 +90,11 @@ sandbox-tests: venv venv-ministack programs package-local ## the local cloud's o
 package-tests: venv ## the zip: reproducible, complete, small; and the set-up itself
 	@$(PYTEST) -n 2 --dist loadfile tests/package tests/tools
 
-terraform-test: venv programs ## the module: formatted, valid, its preconditions fire
+terraform-test: venv programs ## the module: formatted, valid, its preconditions fire, each with its message
 	@$(VENV) -m sandbox.terraform fmt-check terraform
 	@$(VENV) -m sandbox.terraform validate terraform
 	@$(VENV) -m sandbox.terraform test terraform
+	@$(PYTEST) $(NO_SOCKETS) tests/terraform
 
 end-to-end: venv venv-ministack programs package-local ## the real module, applied to the local cloud, in every scenario
 	@$(PYTEST) -n $(WORKERS) --timeout=600 tests/end_to_end/test_scenarios.py tests/end_to_end/test_chaos.py

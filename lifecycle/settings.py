@@ -81,6 +81,13 @@ class PrometheusAuth(StrEnum):
     SIGV4 = "sigv4"
 
 
+class PrometheusDialect(StrEnum):
+    """Whose API answers, where it differs from that of Prometheus itself."""
+
+    PROMETHEUS = "prometheus"
+    THANOS = "thanos"
+
+
 class _Settings(BaseModel):
     """What all functions need.
 
@@ -238,6 +245,7 @@ class BufferWaiterSettings(WaiterSettings):
     prometheus_url: _PrometheusUrl
     prometheus_request_timeout_seconds: _Seconds
     prometheus_scrape_interval_seconds: _Seconds
+    prometheus_dialect: PrometheusDialect = PrometheusDialect.PROMETHEUS
     prometheus_auth: PrometheusAuth = PrometheusAuth.NONE
     prometheus_credentials_arn: Annotated[_Text | None, Field(validate_default=True)] = None
     prometheus_region: Annotated[_Text | None, Field(validate_default=True)] = None

@@ -14,29 +14,29 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 
-from sandbox import ministack
-from sandbox.alarms import LOOK_SECONDS, Alarms
-from sandbox.background import Background
-from sandbox.bridge import POLL_SECONDS, Bridge
 from sandbox.chaos.control import Chaos
-from sandbox.control import EmulatorControl
-from sandbox.function_logs import FunctionLogs
-from sandbox.ministack import MinistackSettings
-from sandbox.ports import LOOPBACK, free_port, held_subnet
-from sandbox.processes import Processes, clean_environment
+from sandbox.emulator_client import EmulatorControl
+from sandbox.eventbridge import POLL_SECONDS, Bridge
+from sandbox.host.background import Background
+from sandbox.host.parts import Parts
+from sandbox.host.ports import LOOPBACK, free_port, held_subnet
+from sandbox.host.processes import Processes, clean_environment
+from sandbox.ministack import server
+from sandbox.ministack.alarm_player import LOOK_SECONDS, Alarms
+from sandbox.ministack.function_logs import FunctionLogs
+from sandbox.ministack.server import MinistackSettings
 from sandbox.terraform import Result, Terraform, nobody
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import ExitStack
     from ipaddress import IPv4Network
-    from types import TracebackType
 
     from sandbox.chaos.plan import Plan
     from sandbox.terraform import Tell
@@ -58,7 +58,7 @@ EMULATED = {
 }
 
 
-class LocalCloud:
+class LocalCloud(Parts):
     """One cloud, in a folder of its own. Several can run side by side."""
 
     subnet: IPv4Network
@@ -77,45 +77,33 @@ class LocalCloud:
         self,
         directory: Path,
         *,
-        ministack_python: Path = ministack.DEFAULT_PYTHON,
+        ministack_python: Path = server.DEFAULT_PYTHON,
         chaos: Plan | None = None,
     ) -> None:
         self.directory = directory.resolve()
         self.logs_directory = self.directory / "logs"
         self._ministack_python = ministack_python
         self.chaos = None if chaos is None else Chaos(chaos, self.directory / "chaos")
-        self._stack = ExitStack()
         self._clients: dict[str, Any] = {}
         self._terraform: Terraform | None = None
         self._variables: dict[str, Any] = {}
 
-    def __enter__(self) -> Self:
+    def _start(self, starting: ExitStack) -> None:
         # What an earlier cloud has left is history: its state must not be taken for this one's.
         for folder in ("logs", "ministack", "terraform", "chaos"):
             shutil.rmtree(self.directory / folder, ignore_errors=True)
-        with ExitStack() as starting:
-            self.subnet = starting.enter_context(held_subnet())
-            self.processes = starting.enter_context(Processes(self.logs_directory))
-            self._start_emulators(starting)
-            self.control = EmulatorControl(self._emulator)
-            self._function_logs = FunctionLogs(self.client("logs"))
-            self._start_players(starting)
-            self._stack = starting.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        self.subnet = starting.enter_context(held_subnet())
+        self.processes = starting.enter_context(Processes(self.logs_directory))
+        self._start_emulators(starting)
+        self.control = EmulatorControl(self._emulator)
+        self._function_logs = FunctionLogs(self.client("logs"))
+        self._start_players(starting)
 
     @property
     def environment(self) -> dict[str, str]:
         """What tells boto3, Terraform and the functions where this cloud is, and who asks."""
         return {
-            **self._endpoints,
+            **_endpoints(self._addresses),
             "AWS_ACCESS_KEY_ID": ROOT_KEY,
             "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
             "AWS_REGION": REGION,
@@ -180,19 +168,11 @@ class LocalCloud:
         """The JSON lines that a function has logged so far."""
         return self._function_logs.records(function_name)
 
-    def log_lines(self, function_name: str) -> list[tuple[float, str]]:
-        """Every line that a function has logged so far, with its time."""
-        return self._function_logs.lines(function_name)
-
     @property
     def _applied(self) -> Terraform:
         if self._terraform is None:
             raise RuntimeError("nothing was applied yet")
         return self._terraform
-
-    @property
-    def _endpoints(self) -> dict[str, str]:
-        return _endpoints(self._addresses)
 
     @property
     def _addresses(self) -> dict[str, str]:
@@ -228,7 +208,7 @@ class LocalCloud:
             python=self._ministack_python,
             chaos_directory=None if self.chaos is None else self.chaos.directory,
         )
-        ministack.start(settings, self.processes)
+        server.start(settings, self.processes)
         if self.chaos is not None:
             starting.enter_context(self.chaos.watch(settings.temporary))
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.processes import clean_environment
+from sandbox.host.processes import clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,14 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cloud import REGION, STACK, LocalCloud
-from sandbox.demo.run import NAME, names_of, variables
-from sandbox.demo.scenarios import SCENARIOS
-from sandbox.fleet.fleet import Fleet, FleetSettings
-from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
-from sandbox.ministack import MinistackMissingError
-from sandbox.ports import NoFreePlaceError
-from sandbox.processes import ProcessFailedError, sigterm_interrupts
+from sandbox.cloud import STACK, LocalCloud
+from sandbox.demo.scenarios.catalog import SCENARIOS
+from sandbox.demo.set_up import fleet_of, start_prometheus, variables
+from sandbox.host.ports import NoFreePlaceError
+from sandbox.host.processes import ProcessFailedError, sigterm_interrupts
+from sandbox.ministack.server import MinistackMissingError
 from sandbox.terraform import TerraformError
 
 if TYPE_CHECKING:
@@ -24,8 +22,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = Path("build/sandbox")
 INSTANCES = 2
-LINES_PER_SECOND = 200.0
-SCENARIO = "scale-in"
+SCENARIO = SCENARIOS["scale-in"]
 EXPECTED = (MinistackMissingError, NoFreePlaceError, ProcessFailedError, TerraformError)
 
 
@@ -35,14 +32,16 @@ def up(directory: Path = DIRECTORY) -> int:
     try:
         with sigterm_interrupts(), ExitStack() as stack:
             cloud = stack.enter_context(LocalCloud(directory / "cloud"))
-            prometheus = stack.enter_context(_prometheus(cloud, directory))
-            inputs = variables(SCENARIOS[SCENARIO], str(cloud.subnet), prometheus.url)
-            outputs = cloud.apply(STACK, inputs)
-            stack.enter_context(_fleet(cloud, outputs, directory))
+            setting = SCENARIO.setting
+            prometheus = start_prometheus(setting, cloud, directory, stack)
+            url = prometheus.url if prometheus else None
+            outputs = cloud.apply(STACK, variables(SCENARIO, str(cloud.subnet), url))
+            fleet = stack.enter_context(fleet_of(setting, cloud, outputs, directory))
+            fleet.set_rate(setting.lines_per_second)
             cloud.client("autoscaling").set_desired_capacity(
                 AutoScalingGroupName=outputs["autoscaling_group_name"], DesiredCapacity=INSTANCES
             )
-            print(welcome(cloud, prometheus.url, outputs), flush=True)
+            print(welcome(cloud, url, outputs), flush=True)
             threading.Event().wait()
     except EXPECTED as error:
         print(error, file=sys.stderr)
@@ -52,7 +51,7 @@ def up(directory: Path = DIRECTORY) -> int:
     return 0
 
 
-def welcome(cloud: LocalCloud, prometheus_url: str, outputs: Mapping[str, Any]) -> str:
+def welcome(cloud: LocalCloud, prometheus_url: str | None, outputs: Mapping[str, Any]) -> str:
     """What a person needs to know to look around."""
     group = outputs["autoscaling_group_name"]
     settings = "\n".join(
@@ -71,31 +70,3 @@ Journal       {cloud.endpoints["autoscaling"]}/_sandbox/journal
 Logs          {cloud.logs_directory}
 
 Ctrl-C stops everything."""
-
-
-def _prometheus(cloud: LocalCloud, directory: Path) -> Prometheus:
-    settings = PrometheusSettings(
-        autoscaling_group_name=f"{NAME}-aggregators",
-        ec2_endpoint=cloud.endpoints["ec2"],
-        region=REGION,
-        scrape_interval_seconds=1,
-    )
-    return Prometheus(settings, directory / "prometheus")
-
-
-def _fleet(cloud: LocalCloud, outputs: Mapping[str, Any], directory: Path) -> Fleet:
-    names = names_of(dict(outputs))
-    settings = FleetSettings(
-        autoscaling_group_name=names.group,
-        namespace=outputs["namespace"],
-        service_ids=names.service_ids,
-        bucket=outputs["bucket"],
-        lines_per_second=LINES_PER_SECOND,
-    )
-    return Fleet(
-        settings,
-        directory / "fleet",
-        client=cloud.client,
-        environment=cloud.environment,
-        run_command=cloud.control,
-    )

@@ -1,115 +1,94 @@
-# Automation that gives up calls a person, in time. Every dead-letter queue has an alarm; each
-# alarm's description says by when to act and what happens otherwise, worked out from the hooks'
-# heartbeat timeouts, and where its runbook is: docs/runbooks/, one file an alarm, named by the
-# alarm's suffix.
+# All alarms. Each is named by a suffix, which is also the file name of its runbook in docs/runbooks. Its
+# description is the deadline for the operator, one sentence, and the link to that runbook.
 
 locals {
   metrics_namespace = "FluentdLifecycle"
 
-  # The functions and SQS report once a minute, and CloudWatch looks once a minute.
+  # The functions and SQS report once a minute, and CloudWatch evaluates once a minute.
   alarm_delay_seconds = 120
-  # But of a queue that nobody has used for about six hours, as is normal for a dead-letter queue, SQS
-  # reports nothing, and begins again up to 15 minutes after it is used (Amazon SQS developer guide,
-  # "Monitoring Amazon SQS queues using CloudWatch").
+  # SQS stops to report a queue that was not used for about six hours, as is normal for a dead-letter
+  # queue, and begins again up to 15 minutes after it is used (Amazon SQS developer guide, "Monitoring
+  # Amazon SQS queues using CloudWatch").
   idle_queue_alarm_delay_seconds = 900 + local.alarm_delay_seconds
 
-  # So many intervals without a finished run of the reconciler are silence: one that fails, or comes a
-  # little late, is none. CloudWatch looks back up to two periods further than it is told to, for points
-  # that come late, and one good point in there keeps the alarm off.
+  # The reconciler is silent after so many intervals without a finished run. CloudWatch also takes points
+  # of up to two earlier periods, for points that come late; one good point keeps the alarm off.
   silent_intervals         = 3
   longest_silent_intervals = local.silent_intervals + 2
   reconcile_period_seconds = var.reconcile.interval_minutes * 60
 
-  # What is left of a terminating instance's life when the alarm fires. A waiter that gives up sends
-  # one last heartbeat; if none took over, the clock has run since the event, and the event's own
-  # retries have used some of it. Of a waiter's giving up its own metric tells, whenever SQS does.
+  # A shard overflows if the reconciler finds it so in this many runs in a row: it cannot mend it.
+  overflow_intervals = 3
+  overflow_minutes   = local.overflow_intervals * var.reconcile.interval_minutes
+  overflow_duration  = local.overflow_minutes >= 120 && local.overflow_minutes % 60 == 0 ? "${local.overflow_minutes / 60} hours" : "${local.overflow_minutes} minutes"
+
+  # What is left of the terminate hook's heartbeat timeout when the alarm fires, by the last heartbeat
+  # before. A waiter that times out sends one last heartbeat. Before the first stage there was none since
+  # the event, and the event's own retries have used some of the time.
   seconds_to_act = {
-    given_up  = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
-    operation = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
-    flush     = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
-    buffer    = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
-    functions = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds
-    event     = var.timing.terminate_heartbeat_timeout_seconds - local.idle_queue_alarm_delay_seconds - local.event_age_seconds
-    lifecycle = var.timing.terminate_heartbeat_timeout_seconds - local.idle_queue_alarm_delay_seconds - local.event_age_seconds * 2
-    silent    = var.timing.terminate_heartbeat_timeout_seconds - local.alarm_delay_seconds - local.longest_silent_intervals * local.reconcile_period_seconds
+    for last_heartbeat, seconds_before in {
+      timed_out = local.alarm_delay_seconds
+      silent    = local.alarm_delay_seconds + local.longest_silent_intervals * local.reconcile_period_seconds
+      event     = local.idle_queue_alarm_delay_seconds + local.event_age_seconds
+      lifecycle = local.idle_queue_alarm_delay_seconds + local.event_age_seconds * 2
+    } : last_heartbeat => var.timing.terminate_heartbeat_timeout_seconds - seconds_before
   }
   act = {
-    for key, seconds in local.seconds_to_act :
-    key => seconds >= 120 ? "Act within ${floor(seconds / 60)} minutes." : "Act at once."
+    for last_heartbeat, seconds in local.seconds_to_act :
+    last_heartbeat => seconds >= 120 ? "Act within ${floor(seconds / 60)} minutes." : "Act at once."
   }
 
-  then_lost = "Then EC2 Auto Scaling applies the hook's default result, ABANDON: the instance ends with every log it still buffers, unless the group's instance lifecycle policy retains it."
+  no_successor = try(var.cloud_map.allow_empty, false) ? "" : ", or it is the last aggregator of its service and no successor came (start one, or set cloud_map.allow_empty)"
 
-  # What becomes of a launching instance, where launches wait for Cloud Map.
-  launch_replaced   = local.uses.operation ? " A launching one is ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s." : ""
-  launches_replaced = local.uses.operation ? " Launching ones are ended and replaced after ${var.timing.launch_heartbeat_timeout_seconds} s." : ""
+  # Null for an alarm that is not in use.
+  alarm_texts = {
+    check-message-dead-lettered = "${local.act.timed_out} A waiter timed out on one or more instances of ${var.autoscaling_group_name}; the alarm of its dead-letter queue (${join(", ", [for stage in keys(local.stages) : "${stage}-dlq"])}) may be on already, or follow up to 15 min later."
 
-  # An overflow that so many looks of the reconciler in a row have found is one that it cannot mend.
-  overflow_looks   = 3
-  overflow_minutes = local.overflow_looks * var.reconcile.interval_minutes
-  overflow_lasts   = local.overflow_minutes >= 120 && local.overflow_minutes % 60 == 0 ? "${local.overflow_minutes / 60} hours" : "${local.overflow_minutes} minutes"
+    operation-dlq = !local.uses.operation ? null : "${local.act.timed_out} The operation waiter timed out: Cloud Map did not confirm in time that an instance of ${var.autoscaling_group_name} was registered or deregistered${local.no_successor}; a launching instance is replaced after ${var.timing.launch_heartbeat_timeout_seconds} s."
+    flush-dlq     = !local.uses.flush ? null : "${local.act.timed_out} The flush waiter timed out: Fluentd on a terminating instance of ${var.autoscaling_group_name} could not be flushed, or has moved chunks to its backup folder."
+    buffer-dlq    = !local.uses.buffer ? null : "${local.act.timed_out} The buffer waiter timed out: a terminating instance of ${var.autoscaling_group_name} could not be proven empty."
 
-  # The other reason to give up, unless a service may become empty. Short, since CloudWatch allows
-  # 1,024 characters and names are long.
-  no_successor = try(var.cloud_map.allow_empty, false) ? "" : ", or it is the last aggregator of its service and no successor came (start one; cloud_map.allow_empty lets it go without)"
+    event-dlq        = "${local.act.event} EventBridge could not deliver an event of ${var.autoscaling_group_name} to the lifecycle handler: its instance is in no stage and gets no heartbeats."
+    lifecycle-dlq    = "${local.act.lifecycle} The lifecycle handler failed on an event of ${var.autoscaling_group_name}: its instance is in no stage and gets no heartbeats."
+    interruption-dlq = "Act at once. ${local.function_names.interruption} failed on an instance of ${var.autoscaling_group_name} that EC2 ends or has ended: the instance may still be in service discovery, or not have been flushed."
 
-  dead_letter_alarms = {
-    operation    = "${local.act.operation} Cloud Map did not confirm in time that an instance of ${var.autoscaling_group_name} was registered or deregistered${local.no_successor}, and the waiter has given up. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}${local.launch_replaced}"
-    flush        = "${local.act.flush} Fluentd on an instance of ${var.autoscaling_group_name} that is to be terminated could not be flushed, or has given chunks up and set them aside, and the waiter has given up. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}"
-    buffer       = "${local.act.buffer} An instance of ${var.autoscaling_group_name} that is to be terminated could not be proven empty, and the waiter has given up. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}"
-    lifecycle    = "${local.act.lifecycle} The lifecycle handler failed on an event of ${var.autoscaling_group_name}: nothing was started for that instance, and nothing keeps it alive. The alarm function-errors fires at its first error already. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost}${local.launch_replaced}"
-    interruption = "Act at once. AWS takes an instance of ${var.autoscaling_group_name} away, or it has ended, and the function ${local.function_names.interruption} could not do what is left to do: it may still be in service discovery, where one dead entry keeps forwarders from seeing any change, or may not have been told to flush. A spot instance lives for two minutes after EC2's warning."
-    event        = "${local.act.event} EventBridge could not hand an event of ${var.autoscaling_group_name} to the lifecycle handler: nothing was started for that instance, and nothing keeps it alive. A terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after the event. ${local.then_lost}${local.launch_replaced}"
+    function-errors   = "${local.act.timed_out} A function of ${var.name} raised an error (a bug, a wrong setting or a missing permission, not a slow drain): instances that wait for it get no heartbeats."
+    reconciler-silent = "${local.act.silent} The reconciler has not finished a run on ${var.autoscaling_group_name} for ${local.silent_intervals} intervals of ${var.reconcile.interval_minutes} min: lost events are not found, and if no function runs at all, no instance gets heartbeats (normal until the first run after the first apply)."
+
+    lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions completed it: its instance is retained by the group, or may have ended with logs in its buffer."
+    unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended, or EC2 is about to end it, without proof that it holds no logs."
+    retention-policy-missing = !var.alarms.retention_policy ? null : "Act this week. ${var.autoscaling_group_name} has no instance lifecycle policy that retains on abandon: an instance that is not proven empty in time ends with its logs."
+    shard-overflow           = !local.uses.operation ? null : "Act within a day. For ${local.overflow_duration} more than eight aggregators of ${var.autoscaling_group_name} have been in one Cloud Map service, of which forwarders see eight at a time: cloud_map.shards = ${var.cloud_map.shards} carries ${8 * var.cloud_map.shards} aggregators."
   }
-
-  other_alarms = {
-    check-message-dead-lettered = "${local.act.given_up} A waiter has given up on an instance of ${var.autoscaling_group_name}, perhaps on a further one. The alarm of its dead-letter queue (${join(", ", [for stage in keys(local.stages) : "${stage}-dlq"])}) may be on since an earlier one, or follow up to 15 min later. The instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after that. ${local.then_lost}${local.launch_replaced}"
-    reconciler-silent           = "${local.act.silent} The reconciler has not finished a look at ${var.autoscaling_group_name} for ${local.silent_intervals} intervals of ${var.reconcile.interval_minutes} min: its schedule is off, it is throttled, or it fails. Nobody makes up for lost events. If no function runs, nobody sends heartbeats: a terminating instance is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after its last one. ${local.then_lost} (Also on after the first apply, until the first look.)"
-
-    lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions ended it: its heartbeat timed out, or somebody completed it. There is no deadline left: the instance may be gone with logs in its buffer. If the group retains instances on abandon, it waits, alive and billed, until a person ends it."
-    unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended without proof that it held no logs, or EC2 is about to take it (a spot instance lives for two minutes after its warning). It is out of service discovery and, if that is set up, was told to flush. No hook can hold it: what it could not flush in time is lost, unless its disk outlives it."
-    retention-policy-missing = "No instance is in danger yet; act this week. ${var.autoscaling_group_name} has no instance lifecycle policy that retains on abandon: an aggregator that nobody can prove empty in time is ended, with every log it still buffers, instead of being kept."
-    function-errors          = "${local.act.functions} A function of ${var.name} raised an error: a bug, a wrong setting or a missing permission, not a slow drain. Instances that wait meanwhile get no heartbeat and are kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after their last one. ${local.then_lost}${local.launches_replaced}"
-    shard-overflow           = "Act within a day. For ${local.overflow_lasts} more than eight aggregators of ${var.autoscaling_group_name} have been in one Cloud Map service. A DNS answer holds eight, chosen at random: forwarders lose and find members at every refresh, and the load is uneven. No log is lost by it. cloud_map.shards = ${try(var.cloud_map.shards, 1)} carries ${8 * try(var.cloud_map.shards, 1)} aggregators."
-  }
-
-  used_dead_letter_alarms = { for key, text in local.dead_letter_alarms : key => text if lookup(local.uses, key, true) }
-
-  used_other_alarms = {
-    for suffix, text in local.other_alarms : suffix => text
-    if lookup({ shard-overflow = local.uses.operation, retention-policy-missing = var.alarms.retention_policy }, suffix, true)
-  }
-
-  # The metrics that the functions report, by the suffix of their alarm.
-  reported_metrics = {
-    # CloudWatch notifies of changes only, and a dead-letter queue's alarm stays on for as long as one
-    # message lies there. This one is off again a few minutes later, and tells of the next one, too.
-    # What SQS itself moves (a waiter that crashes each time) is not in it: function-errors tells.
-    check-message-dead-lettered = { metric_name = "CheckMessageDeadLettered", statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
-
-    lifecycle-action-expired = { metric_name = "LifecycleActionExpired", statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
-    unclean-termination      = { metric_name = "UncleanTermination", statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
-    # The reconciler reports it when it finds one, and moves what has room elsewhere: what is still there
-    # after three looks has none. Every period has to hold a look, or the alarm could never fire; one
-    # without a report is one without an overflow. The operation waiter reports it, too, for a launch that
-    # finds no room. CloudWatch looks back seven days at most, and one day if a period is shorter than an
-    # hour: three of the longest intervals (a day) and three of 59 minutes are within that.
-    shard-overflow = { metric_name = "ShardOverflow", statistic = "Maximum", period = var.reconcile.interval_minutes * 60, evaluation_periods = local.overflow_looks, treat_missing_data = "notBreaching" }
-    # Between two looks nothing is known: the alarm stays as it is.
-    retention-policy-missing = { metric_name = "RetentionPolicyMissing", statistic = "Maximum", period = var.reconcile.interval_minutes * 60, evaluation_periods = 1, treat_missing_data = "ignore" }
-  }
-  used_reported_metrics = { for suffix, metric in local.reported_metrics : suffix => metric if contains(keys(local.used_other_alarms), suffix) }
-
-  # Alarm suffix = runbook file name.
   alarm_descriptions = {
-    for suffix, text in merge({ for key, text in local.used_dead_letter_alarms : "${key}-dlq" => text }, local.used_other_alarms) :
-    suffix => "${text} Runbook: ${var.alarms.runbook_base_url}/${suffix}.md"
+    for suffix, text in local.alarm_texts : suffix => "${text} Runbook: ${var.alarms.runbook_base_url}/${suffix}.md" if text != null
   }
   alarm_names = { for suffix in keys(local.alarm_descriptions) : suffix => "${var.name}-${suffix}" }
+
+  # The metrics that the functions report, by the suffix of their alarm. The functions report most of them
+  # only when something happened: by default no data is no alarm.
+  reported_metrics = {
+    # CloudWatch notifies of changes only, and the alarm of a dead-letter queue stays on while one message
+    # lies there. This one is off again a few minutes later, and notifies of the next message, too. Messages
+    # that SQS itself dead-letters (the waiter crashed each time) are not in it: function-errors fires.
+    check-message-dead-lettered = { metric_name = "CheckMessageDeadLettered" }
+    lifecycle-action-expired    = { metric_name = "LifecycleActionExpired" }
+    unclean-termination         = { metric_name = "UncleanTermination" }
+
+    # Each period has to hold a run of the reconciler, or the alarm could never fire; a period without a
+    # report is one without an overflow. The operation waiter reports it, too, for a launch that finds no
+    # room. CloudWatch allows seven days for all periods together, and one day if a period is shorter than an
+    # hour: three of the longest intervals (a day) and three of 59 minutes are within that.
+    shard-overflow = { metric_name = "ShardOverflow", statistic = "Maximum", period = local.reconcile_period_seconds, evaluation_periods = local.overflow_intervals }
+
+    # Between two runs nothing is known: the alarm stays as it is.
+    retention-policy-missing = { metric_name = "RetentionPolicyMissing", statistic = "Maximum", period = local.reconcile_period_seconds, treat_missing_data = "ignore" }
+  }
+  reported_metric_defaults = { statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
 }
 
 resource "aws_cloudwatch_metric_alarm" "dead_letter" {
-  for_each = local.used_dead_letter_alarms
+  for_each = local.used_dead_letter_queues
 
   alarm_name        = local.alarm_names["${each.key}-dlq"]
   alarm_description = local.alarm_descriptions["${each.key}-dlq"]
@@ -122,7 +101,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter" {
   evaluation_periods  = 1
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
-  # SQS stops reporting queues that are not used.
+  # SQS stops to report queues that are not used.
   treat_missing_data = "notBreaching"
 
   alarm_actions = var.alarms.actions
@@ -130,9 +109,10 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter" {
   tags          = var.tags
 }
 
-# What the functions report themselves. They report it only when it happens: no data is no alarm.
 resource "aws_cloudwatch_metric_alarm" "reported" {
-  for_each = local.used_reported_metrics
+  for_each = {
+    for suffix, metric in local.reported_metrics : suffix => merge(local.reported_metric_defaults, metric) if contains(keys(local.alarm_descriptions), suffix)
+  }
 
   alarm_name        = local.alarm_names[each.key]
   alarm_description = local.alarm_descriptions[each.key]
@@ -161,7 +141,7 @@ resource "aws_cloudwatch_metric_alarm" "function_errors" {
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"
 
-  # SUM over the array counts whichever functions ran; a + b + c would be missing if one did not.
+  # SUM over the array counts the functions that ran; a + b + c would have no value if one did not.
   metric_query {
     id          = "errors"
     label       = "Errors of all functions"
@@ -189,10 +169,10 @@ resource "aws_cloudwatch_metric_alarm" "function_errors" {
   tags          = var.tags
 }
 
-# If no function runs at all (the account's concurrency is used up, the schedule is off), none of the
-# alarms above has anything to go by, and heartbeats have stopped. So the silence of what runs on a
-# schedule is an alarm. The metric is of every finished look, in either mode. CloudWatch allows a day
-# for all periods together, and a week if a period is an hour or longer.
+# If no function runs at all (the account's concurrency is used up, the schedule is off), heartbeats stop
+# and none of the other alarms gets data. The reconciler reports this metric in each finished run, in
+# either mode. CloudWatch allows a day for all periods together, and a week if a period is an hour or
+# longer.
 resource "aws_cloudwatch_metric_alarm" "reconciler_silent" {
   alarm_name        = local.alarm_names["reconciler-silent"]
   alarm_description = local.alarm_descriptions["reconciler-silent"]

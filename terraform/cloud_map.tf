@@ -1,20 +1,19 @@
-# Where forwarders find the aggregators: an SRV service with one record an instance. An existing
-# service is used if its id is given, otherwise one is made in the namespace. Without `cloud_map`
-# there is none, and nothing to register in.
+# Where forwarders find the aggregators: an SRV service with one record for each instance. If the id of
+# an existing service is given, it is used; otherwise one is created in the namespace. Without
+# `cloud_map` there is none.
 #
 # A Route 53 answer holds at most eight instances of a service, chosen at random if there are more
 # (AWS Cloud Map Developer Guide, multivalue answer routing): forwarders of a larger fleet would lose
-# members at every refresh. `cloud_map.shards` makes several services; the functions keep the
-# instances spread over them, and forwarders ask for each.
+# members at every refresh. `cloud_map.shards` creates several services; the functions spread the
+# instances over them, and forwarders query each.
 #
-# Quotas that a larger fleet meets: services a namespace and instances a namespace (Service Quotas,
-# AWS Cloud Map), and Route 53's five record changes a second an account, which every registration and
-# deregistration shares.
+# Quotas that a larger fleet meets: services and instances per namespace (Service Quotas, AWS Cloud
+# Map), and Route 53's five record changes a second per account, which all registrations and
+# deregistrations share.
 #
-# Cloud Map refuses to delete a service that still has instances. That refusal is left in place by
-# default: whoever destroys the module while aggregators are registered would empty the SRV answer,
-# and a forwarder that restarts with an empty answer exits. Scale the group in first, or set
-# cloud_map.force_destroy.
+# Cloud Map refuses to delete a service that still has instances. The module keeps that refusal by
+# default: an emptied SRV answer makes a forwarder exit when it restarts. Scale the group in first, or
+# set cloud_map.force_destroy.
 
 locals {
   create_cloud_map_services = !local.uses.operation ? false : (
@@ -36,11 +35,6 @@ locals {
   cloud_map_service_arns = [
     for id in local.cloud_map_service_ids : "arn:${local.partition}:servicediscovery:${local.region}:${local.account_id}:service/${id}"
   ]
-
-  # For those who take a terminating instance out.
-  leaving_environment = { for key, value in { ALLOW_EMPTY_SERVICE = tostring(try(var.cloud_map.allow_empty, false)) } : key => value if local.uses.operation }
-
-  cloud_map_environment = { for key, ids in { CLOUD_MAP_SERVICE_IDS = join(",", local.cloud_map_service_ids) } : key => ids if local.uses.operation }
 }
 
 resource "aws_service_discovery_service" "this" {

@@ -1,7 +1,7 @@
-# What runs on the instance: one document with one step, whose script is flush.sh. Nothing but this
-# document may be sent by the flush waiter (flush_stage.tf), and it sends no parameters: all of them
-# have a default from `flush`. A person may give others, within the same patterns, save for the unit
-# that is signalled: SIGUSR1 ends most programs that are not Fluentd.
+# What runs on the instance: one document with one step, whose script is flush.sh. The flush waiter may
+# send this document only (stage_flush.tf), and it sends no parameters: all have a default from `flush`.
+# An operator may give other values that fit the same patterns, but not another unit to signal: SIGUSR1
+# ends most programs that are not Fluentd.
 
 locals {
   flush_parameters = {
@@ -25,19 +25,19 @@ locals {
     }
     BufferPaths = {
       variable    = "BUFFER_PATHS"
-      description = "Folders with Fluentd's chunk files, blanks between them."
+      description = "Folders with Fluentd's chunk files, separated by spaces."
       value       = join(" ", try(var.flush.buffer_paths, []))
       allowed     = { allowedPattern = "^(/[A-Za-z0-9._@%+=:,~*?-]+)+( (/[A-Za-z0-9._@%+=:,~*?-]+)+)*$" }
     }
     BackupPaths = {
       variable    = "BACKUP_PATHS"
-      description = "Folders with chunks that Fluentd has set aside, blanks between them."
+      description = "Folders with chunks that Fluentd has backed up, separated by spaces."
       value       = join(" ", try(var.flush.backup_paths, []))
       allowed     = { allowedPattern = "^((/[A-Za-z0-9._@%+=:,~-]+)+( (/[A-Za-z0-9._@%+=:,~-]+)+)*)?$" }
     }
     MonitorAgentPort = {
       variable    = "MONITOR_AGENT_PORT"
-      description = "Port of the first worker's monitor_agent on loopback; 0: not asked."
+      description = "Port of the first worker's monitor_agent on loopback; 0: not queried."
       value       = tostring(try(var.flush.monitor_agent_port, 0))
       allowed     = { allowedPattern = "^[0-9]{1,5}$" }
     }
@@ -55,13 +55,13 @@ locals {
     }
     WaitSeconds = {
       variable    = "WAIT_SECONDS"
-      description = "How long to wait for the flush to end."
+      description = "How many seconds to wait for the flush to end."
       value       = tostring(try(var.flush.wait_seconds, 0))
       allowed     = { allowedPattern = "^[0-9]{1,3}$" }
     }
     QuietSeconds = {
       variable    = "QUIET_SECONDS"
-      description = "How long nothing may come in after that."
+      description = "For how many seconds after that nothing may come in."
       value       = tostring(try(var.flush.quiet_seconds, 0))
       allowed     = { allowedPattern = "^[1-9][0-9]{0,2}$" }
     }
@@ -69,7 +69,7 @@ locals {
 
   flush_document = {
     schemaVersion = "2.2"
-    description   = "Makes Fluentd flush and tells in one line of JSON what is left on the instance. Made by ${var.name} for the instances of ${var.autoscaling_group_name}."
+    description   = "Flushes Fluentd and reports in one line of JSON what is left on the instance. Created by ${var.name} for the instances of ${var.autoscaling_group_name}."
     parameters = {
       for name, parameter in local.flush_parameters : name => merge(
         { type = "String", description = parameter.description, default = parameter.value },

@@ -1,7 +1,7 @@
-# One zip, functions for the events, one for each stage in use, one for the schedule, one role each. What a function
-# may do and what it is told stand beside each other in its own file (lifecycle_handler.tf, interruption.tf,
-# operation_stage.tf, flush_stage.tf, buffer_stage.tf, reconcile.tf); here is what they share. Log groups come first, with a retention, so that no function can make one that
-# keeps its lines for ever; roles may write to their own group and cannot create any.
+# What all functions share: one zip, and for each function a log group, a role and a policy. Its IAM
+# statements and its environment are in its own file (function_*.tf, stage_*.tf). Log groups come first
+# and have a retention; a role may write to its own group and cannot create one, which would keep its
+# lines for ever.
 
 locals {
   functions = {
@@ -15,15 +15,18 @@ locals {
     } : key => function if lookup(local.uses, key, true)
   }
 
-  common_environment = merge(
-    {
-      POWERTOOLS_SERVICE_NAME      = var.name
-      POWERTOOLS_METRICS_NAMESPACE = local.metrics_namespace
-      POWERTOOLS_LOG_LEVEL         = var.lambda.log_level
-      AUTOSCALING_GROUP_NAME       = var.autoscaling_group_name
-    },
-    { for key, hook in local.hooks : "${upper(key)}_HOOK_NAME" => hook.name },
-  )
+  common_environment = {
+    POWERTOOLS_SERVICE_NAME      = var.name
+    POWERTOOLS_METRICS_NAMESPACE = local.metrics_namespace
+    POWERTOOLS_LOG_LEVEL         = var.lambda.log_level
+    AUTOSCALING_GROUP_NAME       = var.autoscaling_group_name
+    LAUNCH_HOOK_NAME             = try(local.hooks.launch.name, null)
+    TERMINATE_HOOK_NAME          = local.hooks.terminate.name
+    CLOUD_MAP_SERVICE_IDS        = local.uses.operation ? join(",", local.cloud_map_service_ids) : null
+    CLOUD_MAP_PORT               = try(var.cloud_map.port, null)
+    ALLOW_EMPTY_SERVICE          = try(var.cloud_map.allow_empty, null)
+    OPERATION_QUEUE_URL          = local.queue_urls.operation
+  }
 
   package_from_s3 = var.lambda.package.s3 != null
   default_package = "${path.module}/../build/package/fluentd-lifecycle-${var.lambda.architecture}-${var.lambda.runtime}.zip"
@@ -98,12 +101,8 @@ resource "aws_lambda_function" "this" {
   reserved_concurrent_executions = coalesce(var.lambda.reserved_concurrency, -1)
 
   environment {
-    variables = merge(
-      local.common_environment,
-      each.value.environment,
-      # Left out when null: the functions know their own defaults.
-      { for key, value in each.value.optional_environment : key => value if value != null },
-    )
+    # A variable that is null is left out: the function knows its default.
+    variables = { for name, value in merge(local.common_environment, each.value.environment) : name => value if value != null }
   }
 
   dynamic "vpc_config" {

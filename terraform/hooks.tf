@@ -1,11 +1,10 @@
-# The pauses in an instance's life on which everything rests. While a hook waits, EC2 Auto Scaling
-# neither puts a new instance in service nor ends an old one. Instances that nobody has to find in
-# Cloud Map may start at once: for them there is no launch hook.
+# The lifecycle hooks. While a hook holds an instance, EC2 Auto Scaling neither puts it in service nor
+# ends it. Without Cloud Map there is no launch hook: the instances go in service at once.
 #
-# ABANDON is the default result of both. For a launch it means: not registered in time, so replaced.
-# For a termination, CONTINUE and ABANDON both end the instance, except in a group whose instance
-# lifecycle policy retains on abandon (TerminateHookAbandon = retain): there ABANDON alone keeps an
-# aggregator that nobody could prove empty.
+# The default result of both hooks is ABANDON. A launching instance that is not registered in time is
+# replaced. For a termination, CONTINUE and ABANDON both end the instance, except in a group whose
+# instance lifecycle policy retains on abandon (TerminateHookAbandon = retain): there ABANDON keeps an
+# instance that was not proven empty.
 
 locals {
   all_hooks = {
@@ -34,8 +33,8 @@ resource "aws_autoscaling_lifecycle_hook" "this" {
   default_result         = each.value.default_result
   heartbeat_timeout      = each.value.heartbeat_timeout
 
-  # An instance must not be made to wait before there is something that can let it go on. The other
-  # way round, `terraform destroy` takes the hooks away first.
+  # A hook must not hold an instance before something can release it. In turn, `terraform destroy` removes
+  # the hooks first.
   depends_on = [
     aws_cloudwatch_event_target.lifecycle,
     aws_lambda_permission.lifecycle_from_rule,

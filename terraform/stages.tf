@@ -1,30 +1,25 @@
 # A stage is a queue, its dead-letter queue and a waiter. "Not yet" returns the message to its queue
-# (ReportBatchItemFailures), so the queue is the clock, its age the deadline, and a redrive resumes
-# exactly where a drain stopped. Which stages there are follows from the inputs (`local.uses`).
+# (ReportBatchItemFailures): the queue is the clock, the message's age the deadline, and a redrive resumes
+# exactly where a drain stopped.
 
 locals {
-  stages = { for stage, numbers in local.stage_budgets : stage => numbers if local.uses[stage] }
-
-  # The stages that a terminating instance passes once it is out of Cloud Map, and the one in which
-  # the lifecycle handler puts it.
-  draining_stages = [for stage in ["flush", "buffer"] : stage if local.uses[stage]]
-  first_stage     = local.uses.operation ? "operation" : local.draining_stages[0]
-
-  # Where an instance goes back to that is found registered again.
-  registered_again_environment = {
-    for stage in ["operation"] : "OPERATION_QUEUE_URL" => aws_sqs_queue.stage[stage].url if local.uses[stage]
+  # Null for a stage that is not in use. A URL is known after the apply only; trimspace has Terraform
+  # know before that it is not null, so that a plan lists the variables of the functions.
+  queue_urls = {
+    for stage in ["operation", "flush", "buffer"] : stage => local.uses[stage] ? trimspace(aws_sqs_queue.stage[stage].url) : null
   }
+  dead_letter_queue_urls = { for key, queue in aws_sqs_queue.dead_letter : key => trimspace(queue.url) }
 
-  # Of the dead-letter queues, the stages' own and those of the events that reach no stage.
+  # Those of the stages in use, and those of the events that reach no stage.
   used_dead_letter_queues = { for key, name in local.dead_letter_queue_names : key => name if lookup(local.uses, key, true) }
 
   # Four days: longer than any lifecycle action can last (48 h), so no message expires unseen.
   queue_retention_seconds = 345600
-  # Fourteen days, the most SQS offers: nobody has to hurry for the sake of the message.
+  # Fourteen days, the most that SQS offers.
   dead_letter_retention_seconds = 1209600
 
-  # Who may put what into which queue is up to the senders' roles. The queues themselves only refuse
-  # unencrypted transport, and the queues of undelivered events let our rules in.
+  # The senders' roles say who may send what to which queue. The queues' own policies only refuse
+  # unencrypted transport, and allow our rules to send undelivered events.
   refuse_plain_http = {
     for arn in concat(values(local.queue_arns), values(local.dead_letter_queue_arns)) : arn => {
       Sid       = "RefusePlainHttp"
@@ -63,8 +58,8 @@ resource "aws_sqs_queue" "stage" {
   message_retention_seconds  = local.queue_retention_seconds
   sqs_managed_sse_enabled    = true
 
-  # The waiter itself sends what it gives up to the dead-letter queue, with the reason; this is for
-  # the messages of a waiter that crashes.
+  # A waiter dead-letters a message itself when it times out, with the reason; this is for the messages of a
+  # waiter that crashes.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letter[each.key].arn
     maxReceiveCount     = each.value.max_receive_count

@@ -1,6 +1,7 @@
-# What to watch and what to ask: the group, the directory that forwarders read, the Prometheus that
-# knows the buffers. What to do on the instance is in variables_flush.tf, everything about time in
-# variables_timing.tf, everything about how the functions run and who is told in variables_runtime.tf.
+# What to watch: the group, its service discovery, its Prometheus. The other inputs are in variables_*.tf.
+#
+# Conditions on an input that may be null read `var.x == null ? true : ...`. Before Terraform 1.12, `||`
+# evaluates both sides, and `var.x == null || var.x.y > 0` fails on null.
 
 variable "name" {
   type        = string
@@ -22,7 +23,7 @@ variable "autoscaling_group_name" {
   nullable    = false
   description = <<-EOT
     Name of the Auto Scaling group whose instances run Fluentd. It must exist when the hooks are
-    created; see the output `initial_lifecycle_hooks` for a group that is created in the same run.
+    created; for a group that is created in the same run, see the output `initial_lifecycle_hooks`.
   EOT
 
   validation {
@@ -49,37 +50,37 @@ variable "cloud_map" {
   default     = null
   description = <<-EOT
     Where forwarders find the aggregators. Give either `service_id` or `namespace_id`. Unset: the
-    instances are in no service discovery (agents that only send, say); launches do not wait.
+    instances are in no service discovery (for example agents that only send); launches do not wait.
 
-    - `service_id`: an existing Cloud Map service (`srv-...`) with SRV records, to register in.
+    - `service_id`: an existing Cloud Map service (`srv-...`) with SRV records, in which to register.
     - `namespace_id`: a DNS namespace (`ns-...`) in which to create such a service.
-    - `namespace_name`: the namespace's domain name; only used to write the output
+    - `namespace_name`: the namespace's domain name; only used for the output
       `forwarder_service_discovery`.
     - `create_service`: whether to create the service. Follows from `service_id` by default; set it
       to `false` when `service_id` belongs to a service created in the same run, since Terraform
-      must know the answer while planning.
+      must know the answer at plan time.
     - `service_name`: name of the service to create, `_SERVICE._PROTOCOL` as RFC 2782 and Fluentd's
-      `sd_srv` want it.
+      `sd_srv` require it.
     - `shards`: how many such services to create, 1 to 20. One carries eight aggregators, N carry 8 x N,
-      since a DNS answer holds eight. With more than one they are called `_fluentd0._tcp`,
-      `_fluentd1._tcp`, ...; run at least as many aggregators as shards, since a forwarder that starts
-      while one of them is empty exits.
-    - `first_shard_name`: what the first of several is called instead. A fleet that began with one
-      service keeps it, and its forwarders, with `_fluentd._tcp` here.
-    - `dns_ttl_seconds`: TTL of the SRV records, 1 to 3600. For an existing service state the TTL it
-      has: the time that forwarders need to let go is worked out from it.
+      since a DNS answer holds eight. With more than one their names are `_fluentd0._tcp`,
+      `_fluentd1._tcp`, ... Run at least as many aggregators as shards: a forwarder that starts while
+      one of them is empty exits.
+    - `first_shard_name`: another name for the first of several. A fleet that began with one service
+      keeps it, and its forwarders, with `_fluentd._tcp` here.
+    - `dns_ttl_seconds`: TTL of the SRV records in seconds, 1 to 3600. For an existing service give the
+      TTL that it has: the time until forwarders stop sending is computed from it.
     - `port`: where aggregators accept the forward protocol, 1 to 65535.
     - `hosted_zone_id`: the namespace's Route 53 zone (`Z...`). Narrows the functions' permission to
       change records to that zone; without it they may change SRV and address records in any zone.
     - `force_destroy`: let `terraform destroy` deregister what is left in a service that the module
       created, rather than fail.
-    - `allow_empty`: deregister the last aggregator of a service, too, without waiting for a successor.
+    - `allow_empty`: deregister the last aggregator of a service without waiting for a successor.
       Forwarders ignore an empty answer and go on sending to it: for groups that are being deleted.
   EOT
 
   validation {
     condition     = var.cloud_map == null ? true : (var.cloud_map.service_id == null) != (var.cloud_map.namespace_id == null)
-    error_message = "cloud_map needs either service_id (an existing service) or namespace_id (to create one there), not both and not neither."
+    error_message = "cloud_map needs either service_id (an existing service) or namespace_id (to create one there), and not both."
   }
 
   validation {
@@ -140,6 +141,7 @@ variable "cloud_map" {
 variable "prometheus" {
   type = object({
     url                       = string
+    dialect                   = optional(string, "prometheus")
     identify_by               = optional(string, "instance_id")
     instance_label            = optional(string, "instance_id")
     metric_prefix             = optional(string, "fluentd_output_status_")
@@ -157,21 +159,23 @@ variable "prometheus" {
   })
   default     = null
   description = <<-EOT
-    The Prometheus (or compatible) server whose answers decide when an aggregator is empty. Unset: not
-    asked, and `flush` alone decides.
+    The Prometheus (or compatible) server that proves when an aggregator is empty. Unset: not queried;
+    `flush` alone decides.
 
     - `url`: base address, without `/api/v1/...`; for Amazon Managed Prometheus
       `https://aps-workspaces.REGION.amazonaws.com/workspaces/ws-...`.
-    - `instance_label`: the label that tells the instances' series apart.
+    - `dialect`: `prometheus`, or `thanos`: Thanos is asked to answer whole or not at all. A partial answer
+      proves nothing with either.
+    - `instance_label`: the label that distinguishes the instances' series.
     - `identify_by`: what that label holds: `instance_id` or `private_ip_address`.
-    - `metric_prefix`: what the names of Fluentd's output metrics start with.
-    - `scrape_interval_seconds`: how often Prometheus scrapes the aggregators, 1 to 300; it decides
-      how many samples make a window complete.
+    - `metric_prefix`: the beginning of the names of Fluentd's output metrics.
+    - `scrape_interval_seconds`: how often Prometheus scrapes the aggregators, 1 to 300. How many
+      samples make a window complete follows from it.
     - `request_timeout_seconds`: how long to wait for an answer, 1 to 60.
     - `expected_buffered_outputs`: how many buffered outputs an aggregator has, all workers together;
-      fewer series than that prove nothing. Unset: one is enough.
-    - `heartbeat_plugin_id`: `@id` of an output that always receives something, by which a frozen
-      exporter is caught. Unset: not checked.
+      fewer series prove nothing. Unset: one is enough.
+    - `heartbeat_plugin_id`: `@id` of an output that always receives records. If they stand still, the
+      exporter is frozen. Unset: not checked.
     - `auth.type`: `none`, `basic`, `bearer` or `sigv4`.
     - `auth.secret_arn` or `auth.ssm_parameter_arn`: the Secrets Manager secret or SSM parameter with
       the credentials: for `basic` a JSON object with `username` and `password`, for `bearer` the
@@ -183,6 +187,11 @@ variable "prometheus" {
   validation {
     condition     = var.prometheus == null ? true : can(regex("^https?://[^\\s/?#@]+(/[^\\s?#]*)?$", var.prometheus.url)) && !can(regex("/api/v1", var.prometheus.url))
     error_message = "prometheus.url must be the server's base address, http:// or https://, without user name, query or /api/v1: for example http://prometheus.internal:9090."
+  }
+
+  validation {
+    condition     = var.prometheus == null ? true : contains(["prometheus", "thanos"], var.prometheus.dialect)
+    error_message = "prometheus.dialect must be prometheus or thanos; prometheus also fits Mimir, VictoriaMetrics and Amazon Managed Prometheus."
   }
 
   validation {
@@ -214,7 +223,7 @@ variable "prometheus" {
     condition = try(var.prometheus.expected_buffered_outputs, null) == null ? true : (
       var.prometheus.expected_buffered_outputs >= 1 && floor(var.prometheus.expected_buffered_outputs) == var.prometheus.expected_buffered_outputs
     )
-    error_message = "prometheus.expected_buffered_outputs must be a whole number of at least 1; leave it out if you cannot tell."
+    error_message = "prometheus.expected_buffered_outputs must be a whole number of at least 1; leave it out if you do not know."
   }
 
   validation {
@@ -236,7 +245,7 @@ variable "prometheus" {
 
   validation {
     condition     = try(var.prometheus.auth.secret_arn, null) == null ? true : can(regex("^arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:[^*]+$", var.prometheus.auth.secret_arn))
-    error_message = "prometheus.auth.secret_arn must be the full ARN of a Secrets Manager secret, with the six characters that AWS put behind its name."
+    error_message = "prometheus.auth.secret_arn must be the full ARN of a Secrets Manager secret, with the six characters that AWS adds to its name."
   }
 
   validation {

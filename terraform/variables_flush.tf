@@ -1,6 +1,5 @@
-# How Fluentd is made to flush on the instance itself, and where to look whether it did. The values
-# become the defaults of the SSM document (flush_document.tf), so they are held to what a shell can
-# be trusted with.
+# How to flush Fluentd on the instance, and where to check that it did. The values become the defaults of
+# the SSM document (flush_document.tf), so only characters that are safe in a shell are accepted.
 
 variable "flush" {
   type = object({
@@ -21,36 +20,36 @@ variable "flush" {
   default     = null
   description = <<-EOT
     Flush Fluentd on a terminating instance, through SSM Run Command, until no chunk file is left on
-    it. Unset: not done, and `prometheus` alone decides.
+    it. Unset: not done; `prometheus` alone decides.
 
     - `buffer_paths`: the folders that hold Fluentd's chunk files: `path` of each `<buffer>`, or
       `root_dir`, which holds them all; 1 to 20 absolute paths. Folders below count, `*` and `?` stand
-      for any name, and a prefix (`/DIR/PREFIX.*`) for its folder. A folder that is not there keeps
+      for any name, and a prefix (`/DIR/PREFIX.*`) for its folder. A folder that does not exist keeps
       the instance.
-    - `backup_paths`: where Fluentd puts chunks that it gives up. A file in there keeps the instance
-      and calls a person, since it would die with it. With `root_dir`, name its folders `backup` and
-      `buffer`; also name those of `secondary_file`. By default Fluentd's own choice without
-      `root_dir`; up to 20.
+    - `backup_paths`: where Fluentd backs up chunks that it cannot deliver. A file there keeps the
+      instance and pages the operator, since it would end with the instance. With `root_dir`, name its
+      folders `backup` and `buffer`; also name those of `secondary_file`. By default the folders that
+      Fluentd uses without `root_dir`; up to 20.
     - `service_name`: Fluentd's systemd unit: `fluentd`, `td-agent`, `calyptia-fluentd` or another.
     - `method`: `signal` (SIGUSR1 to the unit's main process) or `rpc` (`rpc_endpoint` on loopback, for
       a Fluentd that systemd does not run).
     - `rpc_port`: port of `rpc_endpoint`, 1 to 65535; only used by `rpc`.
-    - `monitor_agent_port`: port of the first worker's `monitor_agent` on loopback; its counters must
-      be 0 too, if it answers. 0: not asked.
-    - `monitor_agent_required`: keep the instance if `monitor_agent` does not answer. The only evidence
-      there is for memory buffers, so set it if you have one.
+    - `monitor_agent_port`: port of the first worker's `monitor_agent` on loopback; if it answers, its
+      counters must be 0, too. 0: not queried.
+    - `monitor_agent_required`: keep the instance if `monitor_agent` does not answer. Set it if you have
+      a memory buffer, for which this is the only evidence.
     - `workers`: how many workers Fluentd has, 1 to 64; each has its own `monitor_agent`.
     - `wait_seconds`: how long one command waits for the flush to end, 0 to 600.
-    - `quiet_seconds`: how long nothing may come in after that, 1 to 300.
+    - `quiet_seconds`: for how long after that nothing may come in, 1 to 300.
     - `command_timeout_seconds`: how long the function waits for the answer of a command before it
       sends another, 6 to 880. By default `wait_seconds` + `quiet_seconds` + 30.
     - `delivery_timeout_seconds`: how long SSM tries to reach the instance's agent, 30 to 3600.
-    - `timeout_seconds`: how long all of it may take before a person is called, 1 to 172800.
+    - `timeout_seconds`: how long all of it may take before the operator is paged, 1 to 172800.
   EOT
 
   validation {
     condition     = var.flush != null || var.prometheus != null
-    error_message = "The module needs flush, prometheus or both: without either nothing could prove that a terminating instance holds no more logs, and it would be kept until its hook times out. Set flush to flush Fluentd on the instance, prometheus to watch its buffers."
+    error_message = "The module needs flush, prometheus or both: without them nothing could prove that a terminating instance holds no more logs, and it would be kept until its hook times out. Set flush to flush Fluentd on the instance, prometheus to watch its buffers."
   }
 
   validation {
@@ -64,14 +63,14 @@ variable "flush" {
     condition = var.flush == null ? true : length(var.flush.backup_paths) <= 20 && alltrue([
       for path in var.flush.backup_paths : can(regex("^(/[A-Za-z0-9._@%+=:,~-]+)+$", path))
     ])
-    error_message = "flush.backup_paths must hold at most 20 absolute paths without a slash at the end, of letters, digits and . _ @ % + = : , ~ -, without wildcards: folders below are looked at anyway."
+    error_message = "flush.backup_paths must hold at most 20 absolute paths without a slash at the end, of letters, digits and . _ @ % + = : , ~ -, without wildcards: folders below count anyway."
   }
 
   validation {
     condition = var.flush == null ? true : alltrue(flatten([
       for backup in var.flush.backup_paths : [for buffer in var.flush.buffer_paths : !startswith("${buffer}/", "${backup}/")]
     ]))
-    error_message = "flush.backup_paths must not hold a folder of flush.buffer_paths: every chunk in it would pass for one that Fluentd has given up."
+    error_message = "flush.backup_paths must not hold a folder of flush.buffer_paths: every chunk in it would count as backed up."
   }
 
   validation {
@@ -96,34 +95,34 @@ variable "flush" {
 
   validation {
     condition     = var.flush == null ? true : var.flush.monitor_agent_port >= 0 && var.flush.monitor_agent_port + var.flush.workers - 1 <= 65535 && floor(var.flush.monitor_agent_port) == var.flush.monitor_agent_port
-    error_message = "flush.monitor_agent_port must be a whole number from 1 to 65535, and so must the ports of the other workers, which count up from it; 0 if monitor_agent is not to be asked."
+    error_message = "flush.monitor_agent_port must be a whole number from 1 to 65535, and so must the ports of the other workers, which count up from it; 0 if monitor_agent is not to be queried."
   }
 
   validation {
     condition     = var.flush == null ? true : !var.flush.monitor_agent_required || var.flush.monitor_agent_port > 0
-    error_message = "flush.monitor_agent_required needs flush.monitor_agent_port: nobody can answer on port 0."
+    error_message = "flush.monitor_agent_required needs flush.monitor_agent_port above 0."
   }
 
   validation {
     condition     = var.flush == null ? true : var.flush.wait_seconds >= 0 && var.flush.wait_seconds <= 600 && floor(var.flush.wait_seconds) == var.flush.wait_seconds
-    error_message = "flush.wait_seconds must be a whole number from 0 to 600. A flush that takes longer needs no longer wait: the next command looks again."
+    error_message = "flush.wait_seconds must be a whole number from 0 to 600. A flush that takes longer needs no longer wait: the next command checks again."
   }
 
   validation {
     condition     = var.flush == null ? true : var.flush.quiet_seconds >= 1 && var.flush.quiet_seconds <= 300 && floor(var.flush.quiet_seconds) == var.flush.quiet_seconds
-    error_message = "flush.quiet_seconds must be a whole number from 1 to 300: two looks at the same moment cannot tell whether anything still comes in."
+    error_message = "flush.quiet_seconds must be a whole number from 1 to 300: two checks at the same moment cannot show whether anything still comes in."
   }
 
   validation {
     condition = try(var.flush.command_timeout_seconds, null) == null ? true : (
       var.flush.command_timeout_seconds >= 6 && var.flush.command_timeout_seconds <= 880 && floor(var.flush.command_timeout_seconds) == var.flush.command_timeout_seconds
     )
-    error_message = "flush.command_timeout_seconds must be a whole number from 6 to 880, so that it fits into a function of at most 900; leave it out to have it worked out."
+    error_message = "flush.command_timeout_seconds must be a whole number from 6 to 880, so that it fits into a function of at most 900; leave it out to have it computed."
   }
 
   validation {
     condition     = var.flush == null ? true : var.flush.delivery_timeout_seconds >= 30 && var.flush.delivery_timeout_seconds <= 3600 && floor(var.flush.delivery_timeout_seconds) == var.flush.delivery_timeout_seconds
-    error_message = "flush.delivery_timeout_seconds must be a whole number from 30, the least that SSM takes, to 3600."
+    error_message = "flush.delivery_timeout_seconds must be a whole number from 30, the least that SSM accepts, to 3600."
   }
 
   validation {

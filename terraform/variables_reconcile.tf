@@ -1,4 +1,4 @@
-# What is done about events that were lost, and about instances that no hook saw.
+# The reconciler, for events that were lost and instances that are older than the hooks.
 
 variable "reconcile" {
   type = object({
@@ -11,12 +11,13 @@ variable "reconcile" {
   description = <<-EOT
     How the group, Cloud Map and EC2 are compared, and what is done about a difference.
 
-    - `mode`: `correct` registers what is in service, deregisters what is gone and starts the drain
-      (or the registration) that an instance waits for in vain; `observe` only reports.
-    - `interval_minutes`: how often, 1 to 1440. An instance whose event was lost waits so long with
-      nobody to keep its hook alive. In the mode `correct` both heartbeat timeouts must be longer than
-      two intervals and the grace, since a run can fail.
-    - `grace_seconds`: how long after the first look a difference must still be there, 10 to 300.
+    - `mode`: `correct` registers what is in service, deregisters what is gone, and starts the drain or
+      the registration of an instance whose event was lost; `observe` only reports, and its role may do
+      no more.
+    - `interval_minutes`: how often, 1 to 1440. The hook of an instance whose event was lost gets no
+      heartbeat for so long. In the mode `correct` both heartbeat timeouts must be longer than two
+      intervals and the grace period, since a run can fail.
+    - `grace_seconds`: how long after the first snapshot a difference must still be there, 10 to 300.
   EOT
 
   validation {

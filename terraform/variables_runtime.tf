@@ -1,4 +1,4 @@
-# How the functions run, from where, and who is told when they give up.
+# How the functions run, where, and which alarm actions page the operator.
 
 variable "lambda" {
   type = object({
@@ -28,18 +28,18 @@ variable "lambda" {
     How the functions run.
 
     - `package.local_path`: the zip to upload. By default the one that `make package` builds for the
-      architecture and runtime, `build/package/fluentd-lifecycle-ARCHITECTURE-RUNTIME.zip` beside
+      architecture and runtime, `build/package/fluentd-lifecycle-ARCHITECTURE-RUNTIME.zip` next to
       this module's folder.
     - `package.s3`: `bucket`, `key` and `object_version` of a zip in S3 instead. Without
       `object_version`, Terraform does not notice a new object under the same key.
     - `architecture`: `arm64` or `x86_64`; the package must be built for it.
     - `runtime`: `python3.11` to `python3.14`; the package must be built for it.
-    - `memory_mb`: 128 to 10240.
+    - `memory_mb`: memory of each function, 128 to 10240.
     - `handler_timeout_seconds`, `operation_waiter_timeout_seconds`, `flush_waiter_timeout_seconds`,
       `buffer_waiter_timeout_seconds`: the longest run of each function, 1 to 900.
     - `maximum_concurrency`: how many batches (of up to 10 instances) a stage may work on at once, 2
       to 1000.
-    - `reserved_concurrency`: concurrency set aside for, and the limit of, each function. Unset:
+    - `reserved_concurrency`: concurrency reserved for each function, which is also its limit. Unset:
       shared with the rest of the account.
     - `log_level`: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
     - `log_retention_days`: how long logs are kept, one of the values that CloudWatch Logs offers.
@@ -101,12 +101,12 @@ variable "network" {
   })
   default     = null
   description = <<-EOT
-    Where the function that asks Prometheus runs, if Prometheus can only be reached from inside a
-    VPC. The subnets need a way to the AWS interfaces (NAT or VPC endpoints for SQS, Auto Scaling,
+    Where the function that queries Prometheus runs, if Prometheus can only be reached from inside a
+    VPC. The subnets need a route to the AWS APIs (NAT or VPC endpoints for SQS, Auto Scaling,
     Cloud Map, EC2 and, where used, Secrets Manager, SSM and Managed Prometheus). Unset: outside any VPC.
 
     - `subnet_ids`: at least one, preferably in several availability zones.
-    - `security_group_ids`: at least one; it must let out to Prometheus and to port 443.
+    - `security_group_ids`: at least one; it must allow traffic out to Prometheus and to port 443.
   EOT
 
   validation {
@@ -129,7 +129,8 @@ variable "alarms" {
   })
   nullable    = false
   description = <<-EOT
-    Who is told when automation gives up. An instance then waits for a person, so somebody must be.
+    Actions of the alarms. An instance that is not proven empty in time waits for an operator, who must be
+    paged.
 
     - `actions`: ARNs to notify when an alarm fires, usually one SNS topic; 1 to 5.
     - `ok_actions`: ARNs to notify when it is over; up to 5.
@@ -141,7 +142,7 @@ variable "alarms" {
 
   validation {
     condition     = length(var.alarms.actions) >= 1 && length(var.alarms.actions) <= 5
-    error_message = "alarms.actions must name 1 to 5 ARNs, such as an SNS topic: an instance that nobody is told of is lost when its hook times out."
+    error_message = "alarms.actions must name 1 to 5 ARNs, such as an SNS topic: without a page, an instance is lost when its hook times out."
   }
 
   validation {
@@ -164,7 +165,7 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
-  description = "Tags for everything that the module creates and AWS can tag, beside the provider's default tags."
+  description = "Tags for everything that the module creates and AWS can tag, in addition to the provider's default tags."
 
   validation {
     condition     = alltrue([for key, value in var.tags : length(key) <= 128 && length(value) <= 256 && !startswith(lower(key), "aws:")])

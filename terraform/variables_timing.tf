@@ -1,5 +1,5 @@
-# All time in one place, in seconds. Each number is checked on its own here; how they must fit
-# together is checked in timing.tf.
+# All timeouts and intervals, in seconds. Each number is checked on its own here; the conditions between
+# them are in timing.tf.
 
 variable "timing" {
   type = object({
@@ -21,27 +21,28 @@ variable "timing" {
   description = <<-EOT
     The timing budget. Whole seconds throughout.
 
-    - `drain_timeout_seconds`: how long an aggregator may take to become empty before a person is
-      called, 1 to 172800. Longer than your longest `timekey` or `flush_interval`.
-    - `empty_for_seconds`: how long it must have been empty and quiet to be released, 1 to 86400.
+    - `drain_timeout_seconds`: how long the buffer stage may take to prove an instance empty before the
+      operator is paged, 1 to 172800. Longer than your longest `timekey` or `flush_interval`.
+    - `empty_for_seconds`: how long an instance must have been empty and quiet to be released, 1 to
+      86400.
     - `settle_seconds`: how long forwarders may go on sending after deregistration, 0 to 3600. By
       default `dns_ttl_seconds` + `forwarder_refresh_seconds` + 3, rounded up to 5.
     - `forwarder_refresh_seconds`: `interval` of the forwarders' `sd_srv`, 1 to 3600.
-    - `poll_interval_seconds`: the shortest pause between two looks at an instance, 1 to 43200.
-    - `poll_interval_max_seconds`: the longest one, 1 to 43200.
-    - `operation_poll_interval_seconds`: the pause between two looks at a Cloud Map operation, 1 to
+    - `poll_interval_seconds`: the shortest pause between two polls of an instance, 1 to 43200.
+    - `poll_interval_max_seconds`: the longest pause between two polls, 1 to 43200.
+    - `operation_poll_interval_seconds`: the pause between two polls of a Cloud Map operation, 1 to
       43200.
-    - `operation_timeout_seconds`: how long Cloud Map may take to register or deregister before a
-      person is called, 1 to 172800.
-    - `launch_heartbeat_timeout_seconds`: how long EC2 Auto Scaling waits for the next sign of life
-      before it gives up a launching instance, 30 to 7200.
-    - `terminate_heartbeat_timeout_seconds`: the same for a terminating instance; this is also how
-      long a person has to act after the functions have given up, 30 to 7200.
-    - `max_receive_count`: after how many deliveries a queue sets a message aside, 1 to 1000. By
-      default worked out per queue: timeout / poll interval, and 10 for good measure. This is the
-      backstop for a waiter that crashes; one that runs keeps to the timeouts.
-    - `visibility_timeout_seconds`: after how long a message whose waiter crashed comes back, 1 to
-      43200. By default 6 x the function's timeout.
+    - `operation_timeout_seconds`: how long Cloud Map may take to register or deregister before the
+      operator is paged, 1 to 172800.
+    - `launch_heartbeat_timeout_seconds`: how long EC2 Auto Scaling waits for the next heartbeat before
+      it replaces a launching instance, 30 to 7200.
+    - `terminate_heartbeat_timeout_seconds`: how long it waits before it ends a terminating instance;
+      also how long the operator has to act after a waiter timed out, 30 to 7200.
+    - `max_receive_count`: after how many deliveries SQS dead-letters a message, 1 to 1000. By default
+      computed per queue: timeout / poll interval + 10. It is for a waiter that crashes; one that runs
+      keeps to the timeouts.
+    - `visibility_timeout_seconds`: after how long a message whose waiter crashed is delivered again, 1
+      to 43200. By default 6 x the function's timeout.
   EOT
 
   validation {
@@ -61,7 +62,7 @@ variable "timing" {
 
   validation {
     condition     = var.timing.settle_seconds == null ? true : var.timing.settle_seconds >= 0 && var.timing.settle_seconds <= 3600
-    error_message = "timing.settle_seconds must be between 0 and 3600; leave it out to have it worked out from the TTL and the forwarders' refresh interval."
+    error_message = "timing.settle_seconds must be between 0 and 3600; leave it out to have it computed from the TTL and the forwarders' refresh interval."
   }
 
   validation {
@@ -71,17 +72,17 @@ variable "timing" {
 
   validation {
     condition     = var.timing.poll_interval_seconds >= 1 && var.timing.poll_interval_seconds <= 43200
-    error_message = "timing.poll_interval_seconds must be between 1 and 43200 (12 hours, the most that SQS can hide a message)."
+    error_message = "timing.poll_interval_seconds must be between 1 and 43200 (12 hours, the longest that SQS can hide a message)."
   }
 
   validation {
     condition     = var.timing.poll_interval_max_seconds >= 1 && var.timing.poll_interval_max_seconds <= 43200
-    error_message = "timing.poll_interval_max_seconds must be between 1 and 43200 (12 hours, the most that SQS can hide a message)."
+    error_message = "timing.poll_interval_max_seconds must be between 1 and 43200 (12 hours, the longest that SQS can hide a message)."
   }
 
   validation {
     condition     = var.timing.operation_poll_interval_seconds >= 1 && var.timing.operation_poll_interval_seconds <= 43200
-    error_message = "timing.operation_poll_interval_seconds must be between 1 and 43200 (12 hours, the most that SQS can hide a message)."
+    error_message = "timing.operation_poll_interval_seconds must be between 1 and 43200 (12 hours, the longest that SQS can hide a message)."
   }
 
   validation {
@@ -96,16 +97,16 @@ variable "timing" {
 
   validation {
     condition     = var.timing.terminate_heartbeat_timeout_seconds >= 30 && var.timing.terminate_heartbeat_timeout_seconds <= 7200
-    error_message = "timing.terminate_heartbeat_timeout_seconds must be between 30 and 7200, the limits of a lifecycle hook. A longer drain needs no longer heartbeat timeout: the waiters prolong the wait."
+    error_message = "timing.terminate_heartbeat_timeout_seconds must be between 30 and 7200, the limits of a lifecycle hook. A longer drain needs no longer heartbeat timeout: the waiters send heartbeats."
   }
 
   validation {
     condition     = var.timing.max_receive_count == null ? true : var.timing.max_receive_count >= 1 && var.timing.max_receive_count <= 1000
-    error_message = "timing.max_receive_count must be between 1 and 1000, the limits of SQS; leave it out to have it worked out."
+    error_message = "timing.max_receive_count must be between 1 and 1000, the limits of SQS; leave it out to have it computed."
   }
 
   validation {
     condition     = var.timing.visibility_timeout_seconds == null ? true : var.timing.visibility_timeout_seconds >= 1 && var.timing.visibility_timeout_seconds <= 43200
-    error_message = "timing.visibility_timeout_seconds must be between 1 and 43200 (12 hours, the most that SQS can hide a message); leave it out for 6 x the function's timeout."
+    error_message = "timing.visibility_timeout_seconds must be between 1 and 43200 (12 hours, the longest that SQS can hide a message); leave it out for 6 x the function's timeout."
   }
 }

@@ -1,4 +1,4 @@
-# What the module needs. 1.9 is the first Terraform whose validations may look at other inputs; the
+# What the module needs. 1.9 is the first Terraform whose validations may refer to other inputs; the
 # tests and the local cloud run with provider 5.100. The module configures no provider: region,
 # account and default tags are the caller's.
 
@@ -12,9 +12,3 @@ terraform {
     }
   }
 }
-
-data "aws_partition" "current" {}
-
-data "aws_region" "current" {}
-
-data "aws_caller_identity" "current" {}

@@ -62,6 +62,7 @@ def _querier(settings: BufferWaiterSettings) -> Querier:
             settings.prometheus_request_timeout_seconds,
             authentication.auth,
             authentication.headers,
+            settings.prometheus_dialect,
         )
 
     return querier

@@ -1,15 +1,21 @@
-"""Prometheus: one request a batch, for raw samples; ``buffers`` judges them.
+"""Prometheus: one request a batch, for raw samples; ``decisions.buffer`` judges them.
 
 An instant query of a range selector returns the samples as stored, so staleness look-back, gaps
-and dead exporters cannot hide behind a function's result. Works with Prometheus, Thanos, Mimir
-and Amazon Managed Service for Prometheus.
+and dead exporters cannot hide behind a function's result. Works with Prometheus, Thanos, Mimir,
+VictoriaMetrics and Amazon Managed Service for Prometheus.
+
+An answer counts only if it is whole. ``prometheus-api-client`` returns ``data.result`` alone, so
+the session that it is given reads each answer first, and refuses one that says, or may say, that
+something is missing from it.
 """
 
+import json
 import math
 import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -24,6 +30,7 @@ from urllib3.util.retry import Retry
 
 from lifecycle.decisions.evidence import BUFFER_METRICS, EMIT_RECORDS, NUM_ERRORS, UP, Series
 from lifecycle.errors import PrometheusFailed
+from lifecycle.settings import PrometheusDialect
 
 # One retry, for a connection that was cut; the queue does the rest. Terraform counts both
 # attempts into the function's timeout.
@@ -31,6 +38,14 @@ ATTEMPTS = 2
 CONNECT_SECONDS = 3.0
 _LONGEST_ERROR = 400
 _SHORTEST_SECRET = 8  # anything shorter is in every answer by chance
+# Fields that take nothing away from the data: `infos` (Prometheus 3) is about the query, `stats`
+# (VictoriaMetrics, Prometheus), `trace` (VictoriaMetrics), `analysis` and `explanation` (Thanos)
+# are about its cost.
+_ANSWER_FIELDS = {"status", "data", "infos", "stats", "trace"}
+_DATA_FIELDS = {"resultType", "result", "stats", "analysis", "explanation"}
+# M3 names a limit that cut the answer short, a proxy a warning (RFC 7234) or a part (RFC 7233).
+_QUALIFYING_HEADERS = ("M3-Results-Limited", "Warning", "Content-Range")
+_JSON_ESCAPES = re.compile(rb'(?:\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))+')
 _RETRY = Retry(
     total=ATTEMPTS - 1,
     backoff_factor=0.5,
@@ -69,21 +84,31 @@ class SigV4(AuthBase):
 class _Discreet(requests.Session):
     """Neither hands on an answer nor follows a redirect that repeats what it was asked with.
 
-    Answers get logged, and so does the address that a redirect names, if nobody is there. Where a
-    redirect leads the credentials do not go along, so they are remembered from request to request.
+    Answers get logged, and so does the address that a redirect names, if nothing listens there.
+    Where a redirect leads the credentials do not go along, so they are remembered from request to
+    request. An answer that is not whole is not handed on either.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._secrets: set[bytes] = set()
+        self.hooks["response"].append(self._examine)
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:  # noqa: ANN401 (those of requests)
-        """Send a request; raises PrometheusFailed for an answer that says too much."""
+        """Send a request; raises PrometheusFailed for an answer that is refused."""
         self._secrets |= _secrets_of(request)
-        response = super().send(request, **settings)
+        return super().send(request, **settings)
+
+    def _examine(self, response: requests.Response, **_settings: object) -> None:
+        """Refuse an answer that says too much, or less than it was asked; a hook of requests.
+
+        An answer with another status than 200 is the client's to refuse, or to ask for again.
+        """
         if self._are_in(response.content):
             raise PrometheusFailed("the answer repeats the credentials: not shown, not believed")
-        return response
+        flaw = _flaw_of(response) if response.status_code == HTTPStatus.OK else None
+        if flaw is not None:
+            raise PrometheusFailed(_short(flaw))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return where an answer sends to, None if nowhere; asked by requests before it goes there.
@@ -96,8 +121,8 @@ class _Discreet(requests.Session):
         return target
 
     def _are_in(self, said: bytes) -> bool:
-        """Tell whether the credentials are in there, as they are or as a URL writes them."""
-        forms = (said, unquote_to_bytes(said))
+        """Tell whether the credentials are in there: as they are, as in a URL, as in JSON."""
+        forms = (said, unquote_to_bytes(said), _JSON_ESCAPES.sub(_unescaped, said))
         return any(secret in form for secret in self._secrets for form in forms)
 
 
@@ -110,19 +135,94 @@ def _secrets_of(request: requests.PreparedRequest) -> set[bytes]:
     return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
 
 
+def _unescaped(escapes: re.Match[bytes]) -> bytes:
+    return str(json.loads(b'"' + escapes[0] + b'"')).encode("utf-8", "surrogatepass")
+
+
+def _flaw_of(response: requests.Response) -> str | None:
+    """Say why an answer is not a whole one, None if it is."""
+    for header in _QUALIFYING_HEADERS:
+        if header in response.headers:
+            return f"a partial answer, {header}: {response.headers[header]}"
+    try:
+        answer = response.json(object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        return f"not a Prometheus answer ({type(error).__name__})"
+    if not isinstance(answer, dict):
+        return f"not a Prometheus answer (a JSON {type(answer).__name__})"
+    if not _is_successful(answer):
+        said = [f"{name} {answer.get(name)}" for name in ("status", "errorType", "error")]
+        return f"not a successful answer: {', '.join(said)}"
+    data = answer.get("data")
+    if not isinstance(data, dict):
+        return f"not a Prometheus answer (data is a JSON {type(data).__name__})"
+    qualified = _qualification(answer, _ANSWER_FIELDS) or _qualification(data, _DATA_FIELDS)
+    if qualified is not None:
+        return qualified
+    if data.get("resultType") != "matrix" or not isinstance(data.get("result"), list):
+        return f"not an answer to a range selector: the result is a {data.get('resultType')}"
+    return None
+
+
+def _is_successful(answer: Mapping[str, object]) -> bool:
+    return answer.get("status") == "success"
+
+
+def _qualification(fields: Mapping[str, object], harmless: set[str]) -> str | None:
+    """Say which fields take something away from the data, or may: those that are not known."""
+    said = {
+        name: value
+        for name, value in fields.items()
+        if name not in harmless and _says_something(name, value)
+    }
+    if not said:
+        return None
+    is_partial = not said.keys().isdisjoint({"warnings", "isPartial"})
+    what = "a partial answer" if is_partial else "an answer with a field not known"
+    return f"{what}, {', '.join(f'{name}: {_words(value)}' for name, value in said.items())}"
+
+
+def _says_something(name: str, value: object) -> bool:
+    if name == "isPartial":
+        return value is not None and value is not False
+    return value is not None and value not in ("", [], {})
+
+
+def _words(value: object) -> str:
+    """Return the texts of a list as they are, and anything else as JSON."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return "; ".join(value)
+    return json.dumps(value)
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object of JSON; ValueError if it says one thing twice, perhaps differently."""
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        raise ValueError("a field twice")
+    return names
+
+
 def connect(
-    url: str, timeout_seconds: float, auth: AuthBase | None, headers: Mapping[str, str]
+    url: str,
+    timeout_seconds: float,
+    auth: AuthBase | None,
+    headers: Mapping[str, str],
+    dialect: PrometheusDialect = PrometheusDialect.PROMETHEUS,
 ) -> Querier:
     """Build a client; no request is made.
 
     One attempt takes at most CONNECT_SECONDS and ``timeout_seconds`` (the longest silence while
-    the answer is read); there are ATTEMPTS of them.
+    the answer is read); there are ATTEMPTS of them. Thanos is asked to answer whole or not at all.
     """
+    session = _Discreet()
+    if dialect is PrometheusDialect.THANOS:
+        session.params = {"partial_response": "false"}
     client: Querier = PrometheusConnect(
         url=url,
         auth=auth,
         headers=dict(headers),
-        session=_Discreet(),
+        session=session,
         retry=_RETRY,
         timeout=(CONNECT_SECONDS, timeout_seconds),
         method="POST",
@@ -159,7 +259,7 @@ def fetch(querier: Querier, selection: Selection, now: float) -> dict[str, list[
     """
     try:
         result = querier.custom_query(selection.query, params={"time": f"{now:.3f}"})
-        series = [_series(item) for item in result]
+        series = _all_series(result)
     except PrometheusFailed:
         raise
     except (requests.RequestException, PrometheusApiClientException) as error:
@@ -168,6 +268,10 @@ def fetch(querier: Querier, selection: Selection, now: float) -> dict[str, list[
         # The client raises whatever json or a look-up raises for a body that is no answer
         # (HTML of a login page, say).
         raise PrometheusFailed(f"not a Prometheus answer ({type(error).__name__})") from error
+    return _grouped(series, selection)
+
+
+def _grouped(series: Sequence[Series], selection: Selection) -> dict[str, list[Series]]:
     grouped: dict[str, list[Series]] = {}
     for one in series:
         value = re.sub(r":[0-9]+$", "", one.labels.get(selection.label, ""))
@@ -176,18 +280,41 @@ def fetch(querier: Querier, selection: Selection, now: float) -> dict[str, list[
     return grouped
 
 
+def _all_series(result: Any) -> list[Series]:  # noqa: ANN401 (whatever the JSON holds)
+    if not isinstance(result, list):
+        raise PrometheusFailed(f"a result that is no list: {str(result)[:200]}")
+    series = [_series(item) for item in result]
+    known: set[frozenset[tuple[str, str]]] = set()
+    for one in series:
+        labels = frozenset(one.labels.items())
+        if labels in known:
+            raise PrometheusFailed(f"one series twice: {one}")
+        known.add(labels)
+    return series
+
+
 def _series(item: Any) -> Series:  # noqa: ANN401 (whatever the JSON holds)
     labels, values = item["metric"], item["values"]
-    if not isinstance(labels, dict) or not isinstance(values, list):
+    if (
+        item.keys() != {"metric", "values"}  # histograms, say
+        or not isinstance(labels, dict)
+        or not all(isinstance(value, str) for value in labels.values())
+        or not isinstance(values, list)
+    ):
         raise PrometheusFailed(f"a series of an unexpected form: {str(item)[:200]}")
+    "".join([*labels, *labels.values()]).encode()  # no halves of characters: they get logged
     samples = sorted((float(time), float(value)) for time, value in values)
     if not all(math.isfinite(time) for time, _ in samples):
         raise PrometheusFailed(f"a series with a time that is none: {str(item)[:200]}")
-    return Series(labels={str(k): str(v) for k, v in labels.items()}, samples=samples)
+    return Series(labels=labels, samples=samples)
 
 
 def _short(message: str) -> str:
-    """Cut a long message in the middle: a URL with a whole query comes before what went wrong."""
+    """Cut a long message in the middle: a URL with a whole query comes before what went wrong.
+
+    Halves of characters, which JSON can hold and no log can, are written out.
+    """
+    message = message.encode("utf-8", "backslashreplace").decode()
     if len(message) <= _LONGEST_ERROR:
         return message
     half = _LONGEST_ERROR // 2 - 1

@@ -6,7 +6,7 @@ and real Prometheus; the captures are in ``tests/fixtures/fluentd-metrics``.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -16,8 +16,10 @@ from lifecycle.decisions.evidence import (
     NUM_ERRORS,
     Evidence,
     Rules,
+    Scrape,
     Series,
 )
+from lifecycle.decisions.targets import target_of
 
 
 class State(StrEnum):
@@ -41,6 +43,7 @@ class Reason(StrEnum):
     SETTLING = "settling"
     # UNKNOWN: no good evidence.
     NO_SERIES = "no_series"
+    NO_UP = "no_up"
     STALE = "stale"
     SCRAPE_FAILED = "scrape_failed"
     GAP = "gap"
@@ -103,7 +106,7 @@ def judge(series: Sequence[Series], *, deregistered_at: float, now: float, rules
         answer,
         buffer_bytes=_newest_bytes(evidence),
         not_before=_not_before(evidence, deregistered_at) if may_become_drained else None,
-        errors_rose=_whole(sum(series.rise for series in evidence.of(NUM_ERRORS))) or 0,
+        errors_rose=_whole(sum(evidence.worst_of(NUM_ERRORS, _rise).values())) or 0,
     )
 
 
@@ -116,10 +119,12 @@ def _unreadable(evidence: Evidence) -> Verdict | None:
     """UNKNOWN without fresh evidence, or if a scrape or a value of it is no good."""
     if not evidence.of(BUFFER_METRICS[0]):
         return unknown(Reason.NO_SERIES, "no buffer_total_bytes series of this instance")
-    if not evidence.up:
-        return unknown(Reason.NO_SERIES, "no up series of this instance's Fluentd target")
-    if any(up.newest != 1 for up in evidence.up):
-        return unknown(Reason.SCRAPE_FAILED, "the newest scrape of this instance failed")
+    unscraped = _without_up(evidence)
+    if unscraped is not None:
+        return unscraped
+    for up in (*evidence.up, *evidence.further_up):
+        if up.newest != 1:
+            return _scrape_failed(evidence, up, "the newest scrape")
     for series in evidence.required:
         if not all(math.isfinite(value) for _, value in evidence.window(series)):
             return unknown(Reason.NOT_A_NUMBER, f"{series} holds a value that is not a number")
@@ -127,6 +132,28 @@ def _unreadable(evidence: Evidence) -> Verdict | None:
         if abs(age) > evidence.rules.fresh_seconds:
             return unknown(Reason.STALE, f"the newest sample of {series} is {age:.1f} s old")
     return None
+
+
+def _without_up(evidence: Evidence) -> Verdict | None:
+    """UNKNOWN if nothing tells whether the scrapes of a series succeeded."""
+    for series in (*evidence.buffers, *evidence.emitted):
+        numbers, _ = evidence.scrape_of(series)
+        if not numbers:
+            return unknown(
+                Reason.NO_UP,
+                f"no up series of the target of {series}: {target_of(series.labels)}; `up` must be "
+                "stored with the same job and instance, and Fluentd must be scraped itself",
+            )
+    return None
+
+
+def _scrape_failed(evidence: Evidence, up: Series, what: str) -> Verdict:
+    """UNKNOWN: a scrape of a target failed; the detail names it."""
+    detail = f"{what} of {up} failed"
+    own = {target_of(one.labels) for one in evidence.up}
+    if up in evidence.further_up and target_of(up.labels) not in own:
+        detail += "; it may be a worker of this Fluentd: give another exporter a job of its own"
+    return unknown(Reason.SCRAPE_FAILED, detail)
 
 
 def _miscounted(evidence: Evidence) -> Verdict | None:
@@ -145,18 +172,28 @@ def _miscounted(evidence: Evidence) -> Verdict | None:
 def _holding(evidence: Evidence) -> Verdict | None:
     """DRAINING if there was anything in a buffer during the window."""
     for metric, reason, what in _HELD:
-        newest = sum(series.newest for series in evidence.of(metric))
-        if newest != 0:
+        newest = sum(evidence.worst_of(metric, _newest).values())
+        if _is_held(newest):
             return Verdict(State.DRAINING, reason, f"{newest:g} {what}")
     for series in evidence.buffers:
-        highest = max(value for _, value in evidence.window(series))
-        if highest != 0:
+        highest = _highest(evidence, series)
+        if _is_held(highest):
             return Verdict(
                 State.DRAINING,
                 Reason.EMPTY_TOO_SHORT,
                 f"{series} was {highest:g} within the last {_window(evidence)}",
             )
     return None
+
+
+def _highest(evidence: Evidence, series: Series) -> float:
+    """Of one output alone: in a sum, a count below zero hides another output's bytes."""
+    return max(value for _, value in evidence.window(series))
+
+
+def _is_held(count: float) -> bool:
+    """Tell whether anything is held, or the count is wrong: it is below zero."""
+    return count != 0
 
 
 def _receiving(evidence: Evidence) -> Verdict | None:
@@ -187,19 +224,20 @@ def _settling(evidence: Evidence, deregistered_at: float) -> Verdict | None:
 
 def _incomplete(evidence: Evidence) -> Verdict | None:
     """UNKNOWN if the evidence leaves out a series, or a part of the window."""
-    outputs = evidence.buffered_outputs
     for metric in (*BUFFER_METRICS, EMIT_RECORDS):
-        missing = outputs - set(evidence.outputs.get(metric, {}))
-        if missing:
-            plugin_id = dict(min(missing)).get("plugin_id", "?")
-            return unknown(Reason.INCOMPLETE_SERIES, f"no {metric} of plugin_id {plugin_id}")
-    expected = evidence.rules.expected_buffered_outputs
+        lacking = _without(metric, evidence)
+        if lacking is not None:
+            return unknown(Reason.INCOMPLETE_SERIES, f"no {metric} beside {lacking}")
+    outputs, expected = evidence.buffered_outputs, evidence.rules.expected_buffered_outputs
     if expected is not None and len(outputs) < expected:
         return unknown(
-            Reason.TOO_FEW_SERIES, f"{len(outputs)} buffered outputs reported, {expected} expected"
+            Reason.TOO_FEW_SERIES,
+            f"{len(outputs)} buffered outputs reported (an output of a worker counts once, "
+            f"however often it is observed), {expected} expected",
         )
-    if any(value != 1 for up in evidence.up for _, value in evidence.window(up)):
-        return unknown(Reason.SCRAPE_FAILED, f"a scrape failed within the last {_window(evidence)}")
+    for up in (*evidence.up, *evidence.further_up):
+        if any(value != 1 for _, value in evidence.window(up)):
+            return _scrape_failed(evidence, up, f"a scrape within the last {_window(evidence)}")
     for series in evidence.required:
         gap = evidence.gap(series)
         if gap is not None:
@@ -207,24 +245,35 @@ def _incomplete(evidence: Evidence) -> Verdict | None:
     return None
 
 
+def _without(metric: str, evidence: Evidence) -> Series | None:
+    """Return a buffer gauge that has no series of the metric beside it, None if each has one."""
+    copies = {series.copy for series in evidence.of(metric)}
+    return next((one for one in evidence.buffers if one.copy not in copies), None)
+
+
 def _frozen(evidence: Evidence) -> Verdict | None:
     """UNKNOWN if the exporter's timer died: it freezes every gauge while scrapes go on."""
     plugin_id = evidence.rules.heartbeat_plugin_id
     if plugin_id is None:
         return None
-    moved_at = {
-        series.labels.get("worker_id"): series.last_change
-        for series in evidence.of(EMIT_RECORDS)
-        if series.labels.get("plugin_id") == plugin_id
-    }
-    for worker_id in {dict(key).get("worker_id") for key in evidence.buffered_outputs}:
-        moved = moved_at.get(worker_id)
-        if moved is None or evidence.now - moved > evidence.rules.heartbeat_seconds:
+    moved_at: dict[Scrape, float] = {}
+    for series in evidence.beats_of(plugin_id):
+        scrape, moved = evidence.scrape_of(series), series.last_change
+        moved = -math.inf if moved is None else moved
+        moved_at[scrape] = min(moved, moved_at.get(scrape, math.inf))
+    for series in evidence.buffers:
+        moved = _moved_beside(moved_at, evidence.scrape_of(series))
+        if evidence.now - moved > evidence.rules.heartbeat_seconds:
             return unknown(
                 Reason.HEARTBEAT_STOPPED,
-                f"emit_records of heartbeat output {plugin_id} (worker {worker_id}) stands still",
+                f"emit_records of heartbeat output {plugin_id} stands still beside {series}",
             )
     return None
+
+
+def _moved_beside(moved_at: Mapping[Scrape, float], scrape: Scrape) -> float:
+    """Return when the heartbeat output moved last, as this very observer saw it."""
+    return moved_at.get(scrape, -math.inf)
 
 
 def _drained(evidence: Evidence) -> Verdict:
@@ -251,9 +300,17 @@ def _not_before(evidence: Evidence, deregistered_at: float) -> float:
 
 
 def _newest_bytes(evidence: Evidence) -> int | None:
-    newest = [series.newest for series in evidence.of(BUFFER_METRICS[0])]
-    finite = [value for value in newest if math.isfinite(value)]
+    newest = evidence.worst_of(BUFFER_METRICS[0], _newest)
+    finite = [value for value in newest.values() if math.isfinite(value)]
     return _whole(sum(finite)) if finite else None
+
+
+def _newest(series: Series) -> float:
+    return series.newest
+
+
+def _rise(series: Series) -> float:
+    return series.rise
 
 
 def _whole(total: float) -> int | None:

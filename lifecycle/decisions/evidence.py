@@ -5,9 +5,11 @@ and a subquery even counts samples that do not exist.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+from lifecycle.decisions.targets import Output, is_up_of, may_be_a_worker, output_of, told
 
 BUFFER_METRICS = ("buffer_total_bytes", "buffer_stage_length", "buffer_queue_length")
 EMIT_RECORDS = "emit_records"
@@ -15,8 +17,14 @@ NUM_ERRORS = "num_errors"
 UP = "up"
 
 Sample = tuple[float, float]
-# All labels of a series but its name: what the metrics of one output of one worker share.
-OutputKey = tuple[tuple[str, str], ...]
+# All labels of a series but its name: what the metrics of one copy of an output share.
+Copy = frozenset[tuple[str, str]]
+# The `up` series of the scrapes that a series comes from, and the worker that it is about.
+Scrape = tuple[frozenset[int], str]
+
+_SHOWN_FIRST = ("plugin_id", "worker_id", "job", "instance")
+_NOT_SHOWN = ("type",)
+_LONGEST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +35,22 @@ class Series:
     samples: Sequence[Sample]
 
     def __str__(self) -> str:
-        """Return the name and the labels that tell outputs apart."""
-        shown = [f"{k}={self.labels[k]}" for k in ("plugin_id", "worker_id") if k in self.labels]
+        """Return the name and the labels: what it is about, its target, who observed it."""
+        names = dict.fromkeys([*_SHOWN_FIRST, *sorted(self.labels)])
+        told_apart = told(self.labels).keys() - _NOT_SHOWN
+        shown = [f"{name}={self.labels[name]}" for name in names if name in told_apart]
         name = self.labels.get("__name__", "?")
-        return f"{name}{{{','.join(shown)}}}" if shown else name
+        return f"{name}{{{','.join(shown)[:_LONGEST_SHOWN]}}}" if shown else name
+
+    @property
+    def copy(self) -> Copy:
+        """Which copy of its output it belongs to."""
+        return frozenset(told(self.labels).items())
+
+    @property
+    def output(self) -> Output:
+        """Which output it is about."""
+        return output_of(self.labels)
 
     @property
     def newest(self) -> float:
@@ -96,29 +116,43 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One instance's series, by metric (without prefix) and by output."""
+    """One instance's series, by metric (without prefix).
 
-    outputs: Mapping[str, Mapping[OutputKey, Series]]
+    ``up`` is of the targets that Fluentd's series come from; ``further_up`` of targets that show
+    no series, but may be workers of the same Fluentd.
+    """
+
+    outputs: Mapping[str, Sequence[Series]]
     up: Sequence[Series]
+    further_up: Sequence[Series]
     now: float
     rules: Rules
 
     @classmethod
     def gather(cls, series: Sequence[Series], now: float, rules: Rules) -> "Evidence":
         """Sort an instance's series; those without samples are as good as absent."""
-        outputs: dict[str, dict[OutputKey, Series]] = {}
+        outputs: dict[str, list[Series]] = {}
         ups: list[Series] = []
         for one in series:
             name = one.labels.get("__name__", "")
             if one.samples and name == UP:
                 ups.append(one)
             elif one.samples and name.startswith(rules.metric_prefix):
-                key = tuple(sorted(item for item in one.labels.items() if item[0] != "__name__"))
-                outputs.setdefault(name.removeprefix(rules.metric_prefix), {})[key] = one
-        # Another exporter on the same instance may carry the same label: only the `up` of the
-        # jobs that scrape Fluentd counts.
-        jobs = {dict(key).get("job") for outputs_of in outputs.values() for key in outputs_of}
-        return cls(outputs, [up for up in ups if up.labels.get("job") in jobs], now, rules)
+                outputs.setdefault(name.removeprefix(rules.metric_prefix), []).append(one)
+        shown = [one.labels for series_of in outputs.values() for one in series_of]
+        own = [any(is_up_of(up.labels, labels) for labels in shown) for up in ups]
+        further = [
+            up
+            for up, is_own in zip(ups, own, strict=True)
+            if not is_own and any(may_be_a_worker(up.labels, labels) for labels in shown)
+        ]
+        return cls(
+            outputs=outputs,
+            up=[up for up, is_own in zip(ups, own, strict=True) if is_own],
+            further_up=further,
+            now=now,
+            rules=rules,
+        )
 
     @property
     def window_start(self) -> float:
@@ -126,8 +160,15 @@ class Evidence:
         return self.now - self.rules.empty_for_seconds
 
     def of(self, metric: str) -> Sequence[Series]:
-        """Return the series of one metric, one an output and worker."""
-        return list(self.outputs.get(metric, {}).values())
+        """Return all series of one metric."""
+        return self.outputs.get(metric, [])
+
+    def worst_of(self, metric: str, value: Callable[[Series], float]) -> Mapping[Output, float]:
+        """Return a value of each output, once: the highest of its copies."""
+        worst: dict[Output, float] = {}
+        for series in self.of(metric):
+            worst[series.output] = max(value(series), worst.get(series.output, -math.inf))
+        return worst
 
     @property
     def buffers(self) -> Sequence[Series]:
@@ -135,15 +176,30 @@ class Evidence:
         return [series for metric in BUFFER_METRICS for series in self.of(metric)]
 
     @property
-    def buffered_outputs(self) -> set[OutputKey]:
+    def buffered_outputs(self) -> set[Output]:
         """The outputs that have a buffer; others have no buffer gauges at all."""
-        return {key for metric in BUFFER_METRICS for key in self.outputs.get(metric, {})}
+        return {series.output for series in self.buffers}
+
+    @property
+    def copies(self) -> set[Copy]:
+        """The copies of the outputs that have a buffer."""
+        return {series.copy for series in self.buffers}
 
     @property
     def emitted(self) -> Sequence[Series]:
         """``emit_records`` of the outputs that have a buffer."""
-        emit_records = self.outputs.get(EMIT_RECORDS, {})
-        return [series for key, series in emit_records.items() if key in self.buffered_outputs]
+        copies = self.copies
+        return [series for series in self.of(EMIT_RECORDS) if series.copy in copies]
+
+    def scrape_of(self, series: Series) -> Scrape:
+        """Return which scrapes a series of Fluentd comes from; no number, no ``up`` of its own."""
+        numbers = [n for n, up in enumerate(self.up) if is_up_of(up.labels, series.labels)]
+        worker_id, _, _ = series.output
+        return frozenset(numbers), worker_id
+
+    def beats_of(self, plugin_id: str) -> Sequence[Series]:
+        """Return ``emit_records`` of the heartbeat output."""
+        return [series for series in self.of(EMIT_RECORDS) if series.output[1] == plugin_id]
 
     @property
     def required(self) -> Sequence[Series]:

@@ -163,7 +163,7 @@ def confirmed(first: Look, second: Look) -> list[Correction]:
 
 def correction_of(subject: Subject, look: Look) -> Correction | None:
     """Return what is to be done with one instance, None if nothing is."""
-    if (look.is_waiting(subject) or _is_kept(subject)) and not look.is_under_way(subject):
+    if _is_stranded(subject, look):
         reason: str | None = f"{subject.state}, and no pipeline is under way"
         kind = CorrectionKind.RESTART
     elif subject.is_registered:
@@ -172,6 +172,11 @@ def correction_of(subject: Subject, look: Look) -> Correction | None:
         reason = _why_in(subject) if look.in_cloud_map else None
         kind = CorrectionKind.REGISTER
     return None if reason is None else Correction(kind, subject.id, reason)
+
+
+def _is_stranded(subject: Subject, look: Look) -> bool:
+    """Tell whether an instance waits for a pipeline that nothing has started."""
+    return (look.is_waiting(subject) or _is_kept(subject)) and not look.is_under_way(subject)
 
 
 def can_wait(subject: Subject) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
@@ -12,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 from sandbox.chaos.killer import Killer
 from sandbox.chaos.plan import rules
 from sandbox.chaos.proxy import Counted, FaultProxy
+from sandbox.host.parts import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from contextlib import ExitStack
     from pathlib import Path
-    from types import TracebackType
 
     from sandbox.chaos.plan import Plan
-    from sandbox.processes import Processes
+    from sandbox.host.processes import Processes
 
     Event = dict[str, Any]
 
@@ -41,7 +41,7 @@ class Courier:
 
 
 @dataclass
-class Chaos:
+class Chaos(Parts):
     """What goes wrong, by plan; quiet until it begins.
 
     The cloud calls `before` while it starts; entering the block starts the killer.
@@ -52,7 +52,6 @@ class Chaos:
     """Where MiniStack notes what runs; a folder of this cloud."""
     courier: Courier = field(init=False)
     _proxies: list[FaultProxy] = field(default_factory=list)
-    _stack: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
         """Throw dice of their own for each part: what one draws does not change another."""
@@ -78,17 +77,8 @@ class Chaos:
         )
         return self
 
-    def __enter__(self) -> Self:
-        self._stack.enter_context(self._killer)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def _start(self, starting: ExitStack) -> None:
+        starting.enter_context(self._killer)
 
     def begin(self) -> None:
         """Let everything go wrong from now on."""

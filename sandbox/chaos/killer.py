@@ -1,8 +1,8 @@
 """Kills functions in the middle of their work.
 
 MiniStack runs each function in worker processes of its own and says which of them are at work
-(`sandbox.ministack_chaos`). One of these is killed with SIGKILL, by its process id: to Lambda that
-is what it is when an execution environment is lost, with half of the calls made.
+(`sandbox.ministack.plugins.chaos`). One of these is killed with SIGKILL, by its process id: to
+Lambda that is what it is when an execution environment is lost, with half of the calls made.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from sandbox.host.background import Background
+from sandbox.host.parts import Parts
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
     from random import Random
-    from types import TracebackType
 
-STOP_SECONDS = 10.0
 LOOK_SECONDS = 0.02
 # Runs take 0.1 to 3 s here: somewhere in them.
 LONGEST_PATIENCE_SECONDS = 0.3
@@ -38,7 +40,7 @@ class Running:
     run: str
 
 
-class Killer:
+class Killer(Parts):
     """A thread that kills a share of all runs while it is on.
 
     Each run has the same chance, a second attempt as much as a first one. One that was meant to die
@@ -55,22 +57,10 @@ class Killer:
         self._doomed: dict[Running, float] = {}
         self._owed = 0
         self._on = threading.Event()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="killer", daemon=True)
         self.killed: Counter[str] = Counter()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join(STOP_SECONDS)
+    def _start(self, starting: ExitStack) -> None:
+        starting.enter_context(Background("killer", self._look, LOOK_SECONDS))
 
     def begin(self) -> None:
         """Kill from now on."""
@@ -80,13 +70,12 @@ class Killer:
         """Kill nobody until told to begin again."""
         self._on.clear()
 
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_SECONDS):
-            at_work = running_in(self._running)
-            if self._on.is_set():
-                self._judge(at_work)
-                self._execute(at_work)
-            self._seen = at_work
+    def _look(self) -> None:
+        at_work = running_in(self._running)
+        if self._on.is_set():
+            self._judge(at_work)
+            self._execute(at_work)
+        self._seen = at_work
 
     def _judge(self, at_work: set[Running]) -> None:
         """Throw the dice for each run that is new: whether it dies, and when."""

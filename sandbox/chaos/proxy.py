@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-import urllib.error
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.chaos.plan import Fault, kind_of
-from sandbox.control import DIRECT
-from sandbox.ports import LOOPBACK, free_port
-from sandbox.processes import clean_environment
+from sandbox.host.http import request
+from sandbox.host.ports import LOOPBACK, free_port
+from sandbox.host.processes import clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sandbox.processes import Processes
+    from sandbox.host.processes import Processes
 
 PROJECT = Path(__file__).parents[2]
 READY_SECONDS = 60.0
@@ -64,11 +61,11 @@ class FaultProxy:
 
     def inject(self, rules: Sequence[dict[str, Any]]) -> None:
         """Fail calls by these rules, and no others, from now on."""
-        self._ask("rules", json.dumps(list(rules)).encode())
+        self._ask("rules", list(rules))
 
     def counted(self) -> Counted:
         """What went through so far."""
-        services = json.loads(self._ask("stats"))["by_service"]
+        services = self._ask("stats")["by_service"]
         calls = Counter({one["service"]: int(one["requests"]) for one in services})
         return Counted(calls, faults_in(self._ask("metrics")))
 
@@ -79,15 +76,9 @@ class FaultProxy:
             return False
         return True
 
-    def _ask(self, path: str, data: bytes | None = None) -> str:
-        request = urllib.request.Request(  # noqa: S310 - loopback
-            f"{self.address}/_microburst/{path}",
-            data=data,
-            headers={"Content-Type": "application/json"},
-        )
-        with DIRECT.open(request, timeout=ASK_SECONDS) as answer:
-            received: str = answer.read().decode()
-            return received
+    def _ask(self, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON or text
+        method = "GET" if body is None else "POST"
+        return request(method, f"{self.address}/_microburst/{path}", body, ASK_SECONDS)
 
 
 def faults_in(metrics: str) -> Faults:

@@ -4,38 +4,31 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from sandbox.demo import chaos_tables, figure, report
-from sandbox.demo.board import clock
-from sandbox.demo.judgement import problems
-from sandbox.demo.live_view import LiveView
-from sandbox.demo.plain_view import PlainView
-from sandbox.demo.proof import proven
 from sandbox.demo.recording import Clock
+from sandbox.demo.report import figure
+from sandbox.demo.report.conclusion import conclude, write_page
+from sandbox.demo.report.judgement import problems
+from sandbox.demo.report.summary import summarise
 from sandbox.demo.run import perform
-from sandbox.demo.scenarios import SCENARIOS
-from sandbox.demo.stories import tell
-from sandbox.demo.summary import summarise
+from sandbox.demo.scenarios.catalog import SCENARIOS
+from sandbox.demo.view.view import View
 from sandbox.demo.warm_up import WarmUpFailed
 from sandbox.fleet.prometheus import PrometheusNotInstalledError
-from sandbox.ministack import MinistackMissingError
-from sandbox.processes import ProcessFailedError, sigterm_interrupts
+from sandbox.host.processes import ProcessFailedError, sigterm_interrupts
+from sandbox.ministack.server import MinistackMissingError
 from sandbox.terraform import TerraformError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sandbox.demo.board import View
-    from sandbox.demo.model import ChaosCount, Run
-    from sandbox.demo.scenarios import Scenario
+    from sandbox.demo.model import Run
+    from sandbox.demo.scenarios.catalog import Scenario
 
 KEPT_ITS_PROMISE = 0
 BROKE_ITS_PROMISE = 1
@@ -108,7 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COULD_NOT_RUN
     found = problems(run)
     _write(run, found, options.output)
-    _conclude(run, found, options.output, console)
+    conclude(run, found, console)
+    console.print()
+    for name, content in _LEFT_BEHIND.items():
+        console.print(f"{content:<12} {options.output / name}", highlight=False, soft_wrap=True)
     return BROKE_ITS_PROMISE if found else KEPT_ITS_PROMISE
 
 
@@ -119,68 +115,12 @@ def _console() -> Console:
 
 
 def _view(options: argparse.Namespace, console: Console, since: Clock) -> View:
-    if console.is_terminal and not options.plain:
-        return LiveView(options.scenario, console, since.now)
-    return PlainView(sys.stdout, since.now)
+    live = console.is_terminal and not options.plain
+    return View(options.scenario, console, since.now, live=live)
 
 
 def _write(run: Run, found: Sequence[str], output: Path) -> None:
     summary = json.dumps(summarise(run), indent=2) + "\n"
     (output / "summary.json").write_text(summary, encoding="utf-8")
     figure.draw(run, output / "timeline.png")
-    report.write(run, found, output / "timeline.png", output / "report.html")
-
-
-def _conclude(run: Run, found: Sequence[str], output: Path, console: Console) -> None:
-    console.print(_instances(run))
-    if run.chaos is not None:
-        console.print(_calls(run.chaos))
-        console.print(_events(run.chaos))
-    lines = run.lines
-    console.print(
-        f"{lines.sent:,} lines sent, {lines.delivered:,} delivered, [bold]{lines.lost:,} lost[/], "
-        f"{lines.duplicated:,} further copies; {clock(run.seconds)} in all."
-    )
-    for statement in proven(run):
-        console.print(f"[green]✓[/] {statement}", highlight=False)
-    for problem in found:
-        console.print(f"[bold red]✗[/] {problem}", highlight=False)
-    if not found:
-        console.print("[bold green]Nothing was lost and no instance was released early.[/]")
-    console.print()
-    for name, content in _LEFT_BEHIND.items():
-        console.print(f"{content:<12} {output / name}", highlight=False, soft_wrap=True)
-
-
-def _instances(run: Run) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"Scenario {run.scenario}, times in seconds")
-    table.add_column("Instance", no_wrap=True)
-    table.add_column("Outcome", no_wrap=True)
-    for heading in ("Left discovery", "Empty for good", "Released", "Bytes then"):
-        table.add_column(heading, justify="right")
-    for story in tell(run):
-        moments = (story.deregistered_at, story.drained_at, story.released_at)
-        held = story.buffer_bytes_at_release
-        table.add_row(
-            story.instance_id,
-            story.outcome.value.replace("_", " "),
-            *("" if moment is None else f"{moment:.1f}" for moment in moments),
-            "" if held is None else str(held),
-        )
-    return table
-
-
-def _calls(chaos: ChaosCount) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"Calls of the functions, seed {chaos.seed}")
-    for number, heading in enumerate(chaos_tables.headings()):
-        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
-    for row in chaos_tables.calls(chaos):
-        table.add_row(*row)
-    return table
-
-
-def _events(chaos: ChaosCount) -> Table:
-    table = Table(box=box.SIMPLE, show_header=False)
-    for what, count in chaos_tables.events(chaos):
-        table.add_row(what, count)
-    return table
+    write_page(run, found, output / "timeline.png", output / "report.html")

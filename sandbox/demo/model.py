@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandbox.fleet.accounting import Delivery
+    from sandbox.fleet.fluentd.history import History
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceSample:
@@ -56,25 +59,6 @@ class JournalEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class BufferPoint:
-    """The bytes an aggregator held from `at` on, told by the aggregator itself."""
-
-    at: float
-    buffered_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class AggregatorHistory:
-    """What the simulator knows about one aggregator, whatever its exporter said."""
-
-    points: tuple[BufferPoint, ...] = ()
-    # When the last log line came in; None: none ever did.
-    last_received_at: float | None = None
-    # The end of the process, which takes the place of the instance; None: still running.
-    ended_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Notification:
     """An alarm's message as the subscriber of the SNS topic got it."""
 
@@ -99,19 +83,6 @@ class Disruption:
     name: str
     at: float
     until: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LineCount:
-    """Numbered log lines: sent by the forwarders, and found in S3."""
-
-    sent: int
-    # Distinct lines found, and further copies of lines already found.
-    delivered: int
-    lost: int
-    duplicated: int
-    # Lines found that are not whole, or that nobody sent.
-    damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +121,11 @@ class Run:
 
     scenario: str
     seconds: float
-    lines: LineCount
+    lines: Delivery
     samples: tuple[Sample, ...] = ()
     journal: tuple[JournalEntry, ...] = ()
-    histories: Mapping[str, AggregatorHistory] = field(default_factory=dict)
+    # What each aggregator truly held, whatever its exporter said.
+    histories: Mapping[str, History] = field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
     disruptions: tuple[Disruption, ...] = ()
     notifications: tuple[Notification, ...] = ()

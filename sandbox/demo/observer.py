@@ -9,17 +9,21 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
 from sandbox.demo.recording import Observation
-from sandbox.demo.verdicts import Verdict, latest_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from sandbox.cloud import LocalCloud
     from sandbox.demo.recording import Clock
-    from sandbox.fleet.accounting import Delivery
+    from sandbox.fleet.fleet import Fleet
+
+VERDICTS = frozenset({"flush_verdict", "buffer_verdict"})
+Verdict = tuple[str, str]
+"""A verdict and its reason."""
 
 # Slow questions are asked less often than twice a second: the emulators have two cores to share.
 _SLOW_INTERVAL_SECONDS = 1.0
@@ -67,38 +71,10 @@ class Names:
         return (self.group,) if self.other_group is None else (self.group, self.other_group)
 
 
-class CloudRecords(Protocol):
-    """What the observer needs of the local cloud."""
-
-    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-        """A boto3 client."""
-
-    def journal(self) -> list[dict[str, Any]]:
-        """Everything that happened so far."""
-
-    def logs(self, function_name: str) -> list[dict[str, Any]]:
-        """The JSON log lines of a function so far."""
-
-
-class FleetRecords(Protocol):
-    """What the observer needs of the fleet."""
-
-    def alive(self) -> list[str]:
-        """The instances whose aggregators run."""
-
-    def held_bytes(self, instance_id: str, at: float | None = None) -> int:
-        """What only this instance has (now by default): its buffer, and chunks set aside."""
-
-    def delivered(self) -> Delivery:
-        """Lines sent compared with the lines in S3."""
-
-
 class CloudObserver:
     """One look at everything, as often as it is asked."""
 
-    def __init__(
-        self, cloud: CloudRecords, fleet: FleetRecords, names: Names, clock: Clock
-    ) -> None:
+    def __init__(self, cloud: LocalCloud, fleet: Fleet, names: Names, clock: Clock) -> None:
         self._cloud = cloud
         self._fleet = fleet
         self._names = names
@@ -228,6 +204,15 @@ class Calls:
             if notification.alarm in self._called:
                 kept.append(notification)
         return tuple(kept)
+
+
+def latest_verdicts(lines: Iterable[Mapping[str, Any]]) -> dict[str, Verdict]:
+    """The newest verdict on each instance, from the log lines of one or more functions."""
+    verdicts = [line for line in lines if line.get("message") in VERDICTS]
+    return {
+        str(line["instance_id"]): (str(line["verdict"]), str(line["reason"]))
+        for line in sorted(verdicts, key=lambda line: str(line.get("timestamp", "")))
+    }
 
 
 def notifications(messages: Sequence[dict[str, Any]], at: float) -> tuple[Notification, ...]:

@@ -13,14 +13,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
-from sandbox.demo.board import View, announced, told
 from sandbox.demo.model import Disruption, JournalEntry, Notification, Phase, Sample
+from sandbox.demo.view.words import announced, told
 from sandbox.demo.waiting import WaitedInVain, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import TracebackType
+
+    from sandbox.demo.view.view import View
 
 _INTERVAL_SECONDS = 0.5
 # So long may the emulators be too busy to answer before the run is given up as blind.
@@ -80,12 +81,7 @@ class Recorder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         self._file.close()
 

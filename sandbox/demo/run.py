@@ -3,77 +3,32 @@
 from __future__ import annotations
 
 import logging
-import platform
-import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sandbox.cloud import REGION, STACK, LocalCloud
-from sandbox.demo import chaos
-from sandbox.demo.acts import bring_everything_home
-from sandbox.demo.apply_progress import ApplyProgress
-from sandbox.demo.model import AggregatorHistory, BufferPoint, Comparison, LineCount, Run
-from sandbox.demo.observer import CloudObserver, Names, StageNames
+from sandbox.cloud import STACK, LocalCloud
+from sandbox.demo.model import Comparison, Run
+from sandbox.demo.observer import CloudObserver
 from sandbox.demo.recording import Clock, Recorder
-from sandbox.demo.redrive import RedriveFailed
-from sandbox.demo.stage import Stage
+from sandbox.demo.scenarios import chaos
+from sandbox.demo.scenarios.acts import bring_everything_home
+from sandbox.demo.scenarios.redrive import RedriveFailed
+from sandbox.demo.scenarios.stage import Stage
+from sandbox.demo.set_up import fleet_of, names_of, start_prometheus, variables
+from sandbox.demo.view.apply_progress import ApplyProgress
 from sandbox.demo.waiting import WaitedInVain
 from sandbox.demo.warm_up import warmed_up
-from sandbox.fleet.aggregator import FLUENTD_DIRECTORY
-from sandbox.fleet.backoff import BackoffPolicy
-from sandbox.fleet.buffer import StagingPolicy
-from sandbox.fleet.fleet import Fleet, FleetSettings, NotFinishedError
-from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
+from sandbox.fleet.fleet import NotFinishedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from sandbox.demo.board import View
-    from sandbox.demo.scenarios import Scenario, Setting
-    from sandbox.fleet.accounting import Delivery
-    from sandbox.fleet.history import History
+    from sandbox.demo.scenarios.catalog import Scenario
+    from sandbox.demo.view.view import View
 
-PROJECT = Path(__file__).parents[2]
-NAME = "fluentd"
 LINES_PER_SECOND_EACH = 200.0
-DNS_TTL_SECONDS = 1
-FORWARDER_REFRESH_SECONDS = 2
-SCRAPE_INTERVAL_SECONDS = 1
-# So long may a chunk be staged before it is written: whoever let an aggregator go too early would
-# lose what came in during that time.
-FLUSH_INTERVAL_SECONDS = 12.0
-
-# The module's own inputs, compressed: what takes minutes on AWS takes seconds here.
-TIMING: dict[str, float] = {
-    "forwarder_refresh_seconds": FORWARDER_REFRESH_SECONDS,
-    # TTL, refresh, and the 3 s tick on which Fluentd applies what it learnt.
-    "settle_seconds": DNS_TTL_SECONDS + FORWARDER_REFRESH_SECONDS + 3,
-    "empty_for_seconds": 10,
-    "drain_timeout_seconds": 300,
-    "poll_interval_seconds": 1,
-    "poll_interval_max_seconds": 3,
-    "operation_poll_interval_seconds": 1,
-    "operation_timeout_seconds": 60,
-    # Longer than a message can be out of sight, 6 x the functions' timeout.
-    "launch_heartbeat_timeout_seconds": 180,
-    "terminate_heartbeat_timeout_seconds": 180,
-}
-# Where the simulated Fluentd has its `root_dir`; the rest is compressed, too.
-FLUSH: dict[str, Any] = {
-    "buffer_paths": [f"{FLUENTD_DIRECTORY}/worker*/*/buffer"],
-    "backup_paths": [f"{FLUENTD_DIRECTORY}/backup"],
-    "monitor_agent_required": True,
-    "wait_seconds": 5,
-    "quiet_seconds": 2,
-    "command_timeout_seconds": 15,
-    "delivery_timeout_seconds": 30,
-    "timeout_seconds": 300,
-}
-FUNCTION_TIMEOUT_SECONDS = 20
-FLUSH_FUNCTION_TIMEOUT_SECONDS = 25
-PROMETHEUS_TIMEOUT_SECONDS = 2
 
 _IN_VAIN = (WaitedInVain, NotFinishedError, RedriveFailed)
 
@@ -101,16 +56,16 @@ class Performance:
 
     def _evidence(self, failures: tuple[str, ...]) -> Run:
         fleet, recorder = self.stage.fleet, self.recorder
-        delivery = fleet.delivered()
+        lines = fleet.delivered()
         recorder.stop()
         return Run(
             scenario=self.scenario.name,
             seconds=self.clock.now(),
-            lines=line_count(delivery),
+            lines=lines,
             samples=tuple(recorder.samples),
             journal=tuple(recorder.journal),
             histories={
-                name: aggregator_history(fleet.history(name), self.clock) for name in fleet.known()
+                name: fleet.history(name).after(self.clock.started_at) for name in fleet.known()
             },
             phases=tuple(recorder.phases),
             disruptions=tuple(recorder.disruptions),
@@ -143,20 +98,14 @@ def perform(scenario: Scenario, output: Path, clock: Clock, view: View) -> Run:
 def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitStack) -> Stage:
     recorder.phase("Starting the local cloud")
     cloud = stack.enter_context(LocalCloud(output / "cloud", chaos=scenario.chaos))
-    prometheus = _start_prometheus(scenario, cloud, output, stack)
+    prometheus = start_prometheus(scenario.setting, cloud, output, stack)
     recorder.phase("terraform apply")
     recorder.progress("reading the configuration")
     inputs = variables(scenario, str(cloud.subnet), prometheus.url if prometheus else None)
     outputs = cloud.apply(STACK, inputs, ApplyProgress(recorder.progress).line)
     recorder.phase("Starting the fleet")
     names = names_of(outputs)
-    fleet = Fleet(
-        _fleet_settings(scenario.setting, outputs, names),
-        output / "fleet",
-        client=cloud.client,
-        environment=cloud.environment,
-        run_command=cloud.control,
-    )
+    fleet = fleet_of(scenario.setting, cloud, outputs, output)
     # What ends a stage with a proof; an operation is waited for without a hurry.
     proving = [name for name in names.waiters if not name.endswith("-operation-waiter")]
     with warmed_up(cloud.client("lambda"), proving):
@@ -166,149 +115,11 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
     return Stage(cloud, fleet, recorder, names, rate, setting.timekey_seconds, prometheus)
 
 
-def _start_prometheus(
-    scenario: Scenario, cloud: LocalCloud, output: Path, stack: ExitStack
-) -> Prometheus | None:
-    if not scenario.setting.prometheus:
-        return None
-    settings = PrometheusSettings(
-        autoscaling_group_name=f"{NAME}-aggregators",
-        other_group_names=(f"{NAME}-aggregators-without-flush",),
-        ec2_endpoint=cloud.endpoints["ec2"],
-        region=REGION,
-        scrape_interval_seconds=SCRAPE_INTERVAL_SECONDS,
-    )
-    return stack.enter_context(Prometheus(settings, output / "prometheus"))
-
-
-def _fleet_settings(setting: Setting, outputs: dict[str, Any], names: Names) -> FleetSettings:
-    return FleetSettings(
-        autoscaling_group_name=names.group,
-        other_group_names=names.groups[1:],
-        namespace=outputs.get("namespace"),
-        service_ids=names.service_ids,
-        bucket=outputs["bucket"],
-        forwarders=setting.forwarders,
-        lines_per_second=0,
-        dns_ttl_seconds=DNS_TTL_SECONDS,
-        forwarder_interval_seconds=FORWARDER_REFRESH_SECONDS,
-        staging=StagingPolicy(
-            flush_interval_seconds=FLUSH_INTERVAL_SECONDS, timekey_seconds=setting.timekey_seconds
-        ),
-        backoff=BackoffPolicy(
-            setting.retry_wait_seconds, longest_wait_seconds=setting.retry_max_interval_seconds
-        ),
-    )
-
-
-def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> dict[str, Any]:
-    """The inputs of the stack that holds the module."""
-    timing = {**TIMING, **scenario.timing}
-    if not scenario.setting.cloud_map:
-        # Nobody has to let go; the module works out that this takes no time.
-        del timing["settle_seconds"]
-    return {
-        "name": NAME,
-        "subnet_cidr_block": subnet,
-        "dns_ttl_seconds": DNS_TTL_SECONDS,
-        "cloud_map": scenario.setting.cloud_map,
-        "shards": scenario.setting.shards,
-        "flush": FLUSH if scenario.setting.flush else None,
-        "compare_without_flush": scenario.setting.comparison,
-        "prometheus": {
-            "url": prometheus_url,
-            "scrape_interval_seconds": SCRAPE_INTERVAL_SECONDS,
-            "request_timeout_seconds": PROMETHEUS_TIMEOUT_SECONDS,
-            "expected_buffered_outputs": 1,
-            "heartbeat_plugin_id": "out_heartbeat",
-        }
-        if prometheus_url
-        else None,
-        "timing": timing,
-        "lambda": {
-            **_package(),
-            "handler_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
-            "operation_waiter_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
-            "flush_waiter_timeout_seconds": FLUSH_FUNCTION_TIMEOUT_SECONDS,
-            "buffer_waiter_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
-            **scenario.functions,
-        },
-    }
-
-
-def _package() -> dict[str, Any]:
-    """The zip that `make package-local` builds, and what it is built for."""
-    architecture = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
-    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    path = PROJECT / "build" / "package" / f"fluentd-lifecycle-{architecture}-{runtime}.zip"
-    return {
-        "package": {"local_path": str(path)},
-        "architecture": architecture,
-        "runtime": runtime,
-    }
-
-
-def names_of(outputs: dict[str, Any]) -> Names:
-    """What the stack's outputs say everything is called."""
-    # Terraform leaves an output out that is null.
-    module, other = outputs["module"], outputs.get("without_flush")
-    modules = [module] if other is None else [module, other["module"]]
-    letters = [queue for one in modules for queue in one["dead_letter_queues"].values()]
-    return Names(
-        group=outputs["autoscaling_group_name"],
-        service_ids=tuple(module["cloud_map_service_ids"]),
-        stages={
-            stage: StageNames(
-                queue["arn"],
-                module["dead_letter_queues"][stage]["arn"],
-                module["alarm_names"][f"{stage}-dlq"],
-            )
-            for stage, queue in module["queues"].items()
-        },
-        dead_letter_queues={queue["name"]: queue["url"] for queue in letters},
-        notification_queue_url=outputs["on_call"]["queue_url"],
-        waiters=tuple(one["function_names"][stage] for one in modules for stage in one["queues"]),
-        handlers={
-            queue["name"]: module["function_names"][key]
-            for key, queue in module["dead_letter_queues"].items()
-            if key in module["function_names"] and key not in module["queues"]
-        },
-        dead_letter_alarms={
-            queue["name"]: one["alarm_names"][f"{key}-dlq"]
-            for one in modules
-            for key, queue in one["dead_letter_queues"].items()
-        },
-        other_group=None if other is None else other["autoscaling_group_name"],
-        reconciler=module["function_names"]["reconcile"],
-    )
-
-
 def _comparison(stage: Stage) -> Comparison | None:
     names = stage.names
     if names.other_group is None or stage.timekey_seconds is None:
         return None
     return Comparison(stage.timekey_seconds, names.group, names.other_group)
-
-
-def line_count(delivery: Delivery) -> LineCount:
-    """The fleet's account of the lines, as the summary wants it."""
-    return LineCount(
-        delivery.sent, delivery.delivered, delivery.lost, delivery.duplicated, delivery.damaged
-    )
-
-
-def aggregator_history(history: History, clock: Clock) -> AggregatorHistory:
-    """What an aggregator wrote about itself, in seconds since the start."""
-    moments = history.moments
-    received = [moment.at for moment in moments if moment.event == "staged"]
-    ended = [moment.at for moment in moments if moment.event == "terminated"]
-    return AggregatorHistory(
-        points=tuple(
-            BufferPoint(clock.since_start(moment.at), moment.state.held_bytes) for moment in moments
-        ),
-        last_received_at=clock.since_start(received[-1]) if received else None,
-        ended_at=clock.since_start(ended[-1]) if ended else None,
-    )
 
 
 @contextmanager

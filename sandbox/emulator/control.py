@@ -28,9 +28,9 @@ from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.wrappers import Request, Response
 
 from sandbox.emulator.agents import Report
-from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
-from sandbox.emulator.interruptions import reclaim, recommend
-from sandbox.emulator.run_command import RunCommandBackend
+from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
+from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
+from sandbox.emulator.ssm.run_command import RunCommandBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,16 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import moto.autoscaling.models as autoscaling_models
 import moto.core.errors as moto_errors
-import moto.ec2.models.elastic_block_store as volume_models
 import moto.route53.models as route53_models
 from moto.autoscaling.models import autoscaling_backends
-from moto.core.base_backend import BackendDict
+from moto.core.base_backend import BackendDict, BaseBackend
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models.instances import Instance
@@ -25,14 +23,19 @@ from moto.moto_api._internal import mock_random
 from moto.servicediscovery.models import servicediscovery_backends
 from moto.ssm.models import ssm_backends
 
-from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
-from sandbox.emulator.cloud_map import SlowCloudMapBackend
+from sandbox.emulator.autoscaling import api as autoscaling_api
+from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
+from sandbox.emulator.autoscaling.groups import WaitingGroup
+from sandbox.emulator.autoscaling.interruptions import announced
+from sandbox.emulator.cloud_map import api as cloud_map_api
+from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
 from sandbox.emulator.faults import OperationFailure
-from sandbox.emulator.groups import WaitingGroup
-from sandbox.emulator.interruptions import announced
-from sandbox.emulator.run_command import RunCommandBackend
+from sandbox.emulator.ssm import api as ssm_api
+from sandbox.emulator.ssm.run_command import RunCommandBackend
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from moto.core.common_types import TYPE_RESPONSE
 
     from sandbox.emulator.world import World
@@ -62,9 +65,9 @@ def let_in(_response: BaseResponse, _action: str) -> None:
 @contextmanager
 def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
     """While inside, every call that moto answers is a turn of `world`."""
-    groups_backend = type("BoundAutoScaling", (WaitingAutoScalingBackend,), {"world": world})
-    map_backend = type("BoundCloudMap", (SlowCloudMapBackend,), {"world": world})
-    command_backend = type("BoundRunCommand", (RunCommandBackend,), {"world": world})
+    groups_backend = _bound(WaitingAutoScalingBackend, world, autoscaling_api)
+    map_backend = _bound(SlowCloudMapBackend, world, cloud_map_api)
+    command_backend = _bound(RunCommandBackend, world, ssm_api)
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ, WITHOUT_CATALOGUE))
         for owner, name, replacement in (
@@ -75,8 +78,6 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
             (Instance, "terminate", announced(world, Instance.terminate)),
             (BaseResponse, "call_action", _in_turn(world, gate)),
             (route53_models, "create_route53_zone_id", new_zone_id),
-            # Whoever asks how old a snapshot is asks by the world's clock.
-            (volume_models, "utcnow", lambda: _moment(world.now)),
             # moto warns of errors that are in no service's model, such as Throttling.
             (moto_errors, "warn", lambda *_, **__: None),
         ):
@@ -87,9 +88,9 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
         yield
 
 
-def _moment(now: float) -> datetime:
-    """A time as moto has it: UTC, and without saying so."""
-    return datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
+def _bound(backend: type[BaseBackend], world: World, api: ModuleType) -> type[BaseBackend]:
+    """The backend in this world, behind this API: moto would look for a module next to it."""
+    return type(f"Bound{backend.__name__}", (backend,), {"world": world, "_url_module": api})
 
 
 def _in_turn(world: World, gate: Gate) -> Callable[[BaseResponse], TYPE_RESPONSE]:

@@ -19,16 +19,17 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox.emulator.control import ControlAPI
-from sandbox.emulator.gatekeeper import Gatekeeper
+from sandbox.emulator.iam.gatekeeper import Gatekeeper
+from sandbox.emulator.iam.roles import Roles
 from sandbox.emulator.install import Gate, installed, let_in
-from sandbox.emulator.roles import Roles
 from sandbox.emulator.world import World
+from sandbox.host.background import Background
+from sandbox.host.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TICK_SECONDS = 0.2
-LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def serving(settings: ServerSettings) -> Iterator[tuple[World, str]]:
             threaded=True,
             request_handler=QuietRequestHandler,
         )
-        with _running(server), _ticking(world):
+        with _running(server), Background("emulator-clock", world.tick, TICK_SECONDS):
             yield world, f"http://{LOOPBACK}:{server.server_port}"
 
 
@@ -79,23 +80,6 @@ def _running(server: BaseWSGIServer) -> Iterator[None]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@contextmanager
-def _ticking(world: World) -> Iterator[None]:
-    stop = threading.Event()
-
-    def tick() -> None:
-        while not stop.wait(TICK_SECONDS):
-            world.tick()
-
-    thread = threading.Thread(target=tick, name="emulator-clock", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _gate(settings: ServerSettings) -> Gate:

@@ -27,9 +27,9 @@ class Delivery:
     """Lines that were sent and are not in S3 (or not yet: ask again when all is flushed)."""
     duplicated: int
     """Copies in S3 beyond the first."""
-    damaged: int
+    damaged: int = 0
     """Lines in S3 that are not whole, or that nobody sent."""
-    examples: tuple[str, ...]
+    examples: tuple[str, ...] = ()
     """The first lost lines, as `forwarder#number`."""
 
     @property

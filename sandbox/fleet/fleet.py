@@ -10,24 +10,26 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from sandbox.background import Background
 from sandbox.fleet.accounting import DeliveredLines, Delivery
-from sandbox.fleet.aggregator import AggregatorSettings
-from sandbox.fleet.backoff import BackoffPolicy
-from sandbox.fleet.buffer import StagingPolicy
-from sandbox.fleet.destination import DestinationMode
-from sandbox.fleet.exporter import ExporterMode
-from sandbox.fleet.history import BufferState, History
+from sandbox.fleet.fluentd.aggregator import AggregatorSettings
+from sandbox.fleet.fluentd.backoff import BackoffPolicy
+from sandbox.fleet.fluentd.buffer import StagingPolicy
+from sandbox.fleet.fluentd.destination import DestinationMode
+from sandbox.fleet.fluentd.exporter import ExporterMode
+from sandbox.fleet.fluentd.history import BufferState, History
+from sandbox.fleet.forwarders.dns import DnsSettings
+from sandbox.fleet.forwarders.process import ForwardersSettings
 from sandbox.fleet.host import AggregatorCommand, AggregatorHost, simulated_aggregator
 from sandbox.fleet.instances import Instance, group_instances, lifecycle_states
-from sandbox.fleet.load import DnsProcess, ForwardersProcess, ForwardersProcessSettings, Load
+from sandbox.fleet.load import DnsProcess, ForwardersProcess, Load
 from sandbox.fleet.ssm_agent import Machine, RunCommandService, SsmAgents
 from sandbox.fleet.supervisor import POLL_SECONDS, Supervisor
 from sandbox.fleet.web_servers import WebServers
-from sandbox.processes import Processes, clean_environment
+from sandbox.host.background import Background
+from sandbox.host.parts import Parts
+from sandbox.host.processes import Processes, clean_environment
 
 PROJECT = Path(__file__).parents[2]
 WAIT_SECONDS = 0.25
@@ -82,7 +84,7 @@ class FleetSettings:
         return (self.autoscaling_group_name, *self.other_group_names)
 
 
-class Fleet:
+class Fleet(Parts):
     """Aggregators on the group's instances, what sends lines to them, and their SSM agents."""
 
     def __init__(  # noqa: PLR0913 - by name, what a fleet needs of its cloud
@@ -113,25 +115,8 @@ class Fleet:
         )
         self._delivered = DeliveredLines(client("s3"), settings.bucket)
         self._processes = Processes(self._directory / "logs")
-        self._stack = ExitStack()
         self._load: Load | None = None
         self._forwarders: ForwardersProcess | None = None
-
-    def __enter__(self) -> Self:
-        shutil.rmtree(self._directory, ignore_errors=True)
-        self._directory.mkdir(parents=True)
-        with ExitStack() as stack:
-            self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
 
     # The load
 
@@ -202,10 +187,6 @@ class Fleet:
         state = self._state(instance_id, at)
         return state.held_bytes if state else 0
 
-    def empty_for_good_at(self, instance_id: str) -> float | None:
-        """Since when an instance holds nothing; None while it does, or if it died holding some."""
-        return self.history(instance_id).empty_for_good_at()
-
     def flush(self, instance_id: str | None = None) -> None:
         """SIGUSR1 to one aggregator, or to all."""
         names = self.alive() if instance_id is None else [instance_id]
@@ -243,15 +224,17 @@ class Fleet:
             raise RuntimeError("the fleet is not running")
         return self._load
 
-    def _start(self, stack: ExitStack) -> None:
-        stack.enter_context(self._processes)
-        stack.enter_context(Background("supervisor", self._supervisor.converge, POLL_SECONDS))
+    def _start(self, starting: ExitStack) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._directory.mkdir(parents=True)
+        starting.enter_context(self._processes)
+        starting.enter_context(Background("supervisor", self._supervisor.converge, POLL_SECONDS))
         if self._run_command is not None:
-            stack.enter_context(SsmAgents(self._run_command, self._machines))
+            starting.enter_context(SsmAgents(self._run_command, self._machines))
         if self._settings.has_forwarders:
             self._load = self._forwarders = self._start_forwarders()
         else:
-            self._load = self._start_web_servers(stack)
+            self._load = self._start_web_servers(starting)
 
     def _machines(self) -> dict[str, Machine]:
         return {name: host.machine() for name, host in self._supervisor.alive().items()}
@@ -270,20 +253,20 @@ class Fleet:
     def _start_forwarders(self) -> ForwardersProcess:
         settings = self._settings
         dns = DnsProcess(
-            settings.services,
-            settings.dns_ttl_seconds,
+            DnsSettings(settings.services, settings.dns_ttl_seconds),
             self._processes,
             self._environment,
         )
         return ForwardersProcess(
-            ForwardersProcessSettings(
+            ForwardersSettings(
                 services=tuple(settings.services),
+                dns_address=dns.address,
+                dns_port=dns.port,
                 count=settings.forwarders,
                 lines_per_second=settings.lines_per_second,
                 interval_seconds=settings.forwarder_interval_seconds,
                 tick_seconds=settings.forwarder_tick_seconds,
             ),
-            dns,
             self._processes,
             self._environment,
         )

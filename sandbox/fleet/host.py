@@ -5,19 +5,19 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from sandbox.fleet.aggregator import AggregatorSettings
-from sandbox.fleet.buffer import Buffer
-from sandbox.fleet.destination import DestinationMode
-from sandbox.fleet.exporter import ExporterMode
-from sandbox.fleet.history import History, HistoryWriter
-from sandbox.fleet.http_service import request
-from sandbox.fleet.source import lines_sent
+from sandbox.fleet.fluentd.aggregator import AggregatorSettings
+from sandbox.fleet.fluentd.buffer import Buffer
+from sandbox.fleet.fluentd.destination import DestinationMode
+from sandbox.fleet.fluentd.exporter import ExporterMode
+from sandbox.fleet.fluentd.history import History, HistoryFile, HistoryWriter
+from sandbox.fleet.fluentd.source import lines_sent
 from sandbox.fleet.ssm_agent import Machine
-from sandbox.processes import Process, Processes
+from sandbox.host.http import request
+from sandbox.host.processes import Process, Processes
+from sandbox.host.settings import command
 
 CONTROL_SECONDS = 15.0
 POLL_SECONDS = 0.1
@@ -36,27 +36,7 @@ logger = logging.getLogger(__name__)
 
 def simulated_aggregator(settings: AggregatorSettings) -> list[str]:
     """The command that runs this package's aggregator."""
-    options: dict[str, object] = {
-        "address": settings.address,
-        "root-directory": settings.root_directory,
-        "bucket": settings.bucket,
-        "prefix": settings.prefix,
-        "destination-mode": settings.destination_mode.value,
-        "forward-port": settings.forward_port,
-        "exporter-port": settings.exporter_port,
-        "monitor-port": settings.monitor_port,
-        "rpc-port": settings.rpc_port,
-        "source": settings.source,
-        "monitor-interval-seconds": settings.monitor_interval_seconds,
-        "flush-interval-seconds": settings.staging.flush_interval_seconds,
-        "timekey-seconds": settings.staging.timekey_seconds,
-        "timekey-wait-seconds": settings.staging.timekey_wait_seconds,
-        "chunk-limit-bytes": settings.staging.chunk_limit_bytes,
-        "retry-wait-seconds": settings.backoff.first_wait_seconds,
-        "retry-max-interval-seconds": settings.backoff.longest_wait_seconds,
-    }
-    given = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    return [sys.executable, "-m", "sandbox.fleet.aggregator", *given]
+    return command("sandbox.fleet.fluentd.aggregator", settings)
 
 
 class AggregatorHost:
@@ -67,15 +47,20 @@ class AggregatorHost:
         settings: AggregatorSettings,
         processes: Processes,
         environment: Mapping[str, str],
-        command: AggregatorCommand = simulated_aggregator,
+        command_of: AggregatorCommand = simulated_aggregator,
     ) -> None:
-        self.history = History(settings.history_path)
+        self._history = HistoryFile(settings.history_path)
         self._settings = settings
         self._processes = processes
         self._environment = environment
-        self._command = command
+        self._command_of = command_of
         self._process: Process | None = None
         self._starts = 0
+
+    @property
+    def history(self) -> History:
+        """What it truly held so far, dead or alive."""
+        return self._history.read()
 
     @property
     def is_running(self) -> bool:
@@ -87,7 +72,7 @@ class AggregatorHost:
         self._starts += 1
         self._process = self._processes.start(
             f"aggregator-{self._settings.root_directory.name}-{self._starts}",
-            self._command(self._settings),
+            self._command_of(self._settings),
             environment=self._environment,
         )
         machine = self.machine()

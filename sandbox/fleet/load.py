@@ -1,13 +1,14 @@
 """The processes that put load on the aggregators: the DNS server and the forwarders."""
 
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from sandbox.fleet.http_service import request
-from sandbox.processes import Processes
+from sandbox.fleet.forwarders.dns import DnsSettings
+from sandbox.fleet.forwarders.process import ForwardersSettings
+from sandbox.host.http import request
+from sandbox.host.processes import Processes
+from sandbox.host.settings import command
 
 READY_SECONDS = 30.0
 
@@ -33,30 +34,15 @@ class DnsProcess:
 
     def __init__(
         self,
-        service_ids: Mapping[str, str],
-        ttl_seconds: int,
+        settings: DnsSettings,
         processes: Processes,
         environment: Mapping[str, str],
     ) -> None:
-        command = [
-            sys.executable, "-m", "sandbox.fleet.dns",
-            *(f"--service={name}={service_id}" for name, service_id in service_ids.items()),
-            f"--ttl-seconds={ttl_seconds}",
-        ]  # fmt: skip
-        process = processes.start("dns", command, environment=environment)
+        process = processes.start(
+            "dns", command("sandbox.fleet.forwarders.dns", settings), environment=environment
+        )
         found = urlsplit(process.line("dns://", seconds=READY_SECONDS))
         self.address, self.port = str(found.hostname), int(found.port or 0)
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardersProcessSettings:
-    """How many forwarders, and how they behave."""
-
-    services: Sequence[str]
-    count: int
-    lines_per_second: float
-    interval_seconds: float
-    tick_seconds: float
 
 
 class ForwardersProcess:
@@ -64,22 +50,15 @@ class ForwardersProcess:
 
     def __init__(
         self,
-        settings: ForwardersProcessSettings,
-        dns: DnsProcess,
+        settings: ForwardersSettings,
         processes: Processes,
         environment: Mapping[str, str],
     ) -> None:
-        command = [
-            sys.executable, "-m", "sandbox.fleet.forwarders",
-            *(f"--service={name}" for name in settings.services),
-            f"--dns-address={dns.address}",
-            f"--dns-port={dns.port}",
-            f"--count={settings.count}",
-            f"--lines-per-second={settings.lines_per_second}",
-            f"--interval-seconds={settings.interval_seconds}",
-            f"--tick-seconds={settings.tick_seconds}",
-        ]  # fmt: skip
-        process = processes.start("forwarders", command, environment=environment)
+        process = processes.start(
+            "forwarders",
+            command("sandbox.fleet.forwarders.process", settings),
+            environment=environment,
+        )
         self._url = process.line("http://", seconds=READY_SECONDS)
 
     def report(self) -> dict[str, dict[str, Any]]:

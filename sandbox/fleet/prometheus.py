@@ -11,18 +11,25 @@ import urllib.parse
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol
 
-from sandbox.fleet.http_service import request
-from sandbox.ports import free_port
-from sandbox.processes import Process, Processes, clean_environment
+from sandbox.host.http import request
+from sandbox.host.parts import Parts
+from sandbox.host.ports import free_port
+from sandbox.host.processes import Process, Processes, clean_environment
 
 START_SECONDS = 30.0
 
 
 class PrometheusNotInstalledError(Exception):
     """There is no `prometheus` on the PATH."""
+
+
+class Configured(Protocol):
+    """What a Prometheus is started with."""
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the content of `prometheus.yml`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +79,10 @@ class PrometheusSettings:
         return {"global": timing, "scrape_configs": [job]}
 
 
-class Prometheus:
+class Prometheus(Parts):
     """The server, as a context manager. It can be stopped and started again, data and port kept."""
 
-    def __init__(self, settings: PrometheusSettings, directory: Path) -> None:
+    def __init__(self, settings: Configured, directory: Path) -> None:
         program = shutil.which("prometheus")
         if program is None:
             raise PrometheusNotInstalledError(
@@ -94,25 +101,14 @@ class Prometheus:
         """Where its API is."""
         return f"http://127.0.0.1:{self._port}"
 
-    def __enter__(self) -> Self:
+    def _start(self, starting: ExitStack) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir(parents=True)
         # JSON is YAML; a file written by hand would say the same.
         configuration = json.dumps(self._settings.configuration(), indent=2)
         (self._directory / "prometheus.yml").write_text(configuration)
-        with ExitStack() as stack:
-            stack.enter_context(self._processes)
-            self.start()
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        starting.enter_context(self._processes)
+        self.start()
 
     def start(self) -> None:
         """Start it, if it does not run, and wait until it answers."""

@@ -15,15 +15,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
-from sandbox.background import Background
-from sandbox.processes import CHILD, clean_environment
-from sandbox.ssm_document import CommandDocument, InvalidParametersError, Script
+from sandbox.emulator.ssm.document import CommandDocument, InvalidParametersError, Script
+from sandbox.host.background import Background
+from sandbox.host.parts import Parts
+from sandbox.host.processes import CHILD, clean_environment
 
 POLL_SECONDS = 0.3
 STOP_SECONDS = 5.0
@@ -55,7 +55,7 @@ class RunCommandService(Protocol):
         """Say what came of a command."""
 
 
-class SsmAgents:
+class SsmAgents(Parts):
     """One agent for each machine; a context manager around their threads."""
 
     def __init__(
@@ -66,19 +66,12 @@ class SsmAgents:
         self._lock = threading.Lock()
         self._running: dict[str, tuple[str, subprocess.Popen[str]]] = {}
         self._threads: list[threading.Thread] = []
-        self._background = Background("SSM agents", self.look, POLL_SECONDS)
 
-    def __enter__(self) -> Self:
-        self._background.__enter__()
-        return self
+    def _start(self, starting: ExitStack) -> None:
+        starting.callback(self._end)
+        starting.enter_context(Background("SSM agents", self.look, POLL_SECONDS))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._background.__exit__(kind, error, trace)
+    def _end(self) -> None:
         self._kill(lambda _instance_id: True)
         for thread in self._threads:
             thread.join(STOP_SECONDS)

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.fleet.destination import DestinationMode
-from sandbox.fleet.exporter import ExporterMode
+from sandbox.fleet.fluentd.destination import DestinationMode
+from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.host import AggregatorHost
 from sandbox.fleet.instances import Instance
 

@@ -182,6 +182,8 @@ run "flush_in_cloud_map" {
         OPERATION_QUEUE_URL   = "https://sqs/operation"
       }
       flush = {
+        ALLOW_EMPTY_SERVICE   = "false"
+        CLOUD_MAP_PORT        = "24224"
         CLOUD_MAP_SERVICE_IDS = "srv-existing"
         FLUSH_DLQ_URL         = "https://sqs/flush-dlq"
         FLUSH_QUEUE_URL       = "https://sqs/flush"
@@ -190,8 +192,11 @@ run "flush_in_cloud_map" {
         SETTLE_SECONDS        = "75"
       }
       interruption = {
+        ALLOW_EMPTY_SERVICE   = "false"
+        CLOUD_MAP_PORT        = "24224"
         CLOUD_MAP_SERVICE_IDS = "srv-existing"
         LAUNCH_HOOK_NAME      = "fluentd-launch"
+        OPERATION_QUEUE_URL   = "https://sqs/operation"
       }
     })
     error_message = "From Cloud Map to flush, and no further: ${jsonencode({ for key, function in aws_lambda_function.this : key => function.environment[0].variables })}"
@@ -220,7 +225,7 @@ run "flush_and_prometheus_in_cloud_map" {
       }) == jsonencode({
       buffer       = { BUFFER_QUEUE_URL = "https://sqs/buffer", OPERATION_QUEUE_URL = "https://sqs/operation" }
       flush        = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }
-      interruption = {}
+      interruption = { OPERATION_QUEUE_URL = "https://sqs/operation" }
       lifecycle    = { OPERATION_QUEUE_URL = "https://sqs/operation" }
       reconcile    = { OPERATION_QUEUE_URL = "https://sqs/operation" }
       operation    = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }

@@ -1,6 +1,6 @@
-# Every validation of `name`, `autoscaling_group_name`, `cloud_map`, `network`, `alarms`, `snapshots`
-# and `tags` fires on one wrong value, all else right. The first run plans the whole module with every input
-# at its limits; the others need the inputs alone (see README.md).
+# Every validation of `name`, `autoscaling_group_name`, `cloud_map`, `network`, `alarms` and `tags` fires
+# on one wrong value, all else right. The first run plans the whole module with every input at its
+# limits; the others need the inputs alone (see README.md).
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -24,6 +24,7 @@ run "everything_at_its_limits_is_accepted" {
     cloud_map              = { namespace_id = "ns-existing", create_service = true, service_name = "_a-1._udp", shards = 20, first_shard_name = "_a._tcp", dns_ttl_seconds = 1, port = 65535, hosted_zone_id = "Z0123456789ABCDEFGHIJ" }
     prometheus = {
       url                       = "https://prometheus.internal/behind/a/path"
+      dialect                   = "thanos"
       identify_by               = "private_ip_address"
       instance_label            = "_instance"
       metric_prefix             = "team:fluentd_"
@@ -37,11 +38,10 @@ run "everything_at_its_limits_is_accepted" {
         kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
       }
     }
-    lambda    = merge(var.lambda, { architecture = "x86_64", runtime = "python3.11", memory_mb = 128, maximum_concurrency = 2, reserved_concurrency = 2, log_level = "DEBUG", log_retention_days = 1 })
-    network   = { subnet_ids = ["subnet-0a"], security_group_ids = ["sg-0a"] }
-    flush     = { buffer_paths = ["/var/log/fluent/buffer"] }
-    snapshots = { device_names = concat(["xvda", "/dev/xvdba", "/dev/sdf15"], [for number in range(17) : "/dev/sdb"]) }
-    tags      = { team = "logs" }
+    lambda  = merge(var.lambda, { architecture = "x86_64", runtime = "python3.11", memory_mb = 128, maximum_concurrency = 2, reserved_concurrency = 2, log_level = "DEBUG", log_retention_days = 1 })
+    network = { subnet_ids = ["subnet-0a"], security_group_ids = ["sg-0a"] }
+    flush   = { buffer_paths = ["/var/log/fluent/buffer"] }
+    tags    = { team = "logs" }
   }
 }
 
@@ -164,39 +164,6 @@ run "runbook_base_must_not_end_with_a_slash" {
     alarms = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"], runbook_base_url = "https://wiki/runbooks/" }
   }
   expect_failures = [var.alarms]
-}
-
-run "snapshots_of_no_volume_at_all_save_nothing" {
-  command = plan
-  module {
-    source = "./tests/without_provider"
-  }
-  variables {
-    snapshots = { device_names = [] }
-  }
-  expect_failures = [var.snapshots]
-}
-
-run "snapshots_are_of_a_bounded_number_of_volumes" {
-  command = plan
-  module {
-    source = "./tests/without_provider"
-  }
-  variables {
-    snapshots = { device_names = [for number in range(21) : "/dev/sdb"] }
-  }
-  expect_failures = [var.snapshots]
-}
-
-run "volumes_have_the_names_of_ec2" {
-  command = plan
-  module {
-    source = "./tests/without_provider"
-  }
-  variables {
-    snapshots = { device_names = ["/dev/nvme1n1"] }
-  }
-  expect_failures = [var.snapshots]
 }
 
 run "tags_must_not_use_the_prefix_of_aws" {
@@ -392,8 +359,7 @@ run "readme_lists_every_key_with_its_default" {
     source = "./tests/without_provider"
   }
   variables {
-    flush     = { buffer_paths = ["/var/log/fluent/buffer"] }
-    snapshots = {}
+    flush = { buffer_paths = ["/var/log/fluent/buffer"] }
   }
 
   assert {
@@ -406,7 +372,6 @@ run "readme_lists_every_key_with_its_default" {
         timing            = var.timing
         lambda            = { for key, value in var.lambda : key => value if key != "package" }
         alarms            = { for key, value in var.alarms : key => value if key != "actions" }
-        snapshots         = var.snapshots
         reconcile         = var.reconcile
       } : [for key, default in value : strcontains(file("README.md"), "\n| `${input}.${key}` | `${jsonencode(default)}` | ")]
     ]))

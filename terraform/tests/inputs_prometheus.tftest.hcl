@@ -65,6 +65,17 @@ run "instance_label_must_be_a_label" {
   expect_failures = [var.prometheus]
 }
 
+run "dialect_must_be_known" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { dialect = "mimir" })
+  }
+  expect_failures = [var.prometheus]
+}
+
 run "metric_prefix_must_begin_a_metric" {
   command = plan
   module {

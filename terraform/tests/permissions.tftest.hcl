@@ -183,8 +183,7 @@ run "with_every_option_no_action_is_a_wildcard" {
       identify_by = "private_ip_address"
       auth        = { type = "sigv4" }
     }
-    network   = { subnet_ids = ["subnet-0a"], security_group_ids = ["sg-0a"] }
-    snapshots = { device_names = ["/dev/sdb"] }
+    network = { subnet_ids = ["subnet-0a"], security_group_ids = ["sg-0a"] }
   }
 
   assert {
@@ -206,7 +205,6 @@ run "with_every_option_no_action_is_a_wildcard" {
           "LookUpRegistration",
           "ListRegistrations",
           "LookUpOperation",
-          "LookUpSnapshots",
           "LookUpCommand",
           "CreateHealthChecksThroughCloudMap",
           "DescribeNetworkForLambda",

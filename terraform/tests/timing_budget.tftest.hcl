@@ -74,7 +74,7 @@ run "visibility_must_be_six_times_the_operation_waiters_timeout" {
       buffer_waiter_timeout_seconds    = 20
     }
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["operation"]]
 }
 
 run "visibility_must_be_six_times_the_buffer_waiters_timeout" {
@@ -88,7 +88,7 @@ run "visibility_must_be_six_times_the_buffer_waiters_timeout" {
       buffer_waiter_timeout_seconds    = 21
     }
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["buffer"]]
 }
 
 run "deliveries_must_last_for_the_operation_timeout" {
@@ -99,7 +99,7 @@ run "deliveries_must_last_for_the_operation_timeout" {
   variables {
     timing = merge(var.timing, { operation_timeout_seconds = 501 })
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["operation"]]
 }
 
 run "deliveries_must_last_for_the_drain_timeout" {
@@ -110,7 +110,7 @@ run "deliveries_must_last_for_the_drain_timeout" {
   variables {
     timing = merge(var.timing, { drain_timeout_seconds = 1001 })
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["buffer"]]
 }
 
 run "poll_intervals_equal_to_the_longest_at_its_limit" {
@@ -131,7 +131,7 @@ run "longest_poll_interval_must_not_be_below_the_shortest" {
   variables {
     timing = merge(var.timing, { poll_interval_seconds = 121, operation_poll_interval_seconds = 120 })
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["buffer"]]
 }
 
 run "longest_poll_interval_must_not_be_below_the_operations" {
@@ -142,7 +142,7 @@ run "longest_poll_interval_must_not_be_below_the_operations" {
   variables {
     timing = merge(var.timing, { poll_interval_seconds = 120, operation_poll_interval_seconds = 121 })
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["operation"]]
 }
 
 run "launch_hook_must_outlast_the_longest_pause" {

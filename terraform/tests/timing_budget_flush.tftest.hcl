@@ -87,7 +87,7 @@ run "visibility_must_be_six_times_the_flush_waiters_timeout" {
   variables {
     lambda = { flush_waiter_timeout_seconds = 21 }
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["flush"]]
 }
 
 run "deliveries_must_last_for_the_flush_timeout" {
@@ -98,7 +98,7 @@ run "deliveries_must_last_for_the_flush_timeout" {
   variables {
     flush = merge(var.flush, { timeout_seconds = 1001 })
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["flush"]]
 }
 
 run "computed_deliveries_at_their_limit" {
@@ -126,7 +126,7 @@ run "computed_flush_deliveries_must_not_exceed_sqs" {
     flush  = merge(var.flush, { timeout_seconds = 9901 })
     timing = merge(var.timing, { max_receive_count = null, terminate_heartbeat_timeout_seconds = 7200 })
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["flush"]]
 }
 
 run "terminate_hook_must_outlast_the_longest_pause" {
@@ -161,7 +161,7 @@ run "longest_poll_interval_must_not_be_below_the_shortest" {
     flush  = merge(var.flush, { timeout_seconds = 2000 })
     timing = merge(var.timing, { poll_interval_seconds = 121 })
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["flush"]]
 }
 
 run "command_must_outlast_the_script" {

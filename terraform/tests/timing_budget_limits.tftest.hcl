@@ -63,7 +63,7 @@ run "computed_operation_deliveries_must_not_exceed_sqs" {
       terminate_heartbeat_timeout_seconds = 7200
     })
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["operation"]]
 }
 
 run "computed_buffer_deliveries_must_not_exceed_sqs" {
@@ -80,7 +80,7 @@ run "computed_buffer_deliveries_must_not_exceed_sqs" {
       terminate_heartbeat_timeout_seconds = 7200
     })
   }
-  expect_failures = [terraform_data.timing_budget]
+  expect_failures = [terraform_data.stage_budget["buffer"]]
 }
 
 run "termination_of_100_heartbeats_at_its_limit" {

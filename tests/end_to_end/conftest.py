@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from sandbox.demo.scenarios import Setting
+from sandbox.demo.scenarios.catalog import Setting
 from tests.support.runbook_scene import Scene, scene
 from tests.support.runbooks import PROJECT
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.demo.waiting import wait_until
-from sandbox.fleet.destination import DestinationMode
-from sandbox.fleet.exporter import ExporterMode
+from sandbox.fleet.fluentd.destination import DestinationMode
+from sandbox.fleet.fluentd.exporter import ExporterMode
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, NO_JOURNAL, Walk, walk
 
@@ -72,7 +72,6 @@ def find_the_cause(person: Walk, instance_id: str, stays: str) -> None:
     person.open_session(instance_id)
     person.type("exporter", fails_with="Failed to connect")
     assert stays in person.type("registered")
-    assert person.type("snapshots").strip() == ""  # the option is off
     assert person.type("prometheus-failed") == ""
     assert "out_heartbeat" in person.type("settings")
     person.type("flush")

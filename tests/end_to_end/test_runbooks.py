@@ -11,9 +11,9 @@ import re
 from contextlib import ExitStack
 from typing import Any
 
-from sandbox.demo import run as demo
+from sandbox.demo import set_up as demo
 from sandbox.demo.waiting import wait_until
-from sandbox.fleet.exporter import ExporterMode
+from sandbox.fleet.fluentd.exporter import ExporterMode
 from tests.support import runbooks
 from tests.support.runbook_scene import SECONDS, WAITER, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, walk
@@ -66,7 +66,6 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
         place.wait_for_letters("operation-dlq", 1)
         assert "THROTTLED_REQUEST" in person.type("look")
         assert person.show("INSTANCE") == leaves
-        assert person.type("snapshots").strip() == ""  # the option is off
         assert "OperationId" in person.type("deregister")
         wait_until("deregistration by hand", lambda: leaves not in place.registered(), SECONDS)
         person.type("redrive")
@@ -226,7 +225,6 @@ def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unpro
         assert f"outlives {lost}" in person.type("insure")
         person.open_session(lost)
         person.type("rescue")
-        saved = snapshots_of(place, lost)
         place.end_wait(lost, "CONTINUE")
         place.wait_for_end(lost)
         place.wait_for_alarm("lifecycle-action-expired")
@@ -241,8 +239,6 @@ def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unpro
         assert "\tavailable\t" in person.type("volumes")
         assert f"on RESCUER={rescuer}" in person.type("attach")
         person.type("detach")
-        assert set(re.findall("snap-[0-9a-f]+", person.type("snapshots"))) == saved
-        assert set(re.findall("snap-[0-9a-f]+", person.type("from-snapshots"))) == saved
         assert person.type("unregister") == ""
         # It fired (above); a minute later it is over, however slowly all this was typed.
         assert "fluentd-lifecycle-action-expired\t" in person.type("verify")
@@ -253,16 +249,6 @@ def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unpro
                 "adopt": "mounts a volume: simulated volumes hold no bytes",
             }
         )
-
-
-def snapshots_of(place: Scene, instance_id: str) -> set[str]:
-    """Make the snapshots that a waiter makes as it gives up, if the option is on."""
-    tag: Any = {"Key": "fluentd-lifecycle-rescue", "Value": instance_id}
-    answer = place.cloud.client("ec2").create_snapshots(
-        InstanceSpecification={"InstanceId": instance_id},
-        TagSpecifications=[{"ResourceType": "snapshot", "Tags": [tag]}],
-    )
-    return {one["SnapshotId"] for one in answer["Snapshots"]}
 
 
 def test_function_errors_finds_the_wrong_setting_of_a_function(place: Scene) -> None:

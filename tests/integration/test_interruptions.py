@@ -7,8 +7,8 @@ import pytest
 
 from lifecycle.decisions.marks import TAG_KEY, MarkKind
 from lifecycle.telemetry import LogEvent, Metric
-from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
-from sandbox.emulator.interruptions import NOTICE_SECONDS, reclaim, recommend
+from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
+from sandbox.emulator.autoscaling.interruptions import NOTICE_SECONDS, reclaim, recommend
 from tests.support.fleet import EMPTY
 from tests.support.messages import (
     GROUP,

@@ -95,6 +95,12 @@ ONCE: dict[str, Answer] = {
     "a vector": document(
         {"status": "success", "data": {"resultType": "vector", "result": [VECTOR]}}
     ),
+    "an empty vector": document(
+        {"status": "success", "data": {"resultType": "vector", "result": []}}
+    ),
+    "a part of an answer": text(
+        206, '{"status":"success","data":{"resultType":"matrix","result":[]}}'
+    ),
     "values that are NaN": text(
         200,
         '{"status":"success","data":{"resultType":"matrix","result":'
@@ -143,15 +149,44 @@ def test_an_error_that_passed_is_forgotten(
     assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
 
 
-@pytest.mark.parametrize("empty", ["matrix", "vector"])
 def test_an_empty_answer_is_unknown_for_everybody(
-    pipeline: Pipeline, prometheus: PrometheusServer, empty: str
+    pipeline: Pipeline, prometheus: PrometheusServer
 ) -> None:
-    data = {"resultType": empty, "result": []}
-    prometheus.answers(document({"status": "success", "data": data}))
+    prometheus.answers(matrix([]))
     assert check(pipeline, prometheus.url) == INSTANCE_IDS
     assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
     assert len(prometheus.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("qualification", "words"),
+    [
+        ({"warnings": ["remote_read: connection refused"]}, "remote_read: connection refused"),
+        ({"isPartial": True}, "isPartial"),
+    ],
+)
+def test_a_partial_answer_is_unknown_for_everybody_in_its_own_words(
+    pipeline: Pipeline,
+    prometheus: PrometheusServer,
+    qualification: dict[str, Any],
+    words: str,
+) -> None:
+    data = {"resultType": "matrix", "result": []}
+    prometheus.answers(document({"status": "success", "data": data, **qualification}))
+    assert check(pipeline, prometheus.url) == INSTANCE_IDS
+    assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
+    assert words in str(pipeline.telemetry.the(LogEvent.PROMETHEUS_FAILED)["reason"])
+    details = [str(line["detail"]) for line in pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)]
+    assert [words in detail for detail in details] == 3 * [True]
+
+
+def test_thanos_is_asked_for_a_whole_answer_or_none(
+    pipeline: Pipeline, prometheus: PrometheusServer
+) -> None:
+    check(pipeline, prometheus.url)
+    check(pipeline, prometheus.url, PROMETHEUS_DIALECT="thanos")
+    asked = ["partial_response=false" in request.target for request in prometheus.received]
+    assert asked == [False, True]
 
 
 def test_a_redirect_to_a_login_page_is_unknown_for_everybody(

@@ -19,7 +19,7 @@ from moto.servicediscovery.models import ServiceInstance, servicediscovery_backe
 
 from lifecycle.decisions import shards
 from sandbox.emulator import Assignment, Report
-from sandbox.emulator.interruptions import reclaim, recommend
+from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS
 from tests.model.fluentd import TICK, Fluentd, Traffic, Worker
@@ -77,7 +77,7 @@ class Cloud(Played):
             # It may wait in vain until its deadline: ten minutes of polls, history after history.
             self.operation_poll_interval = "20"
         settings = {**shape.settings(), "RECONCILE_GRACE_SECONDS": _GRACE_SECONDS}
-        self.wire(lambda: self.monitoring, **settings)
+        self.wire(cache(self.monitoring.querier), **settings)
         self.deny(*shape.denied)
         runtime = replace(self.reconciler.runtime, sleep=self.grace)
         self.reconciler = replace(self.reconciler, runtime=runtime)

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from tests.model.cloud import WAYS_TO_GO, Cloud, model_cloud
 from tests.model.counting import COUNTS
-from tests.model.monitoring import Answering, Scraping
+from tests.model.monitoring import Answering, Observer, Scraping
 from tests.model.shapes import DRAIN_TIMEOUT, HOOK_SECONDS, Shape, shapes
 from tests.model.troubles import (
     AwsTrouble,
@@ -34,9 +34,10 @@ from tests.model.troubles import (
     WatchTrouble,
     troubles,
 )
-from tests.support.pipeline import RECONCILE_INTERVAL
+from tests.support.pipeline import EMPTY_FOR, RECONCILE_INTERVAL, SETTLE
 
 _STEPS = 10
+_LONG_ENOUGH_TO_BE_PROVEN = EMPTY_FOR + SETTLE + 60
 # Whoever only wants to know that there is a failure need not wait for its smallest form.
 _SHRINKS = os.environ.get("SHRINK", "1") == "1"
 
@@ -157,6 +158,7 @@ class Histories(RuleBasedStateMachine):
     def _recover_watching(self) -> None:
         cloud = self.cloud
         cloud.monitoring.answering, cloud.monitoring.is_scraping = Answering.SOUND, True
+        cloud.monitoring.observers, cloud.monitoring.has_neighbours = (Observer(),), False
         for target in cloud.monitoring.targets.values():
             target.scraping = cloud.shape.scraping or Scraping.SOUND
         faults = cloud.world.faults
@@ -185,8 +187,11 @@ class Histories(RuleBasedStateMachine):
     def _calm_down(self) -> None:
         cloud = self.cloud
         cloud.end_outages()
-        self._recover_watching()
         self._recover_fluentd()
+        if cloud.monitoring.misleads:
+            # All are well but Prometheus: if its word is taken for a proof, then now.
+            cloud.advance(_LONG_ENOUGH_TO_BE_PROVEN, step=15)
+        self._recover_watching()
         self._come_to_rest()
         self._let_hooks_expire()
         # What nobody sent an event for: the schedule comes round twice, and so does a spot reclaim.

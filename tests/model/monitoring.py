@@ -1,13 +1,12 @@
 """What Prometheus stored about the aggregators, and what it says when it is asked.
 
-A ``lifecycle.adapters.prometheus.Querier``. The truth is the aggregators'; every distortion is one
-of those that were seen with a real Prometheus (``tests/fixtures/fluentd-metrics``).
+The truth is the aggregators'; every distortion is one of those that were seen with a real
+Prometheus (``tests/fixtures/fluentd-metrics``). Answers take the way of the product's own client.
 """
 
-import json
 import math
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -15,11 +14,14 @@ from typing import Any
 
 import requests
 
+from lifecycle.adapters.prometheus import Querier
 from tests.model.fluentd import BUFFERED, HEARTBEAT, Fluentd, Traffic, Worker
+from tests.support.prometheus_wire import querier
 from tests.support.promql import RangeSelector
 
 SCRAPE_INTERVAL = 15.0
 _PREFIX = "fluentd_output_status_"
+NEIGHBOUR_PORT = 9100  # node_exporter's
 _GAUGES = ("buffer_total_bytes", "buffer_stage_length", "buffer_queue_length", "num_errors")
 
 
@@ -30,6 +32,7 @@ class Scraping(StrEnum):
     EXPORTER_DEAD = "exporter_dead"  # trap 6: `up` is 0
     TARGET_GONE = "target_gone"  # trap 8: nothing is stored, not even `up`
     ONE_WORKER_ONLY = "one_worker_only"  # trap 11
+    LAST_WORKER_DEAD = "last_worker_dead"  # its `up` is 0, and its series end
 
 
 class Answering(StrEnum):
@@ -42,6 +45,23 @@ class Answering(StrEnum):
     STALE = "stale"  # a replica that lags behind
     PARTIAL = "partial"  # a store is missing: some series are left out
     OTHER_FORM = "other_form"
+    WARNED = "warned"  # a store is missing, and the answer says so (remote read, Thanos)
+    IS_PARTIAL = "is_partial"  # the same in the words of VictoriaMetrics
+
+
+# What an answer says of itself when one of the stores is missing.
+_QUALIFIED: dict[Answering, dict[str, Any]] = {
+    Answering.WARNED: {"warnings": ["remote_read: connection refused"]},
+    Answering.IS_PARTIAL: {"isPartial": True},
+}
+
+
+@dataclass(frozen=True)
+class Observer:
+    """A replica of Prometheus: the labels that it adds, and when it stopped, if it did."""
+
+    labels: dict[str, str] = field(default_factory=dict)
+    stopped_at: float = math.inf
 
 
 @dataclass
@@ -77,12 +97,17 @@ class Target:
         for number, worker in enumerate(fluentd.workers):
             if number and self.scraping is Scraping.ONE_WORKER_ONLY:
                 return
-            if not answers or self.scraping is Scraping.EXPORTER_DEAD:
+            if not answers or self._is_dead(number):
                 self._store("up", number, "", at, 0)
                 continue
             self._store("up", number, "", at, 1)
             if at >= fluentd.silent_until:
                 self._store_worker(worker, number, at)
+
+    def _is_dead(self, worker: int) -> bool:
+        if self.scraping is Scraping.LAST_WORKER_DEAD:
+            return worker == len(self.fluentd.workers) - 1
+        return self.scraping is Scraping.EXPORTER_DEAD
 
     def _store_worker(self, worker: Worker, number: int, at: float) -> None:
         if not worker.gauges:
@@ -106,6 +131,11 @@ class Target:
             labels |= {"plugin_id": plugin_id, "type": "s3", "worker_id": str(worker)}
         return labels
 
+    def neighbour(self) -> tuple[dict[str, str], list[tuple[float, float]]]:
+        """Another exporter on the same host and of the same job, which is down."""
+        labels = self.labels("up", 0, "") | {"instance": f"{self.address}:{NEIGHBOUR_PORT}"}
+        return labels, [(at, 0.0) for at, _ in self.samples.get(("up", 0, ""), [])]
+
     def newest(self, metric: str, worker: int = 0) -> float | None:
         """What the last scrape saw of the buffered output."""
         samples = self.samples.get((_PREFIX + metric, worker, BUFFERED))
@@ -121,7 +151,11 @@ class Monitoring:
     targets: dict[str, Target] = field(default_factory=dict)
     answering: Answering = Answering.SOUND
     is_scraping: bool = True
+    observers: tuple[Observer, ...] = (Observer(),)
+    has_neighbours: bool = False
     lag: float = 45.0
+    # Whether the last answer about an instance said that it is not whole, by instance id.
+    was_partial: dict[str, bool] = field(default_factory=dict)
     _counted: set[tuple[str, str]] = field(default_factory=set)
 
     def watch(self, instance_id: str, address: str, fluentd: Fluentd) -> None:
@@ -143,9 +177,26 @@ class Monitoring:
                 del samples[-2:]
         self.count("Prometheus: restarted, newest samples lost")
 
-    def custom_query(self, query: str, params: dict[str, Any] | None = None) -> Any:
-        """Answer as ``prometheus_api_client`` does: with ``data.result``."""
-        assert params is not None
+    def have_replicas(self, *, one_stops: bool) -> None:
+        """From now on two replicas answer, without deduplication; one of them stops now, or not."""
+        stopped_at = self.clock() if one_stops else math.inf
+        self.observers = (Observer({"replica": "a"}), Observer({"replica": "b"}, stopped_at))
+
+    @property
+    def misleads(self) -> bool:
+        """Whether it answers anything but what each aggregator shows."""
+        return (
+            self.answering is not Answering.SOUND
+            or len(self.observers) > 1
+            or any(target.scraping is not Scraping.SOUND for target in self.targets.values())
+        )
+
+    def querier(self) -> Querier:
+        """Build the product's client, with this at the other end of its connection."""
+        return querier(self.answer)
+
+    def answer(self, query: str, at: float) -> Any:
+        """Answer as the API does."""
         self.catch_up()
         if self.answering is not Answering.SOUND:
             self.count(f"Prometheus: {self.answering}")
@@ -153,33 +204,45 @@ class Monitoring:
             case Answering.DOWN:
                 raise requests.ConnectionError("refused")
             case Answering.HTML:
-                json.loads("<html>Sign in</html>")
+                return "<html>Sign in</html>"
             case Answering.EMPTY:
-                return []
+                result: list[Any] = []
             case Answering.OTHER_FORM:
-                return [{"metric": {"instance_id": "i-0"}, "value": [1, "0"]}]
+                result = [{"metric": {"instance_id": "i-0"}, "value": [1, "0"]}]
             case _:
-                pass
-        return self._answer(RangeSelector.parse(query), float(params["time"]))
+                result = self._result(RangeSelector.parse(query), at)
+        data = {"resultType": "matrix", "result": result}
+        return {"status": "success", "data": data, **_QUALIFIED.get(self.answering, {})}
 
-    def _answer(self, selector: RangeSelector, at: float) -> list[Any]:
+    def _result(self, selector: RangeSelector, at: float) -> list[Any]:
         newest = at - self.lag if self.answering is Answering.STALE else at
-        left_out = f"{_PREFIX}buffer_stage_length" if self.answering is Answering.PARTIAL else ""
         result = []
         for target in self.targets.values():
             if not selector.matches_some({"instance_id": target.instance_id, "job": "fluentd"}):
                 continue
             self._count_traps(target)
-            for (name, worker, plugin_id), samples in target.samples.items():
-                labels = target.labels(name, worker, plugin_id)
-                if name == left_out or not selector.matches(labels):
+            self.was_partial[target.instance_id] = self.answering in _QUALIFIED
+            for labels, samples in self._stored(target):
+                if not selector.matches(labels):
                     continue
-                first = bisect_right(samples, (at - selector.seconds, math.inf))
-                last = bisect_right(samples, (newest, math.inf))
-                if samples[first:last]:
-                    values = [[time, repr(value)] for time, value in samples[first:last]]
-                    result.append({"metric": labels, "values": values})
+                for observer in self.observers:
+                    first = bisect_right(samples, (at - selector.seconds, math.inf))
+                    last = bisect_right(samples, (min(newest, observer.stopped_at), math.inf))
+                    if samples[first:last]:
+                        values = [[time, repr(value)] for time, value in samples[first:last]]
+                        result.append({"metric": labels | observer.labels, "values": values})
         return result
+
+    def _stored(self, target: Target) -> Iterator[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """What the stores that answer have of an aggregator, the times not looked at."""
+        left_out = f"{_PREFIX}buffer_stage_length" if self.answering is Answering.PARTIAL else ""
+        last_worker = len(target.fluentd.workers) - 1
+        lost_worker = last_worker if self.answering in _QUALIFIED and last_worker else None
+        for (name, worker, plugin_id), samples in target.samples.items():
+            if name != left_out and worker != lost_worker:
+                yield target.labels(name, worker, plugin_id), samples
+        if self.has_neighbours:
+            yield target.neighbour()
 
     def _count_once(self, target: Target, trap: str) -> None:
         if (target.instance_id, trap) not in self._counted:
@@ -200,6 +263,9 @@ class Monitoring:
         only_total = total > 0 and not stage and not queue
         drifted = fluentd.workers[0].drift > 0
         return {
+            "Prometheus: replicas, not deduplicated": len(self.observers) > 1,
+            "Prometheus: one of the replicas stopped": self.observers[-1].stopped_at < math.inf,
+            "scraping: another exporter of the host is down": self.has_neighbours,
             f"scraping: {target.scraping}": target.scraping is not Scraping.SOUND,
             "Fluentd: instance gone": fluentd.is_gone,
             "Fluentd: total stuck above 0": only_total and drifted,

@@ -2,29 +2,66 @@
 
 Most are caught by the unit test of the very decision; those marked MODEL by random histories,
 without any example having been written for them.
+
+A bug names a function of the product and puts another in its place. Most call the original, which
+they took before, with what it should not believe. Where no function can be named, the decision
+wants one of its own.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from lifecycle.adapters import prometheus
+from lifecycle.adapters.autoscaling import Heartbeat
+from lifecycle.adapters.prometheus import Querier, Selection
+from lifecycle.decisions import buffer, flush, interruption, operation, reconcile
+from lifecycle.decisions.buffer import Verdict
+from lifecycle.decisions.evidence import BUFFER_METRICS, Evidence, Series
+from lifecycle.decisions.flush import FlushReason, FlushState
+from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.interruption import Ending, Traces
+from lifecycle.decisions.marks import MarkKind
+from lifecycle.decisions.operation import WANTED_TYPE, NextStep, Operation, OperationStatus
+from lifecycle.decisions.reconcile import Correction, Look, Subject
+from lifecycle.decisions.shards import Members
+from lifecycle.errors import NotReady, PrometheusFailed
+from lifecycle.events import Interruption
+from lifecycle.flows import batch
+from lifecycle.flows.interruption import InterruptionHandler
+from lifecycle.flows.placement import Placement, Standing
+from lifecycle.flows.reconcile import Reconciler
+from lifecycle.flows.release import Exit
+from lifecycle.flows.stage import NextStage
+from lifecycle.messages import DrainCheck, LifecycleAction, Transition, parse_check_message
+from lifecycle.settings import ReconcileMode
+from tests.model import mutations_of_evidence
+from tests.model.bugs import Mutation
 
 MODEL = "tests/model/test_histories.py"
-_VERDICT = "tests/unit/test_verdict.py"
-_FLUSH_VERDICT = "tests/unit/test_flush_verdict.py"
-_FLUSH_WAITER = "tests/unit/test_flush_waiter.py"
-_BATCH = "tests/unit/test_batch.py"
-_OPERATIONS = "tests/unit/test_operations.py"
-_HANDLER = "tests/unit/test_lifecycle_handler.py"
-_AUTOSCALING = "tests/unit/test_autoscaling.py"
+_VERDICT = "tests/unit/decisions/test_buffer.py"
+_FLUSH_VERDICT = "tests/unit/decisions/test_flush.py"
+_FLUSH_WAITER = "tests/unit/flows/test_flush.py"
+_BATCH = "tests/unit/flows/test_batch.py"
+_OPERATIONS = "tests/unit/decisions/test_operation.py"
+_HANDLER = "tests/unit/flows/test_entrance.py"
+_AUTOSCALING = "tests/unit/adapters/test_autoscaling.py"
+_RECONCILIATION = "tests/unit/decisions/test_reconcile.py"
+_STATES = "tests/unit/decisions/test_states.py"
+_SHARDS = "tests/unit/decisions/test_shards.py"
+_INTERRUPTIONS = "tests/unit/decisions/test_interruption.py"
+_INTERRUPTION_HANDLER = "tests/unit/flows/test_interruption.py"
+_PROMETHEUS = "tests/unit/adapters/test_prometheus.py"
 _FAULTY_AWS = (
     "tests/integration/test_faulty_aws.py"
     "::test_a_drain_survives_a_call_that_fails[CompleteLifecycleAction-refuse]"
 )
-_RECONCILIATION = "tests/unit/test_reconciliation.py"
 _LAST_AGGREGATOR = "tests/integration/test_last_aggregator.py"
-_INTERRUPTIONS = "tests/unit/test_interruptions.py"
-_INTERRUPTION_HANDLER = "tests/unit/test_interruption_handler.py"
-_PROMETHEUS = "tests/unit/test_prometheus.py"
 _OBSERVING = (
     "tests/integration/test_reconciling.py::TestObserving"
     "::test_everything_is_reported_and_nothing_changed"
@@ -33,553 +70,599 @@ _DRAINING = (
     "tests/integration/test_draining.py::TestDiscovery"
     "::test_an_instance_that_somebody_registered_again_is_taken_out_again"
 )
+_KILLED = (
+    "tests/integration/test_interruptions.py::TestKilled"
+    "::test_one_of_an_adopted_fleet_that_no_hook_holds_is_counted_all_the_same"
+)
 
 
-@dataclass(frozen=True)
-class Mutation:
-    """A bug: in ``path``, each text of ``changes`` is replaced by the one behind it.
-
-    ``also`` is for a guard that stands twice. Histories may find a bug by any of their promises;
-    ``breaks`` is the one that they must name.
-    """
-
-    name: str
-    path: str
-    changes: tuple[tuple[str, str], ...]
-    caught_by: str
-    breaks: str = ""
-    also: "Mutation | None" = None
-
-    def apply(self, root: Path) -> None:
-        """Put the bug into a copy of the sources."""
-        file = root / self.path
-        text = file.read_text()
-        for old, new in self.changes:
-            assert text.count(old) == 1, f"{self.path} has {text.count(old)} times: {old}"
-            text = text.replace(old, new)
-        file.write_text(text)
-        if self.also is not None:
-            self.also.apply(root)
-
-
-def _one(name: str, path: str, old: str, new: str, caught_by: str) -> Mutation:
-    return Mutation(name, path, ((old, new),), caught_by)
-
-
-def _breaking(promise: str, bug: Mutation, also: Mutation | None = None) -> Mutation:
-    return replace(bug, breaks=promise, also=also)
+_unreadable, _holding, _incomplete = buffer._unreadable, buffer._holding, buffer._incomplete
 
 
 def _verdicts() -> Iterator[Mutation]:
-    buffers, evidence = "lifecycle/decisions/buffer.py", "lifecycle/decisions/evidence.py"
+    module = "lifecycle.decisions.buffer"
     yield Mutation(
         "a sum over all outputs instead of minimum and maximum",
-        buffers,
-        (
-            ("        or _miscounted(evidence)\n", ""),
-            (
-                "        highest = max(value for _, value in evidence.window(series))\n",
-                "        highest = sum(value for s in evidence.buffers"
-                " for _, value in evidence.window(s))\n",
+        {
+            f"{module}:_miscounted": lambda evidence: None,
+            f"{module}:_highest": lambda evidence, series: sum(
+                value for one in evidence.buffers for _, value in evidence.window(one)
             ),
-        ),
+        },
         _VERDICT,
     )
     yield Mutation(
         "only the maximum, so that a negative count hides bytes",
-        buffers,
-        (
-            ("        if lowest < 0:\n", "        if lowest < -math.inf:\n"),
-            ("        if newest != 0:\n", "        if newest > 0:\n"),
-            ("        if highest != 0:\n", "        if highest > 0:\n"),
-        ),
+        {
+            f"{module}:_miscounted": lambda evidence: None,
+            f"{module}:_is_held": lambda count: count > 0,
+        },
         _VERDICT,
     )
-    yield _one(
-        "an empty answer read as zero",
-        buffers,
-        '        return unknown(Reason.NO_SERIES, "no buffer_total_bytes series of this instance")\n',
-        "        return _drained(evidence)\n",
-        _VERDICT,
+    yield Mutation(
+        "an empty answer read as zero", {f"{module}:_unreadable": _empty_is_zero}, _VERDICT
     )
-    yield _one(
+    yield Mutation(
         "a window that may start before forwarders have let go",
-        buffers,
-        "        or _settling(evidence, deregistered_at)\n",
-        "",
+        {f"{module}:_settling": lambda evidence, deregistered_at: None},
         _VERDICT,
     )
     yield Mutation(
         "`up` ignored",
-        buffers,
-        (
-            ("    if any(up.newest != 1 for up in evidence.up):\n", "    if False:\n"),
-            (
-                "    if any(value != 1 for up in evidence.up for _, value in evidence.window(up)):",
-                "    if False:",
-            ),
-        ),
+        {
+            f"{module}:_unreadable": lambda evidence: _unreadable(_always_up(evidence)),
+            f"{module}:_incomplete": lambda evidence: _incomplete(_always_up(evidence)),
+        },
         _VERDICT,
     )
     yield Mutation(
         "staged and queued chunks without the total",
-        buffers,
-        (
-            (
-                '    ("buffer_total_bytes", Reason.IN_FLIGHT, "bytes in flight, or a drifted total"),\n',
-                "",
-            ),
-            (
-                "    for series in evidence.buffers:\n"
-                "        highest = max(value for _, value in evidence.window(series))\n",
-                "    for series in [s for m in BUFFER_METRICS[1:] for s in evidence.of(m)]:\n"
-                "        highest = max(value for _, value in evidence.window(series))\n",
-            ),
-        ),
+        {f"{module}:_holding": lambda evidence: _holding(_without_total(evidence))},
         _VERDICT,
     )
-    yield _one(
+    yield Mutation(
         "the newest sample may be of any age",
-        buffers,
-        "        if abs(age) > evidence.rules.fresh_seconds:\n",
-        "        if False:\n",
+        {f"{module}:_unreadable": lambda evidence: _unreadable(_of_any_age(evidence))},
         _VERDICT,
     )
-    yield _one(
+    yield Mutation(
         "an instant instead of a range",
-        evidence,
-        "        return self.now - self.rules.empty_for_seconds\n",
-        "        return self.now - self.rules.scrape_interval_seconds\n",
+        {
+            "lifecycle.decisions.evidence:Evidence.window_start": lambda self: (
+                self.now - self.rules.scrape_interval_seconds
+            )
+        },
         _VERDICT,
     )
-    yield _one("emit_records ignored", buffers, "        or _receiving(evidence)\n", "", _VERDICT)
-    yield _one(
+    yield Mutation(
+        "emit_records ignored", {f"{module}:_receiving": lambda evidence: None}, _VERDICT
+    )
+    yield Mutation(
         "a missing series ignored",
-        buffers,
-        "        missing = outputs - set(evidence.outputs.get(metric, {}))\n",
-        "        missing: set[tuple[tuple[str, str], ...]] = set()\n",
+        {f"{module}:_without": lambda metric, evidence: None},
         _VERDICT,
     )
-    yield _one(
-        "gaps ignored", buffers, "        if gap is not None:\n", "        if False:\n", _VERDICT
-    )
-    yield _one(
-        "the heartbeat output ignored",
-        buffers,
-        "        or _frozen(evidence)\n",
-        "",
+    yield Mutation(
+        "gaps ignored",
+        {"lifecycle.decisions.evidence:Evidence.gap": lambda self, series: None},
         _VERDICT,
     )
-    yield _one(
+    yield Mutation(
+        "the heartbeat output ignored", {f"{module}:_frozen": lambda evidence: None}, _VERDICT
+    )
+    yield Mutation(
         "fewer outputs than expected accepted",
-        buffers,
-        "    if expected is not None and len(outputs) < expected:\n",
-        "    if False:\n",
+        {f"{module}:_incomplete": lambda evidence: _incomplete(_of_any_number(evidence))},
         _VERDICT,
     )
-    yield _one(
+
+
+def _empty_is_zero(evidence: Evidence) -> Verdict | None:
+    total = evidence.of(BUFFER_METRICS[0])
+    return _unreadable(evidence) if total else buffer._drained(evidence)
+
+
+def _always_up(evidence: Evidence) -> Evidence:
+    return replace(evidence, up=_all_up(evidence.up), further_up=_all_up(evidence.further_up))
+
+
+def _all_up(series: Sequence[Series]) -> list[Series]:
+    return [replace(up, samples=[(time, 1.0) for time, _ in up.samples]) for up in series]
+
+
+def _without_total(evidence: Evidence) -> Evidence:
+    rest = {metric: of for metric, of in evidence.outputs.items() if metric != BUFFER_METRICS[0]}
+    return replace(evidence, outputs=rest)
+
+
+def _of_any_age(evidence: Evidence) -> Evidence:
+    return replace(evidence, rules=replace(evidence.rules, scrape_interval_seconds=math.inf))
+
+
+def _of_any_number(evidence: Evidence) -> Evidence:
+    return replace(evidence, rules=replace(evidence.rules, expected_buffered_outputs=None))
+
+
+_fetch = prometheus.fetch
+
+
+def _questions() -> Iterator[Mutation]:
+    module = "lifecycle.adapters.prometheus"
+    yield Mutation(
         "one instance judged by another's series",
-        "lifecycle/adapters/prometheus.py",
-        "        if value in selection.values:\n"
-        "            grouped.setdefault(value, []).append(one)\n",
-        "        for value in selection.values:\n"
-        "            grouped.setdefault(value, []).append(one)\n",
+        {f"{module}:_grouped": _all_to_each},
         _PROMETHEUS,
     )
-    yield _one(
-        "an answer that is none read as no series",
-        "lifecycle/adapters/prometheus.py",
-        '        raise PrometheusFailed(f"not a Prometheus answer ({type(error).__name__})") from error\n',
-        "        return {}\n",
-        _PROMETHEUS,
+    yield Mutation(
+        "an answer that is none read as no series", {f"{module}:fetch": _none_is_empty}, _PROMETHEUS
     )
-    yield _one(
+    yield Mutation(
         "a redirect followed that repeats the credentials",
-        "lifecycle/adapters/prometheus.py",
-        '(self._are_in(target.encode()) or "@" in urlsplit(target).netloc)',
-        '"@" in urlsplit(target).netloc',
+        {f"{module}:_Discreet.get_redirect_target": _redirected},
         _PROMETHEUS,
     )
+
+
+def _all_to_each(series: Sequence[Series], selection: Selection) -> dict[str, list[Series]]:
+    return {value: list(series) for value in selection.values} if series else {}
+
+
+def _none_is_empty(querier: Querier, selection: Selection, now: float) -> dict[str, list[Series]]:
+    try:
+        return _fetch(querier, selection, now)
+    except PrometheusFailed as error:
+        if isinstance(error.__cause__, (LookupError, TypeError, ValueError)):
+            return {}
+        raise
+
+
+def _redirected(self: requests.Session, resp: requests.Response) -> str | None:
+    target = requests.Session.get_redirect_target(self, resp)
+    if target and "@" in urlsplit(target).netloc:
+        raise PrometheusFailed("the redirect has credentials in it: not shown, not followed")
+    return target
+
+
+_conclude = flush._conclude
 
 
 def _flushes() -> Iterator[Mutation]:
-    verdict = "lifecycle/decisions/flush.py"
-    yield _one(
+    conclude = "lifecycle.decisions.flush:_conclude"
+    yield Mutation(
         "chunks set aside ignored",
-        verdict,
-        "    if report.set_aside:\n",
-        "    if False:\n",
+        {conclude: lambda report: _conclude(report.model_copy(update={"set_aside": 0}))},
         _FLUSH_VERDICT,
     )
-    yield _one(
+    nothing = {"chunks": 0, "bytes": 0, "monitor": None}
+    yield Mutation(
         "chunk files ignored",
-        verdict,
-        "    if held or counted:\n",
-        "    if False:\n",
-        _FLUSH_VERDICT,
-    )
-    yield _one(
-        "records that come in during a flush ignored",
-        verdict,
-        "    if not report.quiet:\n",
-        "    if False:\n",
-        _FLUSH_VERDICT,
-    )
-    yield _one(
-        "a Fluentd that took no signal is flushed",
-        verdict,
-        '    if not report.signalled:\n        detail = f"{report.service} took no signal: it may not run"\n        return FlushState.UNKNOWN, FlushReason.NOT_SIGNALLED, detail\n    if not report.quiet:',
-        "    if not report.quiet:",
+        {conclude: lambda report: _conclude(report.model_copy(update=nothing))},
         _FLUSH_VERDICT,
     )
     yield Mutation(
+        "records that come in during a flush ignored",
+        {conclude: lambda report: _conclude(report.model_copy(update={"quiet": True}))},
+        _FLUSH_VERDICT,
+    )
+    yield Mutation(
+        "a Fluentd that took no signal is flushed", {conclude: _unsignalled}, _FLUSH_VERDICT
+    )
+    yield Mutation(
         "a flush before forwarders have let go",
-        "lifecycle/flows/flush.py",
-        (
-            ("if self._settled_at(message) <= now\n", "if True\n"),
-            ("if verdict is None or self._settled_at(message) > now:\n", "if verdict is None:\n"),
-        ),
+        {"lifecycle.flows.flush:FlushWaiter._settled_at": lambda self, message: -math.inf},
         _FLUSH_WAITER,
     )
+
+
+def _unsignalled(report: flush._Report) -> tuple[FlushState, FlushReason, str]:
+    state, reason, detail = _conclude(report)
+    if reason is FlushReason.NOT_SIGNALLED and not report.chunks:
+        return _conclude(report.model_copy(update={"signalled": True}))
+    return state, reason, detail
+
+
+_Receive = batch._Receive
+_run, _wait, _dead_letter = _Receive.run, _Receive._wait, _Receive._dead_letter
 
 
 def _batches() -> Iterator[Mutation]:
-    batch = "lifecycle/flows/batch.py"
-    yield _one(
-        "an error of a check treated as drained",
-        batch,
-        '            reason = f"{type(error).__name__}: {error}"\n'
-        "            self._log_error(LogEvent.CHECK_FAILED, message, reason=reason, exception=error)\n"
-        "            self._wait(message, reason, None, error)\n",
-        "            return\n",
-        _BATCH,
+    receive = "lifecycle.flows.batch:_Receive"
+    yield Mutation(
+        "an error of a check treated as drained", {f"{receive}._wait": _error_is_done}, _BATCH
     )
-    yield _one(
-        "a deadline that drops the message",
-        batch,
-        '            self._dead_letter(f"not done after {now - self._sent_at:.0f} s: {reason}", message)\n',
-        "",
-        MODEL,
+    yield Mutation("a deadline that drops the message", {f"{receive}._wait": _drops}, MODEL)
+    yield Mutation(
+        "a dead letter that fails silently", {f"{receive}._dead_letter": _silently}, _BATCH
     )
-    yield _one(
-        "a dead letter that fails silently",
-        batch,
-        "        self._stage.dead_letters.send_dead_letter(redrive_with or self._record.body, reason)\n",
-        "        try:\n"
-        "            self._stage.dead_letters.send_dead_letter(redrive_with or self._record.body, reason)\n"
-        "        except Exception:\n"
-        "            pass\n",
-        _BATCH,
-    )
-    yield _one(
+    yield Mutation(
         "one malformed message crashes its batch",
-        batch,
-        "    except Malformed as error:\n        return error\n",
-        "    except Malformed as error:\n        raise\n",
+        {
+            "lifecycle.flows.batch:_parse": lambda record, model: parse_check_message(
+                model, record.get("body")
+            )
+        },
         _BATCH,
     )
-    yield _one(
-        "a heartbeat after the completion",
-        batch,
-        "            check(message)\n",
-        "            check(message)\n"
-        "            self._stage.autoscaling.record_heartbeat(message.action)\n",
-        MODEL,
-    )
-    yield _one(
+    yield Mutation("a heartbeat after the completion", {f"{receive}.run": _beats_after_it}, MODEL)
+    yield Mutation(
         "no heartbeat while it waits",
-        batch,
-        "        if not self._keep_alive(message):\n            return\n",
-        "",
-        _BATCH,
+        {f"{receive}._keep_alive": lambda self, message: True},
+        f"{_BATCH}::TestNotReady",
     )
-    yield _one(
-        "a failed heartbeat ends the wait",
-        batch,
-        "        if outcome is Heartbeat.FAILED:\n            return True\n",
-        "        if outcome is Heartbeat.FAILED:\n            return False\n",
-        _BATCH,
+    yield Mutation(
+        "a failed heartbeat ends the wait", {f"{receive}._keep_alive": _must_beat}, _BATCH
     )
+
+
+def _error_is_done(
+    self: "batch._Receive[Any]",
+    message: DrainCheck,
+    reason: str,
+    pause_seconds: float | None,
+    error: Exception,
+) -> None:
+    if isinstance(error, NotReady):
+        _wait(self, message, reason, pause_seconds, error)
+
+
+def _drops(
+    self: "batch._Receive[Any]",
+    message: DrainCheck,
+    reason: str,
+    pause_seconds: float | None,
+    error: Exception,
+) -> None:
+    if self._stage.polls.has_timed_out(self._sent_at, self._stage.runtime.clock()):
+        self._keep_alive(message)
+    else:
+        _wait(self, message, reason, pause_seconds, error)
+
+
+def _silently(
+    self: "batch._Receive[Any]",
+    reason: str,
+    message: DrainCheck | None,
+    redrive_with: str | None = None,
+) -> None:
+    with suppress(Exception):
+        _dead_letter(self, reason, message, redrive_with)
+
+
+def _beats_after_it(
+    self: "batch._Receive[Any]", message: DrainCheck, check: Callable[[DrainCheck], None]
+) -> None:
+    def checked(message: DrainCheck) -> None:
+        check(message)
+        self._stage.autoscaling.record_heartbeat(message.action)
+
+    _run(self, message, checked)
+
+
+def _must_beat(self: "batch._Receive[Any]", message: DrainCheck) -> bool:
+    outcome, _ = self._stage.autoscaling.record_heartbeat(message.action)
+    if outcome is Heartbeat.NO_ACTIVE_ACTION:
+        return self._stage.waiter.still_waited_for(message)
+    return outcome is Heartbeat.RECORDED
+
+
+_leave, _release = Exit.leave, Exit._release
 
 
 def _exits() -> Iterator[Mutation]:
-    drain, operations = "lifecycle/flows/release.py", "lifecycle/decisions/operation.py"
-    yield _one(
-        "acknowledged before it is completed",
-        drain,
-        '            completion = self.autoscaling.complete(action, "CONTINUE")\n',
-        "            try:\n"
-        '                completion = self.autoscaling.complete(action, "CONTINUE")\n'
-        "            except Exception:\n"
-        "                return\n",
-        _FAULTY_AWS,
+    exit_ = "lifecycle.flows.release:Exit"
+    yield Mutation(
+        "acknowledged before it is completed", {f"{exit_}._release": _released}, _FAULTY_AWS
     )
-    yield _one(
+    yield Mutation(
         "completed before the last stage",
-        drain,
-        "        elif self.next_stage is not None:\n",
-        "        elif self.next_stage is not None and self.registration is None:\n",
+        {f"{exit_}.leave": lambda self, message: _leave(replace(self, next_stage=None), message)},
         _FLUSH_WAITER,
     )
-    yield _one(
+    yield Mutation(
         "completed without asking Cloud Map again",
-        drain,
-        "        if self.registration is not None and self.registration.cloud_map.is_registered(\n",
-        "        if self.registration is None and self.registration.cloud_map.is_registered(\n",
+        {f"{exit_}.leave": lambda self, message: _leave(replace(self, discovery=None), message)},
         _DRAINING,
     )
-    yield _one(
+    yield Mutation(
         "handed on without a message for the next stage",
-        drain,
-        "        self.queue.send(message)\n",
-        "        message.model_dump_json()\n",
+        {"lifecycle.flows.stage:NextStage.enqueue": _forgets},
         MODEL,
     )
-    yield _one(
+
+
+def _forgets(
+    self: NextStage, action: LifecycleAction, *, deregistered_at: float, requested_again: int = 0
+) -> None: ...
+
+
+def _released(self: Exit, action: LifecycleAction) -> None:
+    with suppress(Exception):
+        _release(self, action)
+
+
+_next_step = operation.next_step
+_Seen = tuple[Operation | None, bool]  # the operation, and whether the instance is registered
+
+
+def _steps() -> Iterator[Mutation]:
+    step = "lifecycle.decisions.operation:next_step"
+    yield Mutation(
         "SUCCESS believed without a look at the registration",
-        operations,
-        "    as_wanted = registered is (transition is Transition.LAUNCHING)\n",
-        "    as_wanted = True\n",
+        {step: _seeing(lambda wanted, operation, _: (operation, wanted))},
         _OPERATIONS,
     )
-    yield _one(
-        "the operation of a DuplicateRequest taken for ours",
-        operations,
-        "    ours = operation is None or operation.type == WANTED_TYPE[transition]\n",
-        "    ours = True\n",
-        _OPERATIONS,
+    yield Mutation(
+        "the operation of a DuplicateRequest taken for ours", {step: _seeing(_ours)}, _OPERATIONS
     )
-    yield _one(
-        "a failed operation taken for done",
-        operations,
-        "    failed = operation is not None and operation.status is OperationStatus.FAIL\n",
-        "    failed = False\n",
-        _OPERATIONS,
-    )
-    yield _one(
+    yield Mutation("a failed operation taken for done", {step: _seeing(_done)}, _OPERATIONS)
+    yield Mutation(
         "InstanceNotFound believed at once",
-        operations,
-        "    as_wanted = registered is (transition is Transition.LAUNCHING)\n",
-        "    if operation is None:\n        return NextStep.GO_ON\n"
-        "    as_wanted = registered is (transition is Transition.LAUNCHING)\n",
+        {
+            step: _seeing(
+                lambda wanted, one, registered: (one, wanted if one is None else registered)
+            )
+        },
         _OPERATIONS,
     )
-    yield _one(
-        "an operation under way taken for done",
-        operations,
-        "        return NextStep.WAIT\n",
-        "        return NextStep.GO_ON\n",
-        _OPERATIONS,
-    )
+    yield Mutation("an operation under way taken for done", {step: _seeing(_over)}, _OPERATIONS)
+
+
+def _seeing(change: Callable[[bool, Operation | None, bool], _Seen]) -> Callable[..., NextStep]:
+    """The decision, upon something else than what there is."""
+
+    def next_step(
+        transition: Transition,
+        operation: Operation | None,
+        *,
+        registered: bool,
+        requested_again: int,
+    ) -> NextStep:
+        wanted = transition is Transition.LAUNCHING
+        operation, registered = change(wanted, operation, registered)
+        return _next_step(
+            transition, operation, registered=registered, requested_again=requested_again
+        )
+
+    return next_step
+
+
+def _ours(wanted: bool, operation: Operation | None, registered: bool) -> _Seen:
+    transition = Transition.LAUNCHING if wanted else Transition.TERMINATING
+    return operation and replace(operation, type=WANTED_TYPE[transition]), registered
+
+
+def _done(wanted: bool, operation: Operation | None, registered: bool) -> _Seen:
+    if operation is not None and operation.status is OperationStatus.FAIL:
+        operation = replace(operation, status=OperationStatus.SUCCESS)
+    return operation, registered
+
+
+def _over(wanted: bool, operation: Operation | None, registered: bool) -> _Seen:
+    if operation is None or operation.status not in {
+        OperationStatus.SUBMITTED,
+        OperationStatus.PENDING,
+    }:
+        return operation, registered
+    operation = replace(operation, status=OperationStatus.SUCCESS)
+    return _ours(wanted, operation, registered)[0], wanted
 
 
 def _entrances() -> Iterator[Mutation]:
-    pipeline = "lifecycle/flows/entrance.py"
-    yield _one(
+    module = "lifecycle.flows.entrance"
+    yield Mutation(
         "an instance registered though it is on its way out",
-        pipeline,
-        "        if not may_serve(state):\n",
-        "        if False:\n",
+        {f"{module}:may_serve": lambda state: True},
         _HANDLER,
     )
-    yield _one(
-        "a working instance deregistered",
-        pipeline,
-        "        if not is_leaving(state):\n",
-        "        if False:\n",
-        _HANDLER,
+    yield Mutation(
+        "a working instance deregistered", {f"{module}:is_leaving": lambda state: True}, _HANDLER
     )
-    yield _one(
+    yield Mutation(
         "an instance bound for the warm pool registered",
-        "lifecycle/flows/lifecycle.py",
-        "        elif lifecycle_event.destination is Location.WARM_POOL:\n",
-        "        elif False:\n",
+        {f"{module}:Entrance.enter_warm_pool": lambda self, action: self.launch(action)},
         _HANDLER,
     )
-    yield _one(
+    yield Mutation(
         "any ValidationError taken for an ended action",
-        "lifecycle/adapters/autoscaling.py",
-        '    return details["Code"] == "ValidationError" and details.get("Message", "").startswith(\n'
-        '        "No active Lifecycle Action found"\n'
-        "    )\n",
-        '    return details["Code"] == "ValidationError"\n',
+        {
+            "lifecycle.adapters.autoscaling:_is_no_active_action": lambda error: (
+                error.response["Error"]["Code"] == "ValidationError"
+            )
+        },
         _AUTOSCALING,
     )
-    yield _one(
+    yield Mutation(
         "an action that ended by itself taken for a release",
-        "lifecycle/adapters/autoscaling.py",
-        "    return has_left(state) or state == IN_SERVICE\n",
-        "    return True\n",
-        _AUTOSCALING,
+        {"lifecycle.decisions.states:has_ended": lambda state: True},
+        _STATES,
     )
+
+
+_confirmed, _why_out, _longest = reconcile.confirmed, reconcile._why_out, Look._longest
+_correct = Reconciler._correct
 
 
 def _corrections() -> Iterator[Mutation]:
-    reconciliation, interruptions = (
-        "lifecycle/decisions/reconcile.py",
-        "lifecycle/decisions/interruption.py",
-    )
-    yield _one(
+    module = "lifecycle.decisions.reconcile"
+    yield Mutation(
         "a reconciler that does not look twice",
-        reconciliation,
-        "    return [one for one in corrections(second) if (one.kind, one.instance_id) in before]\n",
-        "    return corrections(second)\n",
+        {f"{module}:confirmed": lambda first, second: reconcile.corrections(second)},
         _RECONCILIATION,
     )
-    yield _one(
+    yield Mutation(
         "a reconciler that overlooks who is retained since an event was lost",
-        reconciliation,
-        "(look.is_waiting(subject) or _is_kept(subject))",
-        "look.is_waiting(subject)",
+        {f"{module}:_is_kept": lambda subject: False},
         _RECONCILIATION,
     )
-    yield _one(
+    yield Mutation(
         "a reconciler that calls again and again about who is retained with a proof",
-        reconciliation,
-        "-math.inf if subject.is_registered else math.inf",
-        "-math.inf",
+        {
+            f"{module}:Look._longest": lambda self, subject, kind: (
+                -math.inf if kind is MarkKind.RETAINED else _longest(self, subject, kind)
+            )
+        },
         _RECONCILIATION,
     )
-    yield _one(
+    yield Mutation(
         "a reconciler that takes the last aggregator out",
-        "lifecycle/flows/reconcile.py",
-        "        if self._is_the_last(correction, subject):\n",
-        "        if False:\n",
+        {"lifecycle.flows.reconcile:can_wait": lambda subject: False},
         f"{_LAST_AGGREGATOR}::test_one_that_is_retained_stays_registered_until_somebody_else_serves",
     )
-    yield _one(
+    yield Mutation(
         "a late copy of a launch that takes the last aggregator out",
-        "lifecycle/flows/operation.py",
-        "        if self._must_stay(action):\n",
-        "        if False:\n",
+        {"lifecycle.flows.placement:Placement.may_leave": _may_always_leave},
         f"{_LAST_AGGREGATOR}::test_a_late_copy_of_its_launch_does_not_take_the_last_one_out",
     )
-    yield _one(
+    yield Mutation(
         "a reconciler that deregisters what EC2 does not know (yet)",
-        reconciliation,
-        "        is_unknown = subject.state is None and not subject.is_elsewhere\n",
-        "        is_unknown = True\n",
+        {f"{module}:_why_out": _gone_at_once},
         _RECONCILIATION,
     )
-    yield _one(
+    yield Mutation(
         "a reconciler that starts again what is under way",
-        reconciliation,
-        " and not look.is_under_way(subject):\n",
-        ":\n",
+        {
+            f"{module}:_is_stranded": lambda subject, look: (
+                look.is_waiting(subject) or reconcile._is_kept(subject)
+            )
+        },
         _RECONCILIATION,
     )
-    yield _one(
+    yield Mutation(
         "an observer that corrects",
-        "lifecycle/flows/reconcile.py",
-        "        if self.settings.reconcile_mode is ReconcileMode.OBSERVE:\n            return 0, 0\n",
-        "",
+        {"lifecycle.flows.reconcile:Reconciler._correct": _corrected},
         _OBSERVING,
     )
-    yield _one(
+    yield Mutation(
         "the fullest shard chosen for who launches",
-        "lifecycle/decisions/shards.py",
-        "    fewest = min(len(instance_ids) for instance_ids in members.values())\n",
-        "    fewest = max(len(instance_ids) for instance_ids in members.values())\n",
-        "tests/unit/test_shards.py",
+        {"lifecycle.decisions.shards:shard_for": _fullest},
+        _SHARDS,
     )
-    yield _one(
+
+
+def _may_always_leave(
+    self: Placement, instance_id: str, log_fields: object, leaving: object = None
+) -> bool:
+    return True
+
+
+def _gone_at_once(subject: Subject) -> str | None:
+    if subject.instance is None:
+        subject = replace(subject, state=None, is_elsewhere=False)
+    return _why_out(subject)
+
+
+def _corrected(self: Reconciler, found: Sequence[Correction], look: Look) -> tuple[int, int]:
+    settings = self.settings.model_copy(update={"reconcile_mode": ReconcileMode.CORRECT})
+    return _correct(replace(self, settings=settings), found, look)
+
+
+def _fullest(instance_id: str, members: Members) -> str:
+    homes = [service_id for service_id, ids in members.items() if instance_id in ids]
+    return homes[0] if homes else max(members, key=lambda service_id: len(members[service_id]))
+
+
+_once_ending = InterruptionHandler._instance_once_ending
+_how_it_ended = interruption.how_it_ended
+
+
+def _interruptions() -> Iterator[Mutation]:
+    handler = "lifecycle.flows.interruption:InterruptionHandler"
+    yield Mutation(
         "a working instance deregistered on EC2's word alone",
-        "lifecycle/flows/interruption.py",
-        "        if instance is not None and not instance.is_ending:\n",
-        "        if False:\n",
+        {f"{handler}._instance_once_ending": _ending},
         _INTERRUPTION_HANDLER,
     )
-    yield _one(
+    yield Mutation(
         "the only trace that a killed instance had served removed",
-        "lifecycle/flows/interruption.py",
-        "        if instance.id in cloud_map.registered_instances():\n",
-        "        if False:\n",
-        "tests/integration/test_interruptions.py::TestKilled"
-        "::test_one_of_an_adopted_fleet_that_no_hook_holds_is_counted_all_the_same",
+        {f"{handler}._keep_trace": lambda self, instance, cloud_map: None},
+        _KILLED,
     )
-    yield _one(
+    yield Mutation(
         "a sudden end that nobody knows anything about counted as clean",
-        interruptions,
-        "        return Ending.UNKNOWN_TO_EC2\n",
-        "        return Ending.PROVEN\n",
+        {"lifecycle.decisions.interruption:how_it_ended": _clean},
         _INTERRUPTIONS,
     )
 
 
+def _ending(self: InterruptionHandler, end: Interruption) -> Instance | None:
+    instance = _once_ending(self, end)
+    return instance and replace(instance, state="shutting-down")
+
+
+def _clean(termination: Interruption, traces: Traces) -> Ending:
+    ending = _how_it_ended(termination, traces)
+    return Ending.PROVEN if ending is Ending.UNKNOWN_TO_EC2 else ending
+
+
 def _promises() -> Iterator[Mutation]:
     """A whole guard left out: each shows that a promise of the histories can be broken at all."""
-    yield _breaking(
-        "never released while it holds a log",
-        _one(
-            "released whatever Prometheus shows",
-            "lifecycle/flows/buffer.py",
-            "        if verdict.state is not State.DRAINED:\n",
-            "        if False:\n",
-            MODEL,
-        ),
+    yield Mutation(
+        "released whatever Prometheus shows",
+        {
+            "lifecycle.flows.buffer:BufferWaiter._act_on": lambda self, message, verdict: (
+                self.exit.leave(message)
+            )
+        },
+        MODEL,
+        breaks="never released while it holds a log",
     )
-    yield _breaking(
-        "never released while it receives",
-        _one(
-            "nobody waits until forwarders have let go, nor looks whether they have",
-            "lifecycle/flows/flush.py",
-            "        return message.deregistered_at + self.settings.settle_seconds\n",
-            "        return message.deregistered_at\n",
-            MODEL,
-        ),
-        also=_one(
-            "nor looks whether they have",
-            "lifecycle/decisions/flush.py",
-            "    if not report.quiet:\n",
-            "    if False:\n",
-            MODEL,
-        ),
+    yield Mutation(
+        "nobody waits until forwarders have let go, nor looks whether they have",
+        {
+            "lifecycle.flows.flush:FlushWaiter._settled_at": lambda self, message: (
+                message.deregistered_at
+            ),
+            "lifecycle.decisions.flush:_conclude": lambda report: _conclude(
+                report.model_copy(update={"quiet": True})
+            ),
+        },
+        MODEL,
+        breaks="never released while it receives",
     )
-    yield _breaking(
-        "never released while registered",
-        _one(
-            "nobody looks at the registration, neither before a drain nor after it",
-            "lifecycle/decisions/operation.py",
-            "    as_wanted = registered is (transition is Transition.LAUNCHING)\n",
-            "    as_wanted = True\n",
-            MODEL,
-        ),
-        also=_one(
-            "nor after it",
-            "lifecycle/flows/release.py",
-            "        if self.registration is not None and self.registration.cloud_map.is_registered(\n",
-            "        if self.registration is None and self.registration.cloud_map.is_registered(\n",
-            MODEL,
-        ),
+    yield Mutation(
+        "nobody looks at the registration, neither before a drain nor after it",
+        {
+            "lifecycle.decisions.operation:next_step": _seeing(
+                lambda wanted, operation, _: (operation, wanted)
+            ),
+            "lifecycle.flows.release:Exit.leave": lambda self, message: _leave(
+                replace(self, discovery=None), message
+            ),
+        },
+        MODEL,
+        breaks="never released while registered",
     )
-    yield _breaking(
-        "the last of a service waits for a successor",
-        _one(
-            "nobody is the last aggregator",
-            "lifecycle/flows/placement.py",
-            "        return frozenset(vacancies_left_by(instance_id, self.members, successors))\n",
-            "        return frozenset()\n",
-            MODEL,
-        ),
+    yield Mutation(
+        "nobody is the last aggregator",
+        {"lifecycle.flows.placement:Standing.vacancies_left_by": _none_is_the_last},
+        MODEL,
+        breaks="the last of a service waits for a successor",
     )
-    yield _breaking(
-        "who is in service is registered",
-        _one(
-            "nobody who serves is registered afterwards",
-            "lifecycle/decisions/reconcile.py",
-            "        reason = _why_in(subject) if look.in_cloud_map else None\n",
-            "        reason = None\n",
-            MODEL,
-        ),
+    yield Mutation(
+        "nobody who serves is registered afterwards",
+        {"lifecycle.decisions.reconcile:_why_in": lambda subject: None},
+        MODEL,
+        breaks="who is in service is registered",
     )
+
+
+def _none_is_the_last(
+    self: Standing, instance_id: str, leaving: object = frozenset()
+) -> frozenset[str]:
+    return frozenset()
 
 
 MUTATIONS = [
     *_verdicts(),
+    *mutations_of_evidence.observers(),
+    *mutations_of_evidence.answers(),
+    *_questions(),
     *_flushes(),
     *_batches(),
     *_exits(),
+    *_steps(),
     *_entrances(),
     *_corrections(),
+    *_interruptions(),
     *_promises(),
 ]

@@ -11,7 +11,7 @@ from lifecycle.telemetry import LogEvent
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS
 from tests.model.fluentd import Fluentd
-from tests.model.monitoring import Monitoring
+from tests.model.monitoring import NEIGHBOUR_PORT, Monitoring
 from tests.model.shapes import HOOK_SECONDS, SHARD_SIZE, Shape
 from tests.support.histories import START
 from tests.support.messages import LAUNCH_HOOK, TERMINATE_HOOK
@@ -132,6 +132,9 @@ class Promises:
                 life.paged_at = line.at
             if line.event is LogEvent.OUTPUT_ERRORS_ROSE:
                 self._errors_told.add(instance_id)
+            if line.event is LogEvent.BUFFER_VERDICT:
+                blamed = f":{NEIGHBOUR_PORT}" in str(line.fields.get("detail"))
+                self.check("another exporter keeps no instance", not blamed, instance_id)
         self._lines_seen = len(lines)
 
     def wait_ends(self, life: Life, event: str) -> None:
@@ -181,6 +184,9 @@ class Promises:
         self.check("never released while it receives", not fluentd.may_receive(cloud.now))
         if fluentd.set_aside and "flush" in cloud.shape.stages:
             self.check("never released with chunks set aside", False, instance_id)
+        if cloud.shape.stages[-1] == "buffer":
+            is_partial = cloud.monitoring.was_partial.get(instance_id, False)
+            self.check("never released on a partial answer", not is_partial, instance_id)
         if cloud.shape.stages[-1] == "buffer" and self._errors_in_sight(instance_id):
             self._read_log()
             told = instance_id in self._errors_told

@@ -67,9 +67,15 @@ class WatchTrouble(StrEnum):
     STALE = "stale"
     PARTIAL = "partial"
     OTHER_FORM = "other_form"
+    WARNED = "warned"
+    IS_PARTIAL = "is_partial"
+    REPLICAS = "replicas"
+    REPLICA_STOPPED = "replica_stopped"
+    NEIGHBOUR_DOWN = "neighbour_down"
     RESTARTED = "restarted"
     EXPORTER_DEAD = "exporter_dead"
     TARGET_GONE = "target_gone"
+    LAST_WORKER_DEAD = "last_worker_dead"
     TIMER_DIED = "timer_died"
     AGENTS_OFF = "agents_off"
     AGENTS_SILENT = "agents_silent"
@@ -166,16 +172,37 @@ def _failure(cloud: Cloud, what: AwsTrouble, whom: int, amount: int) -> CallFail
     return CallFailure(action, code, "injected", (amount + 1) // 2, moment)
 
 
+_SCRAPING = {
+    WatchTrouble.EXPORTER_DEAD,
+    WatchTrouble.TARGET_GONE,
+    WatchTrouble.LAST_WORKER_DEAD,
+}
+
+
 def _break_watching(cloud: Cloud, what: WatchTrouble, whom: int) -> None:
-    monitoring, faults = cloud.monitoring, cloud.world.faults
+    monitoring = cloud.monitoring
     victim = cloud.one_of_those_alive(whom)
     match what:
         case WatchTrouble.RESTARTED:
             monitoring.restart()
-        case WatchTrouble.EXPORTER_DEAD | WatchTrouble.TARGET_GONE if victim:
-            monitoring.targets[victim].scraping = Scraping(what.value)
+        case WatchTrouble.REPLICAS | WatchTrouble.REPLICA_STOPPED:
+            monitoring.have_replicas(one_stops=what is WatchTrouble.REPLICA_STOPPED)
+        case WatchTrouble.NEIGHBOUR_DOWN:
+            monitoring.has_neighbours = True
         case WatchTrouble.TIMER_DIED if victim and cloud.shape.demands_heartbeat:
             cloud.fluentds[victim].timer_died = True
+        case _ if what in _SCRAPING and victim:
+            monitoring.targets[victim].scraping = Scraping(what.value)
+        case _ if what.value in {one.value for one in Answering}:
+            monitoring.answering = Answering(what.value)
+            monitoring.is_scraping = what is not WatchTrouble.DOWN
+        case _:
+            _break_agents(cloud, what)
+
+
+def _break_agents(cloud: Cloud, what: WatchTrouble) -> None:
+    faults = cloud.world.faults
+    match what:
         case WatchTrouble.AGENTS_OFF:
             faults.agents_off = ["*"]
         case WatchTrouble.AGENTS_SILENT:
@@ -186,9 +213,8 @@ def _break_watching(cloud: Cloud, what: WatchTrouble, whom: int) -> None:
             cloud.bad_reports = 2
         case WatchTrouble.SLOW_SCRIPTS:
             cloud.slow_scripts = True
-        case _ if what.value in {one.value for one in Answering}:
-            monitoring.answering = Answering(what.value)
-            monitoring.is_scraping = what is not WatchTrouble.DOWN
+        case _:
+            pass  # of an instance, and none is there
 
 
 def _lose_destination(fluentd: Fluentd) -> None:

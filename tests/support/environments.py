@@ -130,6 +130,7 @@ def everything() -> dict[str, str]:
         **operation_waiter(),
         **flush_waiter(),
         **buffer_waiter(),
+        "PROMETHEUS_DIALECT": "prometheus",
         "PROMETHEUS_AUTH": "none",
         "PROMETHEUS_INSTANCE_LABEL": "instance_id",
         "PROMETHEUS_IDENTIFY_BY": "instance_id",

@@ -11,19 +11,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import requests
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tests.support.fuzz_cloud import (
-    ECHO,
-    ECHO_PLAIN,
-    ECHOES,
     NOW,
-    SOUND_SERIES,
-    HttpAnswer,
-    prometheus_body,
 )
 from tests.support.machines import answer as flush_answer
 from tests.support.machines import monitor
@@ -252,115 +245,4 @@ flush_outputs: st.SearchStrategy[Any] = st.one_of(
         damaged(sound).map(json.dumps)
         for sound in (flush_answer(), flush_answer(monitor=monitor()), flush_answer(chunks=1))
     ),
-)
-
-
-# Prometheus
-
-_NO_PROOF = st.one_of(st.sampled_from(["1", "-1", "NaN", "+Inf", "-Inf", "", "zero", None]), values)
-
-
-@st.composite
-def unproven_series(draw: st.DrawFn) -> list[Any]:
-    """The sound answer with one of the series that it takes spoilt: no proof any more."""
-    series = copy.deepcopy(SOUND_SERIES)
-    needed = [
-        i for i, one in enumerate(series) if "buffer_total_bytes" in one["metric"]["__name__"]
-    ]
-    one = series[draw(st.sampled_from(needed))]
-    samples = one["values"]
-    match draw(st.sampled_from(["value", "time", "stale", "gap", "absent", "label", "twin"])):
-        case "value":
-            spoilt = draw(_NO_PROOF.filter(_is_not_zero))
-            samples[-draw(st.integers(1, 10))][1] = spoilt
-        case "time":
-            absurd = draw(st.sampled_from([0, -1e18, 1e18, "never", None, "NaN", 1e400]))
-            for sample in samples[-4:]:  # without one of them the others are proof enough
-                sample[0] = absurd
-        case "stale":
-            del samples[-4:]
-        case "gap":
-            del samples[-12:-8]
-        case "absent":
-            series.remove(one)
-        case "label":
-            one["metric"] = draw(values)
-        case "twin":
-            twin = copy.deepcopy(one)
-            twin["metric"]["plugin_id"] = "a-twin"
-            twin["values"][-1][1] = "5280"
-            series.append(twin)
-    return draw(st.permutations(series)) if draw(st.booleans()) else series
-
-
-def _is_not_zero(value: Any) -> bool:
-    try:
-        return float(value) != 0
-    except (TypeError, ValueError, OverflowError):
-        return True
-
-
-_bodies: st.SearchStrategy[bytes] = st.one_of(
-    st.binary(max_size=40),
-    values.map(lambda value: json.dumps(value).encode()),
-    values.map(prometheus_body),
-    st.lists(damaged(SOUND_SERIES[0]), max_size=3).map(prometheus_body),
-    unproven_series().map(prometheus_body),
-    st.integers(0, 2000).map(lambda length: prometheus_body(SOUND_SERIES)[:length]),
-    st.sampled_from(
-        [
-            b"<!doctype html><html><body>Sign in</body></html>",
-            f"<pre>You asked with {ECHO}</pre>".encode(),
-            f"<pre>Who told you {ECHO_PLAIN}?</pre>".encode(),
-            prometheus_body([{"metric": {"asked_with": ECHO}, "values": 1}]),
-            prometheus_body([{"metric": {"a": ECHO_PLAIN}, "values": [["NaN", "0"]]}]),
-            b'{"data":{"result":' + b"[" * 5_000,
-            b"\xff\xfe{",
-        ]
-    ),
-)
-_http_errors = st.sampled_from(
-    [
-        requests.ConnectionError("refused"),
-        requests.ReadTimeout("too late"),
-        requests.exceptions.ChunkedEncodingError("cut"),
-        requests.exceptions.ContentDecodingError("not gzip"),
-        ValueError("a surprise"),
-    ]
-)
-# Where an answer may send to, and what of it may be what it was asked with.
-_places_to_go: st.SearchStrategy[str] = st.one_of(
-    st.sampled_from(["/login", "http://[", "https://elsewhere.example/api", "", "/api/v1/query"]),
-    st.builds(
-        lambda place, echo, tail: place.format(echo) + tail,
-        st.sampled_from(
-            [
-                "http://prometheus:{}@elsewhere.example/",
-                "https://{}@elsewhere.example/api",
-                "https://elsewhere.example/?token={}",
-                "http://prometheus.internal:9090/login?asked_with={}",
-                "ftp://prometheus:{}@elsewhere.example/",
-                "/login/{}/again",
-                "//{}.example/",
-                "http://[{}",
-                "http://{}:port/",
-                "{}",
-                "/#{}",
-                " /\t{}",
-            ]
-        ),
-        st.sampled_from(ECHOES),
-        st.one_of(st.just(""), st.text(max_size=8), st.sampled_from(ECHOES)),
-    ),
-)
-prometheus_answers: st.SearchStrategy[HttpAnswer] = st.one_of(
-    st.builds(HttpAnswer, _bodies),
-    st.builds(HttpAnswer, _bodies, st.sampled_from([100, 204, 302, 307, 400, 401, 422, 500, 503])),
-    st.builds(
-        lambda place, status, beyond: HttpAnswer(b"", status, {"Location": place}, beyond=beyond),
-        _places_to_go,
-        st.sampled_from([301, 302, 303, 307, 308]),
-        st.one_of(st.none(), st.builds(HttpAnswer, _bodies, st.sampled_from([200, 302, 403]))),
-    ),
-    st.builds(lambda error: HttpAnswer(b"", error=error), _http_errors),
 )

@@ -24,6 +24,33 @@ INSTANCE_ID = "i-0123456789abcdef0"
 OTHER_INSTANCE_ID = "i-0fedcba9876543210"
 TOKEN = "87654321-4321-4321-4321-210987654321"
 NOW = 1_700_000_000.0
+NOT_INSTANCE_IDS = [
+    "",
+    "i-",
+    "i-0123456",
+    "i-012345678",
+    "i-0123456789abcdef",
+    "i-0123456789abcdef01",
+    "i-0123456789ABCDEF0",
+    "I-0123456789abcdef0",
+    "0123456789abcdef0",
+    "i-0123456789abcdeg0",
+    " i-0123456789abcdef0",
+    "i-0123456789abcdef0 ",
+    "i-0123456789abcdef0\n",
+    "i-0123456789abcdef0\r\n",
+    "\ni-0123456789abcdef0",
+    "i-0123456789abcdef0\x00",
+    "i-0123456789abcdef0\u2028",
+    'i-0123456789abcdef0"',
+    'i-01234567"} or up{x="',
+    "i-0123456789abcdef0|.*",
+    "i-.................",
+    "i-0123456789abcdef0\\",
+    "i-\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667",
+    "i-\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17",
+    "i-0123456789abcdef0,i-0123456789abcdef1",
+]
 
 # docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-event-reference.html
 _EVENT: dict[str, Any] = {

@@ -28,7 +28,7 @@ from lifecycle.flows.reconcile import Reconciler
 from lifecycle.messages import BufferCheck, FlushCheck, OperationCheck
 from lifecycle.telemetry import Runtime
 from sandbox.emulator import Faults, World
-from sandbox.emulator.autoscaling import WaitingAutoScalingBackend
+from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from tests.support import queues
 from tests.support.fleet import Fleet
 from tests.support.histories import START

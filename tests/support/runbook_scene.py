@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cloud import REGION, STACK, LocalCloud
-from sandbox.demo import run as demo
-from sandbox.demo.scenarios import Scenario
+from sandbox.demo import set_up as demo
+from sandbox.demo.scenarios.catalog import Scenario
 from sandbox.demo.waiting import wait_until
-from sandbox.emulator.interruptions import NOTICE_SECONDS
-from sandbox.fleet.aggregator import FLUENTD_DIRECTORY
-from sandbox.fleet.exporter import ExporterMode
+from sandbox.emulator.autoscaling.interruptions import NOTICE_SECONDS
 from sandbox.fleet.fleet import Fleet, FleetSettings
+from sandbox.fleet.fluentd.aggregator import FLUENTD_DIRECTORY
+from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.host import UNIT
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.demo.observer import Names
-    from sandbox.demo.scenarios import Setting
+    from sandbox.demo.scenarios.catalog import Setting
 
 SECONDS = 120.0
 # From EC2's warning on, and what a busy machine adds.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sandbox.cloud import REGION
-from sandbox.demo import run as demo
+from sandbox.demo import set_up as demo
 from tests.support import runbooks
 from tests.support.aws_cli import AwsCli
 from tests.support.runbooks import ON_INSTANCE, Block

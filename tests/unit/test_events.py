@@ -1,6 +1,5 @@
-"""Events and check messages: nothing malformed passes, and what is wrong is named."""
+"""Events: nothing malformed passes, and what is wrong is named."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,70 +7,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.errors import Malformed
-from lifecycle.events import LifecycleEvent, Location, parse_lifecycle_event
-from lifecycle.messages import (
-    BufferCheck,
-    OperationCheck,
-    Transition,
-    is_instance_id,
-    parse_check_message,
+from lifecycle.events import (
+    Interruption,
+    LifecycleEvent,
+    Location,
+    Signal,
+    parse_interruption,
+    parse_lifecycle_event,
 )
+from lifecycle.messages import Transition
 from tests.support.messages import (
     GROUP,
     INSTANCE_ID,
     LAUNCH_HOOK,
+    NOT_INSTANCE_IDS,
     NOW,
     TERMINATE_HOOK,
     TOKEN,
-    buffer_check,
     launch_event,
-    operation_check,
+    rebalance_event,
+    shutting_down_event,
+    spot_event,
     terminate_event,
+    termination_event,
 )
-
-NOT_INSTANCE_IDS = [
-    "",
-    "i-",
-    "i-0123456",
-    "i-012345678",
-    "i-0123456789abcdef",
-    "i-0123456789abcdef01",
-    "i-0123456789ABCDEF0",
-    "I-0123456789abcdef0",
-    "0123456789abcdef0",
-    "i-0123456789abcdeg0",
-    " i-0123456789abcdef0",
-    "i-0123456789abcdef0 ",
-    "i-0123456789abcdef0\n",
-    "i-0123456789abcdef0\r\n",
-    "\ni-0123456789abcdef0",
-    "i-0123456789abcdef0\x00",
-    "i-0123456789abcdef0\u2028",
-    'i-0123456789abcdef0"',
-    'i-01234567"} or up{x="',
-    "i-0123456789abcdef0|.*",
-    "i-.................",
-    "i-0123456789abcdef0\\",
-    "i-\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667",
-    "i-\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17",
-    "i-0123456789abcdef0,i-0123456789abcdef1",
-]
 
 
 def problem_of(event: object) -> str:
     with pytest.raises(Malformed) as caught:
         parse_lifecycle_event(event)
     return str(caught.value)
-
-
-def with_action(message: OperationCheck | BufferCheck, **changes: Any) -> str:
-    body = json.loads(message.model_dump_json())
-    body["action"] = {**body["action"], **changes}
-    return json.dumps(body)
-
-
-def with_members(message: OperationCheck | BufferCheck, **changes: Any) -> str:
-    return json.dumps({**json.loads(message.model_dump_json()), **changes})
 
 
 class TestLifecycleEvents:
@@ -177,14 +142,6 @@ class TestLifecycleEvents:
         for field in ("source", "detail.EC2InstanceId", "detail.LifecycleHookName", "Origin"):
             assert field in problem
 
-    def test_more_problems_than_a_person_reads_are_counted(self) -> None:
-        wrong = dict.fromkeys(json.loads(buffer_check().model_dump_json())["action"], 0.5)
-        body = json.dumps({"action": wrong, **{f"extra_{number}": 1 for number in range(36)}})
-        with pytest.raises(Malformed) as caught:
-            parse_check_message(BufferCheck, body)
-        assert str(caught.value).count("; ") == 40
-        assert str(caught.value).endswith("; and 2 more")
-
     @pytest.mark.parametrize("event", [None, [], "text", 7, {}, {"detail": None}])
     def test_what_is_no_event_at_all_is_malformed(self, event: object) -> None:
         assert problem_of(event).startswith("lifecycle event: ")
@@ -208,120 +165,94 @@ class TestLifecycleEvents:
             assert isinstance(parsed, LifecycleEvent)
 
 
-class TestCheckMessages:
-    @pytest.mark.parametrize(
-        "message",
-        [
-            operation_check(Transition.LAUNCHING),
-            operation_check(operation_id=None),
-            operation_check(requested_again=3),
-            operation_check(instance_id="i-0123abcd"),
-        ],
-    )
-    def test_an_operation_message_survives_the_queue(self, message: OperationCheck) -> None:
-        assert parse_check_message(OperationCheck, message.model_dump_json()) == message
+def without(event: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if key != name}
 
-    def test_a_buffer_message_survives_the_queue(self) -> None:
-        message = buffer_check(deregistered_at=NOW + 0.123456, requested_again=2)
-        assert parse_check_message(BufferCheck, message.model_dump_json()) == message
 
-    def test_the_form_on_the_queue_is_what_runbooks_show(self) -> None:
-        assert json.loads(operation_check(Transition.LAUNCHING).model_dump_json()) == {
-            "version": 1,
-            "stage": "operation",
-            "action": {
-                "autoscaling_group_name": GROUP,
-                "lifecycle_hook_name": LAUNCH_HOOK,
-                "lifecycle_action_token": TOKEN,
-                "instance_id": INSTANCE_ID,
-                "transition": "launching",
-                "started_at": NOW,
-            },
-            "operation_id": "operation-1",
-            "requested_again": 0,
+class TestInterruptions:
+    def test_a_spot_warning_is_read_as_ec2_writes_it(self) -> None:
+        expected = Interruption(Signal.SPOT_INTERRUPTION_WARNING, INSTANCE_ID)
+        assert parse_interruption(spot_event()) == expected
+        assert expected.signal.is_notice
+
+    def test_a_rebalance_recommendation_is_read_as_ec2_writes_it(self) -> None:
+        expected = Interruption(Signal.REBALANCE_RECOMMENDATION, INSTANCE_ID)
+        assert parse_interruption(rebalance_event()) == expected
+        assert expected.signal.is_notice
+
+    def test_an_instance_that_shuts_down_is_read_as_ec2_writes_it(self) -> None:
+        expected = Interruption(Signal.SHUTTING_DOWN, INSTANCE_ID)
+        assert parse_interruption(shutting_down_event()) == expected
+        assert not expected.signal.is_notice
+
+    def test_of_no_group_tells_ec2_alone(self) -> None:
+        told_by_ec2 = {signal for signal in Signal if signal.is_from_ec2}
+        assert told_by_ec2 == {
+            Signal.SPOT_INTERRUPTION_WARNING,
+            Signal.REBALANCE_RECOMMENDATION,
+            Signal.SHUTTING_DOWN,
         }
 
-    @pytest.mark.parametrize("instance_id", NOT_INSTANCE_IDS)
-    def test_what_is_no_instance_id_never_passes(self, instance_id: str) -> None:
-        with pytest.raises(Malformed) as buffer:
-            parse_check_message(BufferCheck, with_action(buffer_check(), instance_id=instance_id))
-        with pytest.raises(Malformed) as operation:
-            parse_check_message(
-                OperationCheck, with_action(operation_check(), instance_id=instance_id)
-            )
-        for caught in (buffer, operation):
-            assert "action.instance_id" in str(caught.value)
-            assert repr(instance_id) in str(caught.value)
+    @pytest.mark.parametrize(
+        "state", ["pending", "running", "stopping", "stopped", "terminated", "Shutting-down", ""]
+    )
+    def test_no_other_change_of_state_is_taken_for_an_end(self, state: str) -> None:
+        with pytest.raises(Malformed, match="state"):
+            parse_interruption(shutting_down_event(state=state))
+
+    def test_a_termination_is_read_as_auto_scaling_writes_it(self) -> None:
+        ended = Interruption(
+            Signal.TERMINATION_SUCCESSFUL,
+            INSTANCE_ID,
+            autoscaling_group_name=GROUP,
+            origin="AutoScalingGroup",
+            destination="EC2",
+            started_at=NOW,
+        )
+        assert parse_interruption(termination_event()) == ended
+        assert not ended.signal.is_notice
+
+    def test_a_termination_that_failed_is_told_from_one_that_did_not(self) -> None:
+        event = termination_event() | {"detail-type": "EC2 Instance Terminate Unsuccessful"}
+        assert parse_interruption(event).signal is Signal.TERMINATION_UNSUCCESSFUL
+
+    @pytest.mark.parametrize("left_out", ["Origin", "Destination", "StartTime"])
+    def test_what_only_refines_the_verdict_may_be_missing(self, left_out: str) -> None:
+        interruption = parse_interruption(termination_event(**{left_out: None}))
+        assert interruption.instance_id == INSTANCE_ID
+
+    def test_fields_that_aws_adds_later_are_no_problem(self) -> None:
+        event = spot_event()
+        event["detail"]["new"] = event["new"] = {"a": 1}
+        assert parse_interruption(event).instance_id == INSTANCE_ID
 
     @pytest.mark.parametrize(
-        ("body", "named"),
+        ("event", "named"),
         [
-            (with_members(buffer_check(), version=2), "version: Input should be 1 (got 2)"),
-            (with_members(buffer_check(), version="1"), "version"),
-            (with_members(buffer_check(), stage="operation"), "stage"),
-            (with_members(buffer_check(), stage=None), "stage"),
-            (with_members(buffer_check(), surprise=7), "surprise"),
-            (with_members(buffer_check(), deregistered_at="12"), "deregistered_at"),
-            (with_members(buffer_check(), deregistered_at=0), "deregistered_at"),
-            (with_members(buffer_check(), deregistered_at=float("nan")), "deregistered_at"),
-            (with_members(buffer_check(), deregistered_at=float("inf")), "deregistered_at"),
-            (with_members(buffer_check(), requested_again=-1), "requested_again"),
-            (with_members(buffer_check(), requested_again=1.5), "requested_again"),
-            (with_members(buffer_check(), action=None), "action"),
-            (with_action(buffer_check(), surprise="x"), "action.surprise"),
-            (with_action(buffer_check(), transition="resting"), "action.transition"),
-            (with_action(buffer_check(), lifecycle_action_token=""), "lifecycle_action_token"),
-            (with_action(buffer_check(), autoscaling_group_name=5), "autoscaling_group_name"),
-            (with_action(buffer_check(), started_at=-1), "action.started_at"),
+            (None, "(whole)"),
+            ([], "(whole)"),
+            ({}, "source"),
+            (spot_event() | {"source": "aws.somewhere"}, "source"),
+            (spot_event() | {"detail-type": "EC2 Instance Launch Successful"}, "detail-type"),
+            (without(spot_event(), "detail-type"), "detail-type"),
+            (spot_event() | {"detail-type": "EC2 Instance State-change Notification"}, "state"),
+            (shutting_down_event() | {"source": "aws.autoscaling"}, "detail-type"),
+            (without(shutting_down_event(), "detail"), "detail"),
+            (shutting_down_event() | {"detail": {"instance-id": INSTANCE_ID}}, "state"),
+            (shutting_down_event() | {"detail": {"state": "shutting-down"}}, "instance-id"),
+            (shutting_down_event("not-an-id"), "instance-id"),
+            (without(spot_event(), "detail"), "detail"),
+            (spot_event() | {"detail": {}}, "instance-id"),
+            (spot_event() | {"detail": {"instance-id": 'i-1"} or vector(0)'}}, "instance-id"),
+            (terminate_event(), "detail-type"),
+            (termination_event(EC2InstanceId=None), "EC2InstanceId"),
+            (termination_event(EC2InstanceId=""), "EC2InstanceId"),
+            (termination_event(AutoScalingGroupName=None), "AutoScalingGroupName"),
+            (termination_event(StartTime="yesterday"), "StartTime"),
+            (termination_event(Origin=7), "Origin"),
         ],
     )
-    def test_a_wrong_member_is_named_with_its_value(self, body: str, named: str) -> None:
-        with pytest.raises(Malformed, match="got ") as caught:
-            parse_check_message(BufferCheck, body)
+    def test_an_event_of_another_form_names_what_is_wrong(self, event: object, named: str) -> None:
+        with pytest.raises(Malformed, match="interruption event: ") as caught:
+            parse_interruption(event)
         assert named in str(caught.value)
-
-    def test_a_message_of_another_stage_is_malformed(self) -> None:
-        with pytest.raises(Malformed, match=r"stage: .*got 'buffer'"):
-            parse_check_message(OperationCheck, buffer_check().model_dump_json())
-
-    @pytest.mark.parametrize(
-        "body",
-        [
-            "",
-            "null",
-            "[]",
-            "{}",
-            "hello",
-            '"text"',
-            "{" * 200_000,
-            '{"version": ' + 5000 * "1" + "}",
-            '{"version": 1e999}',
-            '{"action": {"instance_id": "\\ud800"}}',
-            "\ud800",
-            "\x00",
-        ],
-    )
-    def test_what_is_no_message_at_all_is_malformed(self, body: str) -> None:
-        with pytest.raises(Malformed, match="check message: ") as caught:
-            parse_check_message(OperationCheck, body)
-        assert len(str(caught.value)) < 600
-
-    @pytest.mark.parametrize("body", [None, 5, ["{}"], {"version": 1}])
-    def test_what_is_not_even_text_is_malformed(self, body: object) -> None:
-        with pytest.raises(Malformed, match="is not text"):
-            parse_check_message(OperationCheck, body)
-
-    @given(st.text() | st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape")))
-    def test_no_text_raises_anything_but_malformed(self, body: str) -> None:
-        with pytest.raises(Malformed):
-            parse_check_message(BufferCheck, body)
-
-
-@pytest.mark.parametrize("text", [*NOT_INSTANCE_IDS, "collector-in-the-office"])
-def test_a_registration_of_another_form_is_not_taken_for_an_instance(text: str) -> None:
-    assert not is_instance_id(text)
-
-
-@pytest.mark.parametrize("text", ["i-0123456789abcdef0", "i-0123abcd"])
-def test_both_forms_of_an_instance_id_are_taken_for_one(text: str) -> None:
-    assert is_instance_id(text)

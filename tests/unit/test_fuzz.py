@@ -17,7 +17,7 @@ from handlers import interruption, lifecycle, reconcile
 from lifecycle.flows.reconcile import Reconciler
 from lifecycle.messages import CheckMessage, Transition
 from lifecycle.telemetry import Runtime
-from tests.support import environments, fuzz_inputs
+from tests.support import environments, fuzz_inputs, fuzz_prometheus
 from tests.support.fuzz_cloud import (
     KEEPERS,
     NOW,
@@ -189,7 +189,7 @@ def test_whatever_aws_answers_an_instance_that_was_not_seen_registered_is_not_pu
 
 @fuzzed
 @given(
-    answer=fuzz_inputs.prometheus_answers,
+    answer=fuzz_prometheus.prometheus_answers,
     auth=st.sampled_from(["basic", "bearer", "sigv4"]),
     kept_in=st.sampled_from(list(KEEPERS)),
 )
@@ -203,6 +203,24 @@ def test_whatever_prometheus_answers_nobody_is_released_without_the_whole_proof(
     assert (cloud.released(), cloud.sent()) == ([], [])
     assert cloud.of("record_lifecycle_action_heartbeat")
     check_secrets(outcome, cloud)
+
+
+@fuzzed
+@given(body=fuzz_prometheus.qualified_answers() | fuzz_prometheus.answers_of_another_kind())
+def test_the_whole_proof_in_an_answer_that_may_be_partial_releases_nobody(body: bytes) -> None:
+    cloud = Cloud(prometheus=HttpAnswer(body))
+    outcome = STAGES["buffer"].invoke(cloud, sqs_event(sound_record("buffer")))
+    assert (outcome.returned_ids, cloud.released()) == ({"sound"}, [])
+    assert outcome.has_logged("prometheus_failed")
+    check_secrets(outcome, cloud)
+
+
+@fuzzed
+@given(body=fuzz_prometheus.remarked_answers())
+def test_remarks_that_take_nothing_away_from_the_answer_keep_nobody(body: bytes) -> None:
+    cloud = Cloud(prometheus=HttpAnswer(body))
+    outcome = STAGES["buffer"].invoke(cloud, sqs_event(sound_record("buffer")))
+    assert (outcome.returned_ids, cloud.released()) == (set(), [INSTANCE_ID])
 
 
 @fuzzed

@@ -19,6 +19,7 @@ from lifecycle.settings import (
     LifecycleHandlerSettings,
     OperationWaiterSettings,
     PrometheusAuth,
+    PrometheusDialect,
     ReconcileMode,
     ReconcilerSettings,
     load_settings,
@@ -59,6 +60,7 @@ def test_the_environment_that_terraform_sets_is_right_for_every_function() -> No
 
 def test_the_optional_settings_of_prometheus_have_the_documented_defaults() -> None:
     settings = load_settings(BufferWaiterSettings, environments.buffer_waiter())
+    assert settings.prometheus_dialect is PrometheusDialect.PROMETHEUS
     assert settings.prometheus_auth is PrometheusAuth.NONE
     assert settings.prometheus_instance_label == "instance_id"
     assert settings.prometheus_identify_by is IdentifyBy.INSTANCE_ID
@@ -316,6 +318,8 @@ def test_services_must_be_separated_by_commas_and_differ(ids: str) -> None:
         ("PROMETHEUS_REQUEST_TIMEOUT_SECONDS", "0"),
         ("PROMETHEUS_SCRAPE_INTERVAL_SECONDS", "0"),
         ("PROMETHEUS_SCRAPE_INTERVAL_SECONDS", "101"),
+        ("PROMETHEUS_DIALECT", "Thanos"),
+        ("PROMETHEUS_DIALECT", ""),
         ("PROMETHEUS_AUTH", "kerberos"),
         ("PROMETHEUS_CREDENTIALS_ARN", ""),
         ("PROMETHEUS_INSTANCE_LABEL", "instance-id"),

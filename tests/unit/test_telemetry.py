@@ -119,14 +119,6 @@ class TestVocabulary:
             for way in ("Logger(", "logging", "print(", "EphemeralMetrics", "add_metric"):
                 assert way not in source, f"{path.name} has a {way} of its own"
 
-    def test_every_metric_that_terraform_alarms_on_exists(self) -> None:
-        text = "".join(path.read_text() for path in sorted((ROOT / "terraform").glob("*.tf")))
-        alarmed_on = set(re.findall(r'metric_name\s*=\s*"(\w+)"', text))
-        of_aws = {"ApproximateNumberOfMessagesVisible", "Errors"}
-        assert "LifecycleActionExpired" in alarmed_on
-        assert alarmed_on - of_aws <= METRICS
-        assert 'metrics_namespace = "FluentdLifecycle"' in text
-
     def test_every_log_event_that_a_document_quotes_exists(self) -> None:
         pattern = r"""message\s*=\s*\\?["']([a-z_]+)\\?["']"""
         pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]

@@ -10,7 +10,7 @@ import pytest
 from sandbox.chaos.control import Chaos
 from sandbox.chaos.plan import Fault, Plan
 from sandbox.cloud import LocalCloud
-from tests.sandbox.cloud.functions import Function, deploy
+from tests.sandbox.functions import Function, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import pytest
 from sandbox.chaos.control import Chaos, Courier
 from sandbox.chaos.plan import Plan, rules
 from sandbox.chaos.proxy import FaultProxy
-from sandbox.processes import Processes
+from sandbox.host.processes import Processes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from sandbox.chaos.plan import Fault, rules
 from sandbox.chaos.proxy import FaultProxy
-from sandbox.processes import Processes
+from sandbox.host.processes import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,16 +5,15 @@ from __future__ import annotations
 import pytest
 
 from sandbox.demo.model import (
-    AggregatorHistory,
-    BufferPoint,
     InstanceSample,
     JournalEntry,
-    LineCount,
     Notification,
     Phase,
     Run,
     Sample,
 )
+from sandbox.fleet.accounting import Delivery
+from tests.sandbox.demo.kit import history
 
 STAYS = "i-0aaaaaaaaaaaaaaa1"
 LEAVES = "i-0bbbbbbbbbbbbbbb2"
@@ -26,13 +25,13 @@ def entry(at: float, instance_id: str, event: str, **details: str) -> JournalEnt
     return JournalEntry(at=at, instance_id=instance_id, event=event, details=details)
 
 
-def saw_teeth(begin: float, end: float, period: float, top: int) -> tuple[BufferPoint, ...]:
+def saw_teeth(begin: float, end: float, period: float, top: int) -> tuple[tuple[float, int], ...]:
     """A buffer that fills and is flushed again and again, and is empty at the end."""
     points = []
     for step in range(int((end - begin) * 2)):
         phase = (step / 2 % period) / period
-        points.append(BufferPoint(begin + step / 2, int(phase * top)))
-    return (*points, BufferPoint(end, 0))
+        points.append((begin + step / 2, int(phase * top)))
+    return (*points, (end, 0))
 
 
 JOURNAL = (
@@ -54,10 +53,8 @@ JOURNAL = (
 )
 
 HISTORIES = {
-    STAYS: AggregatorHistory(saw_teeth(25.0, 95.0, 8.0, 90_000), last_received_at=94.0),
-    LEAVES: AggregatorHistory(
-        saw_teeth(35.0, 62.0, 6.0, 60_000), last_received_at=55.5, ended_at=81.0
-    ),
+    STAYS: history(*saw_teeth(25.0, 95.0, 8.0, 90_000)),
+    LEAVES: history(*saw_teeth(35.0, 62.0, 6.0, 60_000), ended=81.0),
 }
 
 
@@ -100,7 +97,7 @@ def good_run() -> Run:
     return Run(
         scenario="scale-in",
         seconds=100.04,
-        lines=LineCount(sent=10_000, delivered=10_000, lost=0, duplicated=3),
+        lines=Delivery(sent=10_000, delivered=10_000, lost=0, duplicated=3),
         samples=tuple(_sample(at) for at in range(20, 100)),
         journal=JOURNAL,
         histories=HISTORIES,

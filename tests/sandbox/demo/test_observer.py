@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 from sandbox.demo.model import Notification
-from sandbox.demo.observer import Calls, notifications
-from sandbox.demo.verdicts import latest_verdicts
+from sandbox.demo.observer import Calls, latest_verdicts, notifications
 
 
 def verdict(

@@ -8,11 +8,12 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
 from sandbox.demo import recording
 from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
-from sandbox.demo.plain_view import PlainView
 from sandbox.demo.recording import Clock, Observation, Recorder
+from sandbox.demo.view.view import View
 from sandbox.demo.waiting import WaitedInVain
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def fast_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[Recorder]:
     with Recorder(
-        Clock(), tmp_path / "timeline.jsonl", PlainView(io.StringIO(), lambda: 0.0)
+        Clock(),
+        tmp_path / "timeline.jsonl",
+        View("", Console(file=io.StringIO()), lambda: 0.0, live=False),
     ) as recorder:
         yield recorder
 

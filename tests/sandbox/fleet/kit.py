@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.fleet.buffer import Buffer, StagingPolicy
-from sandbox.fleet.destination import UnrecoverableError, WriteFailedError
+from sandbox.fleet.fluentd.buffer import Buffer, StagingPolicy
+from sandbox.fleet.fluentd.destination import UnrecoverableError, WriteFailedError
+from sandbox.fleet.fluentd.protocol import Batch, pack_entry
 from sandbox.fleet.lines import log_record
-from sandbox.fleet.protocol import Batch, pack_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.fleet.history import BufferState
+    from sandbox.fleet.fluentd.history import BufferState
 
 
 PROJECT = Path(__file__).parents[3]

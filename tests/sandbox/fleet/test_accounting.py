@@ -10,8 +10,8 @@ import boto3
 import pytest
 
 from sandbox.fleet.accounting import DeliveredLines, Tally
+from sandbox.fleet.fluentd.protocol import format_lines
 from sandbox.fleet.lines import log_record, parse_lines
-from sandbox.fleet.protocol import format_lines
 from tests.sandbox.fleet.kit import create_bucket, entries
 
 

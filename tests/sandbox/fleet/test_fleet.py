@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 import pytest
 
-from sandbox.fleet.buffer import StagingPolicy
-from sandbox.fleet.exporter import ExporterMode
 from sandbox.fleet.fleet import Fleet, FleetSettings, NotFinishedError
+from sandbox.fleet.fluentd.buffer import StagingPolicy
+from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
 from sandbox.fleet.ssm_agent import SsmAgents
-from sandbox.ports import held_subnet
+from sandbox.host.ports import held_subnet
+from tests.sandbox.fleet.forwarders.test_discovery import Register, create_service
 from tests.sandbox.fleet.kit import create_bucket, wait_until
-from tests.sandbox.fleet.test_discovery import Register, create_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +113,7 @@ def test_what_drained_before_its_end_is_delivered_and_what_died_is_lost(
 
     cloud.deregister(drained)
     wait_until(lambda: drained_targets(fleet) == 1)
-    wait_until(lambda: fleet.empty_for_good_at(drained) is not None)
+    wait_until(lambda: fleet.history(drained).empty_for_good_at() is not None)
     cloud.terminate(drained)
     wait_until(lambda: drained not in fleet.alive())
     assert fleet.history(drained).moments[-1].state.lines == 0

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from sandbox.fleet.destination import DestinationMode
-from sandbox.fleet.exporter import ExporterMode
+from sandbox.fleet.fluentd.destination import DestinationMode
+from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.instances import Instance
 from sandbox.fleet.supervisor import Supervisor, UnknownInstanceError
 

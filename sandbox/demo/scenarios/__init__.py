@@ -1,0 +1,1 @@
+"""The scenarios, and what they do to cloud and fleet."""

@@ -1,0 +1,140 @@
+"""The scenarios about the flush stage: Fluentd is told to flush, and what is left is looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.demo.scenarios import acts
+from sandbox.demo.waiting import WaitedInVain
+
+if TYPE_CHECKING:
+    from sandbox.demo.scenarios.stage import Stage
+
+_UPLOAD_SECONDS = 30.0
+# How far away the next attempt is when S3 comes back: longer than any command takes.
+_RETRY_SECONDS = (10.0, 30.0)
+# How far into a slice of time the groups are scaled in: most of it is still to come.
+_EARLY_SECONDS = (3.0, 12.0)
+
+
+def agents_to_s3(stage: Stage) -> None:
+    """Web servers leave in the middle of an hour of which S3 has nothing yet."""
+    leaving = acts.leave(stage)
+    for name in leaving:
+        acts.wait_for_logs(stage, name)
+    before = stage.recorder.samples[-1]
+    acts.wait_for_release(stage, leaving)
+    _insist_on_requests(stage, leaving)
+    after = stage.recorder.wait_for(
+        "the last hour of those who left to be in S3",
+        lambda sample: sample.lines_delivered > before.lines_delivered,
+        _UPLOAD_SECONDS,
+    )
+    stage.proven(
+        f"When {len(leaving)} web servers had to go in the middle of an hour, S3 had "
+        f"{before.lines_delivered:,} of {before.lines_sent:,} lines; when they were gone it had "
+        f"{after.lines_delivered:,}."
+    )
+
+
+def flush_in_backoff(stage: Stage) -> None:
+    """The first signals come while S3 is down, and change nothing."""
+    with stage.s3_refuses_writes():
+        leaving = acts.leave(stage)
+        acts.wait_for_verdict(stage, leaving, "REMAINING", "as long as S3 refuses writes")
+        stage.recorder.phase("Told to flush in vain: the outputs are in retry back-off")
+        acts.hold(
+            stage,
+            "aggregators with logs are kept while S3 refuses writes",
+            lambda sample: all(acts.is_kept_with_logs(sample, name) for name in leaving),
+        )
+        # S3 comes back in the middle of a long wait: signals go on being ignored for a while.
+        nearest, furthest = _RETRY_SECONDS
+        stage.recorder.wait_for(
+            "the outputs to be in the middle of a long back-off",
+            lambda _: all(nearest <= stage.retry_in_seconds(name) <= furthest for name in leaving),
+            60,
+        )
+        in_vain = {name: stage.flush_requests(name) for name in leaving}
+    stage.recorder.phase("S3 is back; the outputs do not know it yet")
+    acts.wait_for_release(stage, leaving)
+    for name, before in in_vain.items():
+        after = stage.flush_requests(name) - before
+        if not before or not after:
+            raise WaitedInVain(
+                f"{name} was told to flush {before} x before S3 was back, {after} x after."
+            )
+        stage.proven(
+            f"{name} was told to flush {before} x while S3 was down and kept each time; it was "
+            f"told again {after} x when S3 was back, and let go when nothing was left."
+        )
+
+
+def set_aside(stage: Stage) -> None:
+    """One web server's chunk fails for good: every metric says empty, the disk does not."""
+    # The oldest goes first.
+    victim = acts.names_in(stage.recorder.samples[-1])[0]
+    with stage.s3_rejects_writes(victim):
+        leaving = acts.leave(stage)
+        acts.wait_for_verdict(stage, [victim], "SET_ASIDE", "with a chunk in the backup folder")
+        acts.wait_for_dead_letter(stage, victim, "flush")
+        acts.hold(
+            stage,
+            "the web server with the chunk is kept",
+            lambda sample: acts.is_kept_with_logs(sample, victim),
+        )
+        stage.proven(
+            "A web server whose chunk was set aside was kept, though Fluentd had nothing left to "
+            "send: its message reached the dead-letter queue, the operator was notified."
+        )
+    stage.recorder.phase("A person brings the chunk to S3, then redrives the message")
+    stage.rescue(victim)
+    moved = stage.redrive("flush")
+    stage.recorder.note(f"{moved} message moved back to the flush queue")
+    acts.wait_for_release(stage, leaving)
+    stage.proven("After that the same web server was released.")
+
+
+def two_groups_under_load(stage: Stage) -> None:
+    """Two aggregators that are flushed when they leave and one that is not, side by side."""
+    stage.recorder.phase("Three aggregators in two groups join")
+    stage.set_desired_capacity(2)
+    stage.set_other_capacity(1)
+    acts.wait_for_service(stage, acts.FLEET_SIZE)
+    stage.start_load()
+    stage.recorder.wait_for(
+        "every aggregator to take lines",
+        lambda sample: stage.all_receive(acts.names_in(sample)),
+        60,
+    )
+    stage.recorder.phase(f"{acts.FLEET_SIZE} aggregators under load")
+    acts.keep_in_service(stage)
+
+
+def scale_in_hourly(stage: Stage) -> None:
+    """One aggregator of each group leaves, at the same moment, early in a slice of time."""
+    seconds = stage.timekey_seconds or 0
+    stage.recorder.phase(f"Waiting for the next slice of {seconds} s to begin")
+    earliest, latest = _EARLY_SECONDS
+    stage.recorder.wait_for(
+        "a slice of time to begin",
+        lambda _: earliest <= stage.slice_age_seconds() <= latest,
+        seconds + latest,
+    )
+    stage.recorder.phase("One aggregator of each group has to go")
+    stage.set_desired_capacity(1)
+    stage.set_other_capacity(0)
+    sample = stage.recorder.wait_for(
+        "one aggregator of each group to wait for its end",
+        lambda sample: len(acts.leaving(sample)) == acts.FLEET_SIZE - 1,
+        30,
+    )
+    leaving = acts.leaving(sample)
+    acts.wait_for_release(stage, leaving, extra_seconds=seconds)
+    stage.proven("Both left under the same load, early in the same slice of time.")
+
+
+def _insist_on_requests(stage: Stage, names: list[str]) -> None:
+    for name in names:
+        if not stage.flush_requests(name):
+            raise WaitedInVain(f"{name} was released, and nobody told it to flush.")

@@ -1,0 +1,58 @@
+"""What happens, in words and sizes that fit a line. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox.demo.model import JournalEntry, Notification
+
+_KILO = 1000
+
+# The entries of the journal that an operator wants to read; heartbeats would drown them.
+_TOLD: dict[str, str] = {
+    "launched": "launched",
+    "pending_wait": "waits in Pending:Wait",
+    "in_service": "is in service",
+    "terminating_wait": "waits in Terminating:Wait",
+    "registered": "is registered in Cloud Map",
+    "deregistered": "is out of Cloud Map",
+    "completed": "lifecycle action completed",
+    "expired": "lifecycle action EXPIRED",
+    "retained": "is retained",
+    "terminated": "is terminated",
+    "operation_failed": "Cloud Map operation failed",
+    "command_sent": "is told to flush",
+    "command_ended": "flush command",
+}
+
+
+def told(entry: JournalEntry) -> str | None:
+    """A journal entry as a sentence; None: not worth one."""
+    text = _TOLD.get(entry.event)
+    if text is None:
+        return None
+    result = entry.details.get("status_details" if entry.event == "command_ended" else "result")
+    return f"{entry.instance_id} {text}" + (f" ({result})" if result else "")
+
+
+def announced(notification: Notification) -> str:
+    """A notification as a sentence."""
+    return f"SNS notified the operator: {notification.alarm} is {notification.state}"
+
+
+def human_size(size: int | None) -> str:
+    """A buffer's size, short enough for a table's cell."""
+    if size is None:
+        return ""
+    if abs(size) < _KILO:
+        return f"{size} B"
+    if abs(size) < _KILO**2:
+        return f"{size / _KILO:.1f} kB"
+    return f"{size / _KILO**2:,.1f} MB"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds since the start."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes:02d}:{rest:02d}"

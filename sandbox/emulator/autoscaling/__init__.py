@@ -1,0 +1,1 @@
+"""Auto Scaling, strict: wait states, lifecycle actions, warm pools, interruptions."""

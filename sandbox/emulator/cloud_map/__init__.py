@@ -1,0 +1,1 @@
+"""Cloud Map, strict: operations take time and may fail."""

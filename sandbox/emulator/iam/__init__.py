@@ -1,0 +1,1 @@
+"""IAM, strict: each call is checked against its caller's policies."""

@@ -1,0 +1,1 @@
+"""SSM, strict: documents are checked, agents run commands."""

@@ -1,0 +1,85 @@
+"""A client of the emulator's control API; `sandbox.emulator.control` says what its routes do."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sandbox.host.http import request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SECONDS = 30.0
+
+
+class EmulatorControl:
+    """Asks the emulator what AWS would not tell, and sets its faults."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._journal: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Everything that happened so far; only what is new is fetched."""
+        with self._lock:
+            self._journal += self._ask(f"journal?after={len(self._journal)}")["entries"]
+            return list(self._journal)
+
+    def events(self, after: int) -> list[dict[str, Any]]:
+        """The events for EventBridge from number `after` on."""
+        events: list[dict[str, Any]] = self._ask(f"events?after={after}")["events"]
+        return events
+
+    def faults(self) -> dict[str, Any]:
+        """The present faults."""
+        return self._ask("faults")
+
+    def set_faults(self, **settings: object) -> None:
+        """Set faults: `operation_seconds`, `proceed_seconds`, `operation_failures`, ..."""
+        self._ask("faults", settings)
+
+    def clear_faults(self) -> None:
+        """Back to a healthy day."""
+        self._ask("faults/clear", {})
+
+    def tick(self) -> None:
+        """Apply what is due now."""
+        self._ask("tick", {})
+
+    def retain_on_abandon(self, autoscaling_group_name: str) -> None:
+        """Give a group the instance lifecycle policy that keeps abandoned instances."""
+        wanted = {
+            "autoscaling_group_name": autoscaling_group_name,
+            "terminate_hook_abandon": "retain",
+        }
+        self._ask("retention", wanted)
+
+    def warn_of_spot_interruption(self, instance_id: str) -> None:
+        """Have EC2 reclaim an instance: it says so now, and takes it two minutes later."""
+        self._ask(
+            "interruptions", {"instance_id": instance_id, "signal": "spot_interruption_warning"}
+        )
+
+    def recommend_rebalance(self, instance_id: str) -> None:
+        """Have EC2 say that it may want an instance back."""
+        self._ask(
+            "interruptions", {"instance_id": instance_id, "signal": "rebalance_recommendation"}
+        )
+
+    def fetch_commands(self, instance_ids: Iterable[str]) -> list[dict[str, Any]]:
+        """What SSM has for the agents of these instances; it counts as begun from now on."""
+        answer = self._ask("commands/fetch", {"instance_ids": list(instance_ids)})
+        assignments: list[dict[str, Any]] = answer["assignments"]
+        return assignments
+
+    def report_command(self, command_id: str, instance_id: str, report: dict[str, Any]) -> bool:
+        """Say what came of a command; False: nobody waits for it any more."""
+        told = {"command_id": command_id, "instance_id": instance_id, "report": report}
+        return bool(self._ask("commands/report", told)["taken"])
+
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        method = "GET" if body is None else "POST"
+        answer: dict[str, Any] = request(method, f"{self._address}/_sandbox/{path}", body, SECONDS)
+        return answer

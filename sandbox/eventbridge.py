@@ -1,0 +1,169 @@
+"""Plays EventBridge between the emulators: events of Auto Scaling and EC2 go to the deployed rules.
+
+The Lambda emulator has EventBridge, but refuses events with a source of AWS's own, as AWS does. So
+each event is held against every enabled rule (`TestEventPattern` decides) and handed to the rules'
+targets: asynchronous invocations, which only a resource policy of the function allows. What cannot
+be delivered goes to the target's dead-letter queue, if that queue lets the rule in; else it is
+dropped, as on AWS, and said so in the log.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sandbox.emulator.iam.policies import Decision, Request, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+
+    from sandbox.emulator_client import EmulatorControl
+
+    Event = dict[str, Any]
+    Courier = Callable[[Event], Iterable[Event]]
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+# AWS retries for up to a day; what has not worked by then fails here after a moment.
+ATTEMPTS = 3
+PAUSE_SECONDS = 0.3
+SERVICE = "events.amazonaws.com"
+
+
+class DeliveryError(Exception):
+    """A target did not take an event."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a rule sends its events."""
+
+    rule_arn: str
+    arn: str
+    dead_letter_queue_arn: str | None
+
+
+def once(event: Event) -> Iterable[Event]:
+    """The courier of a healthy day."""
+    return [event]
+
+
+class Bridge:
+    """Delivers the emulator's events; `courier` may lose, repeat or change them on their way."""
+
+    def __init__(
+        self,
+        control: EmulatorControl,
+        events: EventBridgeClient,
+        functions: LambdaClient,
+        queues: SQSClient,
+    ) -> None:
+        self.courier: Courier = once
+        self._control = control
+        self._events = events
+        self._functions = functions
+        self._queues = queues
+        self._position = 0
+
+    def deliver_new(self) -> None:
+        """Deliver the events that have come since the last time."""
+        for event in self._control.events(self._position):
+            for carried in self.courier(event):
+                for target in self._targets_of(carried):
+                    self._deliver(carried, target)
+            self._position += 1
+
+    def _targets_of(self, event: Event) -> Iterator[Target]:
+        written = json.dumps(event)
+        for rule in self._events.list_rules()["Rules"]:
+            pattern = rule.get("EventPattern")
+            if rule.get("State") != "ENABLED" or pattern is None:
+                continue
+            if self._events.test_event_pattern(EventPattern=pattern, Event=written)["Result"]:
+                yield from self._targets(rule["Name"], rule["Arn"])
+
+    def _targets(self, rule_name: str, rule_arn: str) -> Iterator[Target]:
+        for target in self._events.list_targets_by_rule(Rule=rule_name)["Targets"]:
+            queue_arn = target.get("DeadLetterConfig", {}).get("Arn")
+            yield Target(rule_arn, target["Arn"], queue_arn)
+
+    def _deliver(self, event: Event, target: Target) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._invoke(event, target)
+            except (DeliveryError, ClientError, BotoCoreError) as error:
+                logger.warning("event %s for %s: %s", event["id"], target.arn, error)
+                if attempt == ATTEMPTS:
+                    self._set_aside(event, target, error)
+                else:
+                    time.sleep(PAUSE_SECONDS)
+            else:
+                return
+
+    def _invoke(self, event: Event, target: Target) -> None:
+        if not self._may_invoke(target):
+            raise DeliveryError(f"no resource policy of {target.arn} lets {target.rule_arn} in")
+        self._functions.invoke(
+            FunctionName=target.arn, InvocationType="Event", Payload=json.dumps(event).encode()
+        )
+
+    def _may_invoke(self, target: Target) -> bool:
+        try:
+            policy = self._functions.get_policy(FunctionName=target.arn)["Policy"]
+        except self._functions.exceptions.ResourceNotFoundException:
+            return False
+        return _lets_in(policy, "lambda:InvokeFunction", target.arn, target.rule_arn)
+
+    def _set_aside(self, event: Event, target: Target, failure: Exception) -> None:
+        queue_arn = target.dead_letter_queue_arn
+        if queue_arn is None:
+            logger.error("event %s is lost: the target has no dead-letter queue", event["id"])
+            return
+        name = queue_arn.rsplit(":", 1)[-1]
+        url = self._queues.get_queue_url(QueueName=name)["QueueUrl"]
+        attributes = self._queues.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
+        policy = attributes.get("Attributes", {}).get("Policy", "{}")
+        if not _lets_in(policy, "sqs:SendMessage", queue_arn, target.rule_arn):
+            logger.error("event %s is lost: %s does not let the rule in", event["id"], queue_arn)
+            return
+        details = {
+            "RULE_ARN": target.rule_arn,
+            "TARGET_ARN": target.arn,
+            "ERROR_CODE": type(failure).__name__,
+            "ERROR_MESSAGE": str(failure),
+        }
+        self._queues.send_message(
+            QueueUrl=url,
+            MessageBody=json.dumps(event),
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in details.items()
+            },
+        )
+
+
+def _lets_in(policy: str, action: str, resource: str, rule_arn: str) -> bool:
+    """Whether a resource policy allows EventBridge to do this for the rule."""
+    document = json.loads(policy)
+    ours = [one for one in document.get("Statement", []) if _is_for_eventbridge(one)]
+    context = {"aws:SourceArn": [rule_arn], "aws:SecureTransport": ["true"]}
+    decision = decide([{"Statement": ours}], Request(action, resource, context))
+    return decision is Decision.ALLOWED
+
+
+def _is_for_eventbridge(statement: dict[str, Any]) -> bool:
+    principal = statement.get("Principal")
+    if principal == "*":
+        return True
+    services = principal.get("Service", []) if isinstance(principal, dict) else []
+    return SERVICE in ([services] if isinstance(services, str) else services)

@@ -1,0 +1,1 @@
+"""The simulated Fluentd aggregator: one process."""

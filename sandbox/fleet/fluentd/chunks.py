@@ -1,0 +1,128 @@
+"""Chunk files, named and placed as Fluentd's `buf_file` names and places them.
+
+`buffer.b<id>.log` is staged, `buffer.q<id>.log` is queued or being written, each with a `.meta`
+file beside it; a chunk that was set aside is `<id>.log` in the backup folder. Whatever looks at an
+instance's disk (an SSM document, say) sees here what it would see on a real aggregator.
+"""
+
+import os
+import uuid
+from pathlib import Path
+
+import msgpack
+
+from sandbox.fleet.fluentd.protocol import measure_entries
+
+STAGED = "buffer.b"
+QUEUED = "buffer.q"
+
+
+class Chunk:
+    """Entries in one file. Appended to while staged, read-only from the queue on."""
+
+    def __init__(self, path: Path, chunk_id: str, created_at: float, timekey: int | None) -> None:
+        self.path = path
+        self.chunk_id = chunk_id
+        self.created_at = created_at
+        self.timekey = timekey
+        self.size = 0
+        self.records = 0
+        self._descriptor: int | None = None
+
+    @classmethod
+    def create(cls, directory: Path, now: float, timekey: int | None) -> "Chunk":
+        """A new, empty, staged chunk."""
+        chunk_id = uuid.uuid4().hex
+        chunk = cls(directory / f"{STAGED}{chunk_id}.log", chunk_id, now, timekey)
+        chunk._descriptor = os.open(chunk.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        chunk.write_metadata()
+        return chunk
+
+    @classmethod
+    def resume(cls, path: Path) -> "Chunk":
+        """The chunk in a file that an earlier process left behind."""
+        chunk_id = path.name.removeprefix(STAGED).removeprefix(QUEUED).removesuffix(".log")
+        try:
+            metadata = msgpack.unpackb(_metadata_path(path).read_bytes())
+        except FileNotFoundError:
+            # Killed between two renames; what counts is the entries.
+            metadata = {"ctime": path.stat().st_mtime, "timekey": None}
+        chunk = cls(path, chunk_id, metadata["ctime"], metadata["timekey"])
+        chunk.measure()
+        return chunk
+
+    def measure(self) -> None:
+        """Take size and number of entries from the file itself.
+
+        An entry that is cut off was never acknowledged (its process was killed while writing), so
+        its forwarder sends it again: here it is dropped.
+        """
+        self.records, self.size = measure_entries(self.read())
+        os.truncate(self.path, self.size)
+
+    def append(self, entries: bytes, records: int) -> None:
+        """Write entries to the file, whole or not at all: they are in it when this returns."""
+        if self._descriptor is None:
+            raise ValueError(f"chunk {self.chunk_id} is not staged")
+        try:
+            _write_all(self._descriptor, entries)
+        except OSError:
+            os.ftruncate(self._descriptor, self.size)
+            os.lseek(self._descriptor, self.size, os.SEEK_SET)
+            raise
+        self.size += len(entries)
+        self.records += records
+
+    def enqueue(self) -> None:
+        """Close the file and give it the name of a queued chunk."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        self.write_metadata()
+        self._move(self.path.with_name(f"{QUEUED}{self.chunk_id}.log"))
+
+    def read(self) -> bytes:
+        """The entries in the file."""
+        return self.path.read_bytes()
+
+    def purge(self) -> None:
+        """Delete the files: the destination has the entries."""
+        self.path.unlink()
+        _metadata_path(self.path).unlink(missing_ok=True)
+
+    def set_aside(self, backup: Path) -> None:
+        """Move the entries to the backup folder, from which nothing will send them."""
+        backup.mkdir(parents=True, exist_ok=True)
+        _metadata_path(self.path).unlink(missing_ok=True)
+        self.path = self.path.rename(backup / f"{self.chunk_id}.log")
+
+    def write_metadata(self) -> None:
+        """Write the file that says when the chunk was made and how much is in it."""
+        metadata = {
+            "id": self.chunk_id,
+            "ctime": self.created_at,
+            "timekey": self.timekey,
+            "s": self.records,
+        }
+        _metadata_path(self.path).write_bytes(msgpack.packb(metadata))
+
+    def _move(self, path: Path) -> None:
+        self.path.rename(path)
+        _metadata_path(self.path).rename(_metadata_path(path))
+        self.path = path
+
+
+def leftover_chunks(directory: Path, prefix: str) -> list[Chunk]:
+    """The chunks of that kind that an earlier process left, oldest first."""
+    found = [Chunk.resume(path) for path in directory.glob(f"{prefix}*.log")]
+    return sorted(found, key=lambda chunk: chunk.created_at)
+
+
+def _metadata_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.meta")
+
+
+def _write_all(descriptor: int, entries: bytes) -> None:
+    remaining = memoryview(entries)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]

@@ -1,0 +1,84 @@
+"""Reads an output's state into the numbers that the monitors show, at each tick of a timer."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sandbox.fleet.fluentd.monitor import BUFFER_SPACE_LIMIT_BYTES, OutputSample, render
+from sandbox.fleet.fluentd.output import Counters, Output
+
+logger = logging.getLogger(__name__)
+
+
+def sample_output(output: Output, plugin_id: str, plugin_type: str) -> OutputSample:
+    """The values of a buffered output. In flight shows in the two byte sizes and nowhere else."""
+    state, timekeys = output.buffer.state(), output.buffer.timekeys()
+    backoff = output.backoff
+    free = 1 - state.buffer_bytes / BUFFER_SPACE_LIMIT_BYTES
+    values: dict[str, float] = {
+        "buffer_total_bytes": state.buffer_bytes,
+        "buffer_stage_length": state.staged_chunks,
+        "buffer_stage_byte_size": state.staged_bytes,
+        "buffer_queue_length": state.queued_chunks,
+        "buffer_queue_byte_size": state.queued_bytes + state.in_flight_bytes,
+        "buffer_available_space_ratio": round(free * 100, 1),
+        **_counted(output.counters),
+        "retry_wait": backoff.retry_wait if backoff else 0.0,
+    }
+    if timekeys:
+        values["buffer_newest_timekey"] = max(timekeys)
+        values["buffer_oldest_timekey"] = min(timekeys)
+    return OutputSample(plugin_id, plugin_type, values)
+
+
+def sample_unbuffered(counters: Counters, plugin_id: str, plugin_type: str) -> OutputSample:
+    """The values of an output without a buffer, such as the heartbeat into `@type null`."""
+    return OutputSample(plugin_id, plugin_type, {**_counted(counters), "retry_wait": 0.0})
+
+
+def _counted(counters: Counters) -> dict[str, float]:
+    return {
+        # monitor_agent's `retry_count` is the number of errors so far; it never goes back to 0.
+        "retry_count": counters.num_errors,
+        "num_errors": counters.num_errors,
+        "emit_count": counters.emit_count,
+        "emit_records": counters.emit_records,
+        "write_count": counters.write_count,
+        "rollback_count": counters.rollback_count,
+        "flush_time_count": counters.flush_time_milliseconds,
+        "slow_flush_count": counters.slow_flush_count,
+    }
+
+
+class MonitorTimer:
+    """Copies the samples every interval; `text` is the last copy."""
+
+    def __init__(
+        self,
+        hostname: str,
+        interval_seconds: float,
+        sample: Callable[[], list[OutputSample]],
+    ) -> None:
+        self._hostname = hostname
+        self._interval_seconds = interval_seconds
+        self._sample = sample
+        self._stopping = threading.Event()
+        self.frozen = False
+        self.text = render(hostname, ())
+
+    def tick(self) -> None:
+        """Copy the samples now, unless the timer is dead."""
+        if not self.frozen:
+            self.text = render(self._hostname, self._sample())
+
+    def start(self) -> None:
+        """Tick every interval, the first time after one interval."""
+        threading.Thread(target=self._run, name="monitor", daemon=True).start()
+
+    def stop(self) -> None:
+        """Tick no more."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval_seconds):
+            self.tick()

@@ -1,0 +1,1 @@
+"""The simulated forwarders and their DNS server."""

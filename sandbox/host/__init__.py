@@ -1,0 +1,1 @@
+"""What this machine gives: child processes, free ports and subnets, threads."""

@@ -1,0 +1,32 @@
+"""Something that is made of parts: all of them are started, or none, and all end with the block."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Parts(ABC):
+    """A context manager around others."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as starting:
+            self._start(starting)
+            self._parts = starting.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._parts.__exit__(kind, error, trace)
+
+    @abstractmethod
+    def _start(self, starting: ExitStack) -> None:
+        """Start every part and put it onto the stack."""

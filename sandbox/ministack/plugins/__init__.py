@@ -1,0 +1,1 @@
+"""What is added to MiniStack, inside its process and its own environment; loaded by path."""

@@ -1,0 +1,64 @@
+# All names and ARNs. ARNs are computed rather than read from the resources: policies are known, and can
+# be reviewed, at plan time; no two resources depend on each other; the group need not exist yet.
+
+locals {
+  partition  = data.aws_partition.current.partition
+  account_id = data.aws_caller_identity.current.account_id
+  # `id` is the region's name in every provider version; `name` is deprecated since 6.0.
+  region = data.aws_region.current.id
+
+  hook_names = {
+    launch    = "${var.name}-launch"
+    terminate = "${var.name}-terminate"
+  }
+  rule_name = "${var.name}-lifecycle"
+  interruption_rule_names = {
+    spot          = "${var.name}-spot"
+    shutting-down = "${var.name}-shutting-down"
+    ended         = "${var.name}-ended"
+  }
+
+  function_names = {
+    lifecycle    = "${var.name}-lifecycle"
+    interruption = "${var.name}-interruption"
+    operation    = "${var.name}-operation-waiter"
+    flush        = "${var.name}-flush-waiter"
+    buffer       = "${var.name}-buffer-waiter"
+    reconcile    = "${var.name}-reconciler"
+  }
+
+  # The stages' queues, and three dead-letter queues for what fails before the first stage.
+  queue_names = {
+    operation = "${var.name}-operation"
+    flush     = "${var.name}-flush"
+    buffer    = "${var.name}-buffer"
+  }
+  dead_letter_queue_names = {
+    operation    = "${var.name}-operation-dlq"
+    flush        = "${var.name}-flush-dlq"
+    buffer       = "${var.name}-buffer-dlq"
+    lifecycle    = "${var.name}-lifecycle-dlq"
+    interruption = "${var.name}-interruption-dlq"
+    event        = "${var.name}-event-dlq"
+  }
+
+  # The state tag and the tag of a counted end, as the functions write them (lifecycle/decisions/marks.py).
+  mark_tag_key    = "fluentd-lifecycle"
+  counted_tag_key = "fluentd-lifecycle-unclean"
+
+  flush_document_name = "${var.name}-flush"
+
+  sqs_arn_prefix         = "arn:${local.partition}:sqs:${local.region}:${local.account_id}"
+  queue_arns             = { for key, name in local.queue_names : key => "${local.sqs_arn_prefix}:${name}" }
+  dead_letter_queue_arns = { for key, name in local.dead_letter_queue_names : key => "${local.sqs_arn_prefix}:${name}" }
+
+  # The group's ARN holds an id that only EC2 Auto Scaling knows; its name alone identifies it.
+  autoscaling_group_arn = "arn:${local.partition}:autoscaling:${local.region}:${local.account_id}:autoScalingGroup:*:autoScalingGroupName/${var.autoscaling_group_name}"
+  flush_document_arn    = "arn:${local.partition}:ssm:${local.region}:${local.account_id}:document/${local.flush_document_name}"
+  rule_arn              = "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.rule_name}"
+  interruption_rule_arns = [
+    for key in keys(local.interruption_rules) : "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.interruption_rule_names[key]}"
+  ]
+  function_arns  = { for key, name in local.function_names : key => "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${name}" }
+  log_group_arns = { for key, name in local.function_names : key => "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/lambda/${name}" }
+}

@@ -1,1 +1,0 @@
-../../variables_snapshots.tf

@@ -1,0 +1,217 @@
+"""Ends that no hook holds up: what EC2 and Auto Scaling tell of them, and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
+from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
+from sandbox.emulator.server import ServerSettings, serving
+from sandbox.emulator_client import EmulatorControl
+from tests.sandbox.emulator.conftest import GROUP
+
+if TYPE_CHECKING:
+    from tests.sandbox.emulator.conftest import Cloud
+
+NO_GROUP = {"version": "0", "account": "123456789012", "region": "ap-northeast-1"}
+
+
+def backend(cloud: Cloud) -> WaitingAutoScalingBackend:
+    [found] = [
+        one
+        for one in WaitingAutoScalingBackend.all_of(cloud.world)
+        if GROUP in one.autoscaling_groups
+    ]
+    return found
+
+
+def ends(cloud: Cloud) -> list[dict[str, Any]]:
+    return [
+        event["detail"]
+        for event in cloud.world.events
+        if event["detail-type"] == "EC2 Instance Terminate Successful"
+    ]
+
+
+def test_an_end_is_told_as_auto_scaling_tells_it(cloud: Cloud) -> None:
+    cloud.create_group(1)
+    cloud.put_hook("drain", "TERMINATING")
+    [instance_id] = cloud.states()
+    cloud.scale_to(0)
+    assert ends(cloud) == []
+    cloud.pass_time(90)
+    cloud.complete("drain", InstanceId=instance_id)
+    [group] = cloud.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+    [*_, event] = cloud.world.events
+    assert (event["source"], event["detail-type"]) == (
+        "aws.autoscaling",
+        "EC2 Instance Terminate Successful",
+    )
+    assert event["resources"] == [
+        group["AutoScalingGroupARN"],
+        f"arn:aws:ec2:ap-northeast-1:123456789012:instance/{instance_id}",
+    ]
+    [detail] = ends(cloud)
+    assert (detail["AutoScalingGroupName"], detail["EC2InstanceId"]) == (GROUP, instance_id)
+    assert (detail["Origin"], detail["Destination"]) == ("AutoScalingGroup", "EC2")
+    # From when it began to leave.
+    assert detail["StartTime"] == "2023-11-14T22:13:20Z"
+    assert detail["EndTime"] == "2023-11-14T22:14:50Z"
+
+
+def test_an_abandoned_launch_ends_too(cloud: Cloud) -> None:
+    cloud.create_group(0)
+    cloud.put_hook("launch", "LAUNCHING", HeartbeatTimeout=60)
+    cloud.scale_to(1)
+    [instance_id] = cloud.states()
+    cloud.pass_time(60)
+    cloud.world.tick()
+    assert [one["EC2InstanceId"] for one in ends(cloud)] == [instance_id]
+
+
+def test_an_instance_of_the_warm_pool_ends_there(cloud: Cloud) -> None:
+    cloud.create_group(0, MaxSize=1)
+    cloud.autoscaling.put_warm_pool(AutoScalingGroupName=GROUP, MaxGroupPreparedCapacity=1)
+    cloud.autoscaling.delete_warm_pool(AutoScalingGroupName=GROUP)
+    assert [one["Origin"] for one in ends(cloud)] == ["WarmPool"]
+
+
+def test_a_warning_is_as_ec2_writes_it_and_the_instance_is_taken_two_minutes_later(
+    cloud: Cloud,
+) -> None:
+    cloud.create_group(1)
+    [instance_id] = cloud.states()
+    with cloud.world.turn():
+        reclaim(backend(cloud), instance_id)
+    [event] = cloud.world.events
+    assert {**event, "id": ""} == NO_GROUP | {
+        "id": "",
+        "detail-type": "EC2 Spot Instance Interruption Warning",
+        "source": "aws.ec2",
+        "time": "2023-11-14T22:13:20Z",
+        "resources": [f"arn:aws:ec2:ap-northeast-1:123456789012:instance/{instance_id}"],
+        "detail": {"instance-id": instance_id, "instance-action": "terminate"},
+    }
+    cloud.pass_time(119)
+    assert cloud.ec2_state(instance_id) == "running"
+    cloud.pass_time(1)
+    assert cloud.ec2_state(instance_id) == "terminated"
+    assert instance_id not in cloud.states()
+    assert len(cloud.states()) == 1, "it is replaced"
+
+
+def shut_down(cloud: Cloud) -> list[dict[str, Any]]:
+    return [
+        event
+        for event in cloud.world.events
+        if event["detail-type"] == "EC2 Instance State-change Notification"
+    ]
+
+
+def test_ec2_tells_that_an_instance_shuts_down_the_moment_that_somebody_kills_it(
+    cloud: Cloud,
+) -> None:
+    cloud.create_group(1)
+    [instance_id] = cloud.states()
+    cloud.ec2.terminate_instances(InstanceIds=[instance_id])
+    cloud.ec2.terminate_instances(InstanceIds=[instance_id])
+    [event] = shut_down(cloud)
+    assert {**event, "id": ""} == NO_GROUP | {
+        "id": "",
+        "detail-type": "EC2 Instance State-change Notification",
+        "source": "aws.ec2",
+        "time": "2023-11-14T22:13:20Z",
+        "resources": [f"arn:aws:ec2:ap-northeast-1:123456789012:instance/{instance_id}"],
+        "detail": {"instance-id": instance_id, "state": "shutting-down"},
+    }
+    assert cloud.ec2_state(instance_id) == "terminated"
+
+
+def test_ec2_tells_of_a_reclaim_and_of_what_auto_scaling_ends_as_well(cloud: Cloud) -> None:
+    cloud.create_group(2)
+    reclaimed, ended = cloud.states()
+    with cloud.world.turn():
+        reclaim(backend(cloud), reclaimed)
+    cloud.pass_time(119)
+    assert shut_down(cloud) == []
+    cloud.pass_time(1)
+    cloud.world.tick()
+    cloud.autoscaling.terminate_instance_in_auto_scaling_group(
+        InstanceId=ended, ShouldDecrementDesiredCapacity=True
+    )
+    told = [one["detail"]["instance-id"] for one in shut_down(cloud)]
+    assert told == [reclaimed, ended]
+
+
+def test_a_group_can_notice_later_than_ec2_that_an_instance_is_gone(cloud: Cloud) -> None:
+    cloud.create_group(1)
+    cloud.put_hook("drain", "TERMINATING")
+    cloud.world.faults.unnoticed_seconds = 90
+    [instance_id] = cloud.states()
+    cloud.ec2.terminate_instances(InstanceIds=[instance_id])
+    assert len(shut_down(cloud)) == 1
+    cloud.pass_time(89)
+    assert cloud.states() == {instance_id: "InService"}
+    cloud.pass_time(1)
+    assert cloud.states()[instance_id] == "Terminating:Wait"
+
+
+def test_a_group_that_ends_an_instance_itself_has_nothing_to_notice_later(cloud: Cloud) -> None:
+    cloud.create_group(1)
+    cloud.world.faults.unnoticed_seconds = 90
+    [instance_id] = cloud.states()
+    cloud.ec2.terminate_instances(InstanceIds=[instance_id])
+    cloud.scale_to(0)
+    cloud.pass_time(90)
+    cloud.world.tick()
+    assert cloud.states() == {}
+    assert [one["EC2InstanceId"] for one in ends(cloud)] == [instance_id]
+
+
+def test_a_hook_hears_of_a_reclaim_and_cannot_stop_it(cloud: Cloud) -> None:
+    cloud.create_group(1)
+    cloud.put_hook("drain", "TERMINATING")
+    [instance_id] = cloud.states()
+    with cloud.world.turn():
+        reclaim(backend(cloud), instance_id)
+    cloud.pass_time(120)
+    assert cloud.states()[instance_id] == "Terminating:Wait"
+    assert cloud.ec2_state(instance_id) == "terminated"
+
+
+def test_a_recommendation_takes_nothing(cloud: Cloud) -> None:
+    cloud.create_group(1)
+    [instance_id] = cloud.states()
+    with cloud.world.turn():
+        recommend(backend(cloud), instance_id)
+    [event] = cloud.world.events
+    assert event["detail-type"] == "EC2 Instance Rebalance Recommendation"
+    assert event["detail"] == {"instance-id": instance_id}
+    cloud.pass_time(3600)
+    assert cloud.states() == {instance_id: "InService"}
+
+
+def test_the_control_api_warns_and_recommends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTO_ACCOUNT_ID", "")
+    settings = ServerSettings(
+        port=0, account_id="210987654321", region="ap-northeast-1", root_key="test"
+    )
+    with serving(settings) as (_, address):
+        session: Any = boto3.Session("test", "test", region_name="ap-northeast-1")
+        ec2 = session.client("ec2", endpoint_url=address)
+        # A group makes the backend that the control API asks.
+        session.client("autoscaling", endpoint_url=address).describe_auto_scaling_groups()
+        image = "ami-12345678"
+        [made] = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
+        control = EmulatorControl(address)
+        control.warn_of_spot_interruption(made["InstanceId"])
+        control.recommend_rebalance(made["InstanceId"])
+        assert [event["detail-type"] for event in control.events(0)] == [
+            "EC2 Spot Instance Interruption Warning",
+            "EC2 Instance Rebalance Recommendation",
+        ]
+        with pytest.raises(Exception, match="404"):
+            control.warn_of_spot_interruption("i-0123456789abcdef0")

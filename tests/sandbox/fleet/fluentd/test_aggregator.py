@@ -1,0 +1,272 @@
+"""The aggregator as a process: real sockets, real files, real signals, objects in S3."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from sandbox.fleet.accounting import DeliveredLines, Delivery
+from sandbox.fleet.fluentd.aggregator import AggregatorSettings
+from sandbox.fleet.fluentd.backoff import BackoffPolicy
+from sandbox.fleet.fluentd.buffer import StagingPolicy
+from sandbox.fleet.fluentd.destination import DestinationMode
+from sandbox.fleet.fluentd.exporter import ExporterMode
+from sandbox.fleet.fluentd.protocol import pack_message, unpack_acknowledgement
+from sandbox.fleet.host import AggregatorHost, simulated_aggregator
+from sandbox.host.http import request
+from sandbox.host.ports import held_subnet
+from sandbox.host.processes import Processes, clean_environment
+from sandbox.host.settings import read
+from tests.sandbox.fleet.kit import PROJECT, create_bucket, entries, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass
+class Site:
+    """One aggregator on an address of its own, and the bucket behind it."""
+
+    host: AggregatorHost
+    settings: AggregatorSettings
+    s3: Any
+
+    def send(self, count: int, first: int = 1) -> None:
+        """Send lines as a forwarder does, and insist on the acknowledgement."""
+        address = (self.settings.address, self.settings.forward_port)
+        wait_until(lambda: _connects(address))
+        with socket.create_connection(address, 5) as connection:
+            connection.settimeout(10)
+            connection.sendall(pack_message("tag", entries(count, first=first), count, "c"))
+            assert unpack_acknowledgement(connection.recv(4096)) == "c"
+
+    def delivered(self, sent: int) -> Delivery:
+        lines = DeliveredLines(self.s3, self.settings.bucket)
+        return lines.compare(lambda: {"forwarder-01": sent})
+
+    def gauges(self, plugin_id: str = "out_s3") -> dict[str, float]:
+        """The values of one scrape: none before the first tick of the monitor."""
+        url = f"http://{self.settings.address}:{self.settings.exporter_port}/metrics"
+        found = re.findall(
+            rf'^fluentd_output_status_(\w+)\{{.*plugin_id="{plugin_id}".*\}} (\S+)$',
+            request("GET", url),
+            re.MULTILINE,
+        )
+        return {name: float(value) for name, value in found}
+
+    def held_lines(self) -> int | None:
+        state = self.host.history.latest()
+        return state.lines if state else None
+
+
+def _connects(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, 1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def site(aws_environment: dict[str, str], tmp_path: Path) -> Iterator[Site]:
+    s3 = boto3.client("s3")
+    with held_subnet() as subnet, Processes(tmp_path / "logs") as processes:
+        settings = AggregatorSettings(
+            address=str(subnet[5]),
+            root_directory=tmp_path / "i-1",
+            bucket=create_bucket(s3),
+            prefix="i-1/",
+            source="i-1",
+            monitor_interval_seconds=0.2,
+            # Nothing is flushed unless a test says so.
+            staging=StagingPolicy(flush_interval_seconds=3600),
+            backoff=BackoffPolicy(first_wait_seconds=0.5, longest_wait_seconds=1.0),
+        )
+        environment = {**clean_environment(), "PYTHONPATH": str(PROJECT), **aws_environment}
+        site = Site(AggregatorHost(settings, processes, environment), settings, s3)
+        site.host.start()
+        yield site
+
+
+def test_lines_that_were_acknowledged_are_in_s3_after_sigusr1(site: Site) -> None:
+    site.send(200)
+    site.send(300, first=201)
+    assert site.held_lines() == 500
+    site.host.signal(signal.SIGUSR1)
+    wait_until(lambda: site.held_lines() == 0)
+
+    delivery = site.delivered(sent=500)
+    assert (delivery.lost, delivery.duplicated, delivery.damaged) == (0, 0, 0)
+
+
+def test_metrics_follow_the_buffer_and_the_heartbeat_moves(site: Site) -> None:
+    site.send(100)
+    wait_until(lambda: site.gauges().get("buffer_total_bytes") == len(entries(100)))
+    assert site.gauges()["buffer_stage_length"] == 1
+    assert site.gauges()["emit_records"] == 100
+
+    before = site.gauges("out_heartbeat")["emit_records"]
+    wait_until(lambda: site.gauges("out_heartbeat")["emit_records"] > before)
+
+
+def test_a_chunk_in_flight_is_held_though_both_lengths_are_zero(site: Site) -> None:
+    site.send(100)
+    wait_until(lambda: site.gauges().get("buffer_stage_length") == 1)
+    site.host.destination(DestinationMode.SLOW, delay_seconds=3.0)
+    site.host.signal(signal.SIGUSR1)
+    wait_until(lambda: site.gauges()["buffer_stage_length"] == 0)
+
+    assert site.host.history.empty_for_good_at() is None
+    gauges = site.gauges()
+    assert gauges["buffer_queue_length"] == 0
+    assert gauges["buffer_total_bytes"] == gauges["buffer_queue_byte_size"] == len(entries(100))
+    wait_until(lambda: site.gauges()["buffer_total_bytes"] == 0)
+    assert site.delivered(sent=100).is_complete
+
+
+def test_while_s3_refuses_everything_is_kept_and_afterwards_delivered(site: Site) -> None:
+    site.host.destination(DestinationMode.REFUSING)
+    site.send(100)
+    site.host.signal(signal.SIGUSR1)
+    wait_until(lambda: site.gauges().get("num_errors", 0) >= 2)
+    assert site.held_lines() == 100
+    assert site.delivered(sent=100).lost == 100
+
+    site.host.destination(DestinationMode.OK)
+    wait_until(lambda: site.held_lines() == 0)
+    assert site.delivered(sent=100).is_complete
+
+
+def test_a_process_that_is_killed_finds_everything_acknowledged_again(site: Site) -> None:
+    site.send(100)
+    site.host.signal(signal.SIGKILL)
+    wait_until(lambda: not site.host.is_running)
+    site.host.start()
+
+    wait_until(lambda: site.held_lines() == 0)
+    assert site.delivered(sent=100).is_complete
+
+
+def test_an_instance_that_terminates_takes_exactly_what_it_held(site: Site) -> None:
+    site.send(100)
+    site.host.signal(signal.SIGUSR1)
+    wait_until(lambda: site.held_lines() == 0)
+    site.send(30, first=101)
+    site.host.terminate()
+
+    assert not site.host.is_running
+    last = site.host.history.moments[-1]
+    assert (last.event, last.state.lines) == ("terminated", 30)
+    assert site.host.history.empty_for_good_at() is None
+    assert site.delivered(sent=130).lost == 30
+    assert not site.settings.buffer_directory.exists()
+
+
+def test_an_exporter_that_died_comes_back(site: Site) -> None:
+    site.send(1)
+    site.host.exporter(ExporterMode.DEAD)
+    with pytest.raises(OSError, match="Connection refused"):
+        site.gauges()
+
+    site.host.exporter(ExporterMode.OK)
+    wait_until(lambda: site.gauges().get("emit_records") == 1)
+
+
+def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:
+    site.send(10)
+    site.host.destination(DestinationMode.REFUSING)
+    site.host.signal(signal.SIGUSR1)
+    url = f"http://{site.settings.address}:{site.settings.monitor_port}/api/plugins.json"
+    wait_until(lambda: request("GET", url)["plugins"][0]["retry"])
+
+    [plugin] = request("GET", url)["plugins"]
+    assert plugin["buffer_total_queued_size"] == len(entries(10))
+    assert plugin["buffer_stage_length"] == 0
+    assert {"start", "steps", "next_time"} == set(plugin["retry"])
+    retry_at = site.host.retry_at()
+    assert retry_at is not None
+    assert abs(retry_at - time.time()) < 5
+
+    site.host.destination(DestinationMode.OK)
+    wait_until(lambda: site.held_lines() == 0)
+    assert site.host.retry_at() is None
+
+
+def test_the_rpc_endpoint_flushes_and_answers_at_once(site: Site) -> None:
+    site.send(100)
+    url = f"http://{site.settings.address}:{site.settings.rpc_port}/api/plugins.flushBuffers"
+
+    assert request("GET", url) == {"ok": True}
+    wait_until(lambda: site.held_lines() == 0)
+    assert site.delivered(sent=100).is_complete
+
+
+def test_a_chunk_that_was_set_aside_is_held_until_somebody_rescues_it(site: Site) -> None:
+    site.host.destination(DestinationMode.REJECTING)
+    site.send(100)
+    site.host.signal(signal.SIGUSR1)
+    wait_until(lambda: list(site.settings.backup_directory.glob("*.log")))
+    wait_until(lambda: site.gauges().get("buffer_total_bytes") == 0)
+    assert site.held_lines() == 100
+
+    site.host.destination(DestinationMode.OK)
+    site.host.rescue()
+    assert site.held_lines() == 0
+    assert not list(site.settings.backup_directory.glob("*"))
+    assert site.delivered(sent=100).is_complete
+
+
+def test_its_own_lines_are_counted_and_end_when_they_are_told_to(site: Site) -> None:
+    wait_until(lambda: _connects((site.settings.address, site.settings.monitor_port)))
+    site.host.set_source_rate(200)
+    wait_until(lambda: site.host.lines_sent() > 50)
+    site.host.set_source_rate(0)
+    sent = site.host.lines_sent()
+    site.host.signal(signal.SIGUSR1)
+    wait_until(lambda: site.held_lines() == 0)
+
+    assert site.host.lines_sent() == sent
+    lines = DeliveredLines(site.s3, site.settings.bucket)
+    assert lines.compare(lambda: {"i-1": sent}).is_complete
+
+
+def test_the_agent_s_machine_knows_the_process_and_the_disk(site: Site) -> None:
+    site.send(10)
+    machine = site.host.machine()
+
+    assert machine.disk in site.settings.buffer_directory.parents
+    number = int((machine.units / "fluentd").read_text())
+    site.host.signal(signal.SIGTERM)
+    wait_until(lambda: not site.host.is_running)
+    site.host.start()
+    assert int((machine.units / "fluentd").read_text()) != number
+
+
+def test_the_command_line_carries_every_setting(tmp_path: Path) -> None:
+    settings = AggregatorSettings(
+        address="127.1.0.5",
+        root_directory=tmp_path,
+        bucket="logs",
+        prefix="i-1/",
+        destination_mode=DestinationMode.REFUSING,
+        forward_port=1,
+        exporter_port=2,
+        monitor_port=3,
+        rpc_port=4,
+        source="i-1",
+        monitor_interval_seconds=0.5,
+        staging=StagingPolicy(7.0, 3600, 60.0, 1024),
+        backoff=BackoffPolicy(first_wait_seconds=3.0, longest_wait_seconds=30.0),
+    )
+
+    assert read(AggregatorSettings, simulated_aggregator(settings)[3:]) == settings
+    hourly = replace(settings, staging=StagingPolicy(timekey_seconds=None))
+    assert read(AggregatorSettings, simulated_aggregator(hourly)[3:]) == hourly

@@ -1,0 +1,287 @@
+"""Discovery is `sd_srv`'s, quirks included; DNS is Route 53's in front of Cloud Map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from dnslib import QTYPE, RCODE, DNSRecord
+from moto import mock_aws
+
+from sandbox.fleet.forwarders.discovery import (
+    Discoveries,
+    DnsClient,
+    LookupFailedError,
+    NoTargetsAtStartError,
+    ServiceDiscovery,
+    Target,
+)
+from sandbox.fleet.forwarders.dns import (
+    CloudMapUnavailableError,
+    DnsService,
+    Namespace,
+    Registered,
+    ServiceZone,
+    registered_instances,
+)
+from tests.sandbox.fleet.kit import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SERVICE = "_fluentd._tcp.logs.internal"
+ONE = Target("127.1.0.1", 24224, "one")
+TWO = Target("127.1.0.2", 24224, "two")
+
+
+@dataclass
+class LookUp:
+    """Gives the answers of a list in turn; an exception in it is raised."""
+
+    answers: list[list[Target] | Exception] = field(default_factory=list)
+
+    def __call__(self) -> list[Target]:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def started(*answers: list[Target] | Exception) -> ServiceDiscovery:
+    discovery = ServiceDiscovery(LookUp(list(answers)))
+    discovery.start()
+    return discovery
+
+
+def test_a_removed_target_is_used_until_refresh_and_tick_have_both_passed() -> None:
+    discovery = started([ONE, TWO], [TWO])
+    discovery.refresh()
+    assert discovery.targets == (ONE, TWO)
+
+    discovery.apply()
+    assert set(discovery.targets) == {TWO}
+
+
+@pytest.mark.parametrize("answer", [[], LookupFailedError("NXDOMAIN")], ids=["empty", "error"])
+def test_an_empty_answer_or_an_error_leaves_the_old_targets(
+    answer: list[Target] | Exception,
+) -> None:
+    discovery = started([ONE], answer)
+    discovery.refresh()
+    discovery.apply()
+
+    assert discovery.targets == (ONE,)
+
+
+def test_without_a_target_at_start_there_is_no_start() -> None:
+    with pytest.raises(NoTargetsAtStartError):
+        started([])
+
+
+# DNS over the wire
+
+
+@dataclass
+class Dns:
+    """A zone on a real socket, with instances that tests set."""
+
+    instances: list[Registered] = field(default_factory=list)
+    failure: Exception | None = None
+    asked: int = 0
+    clock: Clock = field(default_factory=Clock)
+
+    def look_up(self) -> list[Registered]:
+        self.asked += 1
+        if self.failure is not None:
+            raise self.failure
+        return self.instances
+
+
+def registered(count: int) -> list[Registered]:
+    return [
+        Registered(f"i-{number:017x}", f"127.1.0.{number}", 24224) for number in range(1, count + 1)
+    ]
+
+
+@pytest.fixture
+def dns() -> Dns:
+    return Dns()
+
+
+@pytest.fixture
+def client(dns: Dns) -> Iterator[DnsClient]:
+    service = DnsService(ServiceZone(SERVICE, 10, dns.look_up, dns.clock)).start()
+    yield DnsClient(service.address, service.port)
+    service.stop()
+
+
+def test_targets_are_the_registered_instances_with_their_ports(dns: Dns, client: DnsClient) -> None:
+    dns.instances = registered(2)
+
+    assert [(target.address, target.port) for target in client.targets(SERVICE)] == [
+        ("127.1.0.1", 24224),
+        ("127.1.0.2", 24224),
+    ]
+
+
+def test_an_answer_names_at_most_eight_instances_and_not_always_the_same(
+    dns: Dns, client: DnsClient
+) -> None:
+    dns.instances = registered(30)
+    answers = []
+    for _ in range(5):
+        answers.append(frozenset(client.targets(SERVICE)))
+        dns.clock.now += 11
+
+    assert {len(answer) for answer in answers} == {8}
+    assert len(set(answers)) > 1
+
+
+def test_eight_records_do_not_fit_into_a_datagram_and_come_over_tcp(
+    dns: Dns, client: DnsClient
+) -> None:
+    dns.instances = registered(8)
+    question = DNSRecord.question(SERVICE, "SRV")
+    datagram = DNSRecord.parse(question.send(client.address, client.port, timeout=5))
+
+    assert datagram.header.tc
+    assert len(client.targets(SERVICE)) == 8
+
+
+def test_an_answer_is_kept_for_its_time_to_live(dns: Dns, client: DnsClient) -> None:
+    dns.instances = registered(2)
+    client.targets(SERVICE)
+    dns.instances = registered(1)
+    dns.clock.now += 9.9
+    assert len(client.targets(SERVICE)) == 2
+
+    dns.clock.now += 0.1
+    assert len(client.targets(SERVICE)) == 1
+    assert dns.asked == 2
+
+
+def test_without_instances_the_name_does_not_exist(client: DnsClient) -> None:
+    with pytest.raises(LookupFailedError, match="NXDOMAIN"):
+        client.targets(SERVICE)
+
+
+def test_cloud_map_in_trouble_is_servfail_and_not_an_empty_answer(
+    dns: Dns, client: DnsClient
+) -> None:
+    dns.failure = CloudMapUnavailableError("throttled")
+
+    with pytest.raises(LookupFailedError, match="SERVFAIL"):
+        client.targets(SERVICE)
+
+
+def test_one_target_without_an_address_spoils_the_whole_refresh() -> None:
+    class Forgetful(ServiceZone):
+        def resolve(self, request: DNSRecord, _handler: object = None) -> DNSRecord:
+            reply = super().resolve(request)
+            if request.q.qtype == QTYPE.A and "i-00000000000000002" in str(request.q.qname):
+                reply = request.reply()
+                reply.header.rcode = RCODE.NXDOMAIN
+            return reply
+
+    service = DnsService(Forgetful(SERVICE, 0, lambda: registered(3))).start()
+    with pytest.raises(LookupFailedError, match="i-00000000000000002"):
+        DnsClient(service.address, service.port).targets(SERVICE)
+    service.stop()
+
+
+def test_nobody_at_the_port_is_a_failed_look_up(dns: Dns) -> None:
+    service = DnsService(ServiceZone(SERVICE, 10, dns.look_up)).start()
+    service.stop()
+
+    with pytest.raises(LookupFailedError, match="no answer"):
+        DnsClient(service.address, service.port, timeout_seconds=0.2).targets(SERVICE)
+
+
+@pytest.fixture
+def cloud_map(aws_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    with mock_aws():
+        yield boto3.client("servicediscovery")
+
+
+def test_registered_instances_are_those_of_cloud_map(cloud_map: Any) -> None:
+    register = create_service(cloud_map)
+    register("i-1", "127.1.0.1")
+    register("i-2", "127.1.0.2")
+
+    found = registered_instances(cloud_map, register.service_id)
+    assert sorted(found, key=lambda each: each.instance_id) == [
+        Registered("i-1", "127.1.0.1", 24224),
+        Registered("i-2", "127.1.0.2", 24224),
+    ]
+
+
+def test_a_service_that_cloud_map_does_not_know_is_not_an_empty_one(cloud_map: Any) -> None:
+    with pytest.raises(CloudMapUnavailableError):
+        registered_instances(cloud_map, "srv-unknown")
+
+
+@dataclass
+class Register:
+    client: Any
+    service_id: str
+
+    def __call__(self, instance_id: str, address: str) -> None:
+        self.client.register_instance(
+            ServiceId=self.service_id,
+            InstanceId=instance_id,
+            Attributes={"AWS_INSTANCE_IPV4": address, "AWS_INSTANCE_PORT": "24224"},
+        )
+
+
+def create_service(client: Any, vpc_id: str = "vpc-1") -> Register:
+    operation = client.create_private_dns_namespace(Name="logs.internal", Vpc=vpc_id)
+    targets = client.get_operation(OperationId=operation["OperationId"])["Operation"]["Targets"]
+    service = client.create_service(
+        Name="_fluentd._tcp",
+        DnsConfig={
+            "NamespaceId": targets["NAMESPACE"],
+            "RoutingPolicy": "MULTIVALUE",
+            "DnsRecords": [{"Type": "SRV", "TTL": 10}],
+        },
+    )
+    return Register(client, service["Service"]["Id"])
+
+
+class TestShards:
+    def test_the_targets_are_those_of_all_blocks_together(self) -> None:
+        first, second = Target("127.0.0.1", 1, "a"), Target("127.0.0.2", 1, "b")
+        discoveries = Discoveries(
+            [ServiceDiscovery(lambda: [first]), ServiceDiscovery(lambda: [second])]
+        )
+        discoveries.start()
+        assert discoveries.targets == (first, second)
+
+    def test_a_forwarder_does_not_start_while_one_of_them_is_empty(self) -> None:
+        discoveries = Discoveries(
+            [ServiceDiscovery(lambda: [Target("127.0.0.1", 1, "a")]), ServiceDiscovery(list)]
+        )
+        with pytest.raises(NoTargetsAtStartError):
+            discoveries.start()
+
+    def test_one_dns_server_answers_for_every_shard(self) -> None:
+        def holding(shard: int) -> list[Registered]:
+            return [Registered(f"i-{shard}", f"127.0.0.{shard + 1}", 24224)]
+
+        zones = [
+            ServiceZone(f"_fluentd{shard}._tcp.logs.internal", 10, partial(holding, shard))
+            for shard in range(2)
+        ]
+        service = DnsService(Namespace(zones)).start()
+        try:
+            client = DnsClient(service.address, service.port)
+            for shard in range(2):
+                [target] = client.targets(f"_fluentd{shard}._tcp.logs.internal")
+                assert (target.address, target.port) == (f"127.0.0.{shard + 1}", 24224)
+            with pytest.raises(LookupFailedError):
+                client.targets("_fluentd2._tcp.logs.internal")
+        finally:
+            service.stop()
