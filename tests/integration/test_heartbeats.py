@@ -121,7 +121,7 @@ WITH_AND_WITHOUT_TAGS = pytest.mark.parametrize(
 
 
 def drain_without_heartbeats(pipeline: Pipeline, denied: tuple[str, ...]) -> tuple[str, float]:
-    """Start a drain whose heartbeats are all denied; returns the instance, and since when it waits."""
+    """Start a drain with all heartbeats denied; returns the instance, and since when it waits."""
     [instance_id] = pipeline.start_fleet()
     deny(pipeline, "RecordLifecycleActionHeartbeat", *denied)
     pipeline.fleet.shows(instance_id, HOLDING)

@@ -39,6 +39,10 @@ class Played(Pipeline):
         """A fault was hit, not merely planned."""
         COUNTS.faults[fault] += 1
 
+    def allow(self, action: str) -> None:
+        """The functions may make this call again."""
+        self.call_failures[:] = [one for one in self.call_failures if one.action != action]
+
     def deny(self, *actions: str) -> None:
         """From now on the functions may not make these calls, whatever else is well."""
         denied = {one.action for one in self.call_failures if one.times >= FOREVER / 2}

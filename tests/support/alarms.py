@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from lifecycle.telemetry import Metric
-from sandbox.alarms import STATISTICS, judge
+from sandbox.ministack.alarm_player import STATISTICS, judge
 from tests.support.recording import RecordingTelemetry
 
 _PERIOD_SECONDS = 60
-# As in terraform/alarms.tf, with a pause of ten minutes between two polls: one bad minute of eleven.
+# As in terraform/alarms.tf where polls are at most ten minutes apart: one bad minute of eleven.
 _ON_METRICS: dict[str, dict[str, Any]] = {
     "heartbeats-failing": {"Metric": Metric.HEARTBEATS_FAILED, "Threshold": 1, "Minutes": 11},
     "heartbeats-overdue": {"Metric": Metric.HEARTBEATS_FAILED, "Threshold": 2, "Minutes": 11},

@@ -84,7 +84,8 @@ class TestRecorded:
         assert world.send() == (Heartbeat.RECORDED, None)
         assert len(world.autoscaling.calls) == 1
         assert world.ec2.calls == []
-        assert world.telemetry.lines == world.telemetry.values == []
+        assert world.telemetry.lines == []
+        assert world.telemetry.values == []
 
     def test_the_next_success_removes_the_tag_once(self) -> None:
         world = World(beat=[DENIED, {}])
