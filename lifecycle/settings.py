@@ -182,11 +182,16 @@ class InterruptionSettings(FleetSettings):
 
 
 class WaiterSettings(FleetSettings):
-    """What every stage needs to wait; ``timeout_seconds`` counts from the message's arrival."""
+    """What every stage needs to wait; ``timeout_seconds`` counts from the message's arrival.
+
+    ``visibility_timeout_seconds`` is the queue's; the heartbeat timeout is the hook's.
+    """
 
     poll_interval_seconds: _VisibilitySeconds
     poll_interval_max_seconds: _VisibilitySeconds
     timeout_seconds: _Seconds
+    visibility_timeout_seconds: _VisibilitySeconds
+    terminate_heartbeat_timeout_seconds: _Seconds
 
     @field_validator("poll_interval_max_seconds")
     @classmethod
@@ -197,8 +202,9 @@ class WaiterSettings(FleetSettings):
 
 
 class OperationWaiterSettings(WaiterSettings):
-    """Settings of ``waiters.operation``."""
+    """Settings of ``waiters.operation``, the only stage that launching instances pass."""
 
+    launch_heartbeat_timeout_seconds: _Seconds
     cloud_map_service_ids: _ServiceIds
     cloud_map_port: _Port
     operation_queue_url: _QueueUrl

@@ -79,7 +79,11 @@ class LogEvent(StrEnum):
     OUTPUT_ERRORS_ROSE = "output_errors_rose", f"{_ACTION} errors window_seconds"
     PROMETHEUS_FAILED = "prometheus_failed", "reason"
     STILL_REGISTERED = "still_registered", f"{_ACTION} requested_again"
-    HEARTBEAT_FAILED = "heartbeat_failed", f"{_ACTION} {_RECEIVE} answer outcome"
+    DEAD_LETTER_FAILED = "dead_letter_failed", f"{_RECEIVE} reason instance_id? {_OF_AN_ACTION}"
+    HEARTBEAT_FAILED = (
+        "heartbeat_failed",
+        f"{_ACTION} {_RECEIVE} answer outcome failing_since? kept_until?",
+    )
     VISIBILITY_CHANGE_FAILED = "visibility_change_failed", f"{_ACTION} {_RECEIVE} reason"
     LIFECYCLE_ACTION_COMPLETED = "lifecycle_action_completed", f"{_ACTION} drain_seconds?"
     LIFECYCLE_ACTION_ALREADY_ENDED = "lifecycle_action_already_ended", f"{_ACTION} ended"
@@ -125,6 +129,7 @@ class Metric(StrEnum):
     LIFECYCLE_ACTION_COMPLETED = "LifecycleActionCompleted"
     LIFECYCLE_ACTION_EXPIRED = "LifecycleActionExpired"
     CHECK_MESSAGE_DEAD_LETTERED = "CheckMessageDeadLettered"
+    HEARTBEATS_FAILED = "HeartbeatsFailed"
     UNCLEAN_TERMINATION = "UncleanTermination"
     OUTPUT_ERRORS = "OutputErrors"
     DRAIN_SECONDS = "DrainSeconds"

@@ -8,18 +8,21 @@ from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
-from lifecycle.decisions.polling import PollPolicy
+from lifecycle.decisions.heartbeats import HookClock
+from lifecycle.decisions.polling import PollPolicy, longest_interval
 from lifecycle.errors import ConfigurationError
 from lifecycle.flows.entrance import Entrance
+from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.flows.marking import Marker
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.release import Exit
 from lifecycle.flows.stage import Discovery, NextStage
-from lifecycle.messages import BufferCheck, FlushCheck
+from lifecycle.messages import BufferCheck, FlushCheck, Transition
 from lifecycle.settings import (
     AnySettings,
     FleetSettings,
     LifecycleHandlerSettings,
+    OperationWaiterSettings,
     WaiterSettings,
     load_settings,
 )
@@ -44,9 +47,34 @@ def polls_of(settings: WaiterSettings) -> PollPolicy:
     """Build a stage's poll policy."""
     return PollPolicy(
         settings.poll_interval_seconds,
-        settings.poll_interval_max_seconds,
+        longest_interval(
+            settings.poll_interval_max_seconds, *_heartbeat_timeouts(settings).values()
+        ),
         settings.timeout_seconds,
     )
+
+
+def heartbeats_of(
+    settings: WaiterSettings, autoscaling: AutoScaling, runtime: Runtime
+) -> Heartbeats:
+    """Build what sends a stage's heartbeats."""
+    longest_pause = polls_of(settings).longest_interval_seconds
+    clocks = {
+        transition: HookClock(seconds, longest_pause, settings.visibility_timeout_seconds)
+        for transition, seconds in _heartbeat_timeouts(settings).items()
+    }
+    return Heartbeats(autoscaling, Instances(clients.ec2_briefly()), clocks, runtime)
+
+
+def _heartbeat_timeouts(settings: WaiterSettings) -> dict[Transition, float]:
+    """Return the timeout of each hook; launching instances pass the operation stage only."""
+    terminating = settings.terminate_heartbeat_timeout_seconds
+    launching = (
+        settings.launch_heartbeat_timeout_seconds
+        if isinstance(settings, OperationWaiterSettings)
+        else terminating
+    )
+    return {Transition.LAUNCHING: launching, Transition.TERMINATING: terminating}
 
 
 def discovery_of(

@@ -17,7 +17,7 @@ from lifecycle.flows.buffer import BufferWaiter
 from lifecycle.messages import BufferCheck
 from lifecycle.settings import BufferWaiterSettings
 from lifecycle.telemetry import Runtime, on_lambda
-from lifecycle.wiring import exit_of, polls_of, settings_of
+from lifecycle.wiring import exit_of, heartbeats_of, polls_of, settings_of
 
 Querier = Callable[[], prometheus.Querier]
 
@@ -46,7 +46,7 @@ def wire(
         waiter=waiter,
         queue=Queue(sqs, settings.buffer_queue_url),
         dead_letters=Queue(sqs, settings.buffer_dlq_url),
-        autoscaling=autoscaling,
+        heartbeats=heartbeats_of(settings, autoscaling, runtime),
         polls=waiter.polls,
         runtime=runtime,
     )

@@ -17,7 +17,7 @@ from lifecycle.flows.stage import NextStage
 from lifecycle.messages import BufferCheck, FlushCheck
 from lifecycle.settings import FlushWaiterSettings
 from lifecycle.telemetry import Runtime, on_lambda
-from lifecycle.wiring import exit_of, polls_of, settings_of
+from lifecycle.wiring import exit_of, heartbeats_of, polls_of, settings_of
 
 
 def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stage[FlushCheck]:
@@ -43,7 +43,7 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stag
         waiter=waiter,
         queue=Queue(sqs, settings.flush_queue_url),
         dead_letters=Queue(sqs, settings.flush_dlq_url),
-        autoscaling=autoscaling,
+        heartbeats=heartbeats_of(settings, autoscaling, runtime),
         polls=waiter.polls,
         runtime=runtime,
     )

@@ -17,7 +17,13 @@ from lifecycle.flows.operation import OperationWaiter
 from lifecycle.messages import OperationCheck
 from lifecycle.settings import OperationWaiterSettings
 from lifecycle.telemetry import Runtime, on_lambda
-from lifecycle.wiring import discovery_of, first_draining_stage, polls_of, settings_of
+from lifecycle.wiring import (
+    discovery_of,
+    first_draining_stage,
+    heartbeats_of,
+    polls_of,
+    settings_of,
+)
 
 
 def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stage[OperationCheck]:
@@ -45,7 +51,7 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stag
         waiter=waiter,
         queue=discovery.operation_queue,
         dead_letters=Queue(sqs, settings.operation_dlq_url),
-        autoscaling=autoscaling,
+        heartbeats=heartbeats_of(settings, autoscaling, runtime),
         polls=waiter.polls,
         runtime=runtime,
     )

@@ -1,8 +1,9 @@
-"""EC2: what it knows of an instance, and the state tag on it."""
+"""EC2: what it knows of an instance, and the tags on it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lifecycle.decisions.heartbeats import HEARTBEATS_TAG_KEY, Failing
 from lifecycle.decisions.instance import Address, Instance
 from lifecycle.decisions.marks import COUNTED_TAG_KEY, TAG_KEY, Mark, read_mark, written
 from lifecycle.errors import UnexpectedState
@@ -15,7 +16,7 @@ _MOST_VALUES = 200  # of a filter, per request
 
 
 class Instances:
-    """Looks instances up in EC2, and writes their state tags."""
+    """Looks instances up in EC2, and writes their tags."""
 
     def __init__(self, client: "EC2Client") -> None:
         self._client = client
@@ -63,6 +64,16 @@ class Instances:
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
         )
 
+    def write_failing_heartbeats(self, instance_id: str, failing: Failing) -> None:
+        """Write which heartbeats failed, over what was written before."""
+        self._client.create_tags(
+            Resources=[instance_id], Tags=[{"Key": HEARTBEATS_TAG_KEY, "Value": str(failing)}]
+        )
+
+    def remove_failing_heartbeats(self, instance_id: str) -> None:
+        """Remove that tag, whatever it says."""
+        self._client.delete_tags(Resources=[instance_id], Tags=[{"Key": HEARTBEATS_TAG_KEY}])
+
 
 def address_of(instance: Instance) -> Address | None:
     """Return the private address of an instance, None if it is terminated or about to be.
@@ -88,4 +99,5 @@ def _read(instance: "InstanceTypeDef") -> Instance:
         else None,
         mark=read_mark(tags.get(TAG_KEY)),
         is_counted=COUNTED_TAG_KEY in tags,
+        failing_heartbeats=tags.get(HEARTBEATS_TAG_KEY),
     )

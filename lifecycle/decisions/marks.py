@@ -48,11 +48,15 @@ def written(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime(_FORM)
 
 
+def read_moment(text: str) -> float:
+    """Return epoch seconds of what ``written`` wrote; raises ValueError for another form."""
+    return datetime.strptime(text, _FORM).replace(tzinfo=UTC).timestamp()
+
+
 def read_mark(value: str | None) -> Mark | None:
     """Read a tag's value; None for no tag, or one that somebody else wrote: it says nothing."""
     kind, _, moment = (value or "").partition(" ")
     try:
-        at = datetime.strptime(moment, _FORM).replace(tzinfo=UTC)
-        return Mark(MarkKind(kind), at.timestamp())
+        return Mark(MarkKind(kind), read_moment(moment))
     except ValueError:
         return None

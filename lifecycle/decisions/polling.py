@@ -1,6 +1,11 @@
 """When a waiter polls again, and when a stage times out."""
 
+import math
 from dataclasses import dataclass
+
+# Polls send the heartbeats: half of a hook's timeout without one must not pass unseen.
+_LONGEST_PAUSE_SECONDS = 600.0
+_LONGEST_PAUSE_IN_TIMEOUTS = 1 / 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,24 @@ class PollPolicy:
             return self.interval_seconds
         return min(self.longest_interval_seconds, max(self.interval_seconds, not_before - now))
 
+    def bounded(self, pause_seconds: float | None, deadline: float, now: float) -> float:
+        """Return a pause within bounds that does not pass the deadline (epoch seconds).
+
+        Whole seconds, as SQS counts: the poll comes within a second after the deadline.
+        """
+        pause = self.interval_seconds if pause_seconds is None else pause_seconds
+        return max(1, min(pause, self.longest_interval_seconds, math.ceil(deadline - now)))
+
+    def deadline(self, sent_at: float) -> float:
+        """Return when a message that was sent then (epoch seconds) has waited long enough."""
+        return sent_at + self.timeout_seconds
+
     def has_timed_out(self, sent_at: float, now: float) -> bool:
         """Tell whether a message that was sent then (epoch seconds) has waited too long."""
-        return now - sent_at > self.timeout_seconds
+        return now > self.deadline(sent_at)
+
+
+def longest_interval(wanted_seconds: float, *heartbeat_timeouts: float) -> float:
+    """Return the longest pause between two polls that these hooks allow (seconds)."""
+    shortest = min(heartbeat_timeouts)
+    return min(wanted_seconds, _LONGEST_PAUSE_SECONDS, _LONGEST_PAUSE_IN_TIMEOUTS * shortest)

@@ -13,10 +13,12 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
+from lifecycle.adapters.autoscaling import Heartbeat
 from lifecycle.adapters.queues import Queue
+from lifecycle.decisions.heartbeats import Receive, Silence
 from lifecycle.decisions.polling import PollPolicy
 from lifecycle.errors import Malformed, NotReady, Permanent
+from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.messages import BufferCheck, FlushCheck, Message, OperationCheck, parse_check_message
 from lifecycle.telemetry import LogEvent, Metric, Runtime
 
@@ -49,7 +51,7 @@ class Stage(Generic[Message]):
     waiter: Waiter[Message]
     queue: Queue
     dead_letters: Queue
-    autoscaling: AutoScaling
+    heartbeats: Heartbeats
     polls: PollPolicy
     runtime: Runtime
 
@@ -57,9 +59,9 @@ class Stage(Generic[Message]):
         """Check every message of an SQS event; return those that must come back."""
         records = list(event["Records"])
         parsed = {record["messageId"]: _parse(record, self.model) for record in records}
-        check = self.waiter.begin(
-            [m for m in parsed.values() if not isinstance(m, Malformed) and self.owns(m)]
-        )
+        owned = [m for m in parsed.values() if not isinstance(m, Malformed) and self.owns(m)]
+        check = self.waiter.begin(owned)
+        self.heartbeats.begin(sorted({message.action.instance_id for message in owned}))
         processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
         def handle(record: SQSRecord) -> None:
@@ -73,6 +75,11 @@ class Stage(Generic[Message]):
     def owns(self, message: Message) -> bool:
         """Tell whether a message is about an instance of this stage's group."""
         return message.action.autoscaling_group_name == self.autoscaling_group_name
+
+
+def _with(silence: Silence | None, reason: str) -> str:
+    """Put first until when the instance is kept, where heartbeats fail."""
+    return reason if silence is None else f"{silence}; {reason}"
 
 
 def _parse(record: Mapping[str, Any], model: type[Message]) -> Message | Malformed:
@@ -106,8 +113,9 @@ class _Receive(Generic[Message]):
         try:
             check(message)
         except Permanent as error:
-            self._keep_alive(message)  # heartbeat first, so the operator has a full timeout
-            self._dead_letter(str(error), message, error.redrive_with)
+            # Heartbeat first, so the operator has a full timeout.
+            _, silence = self._keep_alive(message)
+            self._dead_letter(_with(silence, str(error)), message, error.redrive_with)
         except NotReady as error:
             self._wait(message, str(error), error.pause_seconds, error)
         except Exception as error:  # noqa: BLE001 (what is unexpected is unknown: ask again)
@@ -118,32 +126,33 @@ class _Receive(Generic[Message]):
     def _wait(
         self, message: Message, reason: str, pause_seconds: float | None, error: Exception
     ) -> None:
-        if not self._keep_alive(message):
+        is_waited_for, silence = self._keep_alive(message)
+        if not is_waited_for:
             return
-        now = self._stage.runtime.clock()
-        if self._stage.polls.has_timed_out(self._sent_at, now):
-            self._dead_letter(f"not done after {now - self._sent_at:.0f} s: {reason}", message)
+        polls, now = self._stage.polls, self._stage.runtime.clock()
+        timed_out = polls.has_timed_out(self._sent_at, now)
+        if timed_out or (silence is not None and silence.has_timed_out(now)):
+            reason = f"not done after {now - self._sent_at:.0f} s: {reason}"
+            self._dead_letter(_with(silence, reason), message)
             return
-        if pause_seconds is None:
-            pause_seconds = self._stage.polls.interval_seconds
-        self._come_back_in(pause_seconds, message)
+        deadline = polls.deadline(self._sent_at)
+        if silence is not None:
+            deadline = min(deadline, silence.times_out_at)
+        self._come_back_in(polls.bounded(pause_seconds, deadline, now), message)
         raise error
 
-    def _keep_alive(self, message: Message) -> bool:
-        """Send a heartbeat; tell whether there is still something to wait for."""
-        outcome, answer = self._stage.autoscaling.record_heartbeat(message.action)
-        if outcome is Heartbeat.RECORDED:
-            return True
-        self._stage.runtime.telemetry.warning(
-            LogEvent.HEARTBEAT_FAILED, **self._fields(message), outcome=outcome, answer=answer
-        )
-        if outcome is Heartbeat.FAILED:
-            return True
+    def _keep_alive(self, message: Message) -> tuple[bool, Silence | None]:
+        """Send a heartbeat; tell whether there is still something to wait for, and if it failed."""
+        now = self._stage.runtime.clock()
+        receive = Receive(self._record.message_id, self._receive_count, self._sent_at, now)
+        outcome, silence = self._stage.heartbeats.send(message.action, receive)
+        if outcome is not Heartbeat.NO_ACTIVE_ACTION:
+            return True, silence
         try:
-            return self._stage.waiter.still_waited_for(message)
+            return self._stage.waiter.still_waited_for(message), silence
         except Exception as error:  # noqa: BLE001 (unknown is "yes": the next receive asks)
             self._log_error(LogEvent.CHECK_FAILED, message, reason=str(error), exception=error)
-            return True
+            return True, silence
 
     def _come_back_in(self, seconds: float, message: Message) -> None:
         try:
@@ -157,10 +166,18 @@ class _Receive(Generic[Message]):
     def _dead_letter(
         self, reason: str, message: Message | None, redrive_with: str | None = None
     ) -> None:
-        """Dead-letter the message at once; if that fails, it comes back and tries again."""
-        self._stage.dead_letters.send_dead_letter(redrive_with or self._record.body, reason)
-        self._log_error(LogEvent.CHECK_MESSAGE_DEAD_LETTERED, message, reason=reason)
+        """Dead-letter the message at once; if that fails, it comes back and tries again.
+
+        The operator is paged in either case: no alarm of the queue tells of what it refused.
+        """
         self._stage.runtime.telemetry.measure(Metric.CHECK_MESSAGE_DEAD_LETTERED)
+        try:
+            self._stage.dead_letters.send_dead_letter(redrive_with or self._record.body, reason)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}; its reason: {reason}"
+            self._log_error(LogEvent.DEAD_LETTER_FAILED, message, reason=why)
+            raise
+        self._log_error(LogEvent.CHECK_MESSAGE_DEAD_LETTERED, message, reason=reason)
 
     def _log_error(
         self,

@@ -1,6 +1,7 @@
 """The functions as Lambda calls them: by their entry points, with nothing but an environment."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,8 +110,8 @@ def test_the_operation_waiter_answers_with_what_comes_back_and_prints_its_metric
 def test_the_buffer_waiter_asks_the_prometheus_of_its_settings(
     deployed: Pipeline, prometheus: PrometheusServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fresh = record(buffer_check(), message_id="m1")
-    fresh["attributes"]["SentTimestamp"] = "99999999999999"
+    now = time.time()
+    fresh = record(buffer_check(started_at=now), message_id="m1", sent_at=now)
     answer = buffer_waiter.handler(sqs_event(fresh), None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
     assert len(prometheus.received) == 1

@@ -134,10 +134,8 @@ class TestHookThatExpired:
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline)
-        keep_no_hook_alive(pipeline)
-        pipeline.advance(HEARTBEAT_TIMEOUT + 10)
+        pipeline.let_hooks_expire("buffer")
         assert pipeline.state(instance_id) is None
-        pipeline.world.faults.clear()
         pipeline.until(lambda: pipeline.waiting("buffer") == 0)
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
         line = pipeline.telemetry.the(LogEvent.LIFECYCLE_ACTION_EXPIRED)
@@ -209,10 +207,8 @@ class TestRetained:
     ) -> None:
         instance_id = start_draining(pipeline)
         pipeline.retain_on_abandon()
-        keep_no_hook_alive(pipeline)
-        pipeline.advance(HEARTBEAT_TIMEOUT + 10)
+        pipeline.let_hooks_expire("buffer")
         assert pipeline.state(instance_id) == "Terminating:Retained"
-        pipeline.world.faults.clear()
         assert pipeline.waiting("buffer") == 1  # its logs may still be saved
         pipeline.fleet.shows(instance_id, EMPTY)
         pipeline.until(lambda: pipeline.waiting("buffer-dlq") == 1)

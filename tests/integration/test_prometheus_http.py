@@ -39,8 +39,9 @@ def prometheus() -> Iterator[PrometheusServer]:
 def check(pipeline: Pipeline, url: str, **settings: Any) -> list[str]:
     """Let the buffer waiter check a batch of three; returns the messages that come back."""
     pipeline.wire(PROMETHEUS_URL=url, **{"PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "0.3", **settings})
+    now = pipeline.clock()
     records = [
-        record(buffer_check(instance_id=one), message_id=one, sent_at=pipeline.clock())
+        record(buffer_check(instance_id=one, started_at=now), message_id=one, sent_at=now)
         for one in INSTANCE_IDS
     ]
     answer = pipeline.buffer.handle(sqs_event(*records))

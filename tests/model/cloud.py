@@ -78,6 +78,7 @@ class Cloud(Played):
             self.operation_poll_interval = "20"
         settings = {**shape.settings(), "RECONCILE_GRACE_SECONDS": _GRACE_SECONDS}
         self.wire(cache(self.monitoring.querier), **settings)
+        self.deny(*shape.denied)
         runtime = replace(self.reconciler.runtime, sleep=self.grace)
         self.reconciler = replace(self.reconciler, runtime=runtime)
         self.reconcile_at = self.clock() + RECONCILE_INTERVAL / 2
@@ -89,8 +90,8 @@ class Cloud(Played):
         def call_failure(action: str) -> Any:
             failure = take_call(action)
             if failure is not None:
-                throttled = failure.code == "Throttling"
-                how = "throttled" if throttled else f"failed {failure.moment} taking effect"
+                named = {"Throttling": "throttled", "AccessDenied": "denied"}
+                how = named.get(failure.code, f"failed {failure.moment} taking effect")
                 self.count(f"call {how}: {action}")
             return failure
 
@@ -314,7 +315,7 @@ class Cloud(Played):
             self._launch(instance_id, entry["address"])
         life = self.promises.lives[instance_id]
         if hook_of(event) is not None:
-            life.waits_in, life.has_message = hook_of(event), False
+            life.waits_in, life.has_message, life.paged_at = hook_of(event), False, None
             life.was_leaving = life.was_leaving or event == "terminating_wait"
         elif event in {"completed", "expired", "terminated"}:
             life.waits_in = None
@@ -324,6 +325,8 @@ class Cloud(Played):
         if event == "killed":
             self._killed(life, self.fluentds[instance_id])
         elif event in {"completed", "expired"}:
+            if event == "expired":
+                self.promises.hook_expired(life)
             if entry["lifecycle_hook_name"] == TERMINATE_HOOK:
                 self.promises.wait_ends(life, event)
         elif event == "terminated":

@@ -187,6 +187,8 @@ class Histories(RuleBasedStateMachine):
     def _calm_down(self) -> None:
         cloud = self.cloud
         cloud.end_outages()
+        # Without tags nothing comes to rest: each run of the reconciler restarts what is retained.
+        cloud.allow("CreateTags")
         self._recover_fluentd()
         if cloud.monitoring.misleads:
             # All are well but Prometheus: if its word is taken for a proof, then now.

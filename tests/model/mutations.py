@@ -18,9 +18,8 @@ from urllib.parse import urlsplit
 import requests
 
 from lifecycle.adapters import prometheus
-from lifecycle.adapters.autoscaling import Heartbeat
 from lifecycle.adapters.prometheus import Querier, Selection
-from lifecycle.decisions import buffer, flush, interruption, operation, reconcile
+from lifecycle.decisions import buffer, flush, heartbeats, interruption, operation, reconcile
 from lifecycle.decisions.buffer import Verdict
 from lifecycle.decisions.evidence import BUFFER_METRICS, Evidence, Series
 from lifecycle.decisions.flush import FlushReason, FlushState
@@ -40,7 +39,7 @@ from lifecycle.flows.release import Exit
 from lifecycle.flows.stage import NextStage
 from lifecycle.messages import DrainCheck, LifecycleAction, Transition, parse_check_message
 from lifecycle.settings import ReconcileMode
-from tests.model import mutations_of_evidence, mutations_of_states
+from tests.model import mutations_of_evidence, mutations_of_heartbeats, mutations_of_states
 from tests.model.bugs import Mutation
 
 MODEL = "tests/model/test_histories.py"
@@ -263,6 +262,7 @@ def _unsignalled(report: flush._Report) -> tuple[FlushState, FlushReason, str]:
 
 _Receive = batch._Receive
 _run, _wait, _dead_letter = _Receive.run, _Receive._wait, _Receive._dead_letter
+_keep_alive = _Receive._keep_alive
 
 
 def _batches() -> Iterator[Mutation]:
@@ -286,7 +286,7 @@ def _batches() -> Iterator[Mutation]:
     yield Mutation("a heartbeat after the completion", {f"{receive}.run": _beats_after_it}, MODEL)
     yield Mutation(
         "no heartbeat while it waits",
-        {f"{receive}._keep_alive": lambda self, message: True},
+        {f"{receive}._keep_alive": lambda self, message: (True, None)},
         f"{_BATCH}::TestNotReady",
     )
     yield Mutation(
@@ -333,16 +333,16 @@ def _beats_after_it(
 ) -> None:
     def checked(message: DrainCheck) -> None:
         check(message)
-        self._stage.autoscaling.record_heartbeat(message.action)
+        self._stage.heartbeats.autoscaling.record_heartbeat(message.action)
 
     _run(self, message, checked)
 
 
-def _must_beat(self: "batch._Receive[Any]", message: DrainCheck) -> bool:
-    outcome, _ = self._stage.autoscaling.record_heartbeat(message.action)
-    if outcome is Heartbeat.NO_ACTIVE_ACTION:
-        return self._stage.waiter.still_waited_for(message)
-    return outcome is Heartbeat.RECORDED
+def _must_beat(
+    self: "batch._Receive[Any]", message: DrainCheck
+) -> tuple[bool, heartbeats.Silence | None]:
+    is_waited_for, silence = _keep_alive(self, message)
+    return is_waited_for and silence is None, silence
 
 
 _leave, _release = Exit.leave, Exit._release
@@ -659,6 +659,7 @@ MUTATIONS = [
     *_questions(),
     *_flushes(),
     *_batches(),
+    *mutations_of_heartbeats.failures(),
     *_exits(),
     *_steps(),
     *_entrances(),

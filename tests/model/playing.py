@@ -5,10 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.emulator.faults import CallFailure
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS, KilledError
 from tests.support import queues
 from tests.support.pipeline import INTERRUPTIONS, Delivery, Pipeline
+
+FOREVER = 1_000_000
+"""How often a call fails that is denied: no outage that ends, a permission that is missing."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,26 @@ class Played(Pipeline):
         """A fault was hit, not merely planned."""
         COUNTS.faults[fault] += 1
 
+    def allow(self, action: str) -> None:
+        """The functions may make this call again."""
+        self.call_failures[:] = [one for one in self.call_failures if one.action != action]
+
+    def deny(self, *actions: str) -> None:
+        """From now on the functions may not make these calls, whatever else is well."""
+        denied = {one.action for one in self.call_failures if one.times >= FOREVER / 2}
+        self.call_failures += [
+            CallFailure(action, "AccessDenied", "not authorized", FOREVER, "before")
+            for action in actions
+            if action not in denied
+        ]
+
     def after_invocation(self, event: Mapping[str, Any]) -> None:
         """Look at what a function called."""
 
     def end_outages(self) -> None:
         """AWS is well again; Prometheus and Fluentd need not be."""
         self.world.faults.operation_failures.clear()
-        self.call_failures.clear()
+        self.call_failures[:] = [one for one in self.call_failures if one.times >= FOREVER / 2]
         self.world.faults.operation_seconds = 1.0
         CALLS.deaths.clear()
         self.strays.clear()

@@ -12,13 +12,22 @@ from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS
 from tests.model.fluentd import Fluentd
 from tests.model.monitoring import NEIGHBOUR_PORT, Monitoring
-from tests.model.shapes import SHARD_SIZE, Shape
+from tests.model.shapes import HOOK_SECONDS, SHARD_SIZE, Shape
 from tests.support.histories import START
 from tests.support.messages import LAUNCH_HOOK, TERMINATE_HOOK
 from tests.support.recording import RecordingTelemetry
 
-# Each is counted by a metric that has an alarm.
-_ALARMING = {LogEvent.LIFECYCLE_ACTION_EXPIRED, LogEvent.UNCLEAN_TERMINATION}
+# Each is counted by a metric that has an alarm; a failed correction fails the reconciler's run.
+_ALARMING = {
+    LogEvent.LIFECYCLE_ACTION_EXPIRED,
+    LogEvent.UNCLEAN_TERMINATION,
+    LogEvent.CORRECTION_FAILED,
+}
+# What pages before anything has happened yet.
+_WARNING = {*_ALARMING, LogEvent.CHECK_MESSAGE_DEAD_LETTERED}
+# A third of the hook's time is left, or two polls have run: an event can be later than that.
+_LEFT_SECONDS = HOOK_SECONDS / 3
+_TWO_POLLS_SECONDS = 60
 
 
 @dataclass
@@ -28,6 +37,8 @@ class Life:
     instance_id: str
     waits_in: str | None = None  # the hook that holds it
     has_message: bool = False  # a check message of this wait was seen
+    has_message_since: float = 0.0
+    paged_at: float | None = None  # first of this wait
     was_leaving: bool = False
     released: bool = False
     killed: bool = False
@@ -115,6 +126,10 @@ class Promises:
             instance_id = str(line.fields.get("instance_id"))
             if line.event in _ALARMING:
                 self._alarmed.add(instance_id)
+            fails = line.event is LogEvent.HEARTBEAT_FAILED and line.level == "ERROR"
+            life = self.lives.get(instance_id)
+            if life is not None and life.paged_at is None and (fails or line.event in _WARNING):
+                life.paged_at = line.at
             if line.event is LogEvent.OUTPUT_ERRORS_ROSE:
                 self._errors_told.add(instance_id)
             if line.event is LogEvent.BUFFER_VERDICT:
@@ -130,6 +145,18 @@ class Promises:
                 self._check_release(life.instance_id)
         elif not self.cloud.shape.retains and not life.killed:
             self.check("a hook never expires unreported", self.is_reported(life.instance_id))
+
+    def hook_expired(self, life: Life) -> None:
+        """A hook's time is over: whoever is paged had time to act.
+
+        Without the retention policy only: with it outages last as long as they like.
+        """
+        if self.cloud.shape.retains or life.killed or not life.has_message:
+            return
+        self._read_log()
+        latest = max(self.cloud.now - _LEFT_SECONDS, life.has_message_since + _TWO_POLLS_SECONDS)
+        in_time = life.paged_at is not None and life.paged_at <= latest
+        self.check("the page comes a third of the hook's time before its end", in_time)
 
     def check_successor(self, life: Life, service_id: str) -> None:
         """An instance left a service: forwarders would not notice, were nobody left in it.
@@ -193,7 +220,8 @@ class Promises:
         for life in waiting:
             transition = "launching" if life.waits_in == LAUNCH_HOOK else "terminating"
             is_there = (life.instance_id, transition) in there
-            life.has_message = life.has_message or is_there
+            if is_there and not life.has_message:
+                life.has_message, life.has_message_since = True, self.cloud.now
             if life.has_message:
                 self.check("no check message is lost", is_there, life.instance_id)
 

@@ -24,11 +24,21 @@ STAGES = (
 )
 
 
+_HEARTBEAT = "RecordLifecycleActionHeartbeat"
+_DENIED: tuple[tuple[str, ...], ...] = (
+    *(((),) * 6),
+    (_HEARTBEAT,),
+    (_HEARTBEAT, "CreateTags"),
+)
+
+
 @dataclass(frozen=True)
 class Shape:
     """``lag`` is how long after the deregistration the last forwarder still sends (seconds).
 
     ``unnoticed_seconds`` is how much later than EC2 the group learns that an instance was killed.
+
+    ``denied`` are the calls that the functions may not make, as long as the history lasts.
 
     With several ``shards`` only ``SHARD_SIZE`` instances fit into one, so that a small group moves.
     With ``keeps_last`` the last aggregator waits for a successor, as it does by default.
@@ -48,6 +58,7 @@ class Shape:
     unnoticed_seconds: float = 0.0
     demands_heartbeat: bool = False
     scraping: Scraping | None = None
+    denied: tuple[str, ...] = ()
 
     @property
     def range_seconds(self) -> float:
@@ -102,4 +113,5 @@ def shapes(draw: st.DrawFn) -> Shape:
         unnoticed_seconds=draw(st.sampled_from([0.0, 75.0])),
         demands_heartbeat=demands_heartbeat,
         scraping=Scraping.ONE_WORKER_ONLY if hides_a_worker else None,
+        denied=draw(st.sampled_from(_DENIED)),
     )

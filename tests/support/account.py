@@ -69,10 +69,7 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
         fleet, machines = Fleet(clock), Machines(clock)
         world.agent = machines
         environment = {
-            **environments.reconciler(
-                TERMINATE_HEARTBEAT_TIMEOUT_SECONDS=str(HEARTBEAT_TIMEOUT),
-                LAUNCH_HEARTBEAT_TIMEOUT_SECONDS=str(HEARTBEAT_TIMEOUT),
-            ),
+            **environments.reconciler(),
             **environments.operation_waiter(),
             **environments.flush_waiter(),
             **environments.buffer_waiter(
@@ -80,6 +77,9 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
                 SETTLE_SECONDS=str(SETTLE),
                 TIMEOUT_SECONDS=str(DRAIN_TIMEOUT),
             ),
+            "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": str(HEARTBEAT_TIMEOUT),
+            "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS": str(HEARTBEAT_TIMEOUT),
+            "VISIBILITY_TIMEOUT_SECONDS": str(queues.VISIBILITY_TIMEOUT_SECONDS),
             "CLOUD_MAP_SERVICE_IDS": service_id,
             # Most tests are about one instance, and its last one: test_last_aggregator.py is not.
             "ALLOW_EMPTY_SERVICE": "true",
@@ -96,7 +96,7 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
             clock,
             fleet,
             machines,
-            RecordingTelemetry(),
+            RecordingTelemetry(clock=clock),
             clients,
             urls,
             service_id,

@@ -64,6 +64,9 @@ def operation_waiter(**changes: str) -> dict[str, str]:
         "POLL_INTERVAL_SECONDS": "5",
         "POLL_INTERVAL_MAX_SECONDS": "120",
         "TIMEOUT_SECONDS": "600",
+        "VISIBILITY_TIMEOUT_SECONDS": "360",
+        "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": "3600",
+        "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS": "900",
         **changes,
     }
 
@@ -78,6 +81,8 @@ def flush_waiter(**changes: str) -> dict[str, str]:
         "POLL_INTERVAL_SECONDS": "15",
         "POLL_INTERVAL_MAX_SECONDS": "120",
         "TIMEOUT_SECONDS": "3600",
+        "VISIBILITY_TIMEOUT_SECONDS": "360",
+        "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": "3600",
         "SETTLE_SECONDS": "75",
         "FLUSH_DOCUMENT_NAME": "pipeline-flush",
         "FLUSH_COMMAND_TIMEOUT_SECONDS": "55",
@@ -96,6 +101,8 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
         "POLL_INTERVAL_SECONDS": "15",
         "POLL_INTERVAL_MAX_SECONDS": "120",
         "TIMEOUT_SECONDS": "3600",
+        "VISIBILITY_TIMEOUT_SECONDS": "360",
+        "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": "3600",
         "EMPTY_FOR_SECONDS": "300",
         "SETTLE_SECONDS": "75",
         "PROMETHEUS_URL": PROMETHEUS_URL,

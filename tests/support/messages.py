@@ -5,6 +5,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from lifecycle.messages import (
@@ -237,3 +238,19 @@ def sqs_event(*records: Mapping[str, Any]) -> dict[str, Any]:
     """What Lambda hands to a function; it has been through JSON."""
     event: dict[str, Any] = json.loads(json.dumps({"Records": list(records)}))
     return event
+
+
+def described(*instance_ids: str, **tags: str) -> dict[str, Any]:
+    """What DescribeInstances answers about running instances, which all have these tags."""
+    instances = [
+        {
+            "InstanceId": instance_id,
+            "State": {"Name": "running"},
+            "PrivateIpAddress": "10.0.0.7",
+            "Placement": {"AvailabilityZone": "ap-northeast-1a"},
+            "LaunchTime": datetime.fromtimestamp(NOW, UTC),
+            "Tags": [{"Key": key.replace("_", "-"), "Value": value} for key, value in tags.items()],
+        }
+        for instance_id in instance_ids
+    ]
+    return {"Reservations": [{"Instances": instances}]}

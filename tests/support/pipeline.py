@@ -106,6 +106,8 @@ class Pipeline:
     further_service_ids: tuple[str, ...] = ()
     consume: Callable[[Mapping[str, Any]], Any] | None = None  # in place of the buffer waiter
     operation_poll_interval: str = "5"  # seconds
+    heartbeat_timeout: int = HEARTBEAT_TIMEOUT  # seconds, of both hooks
+    lost: dict[str, int] = field(default_factory=dict)  # receives to come that no consumer sees
     copies: int = 1  # how often each event is delivered, and each message received
     deliveries: list[Delivery] = field(default_factory=list)
     given_up: list[dict[str, Any]] = field(default_factory=list)  # the on-failure destination
@@ -172,7 +174,7 @@ class Pipeline:
                 {
                     "LifecycleHookName": name,
                     "LifecycleTransition": f"autoscaling:EC2_INSTANCE_{transition}",
-                    "HeartbeatTimeout": HEARTBEAT_TIMEOUT,
+                    "HeartbeatTimeout": self.heartbeat_timeout,
                     "DefaultResult": "ABANDON",
                 }
                 for name, transition in [*launching, (TERMINATE_HOOK, "TERMINATING")]
@@ -350,6 +352,9 @@ class Pipeline:
         if not queues.has_visible(queue):
             return
         messages = queues.receive(queue)
+        if self.lost.get(queue, 0):
+            self.lost[queue] -= 1
+            return
         event = queues.as_event(queue, messages)
         if queue == "buffer":
             self.batches.append(len(messages))
@@ -393,6 +398,13 @@ class Pipeline:
                 [*_, deregistered] = self.journal(instance_id, "deregistered")
                 flushed_at = self.machines.signals_of(instance_id)[-1]
                 assert flushed_at >= deregistered["at"] + SETTLE, "flushed before the last record"
+
+    def let_hooks_expire(self, queue: str) -> None:
+        """Let a hook's whole time pass without a receive of this queue's messages."""
+        bodies = self.take_all(queue)
+        self.advance(HEARTBEAT_TIMEOUT + 10)
+        for body in bodies:
+            self.put(queue, body)
 
     # What there is to see.
 

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 REGION = "ap-northeast-1"
 STAGES = ("operation", "flush", "buffer")
 QUEUES = tuple(f"{stage}{suffix}" for stage in STAGES for suffix in ("", "-dlq"))
-_VISIBILITY_TIMEOUT_SECONDS = 120
+VISIBILITY_TIMEOUT_SECONDS = 120
 _BATCH_SIZE = 10
 
 
 def create(queue: str) -> str:
     """Create a queue; returns its URL."""
     created = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].create_queue(
-        f"pipeline-{queue}", VisibilityTimeout=str(_VISIBILITY_TIMEOUT_SECONDS)
+        f"pipeline-{queue}", VisibilityTimeout=str(VISIBILITY_TIMEOUT_SECONDS)
     )
     return f"https://sqs.{REGION}.amazonaws.com/{DEFAULT_ACCOUNT_ID}/{created.name}"
 

@@ -1,5 +1,6 @@
 """Stand-ins that remember what they were told."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lifecycle.telemetry import LogEvent, Metric
@@ -13,6 +14,8 @@ class Line:
     event: LogEvent
     fields: dict[str, object]
     exception: BaseException | None = None
+    at: float = 0.0
+    """When it was logged, by the clock of its telemetry."""
 
     def __getitem__(self, name: str) -> object:
         return self.fields[name]
@@ -25,6 +28,9 @@ class RecordingTelemetry:
     lines: list[Line] = field(default_factory=list)
     values: list[tuple[Metric, float]] = field(default_factory=list)
     flushed: int = 0
+    clock: Callable[[], float] = field(default=lambda: 0.0)
+    times: list[float] = field(default_factory=list)
+    """When each of the values was measured, by the clock."""
 
     def info(self, event: LogEvent, **fields: object) -> None:
         self._record(Line("INFO", event, fields))
@@ -43,10 +49,12 @@ class RecordingTelemetry:
         assert event.required <= keys, f"{event} lacks {sorted(event.required - keys)}"
         unknown = keys - event.required - event.optional
         assert not unknown, f"{event} does not declare {sorted(unknown)}"
+        line.at = self.clock()
         self.lines.append(line)
 
     def measure(self, metric: Metric, value: float = 1) -> None:
         self.values.append((metric, value))
+        self.times.append(self.clock())
 
     def flush(self) -> None:
         self.flushed += 1

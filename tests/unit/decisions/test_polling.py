@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.decisions.polling import PollPolicy
+from lifecycle.decisions.polling import PollPolicy, longest_interval
 from tests.support.messages import NOW
 
 POLICY = PollPolicy(interval_seconds=15, longest_interval_seconds=120, timeout_seconds=600)
@@ -29,3 +29,37 @@ def test_the_next_poll_is_when_the_answer_could_be_yes_within_the_bounds(
 @pytest.mark.parametrize(("waited", "is_over"), [(0, False), (600, False), (600.5, True)])
 def test_a_stage_times_out_after_its_timeout_and_not_at_it(waited: float, *, is_over: bool) -> None:
     assert POLICY.has_timed_out(NOW - waited, NOW) is is_over
+
+
+@pytest.mark.parametrize(
+    ("pause", "left", "seconds"),
+    [
+        (None, 600, 15),
+        (42.4, 600, 42.4),
+        (300, 600, 120),
+        (120, 100, 100),
+        (120, 0.4, 1),
+        (None, 0, 1),
+        (120, 99.5, 100),
+    ],
+)
+def test_a_pause_is_within_bounds_and_does_not_pass_the_deadline(
+    pause: float | None, left: float, seconds: float
+) -> None:
+    assert POLICY.bounded(pause, NOW + left, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("wanted", "timeouts", "seconds"),
+    [
+        (120, [3600], 120),
+        (1000, [3600], 600),
+        (1000, [7200], 600),
+        (120, [300], 50),
+        (120, [3600, 300], 50),
+    ],
+)
+def test_polls_come_at_least_every_ten_minutes_and_six_times_in_a_hooks_timeout(
+    wanted: float, timeouts: list[float], seconds: float
+) -> None:
+    assert longest_interval(wanted, *timeouts) == pytest.approx(seconds)

@@ -9,11 +9,14 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
+from lifecycle.decisions.heartbeats import HEARTBEATS_TAG_KEY, Failing, HookClock
 from lifecycle.decisions.polling import PollPolicy
 from lifecycle.errors import Malformed, NotReady, Permanent, UnexpectedState
 from lifecycle.flows.batch import Stage
-from lifecycle.messages import BufferCheck
+from lifecycle.flows.heartbeats import Heartbeats
+from lifecycle.messages import BufferCheck, Transition
 from lifecycle.telemetry import LogEvent, Metric, Runtime
 from tests.support.messages import (
     GROUP,
@@ -22,6 +25,7 @@ from tests.support.messages import (
     OTHER_INSTANCE_ID,
     TERMINATE_HOOK,
     buffer_check,
+    described,
     operation_check,
     record,
     sqs_event,
@@ -29,7 +33,7 @@ from tests.support.messages import (
 from tests.support.recording import RecordingTelemetry
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scripted
 
-TIMEOUT = 3600.0
+TIMEOUT, HOOK, VISIBILITY = 3600.0, 3600.0, 360.0
 POLL, POLL_MAX = 15.0, 120.0
 TOO_LATE = NOW + TIMEOUT + 1
 
@@ -53,6 +57,8 @@ class World:
     waited_for: Callable[[BufferCheck], bool] = field(default=lambda _message: True)
     now: float = NOW
     heartbeat: Any = field(default_factory=dict)
+    described: Any = field(default_factory=lambda: described(INSTANCE_ID, OTHER_INSTANCE_ID))
+    tagging: Any = field(default_factory=dict)
     visibility: Any = field(default_factory=dict)
     dead_letter: Any = field(default_factory=dict)
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
@@ -60,6 +66,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.autoscaling = scripted(record_lifecycle_action_heartbeat=self.heartbeat)
+        self.ec2 = scripted(
+            describe_instances=self.described, create_tags=self.tagging, delete_tags={}
+        )
         self.queue = scripted(change_message_visibility=self.visibility)
         self.dead_letters = scripted(send_message=self.dead_letter)
 
@@ -96,15 +105,21 @@ class World:
         return self.waited_for(message)
 
     def _stage(self) -> Stage[BufferCheck]:
+        runtime = Runtime(self.telemetry, lambda: self.now)
         return Stage(
             autoscaling_group_name=GROUP,
             model=BufferCheck,
             waiter=self,
             queue=Queue(self.queue, "https://sqs/buffer"),
             dead_letters=Queue(self.dead_letters, "https://sqs/buffer-dlq"),
-            autoscaling=AutoScaling(self.autoscaling),
+            heartbeats=Heartbeats(
+                AutoScaling(self.autoscaling),
+                Instances(self.ec2),
+                dict.fromkeys(Transition, HookClock(HOOK, POLL_MAX, VISIBILITY)),
+                runtime,
+            ),
             polls=PollPolicy(POLL, POLL_MAX, TIMEOUT),
-            runtime=Runtime(self.telemetry, lambda: self.now),
+            runtime=runtime,
         )
 
 
@@ -191,6 +206,71 @@ class TestNotReady:
             waited_for=lambda _message: False,
         )
         assert world.run(record(buffer_check(), message_id="m1")) == ["m1"]
+
+
+class TestFailedHeartbeats:
+    """The deadline of everything counts from the last recorded heartbeat."""
+
+    def failing(self, seconds: float, **settings: Any) -> World:
+        """So many seconds after the last recorded heartbeat, with the tag of the poll before."""
+        now = NOW + seconds
+        tag = str(Failing(NOW, now - 15, 6, "m1"))
+        tags = {HEARTBEATS_TAG_KEY: tag}
+        return World(
+            check=settings.pop("check", raising(NotReady("draining", pause_seconds=120.0))),
+            now=now,
+            heartbeat=THROTTLED,
+            described=described(INSTANCE_ID, **tags),
+            **settings,
+        )
+
+    def receive(self) -> dict[str, Any]:
+        return record(buffer_check(), message_id="m1", receive_count=7)
+
+    def test_a_stage_times_out_when_none_was_recorded_for_two_thirds_of_the_hooks_time(
+        self,
+    ) -> None:
+        world = self.failing(HOOK * 2 / 3)
+        assert world.run(self.receive()) == []
+        [(_, reason)] = world.dead
+        assert reason == (
+            "heartbeats fail: none is known to be recorded after 2023-11-14T22:13:20Z, so the "
+            "instance is kept until 2023-11-14T23:13:20Z at least; not done after 2400 s: draining"
+        )
+
+    def test_until_then_the_message_comes_back(self) -> None:
+        world = self.failing(HOOK / 2)
+        assert world.run(self.receive()) == ["m1"]
+        assert world.dead == []
+        assert world.comes_back_in() == [120]
+
+    def test_the_next_poll_comes_when_the_stage_times_out_not_after_it(self) -> None:
+        world = self.failing(HOOK * 2 / 3 - 30)
+        world.run(self.receive())
+        assert world.comes_back_in() == [30]
+
+    def test_without_a_tag_the_deadline_counts_from_the_begin_of_the_wait(self) -> None:
+        world = self.failing(HOOK * 2 / 3)
+        world.ec2 = scripted(describe_instances=aws_error("UnauthorizedOperation"))
+        assert world.run(self.receive()) == []
+        assert len(world.dead) == 1
+
+    def test_every_dead_letter_says_until_when_the_instance_is_kept(self) -> None:
+        world = self.failing(600, check=raising(Permanent("retained")))
+        assert world.run(self.receive()) == []
+        [(_, reason)] = world.dead
+        assert "kept until 2023-11-14T23:13:20Z at least; retained" in reason
+
+    def test_the_metric_tells_of_every_failure(self) -> None:
+        world = self.failing(HOOK / 2)
+        world.run(self.receive())
+        assert world.telemetry.values == [(Metric.HEARTBEATS_FAILED, 3)]
+
+    def test_the_next_poll_comes_when_the_stage_itself_times_out(self) -> None:
+        world = World(check=raising(NotReady("draining", pause_seconds=120.0)))
+        world.now = NOW + TIMEOUT - 20.5
+        world.run(record(buffer_check()))
+        assert world.comes_back_in() == [21]
 
 
 class TestHookThatEnded:
@@ -297,7 +377,15 @@ class TestGivingUp:
         world = self.late(dead_letter=THROTTLED)
         assert world.run(record(buffer_check(), message_id="m1")) == ["m1"]
         assert LogEvent.CHECK_MESSAGE_DEAD_LETTERED not in world.telemetry.events
-        assert world.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) == 0
+
+    def test_a_dead_letter_that_cannot_be_sent_pages_all_the_same(self) -> None:
+        for message in (record(buffer_check()), record("hello")):
+            world = self.late(dead_letter=THROTTLED)
+            world.run(message)
+            assert world.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) == 1
+            line = world.telemetry.the(LogEvent.DEAD_LETTER_FAILED)
+            assert line.level == "ERROR"
+            assert "Rate exceeded" in str(line["reason"])
 
 
 class TestPermanent:
@@ -322,7 +410,8 @@ class TestPermanent:
             waited_for=lambda _message: False,
         )
         assert world.run(record(buffer_check())) == []
-        assert [reason for _, reason in world.dead] == ["retained"]
+        [(_, reason)] = world.dead
+        assert reason.endswith("retained")
 
     def test_a_message_that_would_give_up_again_at_once_is_set_aside_as_a_fresh_one(self) -> None:
         fresh = buffer_check(requested_again=0).model_dump_json()

@@ -12,13 +12,15 @@ from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.adapters.run_command import RunCommand
+from lifecycle.decisions.heartbeats import HookClock
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.flush import FlushWaiter
+from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.flows.marking import Marker
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.release import Exit
 from lifecycle.flows.stage import Discovery, NextStage
-from lifecycle.messages import BufferCheck, FlushCheck
+from lifecycle.messages import BufferCheck, FlushCheck, Transition
 from lifecycle.settings import FlushWaiterSettings, load_settings
 from lifecycle.telemetry import LogEvent, Metric, Runtime
 from lifecycle.wiring import polls_of
@@ -143,7 +145,12 @@ class World:
             waiter=waiter,
             queue=Queue(self.queue, "https://flush"),
             dead_letters=Queue(self.dead_letters, "https://flush-dlq"),
-            autoscaling=autoscaling,
+            heartbeats=Heartbeats(
+                autoscaling,
+                instances,
+                dict.fromkeys(Transition, HookClock(3600, 120, 360)),
+                runtime,
+            ),
             polls=waiter.polls,
             runtime=runtime,
         )
