@@ -187,7 +187,7 @@ class Histories(RuleBasedStateMachine):
     def _calm_down(self) -> None:
         cloud = self.cloud
         cloud.end_outages()
-        # Without tags nothing comes to rest: the reconciler begins with what is retained at each run.
+        # Without tags nothing comes to rest: each run of the reconciler restarts what is retained.
         cloud.allow("CreateTags")
         self._recover_fluentd()
         if cloud.monitoring.misleads:
