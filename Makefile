@@ -70,8 +70,9 @@ lint: venv ## style, imports between the floors, shell scripts, spelling
 types: venv ## mypy, strict
 	@.venv/bin/mypy --cache-dir build/mypy $(wildcard lifecycle handlers waiters sandbox tools tests)
 
-unit: venv ## decisions, without a socket
-	@$(PYTEST) $(NO_SOCKETS) -n 2 tests/unit
+unit: venv ## decisions, without a socket, every branch of them; then everything else of the package
+	@$(PYTEST) $(NO_SOCKETS) -n 2 --cov=lifecycle.decisions tests/unit/decisions
+	@$(PYTEST) $(NO_SOCKETS) -n 2 --ignore=tests/unit/decisions tests/unit
 
 integration: venv ## the AWS calls, against moto; the script on the instance, against real processes
 	@$(PYTEST) $(LOOPBACK_ONLY) -n 2 tests/integration

@@ -21,9 +21,10 @@ THROTTLED = aws_error("Throttling", "Rate exceeded")
 
 
 class ScriptedClient:
-    """Stands in for a boto3 client: each method gives its answers in turn, the last for ever.
+    """Stands in for boto3's clients: each method gives its answers in turn, the last for ever.
 
-    An answer that is an exception is raised. ``calls`` has (method, arguments) in order.
+    An answer that is an exception is raised, one that is a function is asked with the arguments.
+    ``calls`` has (method, arguments) in order, of all services: no two share a method.
     """
 
     def __init__(self, **answers: Any) -> None:
@@ -41,6 +42,8 @@ class ScriptedClient:
             self.calls.append((name, arguments))
             answers = self._answers[name]
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if callable(answer):
+                answer = answer(**arguments)
             if isinstance(answer, BaseException):
                 raise answer
             return answer
