@@ -13,6 +13,7 @@ OF_ALL = {
     "test_fuzz",
     "test_imports",
     "test_layout",
+    "test_runbook_quotes",
     "test_runbooks",
     "test_terraform_agrees",
 }

@@ -54,10 +54,10 @@ def test_a_series_without_samples_or_of_another_metric_is_as_good_as_absent() ->
 
 
 def test_only_the_up_of_the_target_that_the_series_come_from_counts() -> None:
-    target = {"instance": "10.0.0.1:24231"}
-    ours = steady(name="up", **target)
-    others = Series({"__name__": "up", "job": "node", **target}, [(1, 0.0)])
-    gathered = evidence(steady(**target), ours, others)
+    target = "10.0.0.1:24231"
+    ours = steady(name="up", instance=target)
+    others = Series({"__name__": "up", "job": "node", "instance": target}, [(1, 0.0)])
+    gathered = evidence(steady(instance=target), ours, others)
     assert (gathered.up, gathered.further_up) == ([ours], [])
 
 
