@@ -124,7 +124,7 @@ class TestPluginIds:
         assert verdict(*second(9), *drained()).reason is Reason.IN_FLIGHT
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(
