@@ -9,10 +9,9 @@ A trap that the design meets with a setting is set only where that setting is: a
 outputs (``tests.model.shapes``).
 """
 
-import os
 from contextlib import ExitStack
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -38,8 +37,6 @@ from tests.support.pipeline import EMPTY_FOR, RECONCILE_INTERVAL, SETTLE
 
 _STEPS = 10
 _LONG_ENOUGH_TO_BE_PROVEN = EMPTY_FOR + SETTLE + 60
-# Whoever only wants to know that there is a failure need not wait for its smallest form.
-_SHRINKS = os.environ.get("SHRINK", "1") == "1"
 
 _members = st.integers(0, 3)
 _pauses = st.sampled_from([0, 10, 30, 75])
@@ -227,9 +224,7 @@ def play(histories: type[Histories], seed: int, number: int) -> None:
         settings=settings(
             max_examples=number,
             stateful_step_count=_STEPS,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate, *([Phase.shrink] if _SHRINKS else [])],
+            derandomize=False,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -12,6 +12,7 @@ from lifecycle.decisions.reconcile import (
     HookLimits,
     Look,
     Subject,
+    can_wait,
     confirmed,
     corrections,
 )
@@ -92,6 +93,35 @@ def called_for(subject: Subject, launch: float | None = HEARTBEAT) -> Correction
     found = corrections(look(subject, launch=launch))
     assert all(one.instance_id == subject.id for one in found)
     return found[0].kind if found else None
+
+
+def test_a_look_counts_who_is_registered_and_who_is_in_service() -> None:
+    other = Subject(OTHER_INSTANCE_ID, state="Standby", is_registered=True)
+    seen = look(in_service(), other)
+    assert (seen.registered, seen.in_service) == ([OTHER_INSTANCE_ID], [INSTANCE_ID])
+
+
+@pytest.mark.parametrize(
+    ("change", "is_adopted"),
+    [
+        ({}, True),
+        ({"is_registered": False}, False),
+        ({"state": "Standby"}, False),
+        ({"instance": None}, False),
+        ({"instance": instance(kind=MarkKind.LAUNCHING)}, False),
+    ],
+)
+def test_one_that_serves_in_discovery_without_a_mark_of_ours_is_an_adopted_one(
+    change: dict[str, object], *, is_adopted: bool
+) -> None:
+    subject = replace(in_service(is_registered=True), **change)  # type: ignore[arg-type]
+    assert look(subject).unmarked == ([INSTANCE_ID] if is_adopted else [])
+
+
+@pytest.mark.parametrize("state", [None, *EC2_STATES])
+def test_only_one_that_runs_can_wait_for_a_successor(state: str | None) -> None:
+    known = None if state is None else instance(state)
+    assert can_wait(in_service(instance=known)) is (state == "running")
 
 
 class TestRegister:

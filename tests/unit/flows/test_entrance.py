@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from handlers.lifecycle import wire
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
@@ -15,10 +14,8 @@ from lifecycle.adapters.queues import Queue
 from lifecycle.decisions.marks import TAG_KEY, Mark, MarkKind
 from lifecycle.errors import UnexpectedState
 from lifecycle.flows.entrance import Entrance
-from lifecycle.flows.flush import FlushWaiter
 from lifecycle.flows.lifecycle import LifecycleHandler
 from lifecycle.flows.marking import Marker
-from lifecycle.flows.operation import OperationWaiter
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import BufferCheck, FlushCheck
@@ -28,8 +25,6 @@ from tests.support import environments
 from tests.support.messages import GROUP, INSTANCE_ID, NOW, launch_event, terminate_event
 from tests.support.recording import RecordingTelemetry
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scripted
-from waiters.flush import wire as wire_flush_waiter
-from waiters.operation import wire as wire_operation_waiter
 
 STAGE_URL = "https://sqs/stage"
 INSTANCE = {
@@ -352,55 +347,6 @@ def test_without_cloud_map_the_launches_are_somebody_elses(destination: str) -> 
     assert handled.autoscaling.calls == []
     line = handled.telemetry.the(LogEvent.LIFECYCLE_EVENT_IGNORED)
     assert line["reason"] == "another lifecycle hook"
-
-
-@pytest.mark.usefixtures("service", "aws_environment")
-@pytest.mark.parametrize(
-    ("urls", "model"),
-    [
-        (["FLUSH_QUEUE_URL"], FlushCheck),
-        (["BUFFER_QUEUE_URL"], BufferCheck),
-        (["BUFFER_QUEUE_URL", "FLUSH_QUEUE_URL"], FlushCheck),
-    ],
-)
-def test_flush_comes_before_buffer(
-    urls: list[str], model: type[FlushCheck] | type[BufferCheck]
-) -> None:
-    environment = environments.without_cloud_map(environments.lifecycle_handler())
-    wired = wire({**environment, **dict.fromkeys(urls, STAGE_URL)})
-    assert isinstance(wired.entrance.start, NextStage)
-    assert wired.entrance.start.model is model
-    environment = environments.operation_waiter()
-    del environment["BUFFER_QUEUE_URL"]
-    waiter = wire_operation_waiter({**environment, **dict.fromkeys(urls, STAGE_URL)}).waiter
-    assert isinstance(waiter, OperationWaiter)
-    assert waiter.next_stage.model is model
-
-
-@pytest.mark.usefixtures("service", "aws_environment")
-def test_a_fleet_in_cloud_map_starts_there() -> None:
-    assert isinstance(wire(environments.lifecycle_handler()).entrance.start, Discovery)
-
-
-@pytest.mark.usefixtures("service", "aws_environment")
-@pytest.mark.parametrize("in_cloud_map", [True, False])
-@pytest.mark.parametrize("prometheus", [True, False])
-def test_the_flush_waiter_knows_the_stage_after_it_and_the_one_to_go_back_to(
-    *, in_cloud_map: bool, prometheus: bool
-) -> None:
-    environment = environments.flush_waiter()
-    if not in_cloud_map:
-        environment = environments.without_cloud_map(environment)
-    if prometheus:
-        environment["BUFFER_QUEUE_URL"] = STAGE_URL
-    waiter = wire_flush_waiter(environment).waiter
-    assert isinstance(waiter, FlushWaiter)
-    assert (waiter.exit.discovery is not None) == in_cloud_map
-    assert (waiter.exit.next_stage is not None) == prometheus
-    if waiter.exit.next_stage is not None:
-        assert waiter.exit.next_stage.model is BufferCheck
-    assert waiter.run_command.document_name == "pipeline-flush"
-    assert waiter.run_command.delivery_timeout_seconds == 60
 
 
 @pytest.mark.parametrize(

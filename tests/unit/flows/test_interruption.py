@@ -78,13 +78,13 @@ class Handled:
             list_instances=registered or {"Instances": [{"Id": INSTANCE_ID}]},
         )
         self.ssm = scripted(send_command=command or {"Command": {"CommandId": "command-1"}})
-        self.ec2 = scripted(create_tags=tagging or {})
+        self.ec2 = scripted(create_tags=tagging or {}, describe_instances=instance or described())
         self.telemetry = RecordingTelemetry()
         self.slept: list[float] = []
         self.error: Exception | None = None
         runtime = Runtime(self.telemetry, lambda: NOW, self.slept.append)
         autoscaling = AutoScaling(self.autoscaling)
-        instances = Instances(paginating(self.ec2, instance or described()))
+        instances = Instances(self.ec2)
         cloud_map = CloudMap(self.cloud_map, ["srv-1"], 24224)
         handler = InterruptionHandler(
             settings=load_settings(InterruptionSettings, environments.interruption()),
@@ -107,7 +107,7 @@ class Handled:
     def done(self) -> set[str]:
         """What was changed anywhere."""
         calls = (*self.cloud_map.calls, *self.ssm.calls, *self.ec2.calls)
-        return {name for name, _ in calls} - {"list_instances"}
+        return {name for name, _ in calls} - {"list_instances", "describe_instances"}
 
     @property
     def tags(self) -> dict[str, str]:
@@ -125,30 +125,6 @@ class Handled:
         return self.telemetry.the(event)["reason"]
 
 
-def paginating(client: Any, answer: Any) -> Any:
-    """A scripted client with a paginator of one page, which takes its operation by position.
-
-    Of several answers each is given in turn, the last for ever.
-    """
-    answers = list(answer) if isinstance(answer, list) else [answer]
-
-    class Paginator:
-        def paginate(self, **_: Any) -> list[Any]:
-            given = answers.pop(0) if len(answers) > 1 else answers[0]
-            if isinstance(given, Exception):
-                raise given
-            return [given]
-
-    class Client:
-        def get_paginator(self, _operation: str) -> Any:
-            return Paginator()
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(client, name)
-
-    return Client()
-
-
 def test_a_warning_is_acted_upon_counted_and_remembered() -> None:
     handled = Handled(spot_event())
     assert handled.done == {"deregister_instance", "send_command", "create_tags"}
@@ -159,6 +135,13 @@ def test_a_warning_is_acted_upon_counted_and_remembered() -> None:
     }
     assert handled.telemetry.flushed == 1
     assert handled.error is None
+
+
+def test_a_flush_that_no_agent_can_take_is_logged_and_holds_nothing_up() -> None:
+    handled = Handled(spot_event(), command=aws_error("InvalidInstanceId"))
+    assert (handled.error, handled.counted) == (None, 1)
+    assert INSTANCE_ID in str(handled.reason(LogEvent.FLUSH_NOT_REQUESTED))
+    assert handled.telemetry.of(LogEvent.FLUSH_REQUESTED) == []
 
 
 def test_a_warning_of_one_that_was_counted_is_acted_upon_and_not_counted() -> None:
