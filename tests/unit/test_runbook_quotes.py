@@ -10,10 +10,12 @@ import pytest
 from lifecycle.adapters import prometheus
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.flush import Invocation, judge_flush
+from lifecycle.decisions.heartbeats import HookClock
 from lifecycle.errors import LifecycleError, NotReady
 from lifecycle.events import parse_lifecycle_event
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.entrance import Entrance
+from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.flows.operation import OperationWaiter
 from lifecycle.messages import BufferCheck, OperationCheck, Transition, parse_check_message
 from lifecycle.settings import BufferWaiterSettings, load_settings
@@ -54,7 +56,12 @@ def dead_lettered(message: BufferCheck, sent_at: float = NOW) -> str:
         waiter=Unready(),
         queue=parts.queue("buffer"),
         dead_letters=parts.queue("buffer-dlq"),
-        autoscaling=parts.autoscaling,
+        heartbeats=Heartbeats(
+            parts.autoscaling,
+            parts.instances,
+            dict.fromkeys(Transition, HookClock(3600, 120, 60)),
+            parts.runtime,
+        ),
         polls=POLLS,
         runtime=parts.runtime,
     ).handle(sqs_event(record(message, sent_at=sent_at)))
@@ -75,7 +82,13 @@ def raised(call: Callable[[], object]) -> str:
 def operated(message: OperationCheck, **answers: Any) -> str:
     parts = Parts(services=("srv-1", "srv-2"), **answers)
     waiter = OperationWaiter(
-        parts.autoscaling, parts.instances, parts.discovery, parts.next_stage, POLLS, parts.runtime
+        parts.autoscaling,
+        parts.instances,
+        parts.marker,
+        parts.discovery,
+        parts.next_stage,
+        POLLS,
+        parts.runtime,
     )
     return raised(lambda: waiter.begin([message])(message))
 

@@ -41,11 +41,12 @@ def test_only_a_proof_since_this_wait_began_counts(
     kind: MarkKind, at: float, *, is_proof: bool
 ) -> None:
     marker = Parts(describe_instances=marked(kind, at)).marker
-    assert marker.was_proven(action(started_at=NOW + 0.9)) is is_proof
+    end = marker.known_end(action(started_at=NOW + 0.9), None)
+    assert end == ("proven" if is_proof else None)
 
 
 def test_an_instance_that_ec2_does_not_know_was_not_proven() -> None:
-    assert not Parts(describe_instances=described()).marker.was_proven(action())
+    assert Parts(describe_instances=described()).marker.known_end(action(), None) is None
 
 
 def test_a_completion_of_ours_is_logged_with_its_fields_and_counted() -> None:

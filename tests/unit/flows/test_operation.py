@@ -32,6 +32,7 @@ def check(parts: Parts, message: OperationCheck) -> None:
     waiter = OperationWaiter(
         autoscaling=parts.autoscaling,
         instances=parts.instances,
+        marker=parts.marker,
         discovery=parts.discovery,
         next_stage=parts.next_stage,
         polls=POLLS,
