@@ -8,14 +8,13 @@ NextToken says that an answer is whole. The pages of one answer show one moment.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 
 if TYPE_CHECKING:
     from sandbox.emulator.faults import Faults
-    from sandbox.emulator.world import World
 
 MOST_KEPT = 1000
 Items = list[Any]
@@ -58,7 +57,14 @@ class Pages:
         return items[:size], token
 
 
-def in_pages(world: World, describe: Describe, member: str, limit: str = "MaxRecords") -> Describe:
+class Paged(Protocol):
+    """What paged answers need of the world."""
+
+    pages: Pages
+    faults: Faults
+
+
+def in_pages(world: Paged, describe: Describe, member: str, limit: str = "MaxRecords") -> Describe:
     """An action of moto's that answers `member` in pages of at most `limit` items."""
 
     def described(response: BaseResponse) -> ActionResult:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.emulator.autoscaling.hooks import HookedBackend
+    from sandbox.emulator.world import World
 
 COUNTED_STATES = root_volumes.STATES | {"Pending", "Pending:Wait", "Pending:Proceed", "InService"}
 IN_SERVICE = "InService"
@@ -61,10 +62,15 @@ class WaitingGroup(FakeAutoScalingGroup):
         super().__init__(**settings)
 
     @property
+    def world(self) -> World:
+        """The emulated cloud that the group is in."""
+        return self.autoscaling_backend.world
+
+    @property
     def waits(self) -> WaitStates:
         """The group's open lifecycle actions."""
         if self._waits is None:
-            world = self.autoscaling_backend.world
+            world = self.world
             self._waits = WaitStates(world, self.identity, self._go_on)
         return self._waits
 
@@ -141,14 +147,14 @@ class WaitingGroup(FakeAutoScalingGroup):
 
     def started(self, state: InstanceState) -> None:
         """EC2's LaunchTime is when an instance was last started; moto knows its own clock only."""
-        now = self.autoscaling_backend.world.now
+        now = self.world.now
         state.instance.launch_time = datetime.fromtimestamp(now, UTC)
 
     def set_out(self, state: InstanceState, journey: Journey) -> None:
         """Send an instance on its way, into the hooks of that transition."""
         self.waits.cancel(state.instance_id)
         if journey.transition is Transition.TERMINATING and journey is not REPLACE:
-            self._left_at[state.instance_id] = self.autoscaling_backend.world.now
+            self._left_at[state.instance_id] = self.world.now
         self.pool.follow(state, journey)
         self.move(state, journey.state)
         hooks = self.autoscaling_backend.hooks_of(self.name).values()
@@ -173,9 +179,7 @@ class WaitingGroup(FakeAutoScalingGroup):
     def lose(self, state: InstanceState) -> None:
         """The instance is gone without the group's doing, which finds out a while later."""
         self.record("killed", state)
-        self._later(
-            self.autoscaling_backend.world.faults.unnoticed_seconds, lambda: self._miss(state)
-        )
+        self._later(self.world.faults.unnoticed_seconds, lambda: self._miss(state))
 
     def find_stopped(self, state: InstanceState) -> None:
         """The instance stopped; in service, it is unhealthy once the group has noticed."""
@@ -185,9 +189,7 @@ class WaitingGroup(FakeAutoScalingGroup):
             if state.lifecycle_state == IN_SERVICE and state.instance.state == "stopped":
                 self._miss(state)
 
-        self._later(
-            self.autoscaling_backend.world.faults.unnoticed_seconds, replace_if_still_stopped
-        )
+        self._later(self.world.faults.unnoticed_seconds, replace_if_still_stopped)
 
     def _miss(self, state: InstanceState) -> None:
         """The hooks hear of an instance that is gone as of any other."""
@@ -207,7 +209,7 @@ class WaitingGroup(FakeAutoScalingGroup):
         (self.pool.instances if in_pool else self.instance_states).remove(state)
         self.move(state, "Terminated")
         self.ec2_backend.terminate_instances([state.instance_id])
-        world = self.autoscaling_backend.world
+        world = self.world
         event = terminate_successful_event(
             self.identity,
             state.instance_id,
@@ -236,9 +238,7 @@ class WaitingGroup(FakeAutoScalingGroup):
 
     def record(self, event: str, state: InstanceState, **more: object) -> None:
         """Write about an instance into the journal."""
-        self.autoscaling_backend.world.record(
-            event, state.instance_id, autoscaling_group_name=self.name, **more
-        )
+        self.world.record(event, state.instance_id, autoscaling_group_name=self.name, **more)
 
     def _go_on(self, passage: Passage, result: str) -> None:
         state, journey = self.find(passage.instance_id), passage.journey
@@ -272,10 +272,10 @@ class WaitingGroup(FakeAutoScalingGroup):
             if state in self.everybody() and state.lifecycle_state == proceeding:
                 self._arrive(state, journey)
 
-        self._later(self.autoscaling_backend.world.faults.proceed_seconds, arrive_unless_moved_on)
+        self._later(self.world.faults.proceed_seconds, arrive_unless_moved_on)
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        world = self.autoscaling_backend.world
+        world = self.world
         if seconds > 0:
             world.call_at(world.now + seconds, action)
         else:

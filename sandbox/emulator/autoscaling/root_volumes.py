@@ -10,20 +10,21 @@ a mixed instances policy, which AWS demands.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.moto_api._internal import mock_random
 
-from sandbox.emulator.autoscaling.events import RELAUNCH, REPLACE, TERMINATE
+from sandbox.emulator.autoscaling.events import RELAUNCH, REPLACE, TERMINATE, Journey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from moto.autoscaling.models import InstanceState
+    from moto.autoscaling.models import FakeWarmPool, InstanceState
+    from moto.ec2.models import EC2Backend
 
-    from sandbox.emulator.autoscaling.groups import WaitingGroup
     from sandbox.emulator.autoscaling.wait_states import Passage
+    from sandbox.emulator.world import World
 
 STRATEGY = "ReplaceRootVolume"
 DEFAULT_MIN_HEALTHY_PERCENTAGE = 90
@@ -33,11 +34,39 @@ REPLACED = "RootVolumeReplaced"
 STATES = frozenset({REPLACE.state, f"{REPLACE.state}:Wait", f"{REPLACE.state}:Proceed", REPLACED})
 
 
+class RefreshedGroup(Protocol):
+    """What a refresh needs of its group."""
+
+    name: str
+    refreshes: list[InstanceRefresh]
+    warm_pool: FakeWarmPool | None
+    ec2_backend: EC2Backend
+
+    @property
+    def world(self) -> World: ...
+
+    def active_instances(self) -> list[InstanceState]: ...
+
+    def find(self, instance_id: str) -> InstanceState | None: ...
+
+    def set_out(self, state: InstanceState, journey: Journey) -> None: ...
+
+    def proceed(self, state: InstanceState, journey: Journey) -> None: ...
+
+    def move(self, state: InstanceState, lifecycle_state: str) -> None: ...
+
+    def record(self, event: str, state: InstanceState) -> None: ...
+
+    def keep_capacity(self) -> None: ...
+
+    def everybody(self) -> list[InstanceState]: ...
+
+
 @dataclass
 class InstanceRefresh:
     """One refresh of one group: whose turn is still to come, and who is done."""
 
-    group: WaitingGroup
+    group: RefreshedGroup
     image_id: str
     left: list[str]
     min_healthy_percentage: int = DEFAULT_MIN_HEALTHY_PERCENTAGE
@@ -71,7 +100,7 @@ class InstanceRefresh:
         if not self.is_active:
             return
         self._settle()
-        world = self.group.autoscaling_backend.world
+        world = self.group.world
         while self.left and world.now >= self._waits_until and self._has_room():
             state = self.group.find(self.left.pop(0))
             if state is not None and state.lifecycle_state == "InService":
@@ -105,7 +134,7 @@ class InstanceRefresh:
         if not self.checkpoints or percent < self.checkpoints[0] or not self.left:
             return
         self.checkpoints = [one for one in self.checkpoints if one > percent]
-        world = self.group.autoscaling_backend.world
+        world = self.group.world
         self._waits_until = world.now + self.checkpoint_seconds
         world.call_at(self._waits_until, self.go_on)
 
@@ -116,7 +145,7 @@ class InstanceRefresh:
         return away < max(1, allowed)
 
 
-def start(group: WaitingGroup, parameters: Mapping[str, Any]) -> InstanceRefresh:
+def start(group: RefreshedGroup, parameters: Mapping[str, Any]) -> InstanceRefresh:
     """StartInstanceRefresh: refuse what AWS refuses, begin the rest."""
     if parameters.get("Strategy") != STRATEGY:
         raise ValidationError(f"the emulator knows the strategy {STRATEGY} only")
@@ -140,7 +169,7 @@ def start(group: WaitingGroup, parameters: Mapping[str, Any]) -> InstanceRefresh
     return refresh
 
 
-def active(group: WaitingGroup) -> InstanceRefresh:
+def active(group: RefreshedGroup) -> InstanceRefresh:
     """The refresh that CancelInstanceRefresh or RollbackInstanceRefresh means."""
     if group.refreshes and group.refreshes[-1].is_active:
         return group.refreshes[-1]
@@ -149,9 +178,9 @@ def active(group: WaitingGroup) -> InstanceRefresh:
     )
 
 
-def outcome(group: WaitingGroup, state: InstanceState, passage: Passage, result: str) -> None:
+def outcome(group: RefreshedGroup, state: InstanceState, passage: Passage, result: str) -> None:
     """Go on with an instance that was held before its root volume is replaced."""
-    faults = group.autoscaling_backend.world.faults
+    faults = group.world.faults
     if result == "CONTINUE" or faults.abandoned_replacement == "replaced":
         group.proceed(state, passage.journey)
     elif faults.abandoned_replacement == "terminated":
@@ -160,9 +189,9 @@ def outcome(group: WaitingGroup, state: InstanceState, passage: Passage, result:
         group.move(state, "InService")
 
 
-def replace(group: WaitingGroup, state: InstanceState) -> None:
+def replace(group: RefreshedGroup, state: InstanceState) -> None:
     """Delete the root volume, attach a new one, and launch the instance again."""
-    faults = group.autoscaling_backend.world.faults
+    faults = group.world.faults
     if faults.failing_replacements:
         faults.failing_replacements -= 1
         _give_up(group, state)
@@ -180,7 +209,7 @@ def replace(group: WaitingGroup, state: InstanceState) -> None:
     group.set_out(state, RELAUNCH)
 
 
-def _give_up(group: WaitingGroup, state: InstanceState) -> None:
+def _give_up(group: RefreshedGroup, state: InstanceState) -> None:
     """The group marks an instance whose replacement failed for termination, and replaces it."""
     group.record("root_volume_replacement_failed", state)
     group.set_out(state, TERMINATE)
