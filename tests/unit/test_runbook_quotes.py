@@ -54,7 +54,7 @@ def dead_lettered(message: BufferCheck, sent_at: float = NOW) -> str:
         waiter=Unready(),
         queue=parts.queue("buffer"),
         dead_letters=parts.queue("buffer-dlq"),
-        autoscaling=parts.autoscaling,
+        heartbeats=parts.heartbeats,
         polls=POLLS,
         runtime=parts.runtime,
     ).handle(sqs_event(record(message, sent_at=sent_at)))
@@ -75,7 +75,13 @@ def raised(call: Callable[[], object]) -> str:
 def operated(message: OperationCheck, **answers: Any) -> str:
     parts = Parts(services=("srv-1", "srv-2"), **answers)
     waiter = OperationWaiter(
-        parts.autoscaling, parts.instances, parts.discovery, parts.next_stage, POLLS, parts.runtime
+        parts.autoscaling,
+        parts.instances,
+        parts.marker,
+        parts.discovery,
+        parts.next_stage,
+        POLLS,
+        parts.runtime,
     )
     return raised(lambda: waiter.begin([message])(message))
 
