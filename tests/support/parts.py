@@ -9,12 +9,14 @@ from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
+from lifecycle.decisions.heartbeats import HookClock
 from lifecycle.decisions.marks import TAG_KEY, Mark, MarkKind
 from lifecycle.decisions.polling import PollPolicy
+from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.flows.marking import Marker
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.stage import Discovery, NextStage
-from lifecycle.messages import BufferCheck
+from lifecycle.messages import BufferCheck, Transition
 from lifecycle.telemetry import Runtime
 from tests.support.messages import GROUP, INSTANCE_ID, NOW
 from tests.support.recording import RecordingTelemetry
@@ -22,6 +24,7 @@ from tests.support.scripted import ScriptedClient, aws_error, scripted
 
 NOT_REGISTERED = aws_error("InstanceNotFound")
 POLLS = PollPolicy(interval_seconds=15, longest_interval_seconds=120, timeout_seconds=3600)
+_HOOK = HookClock(3600, POLLS.longest_interval_seconds, visibility_timeout_seconds=66)
 _CHANGES = {
     "register_instance",
     "deregister_instance",
@@ -98,6 +101,9 @@ class Parts:
         self.cloud_map = CloudMap(client, services, 24224)
         self.placement = Placement(
             self.cloud_map, self.autoscaling, self.instances, allow_empty, self.runtime
+        )
+        self.heartbeats = Heartbeats(
+            self.autoscaling, self.instances, dict.fromkeys(Transition, _HOOK), self.runtime
         )
         self.discovery = Discovery(self.cloud_map, self.queue("operation"), self.placement)
         self.next_stage = NextStage(BufferCheck, self.queue("buffer"), self.runtime)

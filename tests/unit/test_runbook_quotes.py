@@ -10,12 +10,10 @@ import pytest
 from lifecycle.adapters import prometheus
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.flush import Invocation, judge_flush
-from lifecycle.decisions.heartbeats import HookClock
 from lifecycle.errors import LifecycleError, NotReady
 from lifecycle.events import parse_lifecycle_event
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.entrance import Entrance
-from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.flows.operation import OperationWaiter
 from lifecycle.messages import BufferCheck, OperationCheck, Transition, parse_check_message
 from lifecycle.settings import BufferWaiterSettings, load_settings
@@ -56,12 +54,7 @@ def dead_lettered(message: BufferCheck, sent_at: float = NOW) -> str:
         waiter=Unready(),
         queue=parts.queue("buffer"),
         dead_letters=parts.queue("buffer-dlq"),
-        heartbeats=Heartbeats(
-            parts.autoscaling,
-            parts.instances,
-            dict.fromkeys(Transition, HookClock(3600, 120, 60)),
-            parts.runtime,
-        ),
+        heartbeats=parts.heartbeats,
         polls=POLLS,
         runtime=parts.runtime,
     ).handle(sqs_event(record(message, sent_at=sent_at)))
@@ -198,6 +191,9 @@ BACKED_OFF = flushed(chunks=1, monitor=monitor(queued=1, retrying=1, retry_next_
         ("lifecycle-dlq", "wrong settings: ", SETTINGS),
         ("lifecycle-dlq", "not terminating", entered("InService")),
         ("lifecycle-dlq", "but EC2 does not know it (yet)", entered("Pending:Wait")),
+        ("lifecycle-dlq", "which this version does not know", entered("Hibernating")),
+        ("lifecycle-dlq", "keep the instance, discard nothing", entered("Hibernating")),
+        ("function-errors", "which this version does not know", entered("Hibernating")),
         ("function-errors", "wrong settings: ", SETTINGS),
     ],
     ids=lambda one: one[:40],

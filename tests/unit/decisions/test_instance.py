@@ -30,6 +30,7 @@ def test_each_state_of_ec2_means_one_thing(
     assert instance.is_running is is_running
     assert instance.is_stopped is is_stopped
     assert instance.is_ending is is_ending
+    assert instance.is_down is (is_stopped or is_ending)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,25 @@ def test_a_proof_counts_since_the_second_in_which_it_was_written(
     mark: Mark | None, *, is_proven: bool
 ) -> None:
     assert replace(RESTING, mark=mark).is_proven_since(NOW + 0.9) is is_proven
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_launched", "has_begun", "served_unproven"),
+    [
+        (MarkKind.LAUNCHING, True, True, True),
+        (MarkKind.TERMINATING, False, True, True),
+        (MarkKind.RECLAIMED, False, False, True),
+        (MarkKind.PROVEN, False, False, False),
+        (MarkKind.POOLED, False, False, False),
+    ],
+)
+def test_a_mark_says_what_the_instance_has_been_through(
+    kind: MarkKind, *, has_launched: bool, has_begun: bool, served_unproven: bool
+) -> None:
+    instance = replace(RESTING, mark=Mark(kind, NOW))
+    assert instance.has_launched_since(NOW - 1) is has_launched
+    assert instance.has_begun_since(NOW - 1) is has_begun
+    assert instance.served_unproven_before(NOW + 1) is served_unproven
+    assert not instance.has_launched_since(NOW)
+    assert not instance.has_begun_since(NOW)
+    assert not instance.served_unproven_before(NOW + 0.9)

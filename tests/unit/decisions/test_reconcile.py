@@ -101,6 +101,11 @@ def test_a_look_counts_who_is_registered_and_who_is_in_service() -> None:
     assert (seen.registered, seen.in_service) == ([OTHER_INSTANCE_ID], [INSTANCE_ID])
 
 
+def test_a_member_in_a_state_that_aws_added_later_is_told_apart() -> None:
+    odd = Subject(OTHER_INSTANCE_ID, state="AStateThatAwsAddsLater")
+    assert look(in_service(), odd, Subject("i-1")).in_unknown_states == [odd]
+
+
 @pytest.mark.parametrize(
     ("change", "is_adopted"),
     [

@@ -29,7 +29,11 @@ def fleet(operation: dict[str, str], state: str | None = "Pending:Wait", **answe
 
 
 def check(parts: Parts, message: OperationCheck) -> None:
-    waiter = OperationWaiter(
+    waiter_of(parts).begin([message])(message)
+
+
+def waiter_of(parts: Parts) -> OperationWaiter:
+    return OperationWaiter(
         autoscaling=parts.autoscaling,
         instances=parts.instances,
         marker=parts.marker,
@@ -38,8 +42,18 @@ def check(parts: Parts, message: OperationCheck) -> None:
         polls=POLLS,
         runtime=parts.runtime,
     )
-    assert waiter.still_waited_for(message)
-    waiter.begin([message])(message)
+
+
+@pytest.mark.parametrize("state", ["Pending:Wait", "InService", "Terminated", None])
+def test_a_registration_has_to_become_true_without_an_active_hook_too(state: str | None) -> None:
+    assert waiter_of(fleet(REGISTER, state)).still_waited_for(operation_check(LAUNCHING))
+
+
+@pytest.mark.parametrize(("state", "waits"), [("Terminating:Wait", True), ("InService", False)])
+def test_a_termination_of_one_that_serves_again_is_another_ones(state: str, *, waits: bool) -> None:
+    parts = fleet(DEREGISTER, state)
+    assert waiter_of(parts).still_waited_for(operation_check()) is waits
+    assert len(parts.telemetry.of(LogEvent.LIFECYCLE_ACTION_EXPIRED)) == (not waits)
 
 
 @pytest.mark.parametrize("status", ["SUBMITTED", "PENDING"])
