@@ -162,7 +162,7 @@ def _from_report(report: _Report) -> FlushVerdict:
 def _conclude(report: _Report) -> tuple[FlushState, FlushReason, str]:
     monitor = report.monitor
     if report.set_aside:
-        detail = f"{report.set_aside} chunks set aside: they would die with the instance"
+        detail = f"{report.set_aside} backed-up chunks: they would die with the instance"
         return FlushState.SET_ASIDE, FlushReason.CHUNKS_SET_ASIDE, detail
     held = report.chunks or report.bytes
     counted = monitor is not None and (monitor.staged or monitor.queued or monitor.bytes)
@@ -183,4 +183,4 @@ def _conclude(report: _Report) -> tuple[FlushState, FlushReason, str]:
     if not report.quiet:
         detail = "empty, but records came in between two looks"
         return FlushState.REMAINING, FlushReason.RECEIVING, detail
-    return FlushState.FLUSHED, FlushReason.NOTHING_LEFT, "no chunk file left, nothing set aside"
+    return FlushState.FLUSHED, FlushReason.NOTHING_LEFT, "no chunk file left, none backed up"

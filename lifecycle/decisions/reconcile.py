@@ -1,8 +1,8 @@
 """What the group, Cloud Map and EC2 show, and what of it has to be corrected. Pure: no call here.
 
 Lifecycle events are best effort, and hooks miss instances that are older than them, so what the
-events brought about is compared with what is. Whoever moves an instance leaves it, for a moment,
-in a state that looks wrong: only what two looks call for is corrected.
+events brought about is compared with what is. A function that moves an instance leaves it, for a
+moment, in a state that looks wrong: only what two snapshots call for is corrected.
 """
 
 import math
@@ -152,7 +152,7 @@ class Look:
                 MarkKind.REPLACED: _PROVEN_FOR_SECONDS
                 if is_root_volume_held(subject.state)
                 else -math.inf,
-                # Nobody comes back from there, but for one that somebody registers again.
+                # No instance comes back from there, except one that is registered again by hand.
                 MarkKind.RETAINED: -math.inf if subject.is_registered else math.inf,
             }
         )
@@ -192,7 +192,7 @@ def _is_stranded(subject: Subject, look: Look) -> bool:
 def can_wait(subject: Subject) -> bool:
     """Tell whether an instance that has to leave service discovery can wait for a successor there.
 
-    It runs: whoever sends to it meanwhile is not let down.
+    It runs, so it accepts what forwarders send to it meanwhile.
     """
     return subject.instance is not None and subject.instance.is_running
 
@@ -225,9 +225,9 @@ def _why_out(subject: Subject) -> str | None:
 def _is_kept(subject: Subject) -> bool:
     """Tell whether the group keeps the instance though its hook expired.
 
-    If its event was lost, it has no pipeline: it would stay, undrained and billed, or have ended
-    with its logs, and nobody be told. A waiter cannot release it any more, but tells a person of
-    its proof, or that it gave up.
+    If its event was lost, it has no pipeline: it would stay, undrained and billed, or end with its
+    logs, without an alarm. A waiter cannot release it any more, but dead-letters its message with
+    the proof, or with a time-out, which pages.
     """
     return is_retained(subject.state) and subject.instance is not None
 

@@ -1,7 +1,7 @@
-"""Deals with instances that AWS takes away, whatever a lifecycle hook says.
+"""Handles instances that end without a lifecycle hook: Spot interruptions, console terminations.
 
-A hook stops neither a spot reclaim nor a person with EC2's console. What can be done is done at
-once: out of service discovery, told to flush, counted. Nothing here ever lets an instance go.
+A hook stops neither a Spot interruption nor a termination in EC2's console. Such an instance is
+deregistered, flushed and counted at once. Nothing here ever releases an instance.
 EC2 tells within seconds that an instance ends, any instance of the account; Auto Scaling tells when
 it has noticed, a minute or more later. On the first word a dead one leaves service discovery, on
 the second its end is judged and counted.
@@ -166,7 +166,7 @@ class InterruptionHandler:
         return True
 
     def _flush(self, notice: Interruption) -> None:
-        """Tell Fluentd to flush; nobody waits for what comes of it."""
+        """Send the flush command without waiting for its result."""
         if self.run_command is None:
             return
         try:
@@ -182,7 +182,7 @@ class InterruptionHandler:
         )
 
     def _count_notice(self, notice: Interruption, member: Membership) -> None:
-        """Count it, once, and mark it so that nobody registers it again."""
+        """Count it, once, and tag it so that it is not registered again."""
         instance = self._instance(notice)
         mark = instance.mark if instance else None
         leaving = is_leaving(member.state)
@@ -191,7 +191,7 @@ class InterruptionHandler:
             return
         if instance is None or not instance.is_counted:
             self._count(notice, str(notice.signal), mark)
-        # A pipeline that is under way keeps its own mark: nobody shall start it again.
+        # A pipeline that is under way keeps its own state tag, so that it is not started again.
         reclaimed = None if leaving else Mark(MarkKind.RECLAIMED, self.runtime.clock())
         self.instances.mark_counted(notice.instance_id, self.runtime.clock(), reclaimed)
 
@@ -232,7 +232,7 @@ class InterruptionHandler:
     def _keep_trace(self, instance: Instance | None, trace: MarkKind, cloud_map: CloudMap) -> None:
         """Mark one that only its registration shows to have served, as in an adopted fleet.
 
-        With neither left, its end would pass for that of a launch that was given up. So what
+        With neither left, its end would pass for that of an abandoned launch. So what
         cannot be marked stays registered: until the next attempt, or Auto Scaling's event. One that
         stops may be started and registered again: it is not marked as reclaimed.
         """

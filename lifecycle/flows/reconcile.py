@@ -75,7 +75,7 @@ class Reconciler:
         look = self._look()
         found: Sequence[Correction] = corrections(look)
         if found:
-            # Whoever moves an instance right now is done with it then.
+            # A function that moves an instance right now is done with it then.
             self.runtime.sleep(self.settings.reconcile_grace_seconds)
             first, look = look, self._look()
             found = confirmed(first, look)
@@ -113,7 +113,7 @@ class Reconciler:
             )
 
     def _mark_adopted(self, look: Look) -> None:
-        """Mark who serves without a mark: registered before the hooks were, or by somebody else."""
+        """Tag instances in service that have no state tag: adopted, or registered by hand."""
         if self._observes:
             return
         # A moment ago they may have got the mark of their way out; without any this asks nothing.
@@ -136,7 +136,7 @@ class Reconciler:
     def _balance(self, placement: Placement) -> None:
         """Finish moves that were left half done, and move what is too much in a shard.
 
-        One look is enough: whoever moves the same instances at this moment asks for the same.
+        One snapshot is enough: a function that moves the same instances now asks for the same.
         """
         standing = placement.snapshot()
         placement.measure(standing.members)
@@ -235,8 +235,8 @@ class Reconciler:
         self._made(correction, operation_id=operation_id)
         state = self.autoscaling.lifecycle_state(subject.id)
         if not is_in_service(state):
-            # Its own way out may have deregistered it a moment before. Whoever drains it also
-            # looks at the registration before letting it go.
+            # Its own termination may have deregistered it a moment before. The stages that drain it
+            # also look at the registration before they release it.
             self.runtime.telemetry.warning(
                 LogEvent.REGISTRATION_WITHDRAWN,
                 **self._fields(correction),
