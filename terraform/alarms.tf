@@ -22,12 +22,20 @@ locals {
   overflow_minutes   = local.overflow_intervals * var.reconcile.interval_minutes
   overflow_duration  = local.overflow_minutes >= 120 && local.overflow_minutes % 60 == 0 ? "${local.overflow_minutes / 60} hours" : "${local.overflow_minutes} minutes"
 
-  # What is left of the terminate hook's heartbeat timeout when the alarm fires, by the last heartbeat
-  # before. A waiter that times out sends one last heartbeat. Before the first stage there was none since
-  # the event, and the event's own retries have used some of the time.
+  # A heartbeat alarm stays on from poll to poll: it takes one failure within the longest pause.
+  heartbeat_periods = ceil(var.timing.poll_interval_max_seconds / 60) + 1
+
+  # What is left of the terminate hook's heartbeat timeout when the alarm fires, by the last recorded
+  # heartbeat before. A waiter that times out sends one last heartbeat. If heartbeats fail, it times out
+  # after two thirds of the heartbeat timeout without one (lifecycle/decisions/heartbeats.py); the second
+  # failure, and the first after half of the heartbeat timeout, may come a lost receive later. Before the
+  # first stage there was none since the event, and the event's own retries have used some of the time.
   seconds_to_act = {
     for last_heartbeat, seconds_before in {
       timed_out = local.alarm_delay_seconds
+      unheard   = local.alarm_delay_seconds + ceil(var.timing.terminate_heartbeat_timeout_seconds * 2 / 3)
+      failing   = local.alarm_delay_seconds + local.longest_terminate_pause_seconds + var.timing.poll_interval_max_seconds
+      overdue   = local.alarm_delay_seconds + local.longest_terminate_pause_seconds + ceil(var.timing.terminate_heartbeat_timeout_seconds / 2)
       silent    = local.alarm_delay_seconds + local.longest_silent_intervals * local.reconcile_period_seconds
       event     = local.idle_queue_alarm_delay_seconds + local.event_age_seconds
       lifecycle = local.idle_queue_alarm_delay_seconds + local.event_age_seconds * 2
@@ -38,15 +46,21 @@ locals {
     last_heartbeat => seconds >= 120 ? "Act within ${floor(seconds / 60)} minutes." : "Act at once."
   }
 
+  # Of the alarms of a waiter that timed out: either it could send its last heartbeat, or not.
+  act_on_timeout = (
+    local.seconds_to_act.timed_out < 120 ? "Act at once." :
+    "${trimsuffix(local.act.timed_out, ".")} (${local.seconds_to_act.unheard >= 120 ? floor(local.seconds_to_act.unheard / 60) : "at once"} if heartbeats-failing is on)."
+  )
+
   no_successor = try(var.cloud_map.allow_empty, false) ? "" : ", or it is the last aggregator of its service and no successor came (start one, or set cloud_map.allow_empty)"
 
   # Null for an alarm that is not in use.
   alarm_texts = {
-    check-message-dead-lettered = "${local.act.timed_out} A waiter timed out on one or more instances of ${var.autoscaling_group_name}; the alarm of its dead-letter queue (${join(", ", [for stage in keys(local.stages) : "${stage}-dlq"])}) may be on already, or follow up to 15 min later."
+    check-message-dead-lettered = "${local.act_on_timeout} A waiter timed out on one or more instances of ${var.autoscaling_group_name}; the alarm of its dead-letter queue (${join(", ", [for stage in keys(local.stages) : "${stage}-dlq"])}) may be on already, or follow up to 15 min later."
 
-    operation-dlq = !local.uses.operation ? null : "${local.act.timed_out} The operation waiter timed out: Cloud Map did not confirm in time that an instance of ${var.autoscaling_group_name} was registered or deregistered${local.no_successor}; a launching instance is replaced after ${var.timing.launch_heartbeat_timeout_seconds} s."
-    flush-dlq     = !local.uses.flush ? null : "${local.act.timed_out} The flush waiter timed out: Fluentd on a terminating instance of ${var.autoscaling_group_name} could not be flushed, or has moved chunks to its backup folder."
-    buffer-dlq    = !local.uses.buffer ? null : "${local.act.timed_out} The buffer waiter timed out: a terminating instance of ${var.autoscaling_group_name} could not be proven empty."
+    operation-dlq = !local.uses.operation ? null : "${local.act_on_timeout} The operation waiter timed out: Cloud Map did not confirm in time that an instance of ${var.autoscaling_group_name} was registered or deregistered${local.no_successor}; a launching instance is replaced ${var.timing.launch_heartbeat_timeout_seconds} s after its last recorded heartbeat."
+    flush-dlq     = !local.uses.flush ? null : "${local.act_on_timeout} The flush waiter timed out: Fluentd on a terminating instance of ${var.autoscaling_group_name} could not be flushed, or has moved chunks to its backup folder."
+    buffer-dlq    = !local.uses.buffer ? null : "${local.act_on_timeout} The buffer waiter timed out: a terminating instance of ${var.autoscaling_group_name} could not be proven empty."
 
     event-dlq        = "${local.act.event} EventBridge could not deliver an event of ${var.autoscaling_group_name} to the lifecycle handler: its instance is in no stage and gets no heartbeats."
     lifecycle-dlq    = "${local.act.lifecycle} The lifecycle handler failed on an event of ${var.autoscaling_group_name}: its instance is in no stage and gets no heartbeats."
@@ -54,6 +68,9 @@ locals {
 
     function-errors   = "${local.act.timed_out} A function of ${var.name} raised an error (a bug, a wrong setting or a missing permission, not a slow drain): instances that wait for it get no heartbeats."
     reconciler-silent = "${local.act.silent} The reconciler has not finished a run on ${var.autoscaling_group_name} for ${local.silent_intervals} intervals of ${var.reconcile.interval_minutes} min: lost events are not found, and if no function runs at all, no instance gets heartbeats (normal until the first run after the first apply)."
+
+    heartbeats-failing = "${local.act.failing} Heartbeats fail, twice in a row, for one or more instances of ${var.autoscaling_group_name} (a missing permission or VPC endpoint, or EC2 Auto Scaling itself): each is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after its last recorded heartbeat${local.uses.operation ? ", ${var.timing.launch_heartbeat_timeout_seconds} s while it launches" : ""}."
+    heartbeats-overdue = "${local.act.overdue} For half of its hook's heartbeat timeout no heartbeat of an instance of ${var.autoscaling_group_name} was recorded: its waiter times out at two thirds, and the log line heartbeat_failed says until when it is kept (kept_until)."
 
     lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions completed it: its instance is retained by the group, or may have ended with logs in its buffer."
     unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended, or EC2 is about to end it, without proof that it holds no logs."
@@ -75,6 +92,11 @@ locals {
     lifecycle-action-expired    = { metric_name = "LifecycleActionExpired" }
     unclean-termination         = { metric_name = "UncleanTermination" }
 
+    # 1 for the first failed heartbeat of an instance, 2 from the second in a row or if its tag cannot tell,
+    # 3 from half of the hook's heartbeat timeout on.
+    heartbeats-failing = { metric_name = "HeartbeatsFailed", statistic = "Maximum", threshold = 1, evaluation_periods = local.heartbeat_periods, datapoints_to_alarm = 1 }
+    heartbeats-overdue = { metric_name = "HeartbeatsFailed", statistic = "Maximum", threshold = 2, evaluation_periods = local.heartbeat_periods, datapoints_to_alarm = 1 }
+
     # Each period has to hold a run of the reconciler, or the alarm could never fire; a period without a
     # report is one without an overflow. The operation waiter reports it, too, for a launch that finds no
     # room. CloudWatch allows seven days for all periods together, and one day if a period is shorter than an
@@ -84,7 +106,7 @@ locals {
     # Between two runs nothing is known: the alarm stays as it is.
     retention-policy-missing = { metric_name = "RetentionPolicyMissing", statistic = "Maximum", period = local.reconcile_period_seconds, treat_missing_data = "ignore" }
   }
-  reported_metric_defaults = { statistic = "Sum", period = 60, evaluation_periods = 1, treat_missing_data = "notBreaching" }
+  reported_metric_defaults = { statistic = "Sum", period = 60, evaluation_periods = 1, datapoints_to_alarm = null, threshold = 0, treat_missing_data = "notBreaching" }
 }
 
 resource "aws_cloudwatch_metric_alarm" "dead_letter" {
@@ -123,7 +145,8 @@ resource "aws_cloudwatch_metric_alarm" "reported" {
   statistic           = each.value.statistic
   period              = each.value.period
   evaluation_periods  = each.value.evaluation_periods
-  threshold           = 0
+  datapoints_to_alarm = each.value.datapoints_to_alarm
+  threshold           = each.value.threshold
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = each.value.treat_missing_data
 

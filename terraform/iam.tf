@@ -28,6 +28,15 @@ locals {
     }
   }
 
+  # The tag that tells since when heartbeats fail; removed when one is recorded.
+  mark_failing_heartbeats = merge(local.mark_instances, {
+    Sid    = "MarkFailingHeartbeats"
+    Action = ["ec2:CreateTags", "ec2:DeleteTags"]
+    Condition = merge(local.mark_instances.Condition, {
+      "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.failing_tag_key] }
+    })
+  })
+
   complete_lifecycle_action = {
     Sid      = "EndTheWait"
     Effect   = "Allow"

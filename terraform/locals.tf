@@ -42,8 +42,10 @@ locals {
     event        = "${var.name}-event-dlq"
   }
 
-  # The state tag and the tag of a counted end, as the functions write them (lifecycle/decisions/marks.py).
+  # The state tag, the tag of a counted end and that of failing heartbeats, as the functions write them
+  # (lifecycle/decisions/marks.py and heartbeats.py).
   mark_tag_key    = "fluentd-lifecycle"
+  failing_tag_key = "fluentd-lifecycle-heartbeats-failing"
   counted_tag_key = "fluentd-lifecycle-unclean"
 
   flush_document_name = "${var.name}-flush"

@@ -64,7 +64,7 @@ output "alarm_names" {
 }
 
 output "timing" {
-  description = "The computed timing budget, in seconds: `settle_seconds`; `minimum_drain_seconds` (from deregistration to release, at best); `operator_response_seconds` (what the operator has once a waiter timed out); `flush_timeout_seconds` and `drain_timeout_seconds` of the two draining stages; `operation`, `flush` and `buffer` with `visibility_timeout_seconds` and `max_receive_count`. Null for what is not in use."
+  description = "The computed timing budget, in seconds: `settle_seconds`; `minimum_drain_seconds` (from deregistration to release, at best); `operator_response_seconds` (what the operator has once a waiter timed out, a third of it if heartbeats fail); `flush_timeout_seconds` and `drain_timeout_seconds` of the two draining stages; `operation`, `flush` and `buffer` with `visibility_timeout_seconds` and `max_receive_count`. Null for what is not in use."
   value = {
     settle_seconds            = local.budget.settle_seconds
     minimum_drain_seconds     = local.budget.settle_seconds + local.shortest_drain_seconds

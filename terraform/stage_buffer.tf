@@ -21,13 +21,15 @@ locals {
     network         = var.network
 
     environment = {
-      BUFFER_QUEUE_URL          = local.queue_urls.buffer
-      BUFFER_DLQ_URL            = local.dead_letter_queue_urls.buffer
-      POLL_INTERVAL_SECONDS     = var.timing.poll_interval_seconds
-      POLL_INTERVAL_MAX_SECONDS = var.timing.poll_interval_max_seconds
-      TIMEOUT_SECONDS           = var.timing.drain_timeout_seconds
-      EMPTY_FOR_SECONDS         = var.timing.empty_for_seconds
-      SETTLE_SECONDS            = local.budget.settle_seconds
+      BUFFER_QUEUE_URL                    = local.queue_urls.buffer
+      BUFFER_DLQ_URL                      = local.dead_letter_queue_urls.buffer
+      POLL_INTERVAL_SECONDS               = var.timing.poll_interval_seconds
+      POLL_INTERVAL_MAX_SECONDS           = var.timing.poll_interval_max_seconds
+      TIMEOUT_SECONDS                     = var.timing.drain_timeout_seconds
+      VISIBILITY_TIMEOUT_SECONDS          = local.stages.buffer.visibility_timeout_seconds
+      TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = var.timing.terminate_heartbeat_timeout_seconds
+      EMPTY_FOR_SECONDS                   = var.timing.empty_for_seconds
+      SETTLE_SECONDS                      = local.budget.settle_seconds
 
       PROMETHEUS_URL                       = var.prometheus.url
       PROMETHEUS_DIALECT                   = var.prometheus.dialect
@@ -48,6 +50,7 @@ locals {
         local.describe_lifecycle_state,
         local.describe_instances, # its state tag tells a late duplicate message what was proven
         local.keep_lifecycle_action_alive,
+        local.mark_failing_heartbeats,
         local.mark_instances,
       ],
       local.uses.operation ? [local.look_up_registration] : [],

@@ -10,12 +10,15 @@ locals {
     network         = null
 
     environment = {
-      OPERATION_DLQ_URL         = local.dead_letter_queue_urls.operation
-      FLUSH_QUEUE_URL           = local.queue_urls.flush
-      BUFFER_QUEUE_URL          = local.queue_urls.buffer
-      POLL_INTERVAL_SECONDS     = var.timing.operation_poll_interval_seconds
-      POLL_INTERVAL_MAX_SECONDS = var.timing.poll_interval_max_seconds
-      TIMEOUT_SECONDS           = var.timing.operation_timeout_seconds
+      OPERATION_DLQ_URL                   = local.dead_letter_queue_urls.operation
+      FLUSH_QUEUE_URL                     = local.queue_urls.flush
+      BUFFER_QUEUE_URL                    = local.queue_urls.buffer
+      POLL_INTERVAL_SECONDS               = var.timing.operation_poll_interval_seconds
+      POLL_INTERVAL_MAX_SECONDS           = var.timing.poll_interval_max_seconds
+      TIMEOUT_SECONDS                     = var.timing.operation_timeout_seconds
+      VISIBILITY_TIMEOUT_SECONDS          = local.stages.operation.visibility_timeout_seconds
+      TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = var.timing.terminate_heartbeat_timeout_seconds
+      LAUNCH_HEARTBEAT_TIMEOUT_SECONDS    = var.timing.launch_heartbeat_timeout_seconds
     }
 
     statements = concat(
@@ -23,6 +26,7 @@ locals {
         local.describe_instances,
         local.describe_lifecycle_state,
         local.keep_lifecycle_action_alive,
+        local.mark_failing_heartbeats,
         local.look_up_operation,
       ],
       local.register_statements,

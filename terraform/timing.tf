@@ -63,8 +63,14 @@ locals {
     terminate_limit_seconds = min(local.longest_lifecycle_action_seconds, local.longest_wait_in_heartbeats * var.timing.terminate_heartbeat_timeout_seconds)
   }
 
-  # The longest that a message can be out of sight, and its hook without a heartbeat.
-  longest_pause_seconds           = { for stage, queue in local.stages : stage => max(queue.visibility_timeout_seconds, var.timing.poll_interval_max_seconds) }
+  # Polls send the heartbeats: six in the shorter heartbeat timeout, so that half of it, and two thirds,
+  # without a recorded heartbeat do not pass unseen; and one in ten minutes.
+  shortest_hook_input   = local.uses.operation && var.timing.launch_heartbeat_timeout_seconds < var.timing.terminate_heartbeat_timeout_seconds ? "launch_heartbeat_timeout_seconds" : "terminate_heartbeat_timeout_seconds"
+  shortest_hook_seconds = min(var.timing.terminate_heartbeat_timeout_seconds, local.uses.operation ? var.timing.launch_heartbeat_timeout_seconds : var.timing.terminate_heartbeat_timeout_seconds)
+  longest_poll_seconds  = min(600, floor(local.shortest_hook_seconds / 6))
+
+  # The longest that a message can be out of sight, and its hook without a heartbeat: one receive is lost.
+  longest_pause_seconds           = { for stage, queue in local.stages : stage => queue.visibility_timeout_seconds + var.timing.poll_interval_max_seconds }
   longest_launch_pause_seconds    = try(local.longest_pause_seconds.operation, 0)
   longest_terminate_pause_seconds = max(values(local.longest_pause_seconds)...)
 
@@ -134,13 +140,18 @@ resource "terraform_data" "timing_budget" {
     # --- Between two heartbeats ---
 
     precondition {
+      condition     = var.timing.poll_interval_max_seconds <= local.longest_poll_seconds
+      error_message = "Polls send the heartbeats. If heartbeats fail, too few polls are left to page the operator in time: they may be at most ${local.longest_poll_seconds} s apart (600 s, and a sixth of timing.${local.shortest_hook_input}). Lower timing.poll_interval_max_seconds to at most ${local.longest_poll_seconds}${local.longest_poll_seconds < 600 ? ", or raise timing.${local.shortest_hook_input} to at least ${6 * min(600, var.timing.poll_interval_max_seconds)}" : ""}."
+    }
+
+    precondition {
       condition     = var.timing.launch_heartbeat_timeout_seconds > local.longest_launch_pause_seconds
-      error_message = "The launch hook could time out between two heartbeats, which can be ${local.longest_launch_pause_seconds} s apart. Raise timing.launch_heartbeat_timeout_seconds above that, or lower timing.poll_interval_max_seconds or lambda.operation_waiter_timeout_seconds."
+      error_message = "The launch hook could time out between two heartbeats, which can be ${local.longest_launch_pause_seconds} s apart if SQS loses a receive. Raise timing.launch_heartbeat_timeout_seconds above that, or lower timing.poll_interval_max_seconds or lambda.operation_waiter_timeout_seconds."
     }
 
     precondition {
       condition     = var.timing.terminate_heartbeat_timeout_seconds > local.longest_terminate_pause_seconds
-      error_message = "The terminate hook could time out, and the instance end with its logs, between two heartbeats, which can be ${local.longest_terminate_pause_seconds} s apart. Raise timing.terminate_heartbeat_timeout_seconds above that, or lower timing.poll_interval_max_seconds or the waiters' timeouts in lambda."
+      error_message = "The terminate hook could time out, and the instance end with its logs, between two heartbeats, which can be ${local.longest_terminate_pause_seconds} s apart if SQS loses a receive. Raise timing.terminate_heartbeat_timeout_seconds above that, or lower timing.poll_interval_max_seconds or the waiters' timeouts in lambda."
     }
 
     precondition {

@@ -29,7 +29,8 @@ variable "timing" {
       default `dns_ttl_seconds` + `forwarder_refresh_seconds` + 3, rounded up to 5.
     - `forwarder_refresh_seconds`: `interval` of the forwarders' `sd_srv`, 1 to 3600.
     - `poll_interval_seconds`: the shortest pause between two polls of an instance, 1 to 43200.
-    - `poll_interval_max_seconds`: the longest pause between two polls, 1 to 43200.
+    - `poll_interval_max_seconds`: the longest pause between two polls, 1 to 43200, as far as the timing
+      budget allows: 600, and a sixth of both heartbeat timeouts.
     - `operation_poll_interval_seconds`: the pause between two polls of a Cloud Map operation, 1 to
       43200.
     - `operation_timeout_seconds`: how long Cloud Map may take to register or deregister before the
@@ -37,7 +38,8 @@ variable "timing" {
     - `launch_heartbeat_timeout_seconds`: how long EC2 Auto Scaling waits for the next heartbeat before
       it replaces a launching instance, 30 to 7200.
     - `terminate_heartbeat_timeout_seconds`: how long it waits before it ends a terminating instance;
-      also how long the operator has to act after a waiter timed out, 30 to 7200.
+      also how long the operator has to act after a waiter timed out (a third of it if heartbeats fail),
+      30 to 7200.
     - `max_receive_count`: after how many deliveries SQS dead-letters a message, 1 to 1000. By default
       computed per queue: timeout / poll interval + 10. It is for a waiter that crashes; one that runs
       keeps to the timeouts.

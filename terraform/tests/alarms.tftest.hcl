@@ -51,7 +51,7 @@ run "every_giving_up_is_told_however_full_the_dead_letter_queue_is" {
     error_message = "It must be off again soon, or the next instance that is given up changes nothing and calls nobody."
   }
   assert {
-    condition     = startswith(aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description, "Act within 58 minutes.") && strcontains(aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description, "(buffer-dlq, operation-dlq)")
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description, "Act within 58 minutes (18 if heartbeats-failing is on).") && strcontains(aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description, "(buffer-dlq, operation-dlq)")
     error_message = "It says by when, and which alarms it goes before: ${aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description}"
   }
 }
@@ -131,6 +131,8 @@ run "every_alarm_links_its_runbook" {
       lifecycle-dlq            = "fluentd-lifecycle-dlq"
       interruption-dlq         = "fluentd-interruption-dlq"
       event-dlq                = "fluentd-event-dlq"
+      heartbeats-failing       = "fluentd-heartbeats-failing"
+      heartbeats-overdue       = "fluentd-heartbeats-overdue"
       lifecycle-action-expired = "fluentd-lifecycle-action-expired"
       unclean-termination      = "fluentd-unclean-termination"
       function-errors          = "fluentd-function-errors"
@@ -159,9 +161,9 @@ run "every_alarm_says_by_when_to_act" {
 
   assert {
     condition = { for key, alarm in aws_cloudwatch_metric_alarm.dead_letter : key => split(".", alarm.alarm_description)[0] } == {
-      operation    = "Act within 58 minutes" # 3600 s, and two minutes until the alarm
-      flush        = "Act within 58 minutes"
-      buffer       = "Act within 58 minutes"
+      operation    = "Act within 58 minutes (18 if heartbeats-failing is on)" # 3600 s or a third of it, and two minutes until the alarm
+      flush        = "Act within 58 minutes (18 if heartbeats-failing is on)"
+      buffer       = "Act within 58 minutes (18 if heartbeats-failing is on)"
       event        = "Act within 38 minutes" # 300 s of delivery attempts, and 15 minutes more until SQS reports
       lifecycle    = "Act within 33 minutes" # and 300 s of the handler's attempts
       interruption = "Act at once"           # no hook holds these
@@ -205,8 +207,8 @@ run "short_heartbeats_leave_no_time" {
       drain_timeout_seconds               = 1000
       operation_timeout_seconds           = 100
       poll_interval_max_seconds           = 20
-      launch_heartbeat_timeout_seconds    = 121
-      terminate_heartbeat_timeout_seconds = 121
+      launch_heartbeat_timeout_seconds    = 141
+      terminate_heartbeat_timeout_seconds = 141
     }
     reconcile  = { mode = "observe" } # which sets no limit to the heartbeat timeouts
     lambda     = merge(var.lambda, { operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 20 })
@@ -243,6 +245,50 @@ run "descriptions_fit_with_the_longest_names_and_numbers" {
   assert {
     condition     = length(aws_cloudwatch_event_rule.lifecycle.name) <= 64 && length(aws_cloudwatch_event_rule.lifecycle.description) <= 512
     error_message = "A rule's name has at most 64, its description at most 512 characters."
+  }
+}
+
+run "heartbeats_that_fail_are_watched" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for suffix, threshold in { heartbeats-failing = 1, heartbeats-overdue = 2 } :
+      aws_cloudwatch_metric_alarm.reported[suffix].namespace == "FluentdLifecycle" && aws_cloudwatch_metric_alarm.reported[suffix].metric_name == "HeartbeatsFailed" &&
+      aws_cloudwatch_metric_alarm.reported[suffix].dimensions == tomap({ service = "fluentd" }) && aws_cloudwatch_metric_alarm.reported[suffix].statistic == "Maximum" &&
+      aws_cloudwatch_metric_alarm.reported[suffix].threshold == threshold && aws_cloudwatch_metric_alarm.reported[suffix].comparison_operator == "GreaterThanThreshold"
+    ])
+    error_message = "The waiters report 1 for the first failed heartbeat, which is no alarm, 2 for the second in a row, 3 from half of the hook's time on."
+  }
+  assert {
+    condition = alltrue([
+      for suffix in ["heartbeats-failing", "heartbeats-overdue"] :
+      aws_cloudwatch_metric_alarm.reported[suffix].period == 60 && aws_cloudwatch_metric_alarm.reported[suffix].evaluation_periods == 3 &&
+      aws_cloudwatch_metric_alarm.reported[suffix].datapoints_to_alarm == 1 && aws_cloudwatch_metric_alarm.reported[suffix].treat_missing_data == "notBreaching"
+    ])
+    error_message = "Polls are at most two minutes apart: one failure in three minutes keeps the alarm on."
+  }
+  assert {
+    # A lost receive (360 s) and two polls (120 s each) after the last recorded heartbeat, and two minutes until the alarm.
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["heartbeats-failing"].alarm_description, "Act within 48 minutes.") && strcontains(aws_cloudwatch_metric_alarm.reported["heartbeats-failing"].alarm_description, "each is kept for 3600 s after its last recorded heartbeat, 900 s while it launches")
+    error_message = "It says until when: ${aws_cloudwatch_metric_alarm.reported["heartbeats-failing"].alarm_description}"
+  }
+  assert {
+    # Half of the time, a lost receive and a poll, and two minutes until the alarm.
+    condition     = startswith(aws_cloudwatch_metric_alarm.reported["heartbeats-overdue"].alarm_description, "Act within 20 minutes.") && strcontains(aws_cloudwatch_metric_alarm.reported["heartbeats-overdue"].alarm_description, "kept_until")
+    error_message = "It says until when: ${aws_cloudwatch_metric_alarm.reported["heartbeats-overdue"].alarm_description}"
+  }
+}
+
+run "polls_that_are_ten_minutes_apart_keep_the_heartbeat_alarms_on" {
+  command = plan
+  variables {
+    timing = { poll_interval_max_seconds = 600, launch_heartbeat_timeout_seconds = 3600 }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["heartbeats-failing"].evaluation_periods == 11 && aws_cloudwatch_metric_alarm.reported["heartbeats-failing"].datapoints_to_alarm == 1
+    error_message = "Off and on again at each poll would page at each poll."
   }
 }
 

@@ -86,6 +86,9 @@ run "flush_alone" {
       FLUSH_DOCUMENT_NAME            = "fluentd-flush"
       FLUSH_COMMAND_TIMEOUT_SECONDS  = "55"
       FLUSH_DELIVERY_TIMEOUT_SECONDS = "60"
+      VISIBILITY_TIMEOUT_SECONDS     = "540"
+
+      TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = "3600"
     })
     error_message = "The flush waiter's environment changed: ${jsonencode(aws_lambda_function.this["flush"].environment[0].variables)}"
   }
@@ -173,13 +176,14 @@ run "flush_in_cloud_map" {
         OPERATION_QUEUE_URL              = "https://sqs/operation"
       }
       operation = {
-        ALLOW_EMPTY_SERVICE   = "false"
-        CLOUD_MAP_PORT        = "24224"
-        CLOUD_MAP_SERVICE_IDS = "srv-existing"
-        FLUSH_QUEUE_URL       = "https://sqs/flush"
-        LAUNCH_HOOK_NAME      = "fluentd-launch"
-        OPERATION_DLQ_URL     = "https://sqs/operation-dlq"
-        OPERATION_QUEUE_URL   = "https://sqs/operation"
+        ALLOW_EMPTY_SERVICE              = "false"
+        CLOUD_MAP_PORT                   = "24224"
+        CLOUD_MAP_SERVICE_IDS            = "srv-existing"
+        FLUSH_QUEUE_URL                  = "https://sqs/flush"
+        LAUNCH_HEARTBEAT_TIMEOUT_SECONDS = "900"
+        LAUNCH_HOOK_NAME                 = "fluentd-launch"
+        OPERATION_DLQ_URL                = "https://sqs/operation-dlq"
+        OPERATION_QUEUE_URL              = "https://sqs/operation"
       }
       flush = {
         ALLOW_EMPTY_SERVICE   = "false"

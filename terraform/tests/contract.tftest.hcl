@@ -98,9 +98,9 @@ run "variables_with_cloud_map_and_flush_and_prometheus" {
     error_message = "Suffixes of alarms: ${jsonencode(sort(keys(output.alarm_names)))}"
   }
   assert {
-    condition = jsonencode(sort([
+    condition = jsonencode(sort(distinct([
       for alarm in concat(values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.reconciler_silent]) : "${alarm.namespace}/${alarm.metric_name}"
-    ])) == jsonencode(jsondecode(file("tests/contract.json")).metrics)
+    ]))) == jsonencode(jsondecode(file("tests/contract.json")).metrics)
     error_message = "Metrics of the functions that alarms watch."
   }
   assert {

@@ -64,6 +64,10 @@ run "functions_are_told_exactly_what_they_read" {
       POLL_INTERVAL_SECONDS        = "5"
       POLL_INTERVAL_MAX_SECONDS    = "120"
       TIMEOUT_SECONDS              = "600"
+      VISIBILITY_TIMEOUT_SECONDS   = "360"
+
+      LAUNCH_HEARTBEAT_TIMEOUT_SECONDS    = "900"
+      TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = "3600"
     })
     error_message = "The operation waiter's environment changed: ${jsonencode(aws_lambda_function.this["operation"].environment[0].variables)}"
   }
@@ -84,6 +88,7 @@ run "functions_are_told_exactly_what_they_read" {
       POLL_INTERVAL_SECONDS              = "15"
       POLL_INTERVAL_MAX_SECONDS          = "120"
       TIMEOUT_SECONDS                    = "3600"
+      VISIBILITY_TIMEOUT_SECONDS         = "360"
       EMPTY_FOR_SECONDS                  = "300"
       SETTLE_SECONDS                     = "75"
       PROMETHEUS_URL                     = "http://prometheus:9090"
@@ -94,6 +99,8 @@ run "functions_are_told_exactly_what_they_read" {
       PROMETHEUS_INSTANCE_LABEL          = "instance_id"
       PROMETHEUS_IDENTIFY_BY             = "instance_id"
       PROMETHEUS_METRIC_PREFIX           = "fluentd_output_status_"
+
+      TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = "3600"
     })
     error_message = "The buffer waiter's environment changed: ${jsonencode(aws_lambda_function.this["buffer"].environment[0].variables)}"
   }

@@ -42,6 +42,8 @@ run "each_function_may_make_exactly_its_own_calls" {
       "autoscaling:CompleteLifecycleAction",
       "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:RecordLifecycleActionHeartbeat",
+      "ec2:CreateTags",
+      "ec2:DeleteTags",
       "ec2:DescribeInstances",
       "logs:CreateLogStream",
       "logs:PutLogEvents",
@@ -69,6 +71,8 @@ run "each_function_may_make_exactly_its_own_calls" {
       "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:RecordLifecycleActionHeartbeat",
       "ec2:CreateTags",
+      "ec2:CreateTags",
+      "ec2:DeleteTags",
       "ec2:DescribeInstances",
       "logs:CreateLogStream",
       "logs:PutLogEvents",
@@ -112,6 +116,7 @@ run "each_function_may_work_on_its_own_resources_only" {
       DescribeInstances                 = "*"
       DescribeLifecycleState            = "*"
       ProlongOrEndTheWait               = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
+      MarkFailingHeartbeats             = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
       LookUpOperation                   = "*"
       RegisterAndDeregister             = ["arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"]
       LookUpRegistration                = "*"
@@ -134,6 +139,7 @@ run "each_function_may_work_on_its_own_resources_only" {
       DescribeInstances      = "*"
       DescribeLifecycleState = "*"
       ProlongOrEndTheWait    = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
+      MarkFailingHeartbeats  = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
       MarkInstancesOfGroup   = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
       LookUpRegistration     = "*"
       ConsumeOwnQueue        = "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer"
@@ -170,6 +176,17 @@ run "each_function_may_work_on_its_own_resources_only" {
       "ForAllValues:StringEquals" = { "aws:TagKeys" = ["fluentd-lifecycle"] }
     }]
     error_message = "Only instances of the group may be tagged, and with nothing but the mark."
+  }
+  assert {
+    condition = distinct([
+      for function in ["operation", "buffer"] : jsonencode([
+        for statement in jsondecode(aws_iam_role_policy.function[function].policy).Statement : [statement.Action, statement.Condition] if statement.Sid == "MarkFailingHeartbeats"
+      ])
+      ]) == tolist([jsonencode([[["ec2:CreateTags", "ec2:DeleteTags"], {
+        "ForAllValues:StringEquals" = { "aws:TagKeys" = ["fluentd-lifecycle-heartbeats-failing"] }
+        StringEquals                = { "ec2:ResourceTag/aws:autoscaling:groupName" = "aggregators" }
+    }]])])
+    error_message = "A waiter may write and remove the tag of failing heartbeats, and no other: ${aws_iam_role_policy.function["operation"].policy}"
   }
 }
 

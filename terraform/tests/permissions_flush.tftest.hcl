@@ -57,6 +57,7 @@ run "without_cloud_map_nobody_touches_it" {
       DescribeInstances      = "*"
       DescribeLifecycleState = "*"
       ProlongOrEndTheWait    = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/agents"
+      MarkFailingHeartbeats  = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
       MarkInstancesOfGroup   = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
       SendFlushDocument      = "arn:aws:ssm:eu-west-1:123456789012:document/fluentd-flush"
       SendToInstancesOfGroup = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
@@ -92,6 +93,8 @@ run "in_every_stage_the_flush_waiter_may_make_exactly_its_own_calls" {
       "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:RecordLifecycleActionHeartbeat",
       "ec2:CreateTags",
+      "ec2:CreateTags",
+      "ec2:DeleteTags",
       "ec2:DescribeInstances",
       "logs:CreateLogStream",
       "logs:PutLogEvents",

@@ -21,11 +21,11 @@ variables {
     settle_seconds                      = 73
     forwarder_refresh_seconds           = 60
     poll_interval_seconds               = 10
-    poll_interval_max_seconds           = 120
+    poll_interval_max_seconds           = 24
     operation_poll_interval_seconds     = 5
     operation_timeout_seconds           = 500
-    launch_heartbeat_timeout_seconds    = 121
-    terminate_heartbeat_timeout_seconds = 121
+    launch_heartbeat_timeout_seconds    = 145
+    terminate_heartbeat_timeout_seconds = 145
     max_receive_count                   = 100
     visibility_timeout_seconds          = 120
   }
@@ -119,7 +119,7 @@ run "poll_intervals_equal_to_the_longest_at_its_limit" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { poll_interval_seconds = 120, operation_poll_interval_seconds = 120 })
+    timing = merge(var.timing, { poll_interval_seconds = 24, operation_poll_interval_seconds = 24 })
   }
 }
 
@@ -129,7 +129,7 @@ run "longest_poll_interval_must_not_be_below_the_shortest" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { poll_interval_seconds = 121, operation_poll_interval_seconds = 120 })
+    timing = merge(var.timing, { poll_interval_seconds = 25, operation_poll_interval_seconds = 24 })
   }
   expect_failures = [terraform_data.stage_budget["buffer"]]
 }
@@ -140,7 +140,7 @@ run "longest_poll_interval_must_not_be_below_the_operations" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { poll_interval_seconds = 120, operation_poll_interval_seconds = 121 })
+    timing = merge(var.timing, { poll_interval_seconds = 24, operation_poll_interval_seconds = 25 })
   }
   expect_failures = [terraform_data.stage_budget["operation"]]
 }
@@ -151,7 +151,7 @@ run "launch_hook_must_outlast_the_longest_pause" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { launch_heartbeat_timeout_seconds = 120 })
+    timing = merge(var.timing, { launch_heartbeat_timeout_seconds = 144 }) # 120 + 24
   }
   expect_failures = [terraform_data.timing_budget]
 }
@@ -162,7 +162,7 @@ run "terminate_hook_must_outlast_the_longest_pause" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { terminate_heartbeat_timeout_seconds = 120 })
+    timing = merge(var.timing, { terminate_heartbeat_timeout_seconds = 144 })
   }
   expect_failures = [terraform_data.timing_budget]
 }
@@ -184,7 +184,52 @@ run "hooks_must_outlast_a_longer_poll_interval" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { poll_interval_max_seconds = 121 })
+    timing = merge(var.timing, { poll_interval_max_seconds = 25, visibility_timeout_seconds = 126, launch_heartbeat_timeout_seconds = 151, terminate_heartbeat_timeout_seconds = 151 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "polls_must_come_six_times_in_a_heartbeat_timeout" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    lambda = { operation_waiter_timeout_seconds = 19, buffer_waiter_timeout_seconds = 19 }
+    timing = merge(var.timing, { poll_interval_max_seconds = 25, visibility_timeout_seconds = 119 }) # 145 / 6 = 24
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "polls_must_come_six_times_in_the_shorter_heartbeat_timeout" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    lambda = { operation_waiter_timeout_seconds = 19, buffer_waiter_timeout_seconds = 19 }
+    timing = merge(var.timing, { launch_heartbeat_timeout_seconds = 143, visibility_timeout_seconds = 114 })
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "polls_every_ten_minutes_at_their_limit" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = merge(var.timing, { poll_interval_max_seconds = 600, launch_heartbeat_timeout_seconds = 7200, terminate_heartbeat_timeout_seconds = 7200 })
+  }
+}
+
+run "polls_must_come_every_ten_minutes" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = merge(var.timing, { poll_interval_max_seconds = 601, launch_heartbeat_timeout_seconds = 7200, terminate_heartbeat_timeout_seconds = 7200 })
   }
   expect_failures = [terraform_data.timing_budget]
 }
@@ -239,7 +284,7 @@ run "shortest_possible_drain_at_its_limit" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { drain_timeout_seconds = 239 }) # 73 + 45 + 120 = 238
+    timing = merge(var.timing, { drain_timeout_seconds = 143 }) # 73 + 45 + 24 = 142
   }
 }
 
@@ -249,7 +294,7 @@ run "drain_timeout_must_leave_time_to_succeed" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { drain_timeout_seconds = 238 })
+    timing = merge(var.timing, { drain_timeout_seconds = 142 })
   }
   expect_failures = [terraform_data.timing_budget]
 }

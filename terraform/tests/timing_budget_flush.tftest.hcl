@@ -19,8 +19,8 @@ variables {
   }
   timing = {
     poll_interval_seconds               = 10
-    poll_interval_max_seconds           = 120
-    terminate_heartbeat_timeout_seconds = 121
+    poll_interval_max_seconds           = 24
+    terminate_heartbeat_timeout_seconds = 145
     max_receive_count                   = 100
     visibility_timeout_seconds          = 120
   }
@@ -135,7 +135,7 @@ run "terminate_hook_must_outlast_the_longest_pause" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { terminate_heartbeat_timeout_seconds = 120 })
+    timing = merge(var.timing, { terminate_heartbeat_timeout_seconds = 144 })
   }
   expect_failures = [terraform_data.timing_budget]
 }
@@ -159,7 +159,7 @@ run "longest_poll_interval_must_not_be_below_the_shortest" {
   }
   variables {
     flush  = merge(var.flush, { timeout_seconds = 2000 })
-    timing = merge(var.timing, { poll_interval_seconds = 121 })
+    timing = merge(var.timing, { poll_interval_seconds = 25 })
   }
   expect_failures = [terraform_data.stage_budget["flush"]]
 }
@@ -192,8 +192,8 @@ run "shortest_possible_flush_at_its_limit" {
     source = "./tests/without_provider"
   }
   variables {
-    flush = merge(var.flush, { timeout_seconds = 131 })
-    # 0 + 10 + 120 = 130
+    flush = merge(var.flush, { timeout_seconds = 35 })
+    # 0 + 10 + 24 = 34
   }
 }
 
@@ -203,7 +203,7 @@ run "flush_timeout_must_leave_time_to_succeed" {
     source = "./tests/without_provider"
   }
   variables {
-    flush = merge(var.flush, { timeout_seconds = 130 })
+    flush = merge(var.flush, { timeout_seconds = 34 })
   }
   expect_failures = [terraform_data.timing_budget]
 }
@@ -215,9 +215,9 @@ run "flush_timeout_must_leave_time_to_settle" {
   }
   variables {
     cloud_map = { service_id = "srv-existing" }
-    flush     = merge(var.flush, { timeout_seconds = 205 }) # 75 + 10 + 120 = 205
+    flush     = merge(var.flush, { timeout_seconds = 109 }) # 75 + 10 + 24 = 109
     lambda    = { flush_waiter_timeout_seconds = 20, operation_waiter_timeout_seconds = 20 }
-    timing    = merge(var.timing, { operation_timeout_seconds = 500, launch_heartbeat_timeout_seconds = 121 })
+    timing    = merge(var.timing, { operation_timeout_seconds = 500, launch_heartbeat_timeout_seconds = 145 })
   }
   expect_failures = [terraform_data.timing_budget]
 }
@@ -228,9 +228,9 @@ run "termination_of_100_heartbeats_at_its_limit" {
     source = "./tests/without_provider"
   }
   variables {
-    # 11979 + 121 = 100 x 121
-    flush  = merge(var.flush, { timeout_seconds = 11979 })
-    timing = merge(var.timing, { poll_interval_seconds = 12, max_receive_count = 1000 })
+    # 14355 + 145 = 100 x 145
+    flush  = merge(var.flush, { timeout_seconds = 14355 })
+    timing = merge(var.timing, { poll_interval_seconds = 15, max_receive_count = 1000 })
   }
 }
 
@@ -240,8 +240,8 @@ run "flush_and_response_must_fit_into_100_heartbeats" {
     source = "./tests/without_provider"
   }
   variables {
-    flush  = merge(var.flush, { timeout_seconds = 11980 })
-    timing = merge(var.timing, { poll_interval_seconds = 12, max_receive_count = 1000 })
+    flush  = merge(var.flush, { timeout_seconds = 14356 })
+    timing = merge(var.timing, { poll_interval_seconds = 15, max_receive_count = 1000 })
   }
   expect_failures = [terraform_data.timing_budget]
 }
@@ -252,12 +252,12 @@ run "all_stages_together_of_100_heartbeats_at_their_limit" {
     source = "./tests/without_provider"
   }
   variables {
-    # 500 + 5000 + 6479 + 121 = 100 x 121
+    # 500 + 5000 + 8855 + 145 = 100 x 145
     cloud_map  = { service_id = "srv-existing" }
     prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 6 }
     flush      = merge(var.flush, { timeout_seconds = 5000 })
     lambda     = { flush_waiter_timeout_seconds = 20, operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 20 }
-    timing     = merge(var.timing, { operation_timeout_seconds = 500, drain_timeout_seconds = 6479, launch_heartbeat_timeout_seconds = 121, max_receive_count = 1000 })
+    timing     = merge(var.timing, { operation_timeout_seconds = 500, drain_timeout_seconds = 8855, launch_heartbeat_timeout_seconds = 145, max_receive_count = 1000 })
   }
 }
 
@@ -271,7 +271,7 @@ run "all_stages_together_must_fit_into_100_heartbeats" {
     prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 6 }
     flush      = merge(var.flush, { timeout_seconds = 5001 })
     lambda     = { flush_waiter_timeout_seconds = 20, operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 20 }
-    timing     = merge(var.timing, { operation_timeout_seconds = 500, drain_timeout_seconds = 6479, launch_heartbeat_timeout_seconds = 121, max_receive_count = 1000 })
+    timing     = merge(var.timing, { operation_timeout_seconds = 500, drain_timeout_seconds = 8855, launch_heartbeat_timeout_seconds = 145, max_receive_count = 1000 })
   }
   expect_failures = [terraform_data.timing_budget]
 }

@@ -18,11 +18,11 @@ variables {
     settle_seconds                      = 73
     forwarder_refresh_seconds           = 60
     poll_interval_seconds               = 10
-    poll_interval_max_seconds           = 120
+    poll_interval_max_seconds           = 24
     operation_poll_interval_seconds     = 5
     operation_timeout_seconds           = 500
-    launch_heartbeat_timeout_seconds    = 121
-    terminate_heartbeat_timeout_seconds = 121
+    launch_heartbeat_timeout_seconds    = 145
+    terminate_heartbeat_timeout_seconds = 145
     max_receive_count                   = 100
     visibility_timeout_seconds          = 120
   }
@@ -89,8 +89,8 @@ run "termination_of_100_heartbeats_at_its_limit" {
     source = "./tests/without_provider"
   }
   variables {
-    # 500 + 11479 + 121 = 100 x 121
-    timing = merge(var.timing, { poll_interval_seconds = 12, max_receive_count = 1000, drain_timeout_seconds = 11479 })
+    # 500 + 13855 + 145 = 100 x 145
+    timing = merge(var.timing, { poll_interval_seconds = 14, max_receive_count = 1000, drain_timeout_seconds = 13855 })
   }
 }
 
@@ -100,7 +100,7 @@ run "drain_and_response_must_fit_into_100_heartbeats" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { poll_interval_seconds = 12, max_receive_count = 1000, drain_timeout_seconds = 11480 })
+    timing = merge(var.timing, { poll_interval_seconds = 14, max_receive_count = 1000, drain_timeout_seconds = 13856 })
   }
   expect_failures = [terraform_data.timing_budget]
 }
@@ -147,10 +147,10 @@ run "launch_of_100_heartbeats_at_its_limit" {
     source = "./tests/without_provider"
   }
   variables {
-    # 11979 + 121 = 100 x 121
+    # 14355 + 145 = 100 x 145
     timing = merge(var.timing, {
-      operation_poll_interval_seconds     = 12
-      operation_timeout_seconds           = 11979
+      operation_poll_interval_seconds     = 15
+      operation_timeout_seconds           = 14355
       terminate_heartbeat_timeout_seconds = 7200
       max_receive_count                   = 1000
     })
@@ -164,8 +164,8 @@ run "registration_must_fit_into_100_heartbeats" {
   }
   variables {
     timing = merge(var.timing, {
-      operation_poll_interval_seconds     = 12
-      operation_timeout_seconds           = 11980
+      operation_poll_interval_seconds     = 15
+      operation_timeout_seconds           = 14356
       terminate_heartbeat_timeout_seconds = 7200
       max_receive_count                   = 1000
     })

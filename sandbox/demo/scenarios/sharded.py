@@ -28,6 +28,7 @@ LINES_PER_SECOND = 200.0
 # Twenty launches at once wait for the emulators, which have two cores, longer than one does.
 TIMING = {
     "operation_timeout_seconds": 300,
+    "poll_interval_max_seconds": 100,  # a sixth of the heartbeat timeouts
     "launch_heartbeat_timeout_seconds": 600,
     "terminate_heartbeat_timeout_seconds": 600,
 }
