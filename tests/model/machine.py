@@ -26,6 +26,7 @@ from tests.model.cloud import WAYS_TO_GO, Cloud, model_cloud
 from tests.model.counting import COUNTS
 from tests.model.monitoring import Answering, Observer, Scraping
 from tests.model.shapes import DRAIN_TIMEOUT, HOOK_SECONDS, Shape, shapes
+from tests.model.staying import OUTCOMES, end_refresh, replace_root_volumes, start_again, stop
 from tests.model.troubles import (
     AwsTrouble,
     FluentdTrouble,
@@ -127,6 +128,28 @@ class Histories(RuleBasedStateMachine):
             self.cloud.take_away(how, members[whom % len(members)])
         self._then(then)
 
+    @rule(abandoned=st.sampled_from(OUTCOMES), failing=st.sampled_from([0, 0, 1]), then=_pauses)
+    def root_volumes_are_replaced(self, abandoned: str, failing: int, then: int) -> None:
+        replace_root_volumes(self.cloud, abandoned, failing)
+        self._then(then)
+
+    @rule(how=st.sampled_from(["cancelled", "rolled back"]), then=_pauses)
+    def a_refresh_ends_early(self, how: str, then: int) -> None:
+        end_refresh(self.cloud, how)
+        self._then(then)
+
+    @rule(whom=_members, starts=st.booleans(), then=_pauses)
+    def one_is_stopped(self, whom: int, starts: bool, then: int) -> None:
+        lives = self.cloud.promises.lives.items()
+        running = [
+            one for one, life in lives if not (life.terminated or life.killed or life.stopped)
+        ]
+        if running:
+            stop(self.cloud, running[whom % len(running)])
+        self._then(then)
+        if starts:
+            start_again(self.cloud)
+
     @rule(which=st.integers(0, 9), then=_pauses)
     def an_old_event_comes_again(self, which: int, then: int) -> None:
         events = self.cloud.world.events
@@ -163,6 +186,7 @@ class Histories(RuleBasedStateMachine):
         cloud.bad_reports, cloud.slow_scripts = 0, False
 
     def _recover_fluentd(self) -> None:
+        start_again(self.cloud)
         for fluentd in self.cloud.fluentds.values():
             fluentd.recover()
 
@@ -186,6 +210,7 @@ class Histories(RuleBasedStateMachine):
         cloud.end_outages()
         # Without tags nothing comes to rest: each run of the reconciler restarts what is retained.
         cloud.allow("CreateTags")
+        end_refresh(cloud, "cancelled")
         self._recover_fluentd()
         if cloud.monitoring.misleads:
             # All are well but Prometheus: if its word is taken for a proof, then now.

@@ -192,11 +192,11 @@ def outcome(group: RefreshedGroup, state: InstanceState, passage: Passage, resul
 def replace(group: RefreshedGroup, state: InstanceState) -> None:
     """Delete the root volume, attach a new one, and launch the instance again."""
     faults = group.world.faults
-    if faults.failing_replacements:
-        faults.failing_replacements -= 1
+    instance: Any = state.instance
+    if faults.failing_replacements or instance.state != "running":
+        faults.failing_replacements = max(0, faults.failing_replacements - 1)
         _give_up(group, state)
         return
-    instance: Any = state.instance
     device, ec2 = instance.root_device_name or "/dev/sda1", group.ec2_backend
     old = instance.block_device_mapping[device].volume_id
     new = ec2.create_volume(size=8, zone_name=instance.placement.zone).id
