@@ -10,7 +10,6 @@ from unittest.mock import patch
 
 import boto3
 from botocore.config import Config
-from moto.core.utils import camelcase_to_underscores, method_names_from_class
 
 from sandbox.emulator import extended_aws
 from tests.support import environments, queues
@@ -45,10 +44,7 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
     with (
         short_ways(),
         patch("boto3.client", _client),
-        # Pure functions that moto calls again and again for each call.
-        patch("moto.core.responses.method_names_from_class", cache(method_names_from_class)),
-        patch("moto.core.responses.camelcase_to_underscores", cache(camelcase_to_underscores)),
-        patch("moto.sqs.models.camelcase_to_underscores", cache(camelcase_to_underscores)),
+        # Without these SQS would run by another clock than the test, and a retry would really wait.
         patch("moto.sqs.models.unix_time", clock),
         patch("moto.sqs.models.unix_time_millis", lambda: clock() * 1000),
         patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None)),
