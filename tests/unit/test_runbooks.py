@@ -314,6 +314,8 @@ def test_every_error_code_of_cloud_map_has_its_section() -> None:
         ("lifecycle-dlq", "not terminating"),
         ("lifecycle-dlq", "but EC2 does not know it (yet)"),
         ("function-errors", "wrong settings: "),
+        *((name, "heartbeats fail") for name in ("heartbeats-failing", "heartbeats-overdue")),
+        *((f"{stage}-dlq", "heartbeats fail: ") for stage in ("operation", "flush", "buffer")),
     ],
 )
 def test_what_a_runbook_quotes_is_what_the_code_says(name: str, phrase: str) -> None:
