@@ -56,8 +56,16 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 
 ## Test
 
-test: venv venv-ministack programs package-local ## all checks below but the runbooks; what CI runs
-	@$(VENV) tools/run_checks.py --beside end-to-end --beside terraform-test lint types unit integration sandbox-tests package-tests model
+# What is behind a --beside waits a lot, or uses one core, and runs beside the others.
+CHECKS := --beside terraform-test lint types unit integration sandbox-tests package-tests model
+# One more word is one more check of everything that there is.
+FURTHER_CHECKS := bugs runbooks
+
+test: venv venv-ministack programs package-local ## what must hold before each push, in 15 minutes on two cores; what CI runs
+	@$(VENV) tools/run_checks.py --beside scenarios $(CHECKS)
+
+test-all: venv venv-ministack programs package-local ## everything, in an hour: before a release
+	@$(VENV) tools/run_checks.py --beside end-to-end $(CHECKS) $(FURTHER_CHECKS)
 
 lint: venv ## style, imports between the floors, shell scripts, spelling
 	@.venv/bin/ruff check --quiet
@@ -70,15 +78,20 @@ lint: venv ## style, imports between the floors, shell scripts, spelling
 types: venv ## mypy, strict
 	@.venv/bin/mypy --cache-dir build/mypy $(wildcard lifecycle handlers waiters sandbox tools tests)
 
-unit: venv ## decisions, without a socket
-	@$(PYTEST) $(NO_SOCKETS) -n 2 tests/unit
+unit: venv ## decisions, without a socket, every branch of them; then everything else of the package
+	@$(PYTEST) $(NO_SOCKETS) -n 2 --cov=lifecycle.decisions tests/unit/decisions
+	@$(PYTEST) $(NO_SOCKETS) -n 2 --ignore=tests/unit/decisions tests/unit
 
 integration: venv ## the AWS calls, against moto; the script on the instance, against real processes
 	@$(PYTEST) $(LOOPBACK_ONLY) -n 2 tests/integration
 	@$(PYTEST) -n 4 tests/flush_document
 
-model: venv ## random histories of everything that can go wrong, and deliberate bugs, each caught; HISTORIES=2000 SEED=1
-	@HISTORIES=$(or $(HISTORIES),2000) SEED=$(SEED) $(PYTEST) $(NO_SOCKETS) -n $(MODEL_WORKERS) --timeout=1200 tests/model
+model: venv ## random histories of everything that can go wrong; HISTORIES=2000 SEED=1
+	@HISTORIES=$(or $(HISTORIES),2000) SEED=$(SEED) $(PYTEST) $(NO_SOCKETS) -n $(MODEL_WORKERS) --timeout=1200 \
+		--ignore=tests/model/test_mutations.py tests/model
+
+bugs: venv ## deliberate bugs in the product, each of which the check named with it catches
+	@$(PYTEST) $(NO_SOCKETS) -n $(MODEL_WORKERS) --timeout=1200 tests/model/test_mutations.py
 
 soak: venv ## many more random histories, for an hour or two; HISTORIES=50000 SEED=1
 	@HISTORIES=$(or $(HISTORIES),50000) SEED=$(SEED) $(PYTEST) $(NO_SOCKETS) -n $(MODEL_WORKERS) \
@@ -96,7 +109,10 @@ terraform-test: venv programs ## the module: formatted, valid, its preconditions
 	@$(VENV) -m sandbox.terraform test terraform
 	@$(PYTEST) $(NO_SOCKETS) tests/terraform
 
-end-to-end: venv venv-ministack programs package-local ## the real module, applied to the local cloud, in every scenario
+scenarios: venv venv-ministack programs package-local ## the real module, applied to the local cloud, in the scenarios that show most
+	@$(PYTEST) -n $(WORKERS) --timeout=600 -m core tests/end_to_end
+
+end-to-end: venv venv-ministack programs package-local ## the same, in every scenario
 	@$(PYTEST) -n $(WORKERS) --timeout=600 tests/end_to_end/test_scenarios.py tests/end_to_end/test_chaos.py
 
 runbooks: venv venv-ministack programs package-local ## the runbooks, typed into the local cloud as they stand

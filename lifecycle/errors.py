@@ -52,7 +52,10 @@ class Malformed(Permanent):
 
 
 class UnexpectedState(LifecycleError):
-    """AWS returned a state the design does not cover. Unknown: keep the instance and retry."""
+    """AWS returned a state the design does not cover. Unknown: keep the instance, retry and page.
+
+    What still raises it in the end pages, and is never discarded.
+    """
 
 
 class AgentNotReachable(LifecycleError):

@@ -39,13 +39,16 @@ class Location(StrEnum):
 
 
 class LifecycleEvent(BaseModel):
-    """A lifecycle action event of EC2 Auto Scaling, reduced to what the handler needs."""
+    """A lifecycle action event of EC2 Auto Scaling, reduced to what the handler needs.
+
+    ``origin`` and ``destination`` are as AWS spells them: there may be more than ``Location`` has.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     action: LifecycleAction
-    origin: Location | None
-    destination: Location | None
+    origin: str | None
+    destination: str | None
 
 
 class _Detail(BaseModel):
@@ -57,8 +60,8 @@ class _Detail(BaseModel):
     LifecycleTransition: Literal[
         "autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"
     ]
-    Origin: Location | None = None
-    Destination: Location | None = None
+    Origin: str | None = None
+    Destination: str | None = None
 
 
 class _EventBridgeEvent(BaseModel):
@@ -97,6 +100,7 @@ class Signal(StrEnum):
     SPOT_INTERRUPTION_WARNING = "spot_interruption_warning"
     REBALANCE_RECOMMENDATION = "rebalance_recommendation"
     SHUTTING_DOWN = "shutting_down"
+    STOPPING = "stopping"
     TERMINATION_SUCCESSFUL = "termination_successful"
     TERMINATION_UNSUCCESSFUL = "termination_unsuccessful"
 
@@ -108,13 +112,19 @@ class Signal(StrEnum):
     @property
     def is_from_ec2(self) -> bool:
         """Tell whether EC2 says so, which knows no group, about any instance of the account."""
-        return self.is_notice or self is Signal.SHUTTING_DOWN
+        return self.is_notice or self.is_state_change
+
+    @property
+    def is_state_change(self) -> bool:
+        """Tell whether the instance stops to run, to end or to be started again."""
+        return self in {Signal.SHUTTING_DOWN, Signal.STOPPING}
 
 
 _SIGNALS = {
     "EC2 Spot Instance Interruption Warning": Signal.SPOT_INTERRUPTION_WARNING,
     "EC2 Instance Rebalance Recommendation": Signal.REBALANCE_RECOMMENDATION,
-    "EC2 Instance State-change Notification": Signal.SHUTTING_DOWN,
+    "shutting-down": Signal.SHUTTING_DOWN,
+    "stopping": Signal.STOPPING,
     "EC2 Instance Terminate Successful": Signal.TERMINATION_SUCCESSFUL,
     "EC2 Instance Terminate Unsuccessful": Signal.TERMINATION_UNSUCCESSFUL,
 }
@@ -161,9 +171,9 @@ class _Notice(_Tolerant):
         return Interruption(_SIGNALS[self.detail_type], self.detail.instance_id)
 
 
-class _ShuttingDownDetail(_Ec2Detail):
+class _StateDetail(_Ec2Detail):
     # The rule lets no other state through; one that runs again must never be taken for dead.
-    state: Literal["shutting-down"]
+    state: Literal["shutting-down", "stopping"]
 
 
 class _StateChange(_Tolerant):
@@ -171,10 +181,10 @@ class _StateChange(_Tolerant):
     detail_type: Annotated[
         Literal["EC2 Instance State-change Notification"], Field(alias="detail-type")
     ]
-    detail: _ShuttingDownDetail
+    detail: _StateDetail
 
     def read(self) -> Interruption:
-        return Interruption(_SIGNALS[self.detail_type], self.detail.instance_id)
+        return Interruption(_SIGNALS[self.detail.state], self.detail.instance_id)
 
 
 class _TerminationDetail(_Tolerant):
@@ -216,7 +226,7 @@ def _epoch_seconds(moment: datetime | None) -> float | None:
 
 
 def parse_interruption(event: object) -> Interruption:
-    """Read an event of one of the five kinds.
+    """Read an event of one of the six kinds.
 
     Raises Malformed, naming each wrong field and its value.
     """

@@ -216,7 +216,7 @@ class OperationWaiterSettings(WaiterSettings):
     @classmethod
     def _some_stage(cls, url: str | None, info: ValidationInfo) -> str | None:
         if url is None and _are_all_unset(info, "flush_queue_url"):
-            raise ValueError("is missing; it or FLUSH_QUEUE_URL is needed: nobody else would drain")
+            raise ValueError("is missing; it or FLUSH_QUEUE_URL is needed: no other stage drains")
         return url
 
 

@@ -100,6 +100,10 @@ class LogEvent(StrEnum):
             "failures retains_on_abandon"
         ),
     )
+    LIFECYCLE_STATE_UNKNOWN = (
+        "lifecycle_state_unknown",
+        "autoscaling_group_name instance_id state kept_by",
+    )
     DISCREPANCY_FOUND = "discrepancy_found", _CORRECTION
     CORRECTION_MADE = "correction_made", f"{_CORRECTION} lifecycle_hook_name? operation_id?"
     CORRECTION_NOT_NEEDED = "correction_not_needed", f"{_CORRECTION} because"

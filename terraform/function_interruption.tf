@@ -58,11 +58,11 @@ locals {
       }
     }
     shutting-down = {
-      description = "Instances of the account that EC2 terminates, for any reason; ${local.function_names.interruption} ignores those of others"
+      description = "Instances of the account that EC2 terminates or stops, for any reason; ${local.function_names.interruption} ignores those of others"
       pattern = {
         source      = ["aws.ec2"]
         detail-type = ["EC2 Instance State-change Notification"]
-        detail      = { state = ["shutting-down"] }
+        detail      = { state = ["shutting-down", "stopping"] }
       }
     }
     ended = {

@@ -1,4 +1,4 @@
-"""Run checks and close with a summary that a person can take in at a glance.
+"""Run checks and close with a summary that can be read at a glance.
 
     python tools/run_checks.py --beside end-to-end --beside types lint unit
 

@@ -12,6 +12,7 @@ from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.flows.batch import Stage
+from lifecycle.flows.marking import Marker
 from lifecycle.flows.operation import OperationWaiter
 from lifecycle.messages import OperationCheck
 from lifecycle.settings import OperationWaiterSettings
@@ -36,6 +37,7 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stag
     waiter = OperationWaiter(
         autoscaling=autoscaling,
         instances=instances,
+        marker=Marker(instances, runtime),
         discovery=discovery,
         next_stage=first_draining_stage(
             settings.flush_queue_url, settings.buffer_queue_url, sqs, runtime

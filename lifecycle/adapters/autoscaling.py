@@ -14,6 +14,9 @@ from lifecycle.decisions.states import (
     is_in_service,
     is_in_warm_pool,
     is_retained,
+    is_terminating,
+    launches_again,
+    require_known,
 )
 from lifecycle.errors import Permanent, UnexpectedState
 from lifecycle.messages import LifecycleAction, Transition
@@ -66,6 +69,7 @@ class Completion(StrEnum):
     COMPLETED = "completed"
     ALREADY_ENDED_GONE = "already_ended_gone"
     ALREADY_ENDED_IN_SERVICE = "already_ended_in_service"
+    ALREADY_ENDED_LAUNCHING_AGAIN = "already_ended_launching_again"
     ALREADY_ENDED_IN_WARM_POOL = "already_ended_in_warm_pool"
     ALREADY_ENDED_HELD_BY_ANOTHER_HOOK = "already_ended_held_by_another_hook"
 
@@ -155,11 +159,13 @@ class AutoScaling:
         if has_left(state):
             return Completion.ALREADY_ENDED_GONE
         assert state is not None
-        if action.transition is Transition.LAUNCHING and "Terminating" in state:
+        if action.transition is Transition.LAUNCHING and is_terminating(state):
             # The launch is over; the terminating hook has its own action and its own event.
             return Completion.ALREADY_ENDED_GONE
         if is_in_service(state):
             return Completion.ALREADY_ENDED_IN_SERVICE
+        if action.transition is Transition.TERMINATING and launches_again(state):
+            return Completion.ALREADY_ENDED_LAUNCHING_AGAIN
         into_pool = action.transition is Transition.LAUNCHING and is_entering_warm_pool(state)
         if is_in_warm_pool(state) or into_pool:
             return Completion.ALREADY_ENDED_IN_WARM_POOL
@@ -171,6 +177,7 @@ class AutoScaling:
                 f"{action.instance_id} is {state}: its lifecycle action ended before the proof; "
                 "terminate it with TerminateInstanceInAutoScalingGroup"
             )
+        require_known(action.instance_id, state)
         raise UnexpectedState(f"no active lifecycle action, yet {action.instance_id} is {state}")
 
 

@@ -48,11 +48,7 @@ class Instances:
         Raises UnexpectedState for a live instance without a private address.
         """
         instance = self.find(instance_id)
-        if instance is None or instance.is_ending:
-            return None
-        if instance.address is None:
-            raise UnexpectedState(f"{instance_id} has no private IPv4 address")
-        return instance.address
+        return None if instance is None else address_of(instance)
 
     def mark(self, instance_id: str, mark: Mark) -> None:
         """Write the mark on the instance, over the one before."""
@@ -77,6 +73,18 @@ class Instances:
     def remove_failing_heartbeats(self, instance_id: str) -> None:
         """Remove that tag, whatever it says."""
         self._client.delete_tags(Resources=[instance_id], Tags=[{"Key": HEARTBEATS_TAG_KEY}])
+
+
+def address_of(instance: Instance) -> Address | None:
+    """Return the private address of an instance, None if it is terminated or about to be.
+
+    Raises UnexpectedState for a live instance without a private address.
+    """
+    if instance.is_ending:
+        return None
+    if instance.address is None:
+        raise UnexpectedState(f"{instance.id} has no private IPv4 address")
+    return instance.address
 
 
 def _read(instance: "InstanceTypeDef") -> Instance:

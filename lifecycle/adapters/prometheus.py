@@ -127,7 +127,7 @@ class _Discreet(requests.Session):
 
 
 def _secrets_of(request: requests.PreparedRequest) -> set[bytes]:
-    """Return what nobody may read of a request: its credentials, and the password in them."""
+    """Return the secrets of a request: its credentials, and the password in them."""
     scheme, _, credentials = str(request.headers.get("Authorization", "")).partition(" ")
     found = {credentials.encode()}
     if scheme == "Basic":

@@ -1,4 +1,4 @@
-"""The verdict on whether an instance's Fluentd has provably let go of every log.
+"""Decides whether an instance's Fluentd buffer is proven empty.
 
 A pure function of samples, time and rules; it knows no HTTP. The traps that it survives are those
 of fluent-plugin-prometheus 2.2.1 (``in_prometheus_output_monitor.rb``), measured with real Fluentd
@@ -211,7 +211,7 @@ def _receiving(evidence: Evidence) -> Verdict | None:
 
 
 def _settling(evidence: Evidence, deregistered_at: float) -> Verdict | None:
-    """DRAINING if the window starts before forwarders are sure to have let go."""
+    """DRAINING if the window starts before forwarders are sure to have stopped sending."""
     early = deregistered_at + evidence.rules.settle_seconds - evidence.window_start
     if early > 0:
         return Verdict(

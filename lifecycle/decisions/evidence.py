@@ -98,7 +98,7 @@ class Rules:
         """How long ago the heartbeat output must have moved.
 
         The sample that shows it is up to one scrape younger than the gauges that moved with it;
-        those must be of the window, or nobody looked since forwarders let go.
+        those must be of the window, or nothing was observed since forwarders stopped sending.
         """
         in_the_window = self.empty_for_seconds - self.scrape_interval_seconds
         return min(2 * self.fresh_seconds, in_the_window)

@@ -14,6 +14,8 @@ from lifecycle.errors import describe_problems
 
 _Count = Annotated[int, Field(ge=0)]
 _LONGEST_OUTPUT_SHOWN = 300
+# GetCommandInvocation returns so many characters of the output, and nothing says that it has more.
+_MOST_OUTPUT = 24_000
 
 
 class FlushState(StrEnum):
@@ -114,6 +116,9 @@ def judge_flush(invocation: Invocation) -> FlushVerdict:
     """
     if invocation.status != "Success":
         return _unfinished(invocation)
+    if len(invocation.output) >= _MOST_OUTPUT:
+        detail = f"the answer may be cut off after {_MOST_OUTPUT} characters"
+        return unknown_flush(FlushReason.MALFORMED_ANSWER, detail)
     try:
         report = _Report.model_validate_json(invocation.output.strip())
     except ValidationError as error:
@@ -157,7 +162,7 @@ def _from_report(report: _Report) -> FlushVerdict:
 def _conclude(report: _Report) -> tuple[FlushState, FlushReason, str]:
     monitor = report.monitor
     if report.set_aside:
-        detail = f"{report.set_aside} chunks set aside: they would die with the instance"
+        detail = f"{report.set_aside} backed-up chunks: they would die with the instance"
         return FlushState.SET_ASIDE, FlushReason.CHUNKS_SET_ASIDE, detail
     held = report.chunks or report.bytes
     counted = monitor is not None and (monitor.staged or monitor.queued or monitor.bytes)
@@ -178,4 +183,4 @@ def _conclude(report: _Report) -> tuple[FlushState, FlushReason, str]:
     if not report.quiet:
         detail = "empty, but records came in between two looks"
         return FlushState.REMAINING, FlushReason.RECEIVING, detail
-    return FlushState.FLUSHED, FlushReason.NOTHING_LEFT, "no chunk file left, nothing set aside"
+    return FlushState.FLUSHED, FlushReason.NOTHING_LEFT, "no chunk file left, none backed up"

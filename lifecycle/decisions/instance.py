@@ -7,6 +7,8 @@ from lifecycle.decisions.marks import Mark, MarkKind
 # As EC2 spells them: docs.aws.amazon.com/AWSEC2/latest/APIReference, InstanceState.
 _ENDING = {"shutting-down", "terminated"}
 _STOPPED = {"stopping", "stopped"}
+_SERVED = {MarkKind.LAUNCHING, MarkKind.TERMINATING, MarkKind.RECLAIMED}
+_BEGUN = {MarkKind.LAUNCHING, MarkKind.TERMINATING}
 _HELD_NOTHING = {MarkKind.PROVEN, MarkKind.POOLED}
 
 
@@ -46,6 +48,11 @@ class Instance:
         return self.state in _STOPPED
 
     @property
+    def is_down(self) -> bool:
+        """Tell whether it runs no more, or is about to stop: nothing there accepts logs."""
+        return self.is_ending or self.is_stopped
+
+    @property
     def is_ending(self) -> bool:
         """Tell whether it is terminated, or about to be."""
         return self.state in _ENDING
@@ -70,3 +77,20 @@ class Instance:
             and self.mark.is_proof
             and self.mark.at >= int(moment)  # a mark keeps whole seconds
         )
+
+    def has_launched_since(self, moment: float) -> bool:
+        """Tell whether its launch began after that moment (epoch seconds)."""
+        return (
+            self.mark is not None and self.mark.kind is MarkKind.LAUNCHING and self.mark.at > moment
+        )
+
+    def has_begun_since(self, moment: float) -> bool:
+        """Tell whether its launch or its termination began after that moment (epoch seconds)."""
+        return self.mark is not None and self.mark.at > moment and self.mark.kind in _BEGUN
+
+    def served_unproven_before(self, moment: float) -> bool:
+        """Tell whether it was in service before that moment (epoch seconds), without a proof since.
+
+        Of an instance that launches at that moment: what its root volume held may be lost.
+        """
+        return self.mark is not None and self.mark.at < int(moment) and self.mark.kind in _SERVED

@@ -7,7 +7,7 @@ from lifecycle.decisions.marks import Mark, MarkKind
 from lifecycle.events import Interruption, Location
 
 # A proof may be a little older than the termination it belongs to: should its activity begin when
-# the hook lets go, or clocks differ. One of an earlier life in a warm pool is far older.
+# the hook ends, or clocks differ. One of an earlier life in a warm pool is far older.
 _OLDEST_PROOF_SECONDS = 300.0
 
 
@@ -25,7 +25,7 @@ class Ending(StrEnum):
 
     @property
     def is_unclean(self) -> bool:
-        """Tell whether logs may have been lost with it, and nobody has said so yet."""
+        """Tell whether logs may have been lost with it, and no alarm has said so yet."""
         return self in {Ending.NOT_PROVEN, Ending.UNKNOWN_TO_EC2}
 
 
@@ -56,7 +56,8 @@ def how_it_ended(termination: Interruption, traces: Traces) -> Ending:
     if from_pool and mark is not None and mark.kind is MarkKind.POOLED:
         return Ending.NEVER_IN_SERVICE
     if mark is not None:
-        is_proven = mark.is_proof and (
+        # After its root volume was replaced it served again.
+        is_proven = (mark.is_proof and mark.kind is not MarkKind.REPLACED) and (
             # What has been in the warm pool, or retained, since its proof has received nothing.
             from_pool or mark.kind is MarkKind.RETAINED or _belongs_to(mark.at, termination)
         )

@@ -1,7 +1,7 @@
 """What the product last did with an instance, written on the instance itself as an EC2 tag.
 
-Nobody can look a message up in SQS. The mark says, to the functions that come later and to a person
-in the console, which pipeline took an instance over and when, and that it was proven empty.
+SQS messages cannot be queried, so each instance carries its state in an EC2 tag, visible to later
+functions and in the console: which pipeline took it over and when, and that it was proven empty.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ class MarkKind(StrEnum):
     LAUNCHING = "launching"  # its registration was asked for, or found: it serves, or is about to
     TERMINATING = "terminating"  # the pipeline of its termination was started
     POOLED = "pooled"  # let into the warm pool at its launch: it never served
-    PROVEN = "proven"  # proven to hold nothing, and let go: to its end, or into the warm pool
-    RETAINED = "retained"  # proven to hold nothing, and yet kept by its group: a person ends it
-    RECLAIMED = "reclaimed"  # taken away by AWS, or killed: out of service discovery for good
+    PROVEN = "proven"  # proven empty, and released: to its end, or into the warm pool
+    REPLACED = "replaced"  # proven empty, and released: its root volume is replaced
+    RETAINED = "retained"  # proven empty, kept by its group: the operator terminates it
+    RECLAIMED = "reclaimed"  # reclaimed by AWS, or killed: must not be registered again
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Mark:
     @property
     def is_proof(self) -> bool:
         """Tell whether it says that the instance held nothing after its service."""
-        return self.kind in {MarkKind.PROVEN, MarkKind.RETAINED}
+        return self.kind in {MarkKind.PROVEN, MarkKind.REPLACED, MarkKind.RETAINED}
 
     def __str__(self) -> str:
         """Return the tag's value."""
@@ -53,7 +54,7 @@ def read_moment(text: str) -> float:
 
 
 def read_mark(value: str | None) -> Mark | None:
-    """Read a tag's value; None for no tag, or one that somebody else wrote: it says nothing."""
+    """Read a tag's value; None for no tag, or for one of another form: it says nothing."""
     kind, _, moment = (value or "").partition(" ")
     try:
         return Mark(MarkKind(kind), read_moment(moment))

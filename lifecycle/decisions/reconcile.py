@@ -1,8 +1,8 @@
 """What the group, Cloud Map and EC2 show, and what of it has to be corrected. Pure: no call here.
 
 Lifecycle events are best effort, and hooks miss instances that are older than them, so what the
-events brought about is compared with what is. Whoever moves an instance leaves it, for a moment,
-in a state that looks wrong: only what two looks call for is corrected.
+events brought about is compared with what is. A function that moves an instance leaves it, for a
+moment, in a state that looks wrong: only what two snapshots call for is corrected.
 """
 
 import math
@@ -15,9 +15,11 @@ from lifecycle.decisions.marks import Mark, MarkKind
 from lifecycle.decisions.states import (
     is_held,
     is_in_service,
+    is_known,
     is_launch_held,
     is_out_of_service,
     is_retained,
+    is_root_volume_held,
 )
 from lifecycle.messages import Transition
 
@@ -112,6 +114,11 @@ class Look:
         ]
 
     @property
+    def in_unknown_states(self) -> list[Subject]:
+        """All members of the group in a lifecycle state that this version does not know."""
+        return [one for one in self.subjects.values() if not is_known(one.state)]
+
+    @property
     def waiting(self) -> list[Subject]:
         """All that a hook of the transitions that are ours holds; it need not be our hook."""
         return [one for one in self.subjects.values() if self.is_waiting(one)]
@@ -142,7 +149,10 @@ class Look:
             else {
                 MarkKind.TERMINATING: _longest_wait(self.hooks.terminate),
                 MarkKind.PROVEN: _PROVEN_FOR_SECONDS,
-                # Nobody comes back from there, but for one that somebody registers again.
+                MarkKind.REPLACED: _PROVEN_FOR_SECONDS
+                if is_root_volume_held(subject.state)
+                else -math.inf,
+                # No instance comes back from there, except one that is registered again by hand.
                 MarkKind.RETAINED: -math.inf if subject.is_registered else math.inf,
             }
         )
@@ -182,7 +192,7 @@ def _is_stranded(subject: Subject, look: Look) -> bool:
 def can_wait(subject: Subject) -> bool:
     """Tell whether an instance that has to leave service discovery can wait for a successor there.
 
-    It runs: whoever sends to it meanwhile is not let down.
+    It runs, so it accepts what forwarders send to it meanwhile.
     """
     return subject.instance is not None and subject.instance.is_running
 
@@ -215,9 +225,9 @@ def _why_out(subject: Subject) -> str | None:
 def _is_kept(subject: Subject) -> bool:
     """Tell whether the group keeps the instance though its hook expired.
 
-    If its event was lost, it has no pipeline: it would stay, undrained and billed, or have ended
-    with its logs, and nobody be told. A waiter cannot release it any more, but tells a person of
-    its proof, or that it gave up.
+    If its event was lost, it has no pipeline: it would stay, undrained and billed, or end with its
+    logs, without an alarm. A waiter cannot release it any more, but dead-letters its message with
+    the proof, or with a time-out, which pages.
     """
     return is_retained(subject.state) and subject.instance is not None
 

@@ -3,8 +3,8 @@
 A Route 53 answer holds at most eight instances of a service
 (docs.aws.amazon.com/cloud-map/latest/dg/services-route53.html, multivalue answer routing), so that
 forwarders of a larger fleet would lose members at random: such a fleet is spread over several
-services, "shards". And forwarders ignore an empty answer, so that nobody can take the last member
-of a shard away from them.
+services, "shards". And forwarders ignore an empty answer and keep sending to the last member of a
+shard, so it cannot simply be removed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ def overflow(members: Members) -> int:
 def vacancies_left_by(
     instance_id: str, members: Members, successors: AbstractSet[str]
 ) -> list[str]:
-    """Return the services in which nobody would be left to serve if the instance left them.
+    """Return the services in which no instance would be left to serve if this one left them.
 
     ``successors`` are those that serve, here or elsewhere; one that leaves as well is none of them.
     """
@@ -76,14 +76,14 @@ def vacancies_left_by(
 def steps_into(
     vacancies: AbstractSet[str], members: Members, in_service: AbstractSet[str]
 ) -> list[Step]:
-    """Find somebody for each vacancy in a shard that has two or more in service.
+    """Find an instance for each vacancy in a shard that has two or more in service.
 
-    Of the fullest such shard the one with the highest id moves: whoever asks gets the same answer.
+    Of the fullest such shard the one with the highest id moves: each caller gets the same answer.
     """
     serving = [ids & in_service for name, ids in members.items() if name not in vacancies]
     fullest = max(serving, key=len, default=frozenset[str]())
     if not fullest - {max(fullest, default="")}:
-        return []  # nobody, or nobody who could be spared
+        return []  # none, or none that can be spared
     return [Step(StepKind.JOIN, max(fullest), one) for one in members if one in vacancies]
 
 
@@ -93,11 +93,11 @@ def steps_to_balance(
     """Return what is left to do so that no shard has more than eight while another has room.
 
     ``movable`` are those in service or on their way there; those on their way out are left to
-    their own pipeline. First every move under way is finished: who is in several shards leaves the
-    fullest of them, unless nobody else there is in service. Then the surplus moves on: newcomers
-    before those in service, the highest ids first, so that everybody who looks decides the same.
-    Last, a shard that nobody serves gets somebody who can be spared: a forwarder that starts with
-    an empty answer exits.
+    their own pipeline. First every move under way is finished: an instance in several shards leaves
+    the fullest of them, unless it alone is in service there. Then the surplus moves on: newcomers
+    before those in service, the highest ids first, so that each caller decides the same.
+    Last, a shard without an instance in service gets one that can be spared: a forwarder that
+    starts with an empty answer exits.
     """
     placed = {service_id: set(ids) for service_id, ids in members.items()}
     leaves = list(_leaves(placed, movable, in_service))

@@ -1,17 +1,19 @@
 """The lifecycle states of EC2 Auto Scaling, and what each means for an instance's logs.
 
 docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html,
-.../warm-pool-instance-lifecycle.html. AWS may add states, so an instance's state is a plain string:
-one that is not listed here means nothing, and every question about it is answered with no.
+.../warm-pool-instance-lifecycle.html, .../replace-root-volume.html. AWS may add states, so an
+instance's state is a plain string: one that is not listed here is unknown. Every question about it
+is answered with no, and ``require_known`` raises, which keeps the instance and pages.
 """
 
 from enum import StrEnum
 
+from lifecycle.errors import UnexpectedState
 from lifecycle.messages import Transition
 
 
 class LifecycleState(StrEnum):
-    """Every state of an instance that the design covers."""
+    """Every state of an instance that AWS documents."""
 
     PENDING = "Pending"
     PENDING_WAIT = "Pending:Wait"
@@ -27,6 +29,10 @@ class LifecycleState(StrEnum):
     TERMINATING_PROCEED = "Terminating:Proceed"
     TERMINATING_RETAINED = "Terminating:Retained"
     TERMINATED = "Terminated"
+    REPLACING_ROOT_VOLUME = "ReplacingRootVolume"
+    REPLACING_ROOT_VOLUME_WAIT = "ReplacingRootVolume:Wait"
+    REPLACING_ROOT_VOLUME_PROCEED = "ReplacingRootVolume:Proceed"
+    ROOT_VOLUME_REPLACED = "RootVolumeReplaced"
     WARMED_PENDING = "Warmed:Pending"
     WARMED_PENDING_WAIT = "Warmed:Pending:Wait"
     WARMED_PENDING_PROCEED = "Warmed:Pending:Proceed"
@@ -42,6 +48,36 @@ class LifecycleState(StrEnum):
 
 
 _S = LifecycleState
+_KNOWN = frozenset(_S)
+_MAY_SERVE = {
+    _S.PENDING,
+    _S.PENDING_WAIT,
+    _S.PENDING_PROCEED,
+    _S.IN_SERVICE,
+    _S.ROOT_VOLUME_REPLACED,  # its launching hook comes next
+}
+_TERMINATING = {
+    _S.TERMINATING,
+    _S.TERMINATING_WAIT,
+    _S.TERMINATING_PROCEED,
+    _S.TERMINATING_RETAINED,
+    _S.TERMINATED,
+    _S.WARMED_TERMINATING,
+    _S.WARMED_TERMINATING_WAIT,
+    _S.WARMED_TERMINATING_PROCEED,
+    _S.WARMED_TERMINATING_RETAINED,
+    _S.WARMED_TERMINATED,
+    # The instance lives on, but nothing on its root volume does.
+    _S.REPLACING_ROOT_VOLUME,
+    _S.REPLACING_ROOT_VOLUME_WAIT,
+    _S.REPLACING_ROOT_VOLUME_PROCEED,
+}
+_BACK_TO_WARM_POOL = {
+    _S.WARMED_PENDING,
+    _S.WARMED_PENDING_WAIT,
+    _S.WARMED_PENDING_PROCEED,
+    _S.WARMED_PENDING_RETAINED,
+}
 _GONE = {_S.TERMINATING_PROCEED, _S.TERMINATED, _S.WARMED_TERMINATING_PROCEED, _S.WARMED_TERMINATED}
 _RETAINED = {
     _S.TERMINATING_RETAINED,
@@ -64,6 +100,7 @@ _HELD = {
     # On its way back into the pool it waits as if it were launched into it.
     Transition.TERMINATING: {
         _S.TERMINATING_WAIT,
+        _S.REPLACING_ROOT_VOLUME_WAIT,
         _S.WARMED_PENDING_WAIT,
         _S.WARMED_TERMINATING_WAIT,
     },
@@ -74,15 +111,30 @@ _OUT_OF_SERVICE = {
     _S.DETACHING,
     _S.DETACHED,
     _S.QUARANTINED,
+    _S.REPLACING_ROOT_VOLUME_PROCEED,
     *_GONE,
     *_RETAINED,
     *_IN_WARM_POOL,
 }
 
 
+def is_known(state: str | None) -> bool:
+    """Tell whether the state is listed here; None, for no member of any group, is known, too."""
+    return state is None or state in _KNOWN
+
+
+def require_known(instance_id: str, state: str | None) -> None:
+    """Raise UnexpectedState for a state that is not listed here."""
+    if not is_known(state):
+        raise UnexpectedState(
+            f"{instance_id} is in the lifecycle state {state!r}, which this version does not know: "
+            "keep the instance, discard nothing"
+        )
+
+
 def may_serve(state: str | None) -> bool:
     """Tell whether an instance in this state is in service or on its way there."""
-    return state is not None and (state.startswith(_S.PENDING) or state == _S.IN_SERVICE)
+    return state in _MAY_SERVE
 
 
 def is_in_service(state: str | None) -> bool:
@@ -91,11 +143,12 @@ def is_in_service(state: str | None) -> bool:
 
 
 def is_leaving(state: str | None) -> bool:
-    """Tell whether an instance in this state is on its way out of the group, or gone.
+    """Tell whether what an instance in this state holds is about to be lost, or is.
 
-    On its way back into a warm pool it shows a pending state of the pool.
+    It is on its way out of the group, or its root volume is about to be replaced. On its way back
+    into a warm pool it shows a pending state of the pool.
     """
-    return state is None or "Terminat" in state or state.startswith(_S.WARMED_PENDING)
+    return state is None or state in _TERMINATING or state in _BACK_TO_WARM_POOL
 
 
 def has_left(state: str | None) -> bool:
@@ -103,9 +156,26 @@ def has_left(state: str | None) -> bool:
     return state is None or state in _GONE
 
 
+def is_terminating(state: str | None) -> bool:
+    """Tell whether a terminating transition is under way or over; a return to a pool is none."""
+    return state in _TERMINATING
+
+
+def launches_again(state: str | None) -> bool:
+    """Tell whether an instance whose termination has ended lives on and is on its way into service.
+
+    Its root volume was replaced, or it came out of the warm pool again.
+    """
+    is_replaced = state == _S.REPLACING_ROOT_VOLUME_PROCEED
+    return is_replaced or (may_serve(state) and not is_in_service(state))
+
+
 def has_ended(state: str | None) -> bool:
-    """Tell whether an instance in this state waits no more: gone, about to go, or in service."""
-    return has_left(state) or is_in_service(state)
+    """Tell whether the termination of an instance in this state has ended.
+
+    It is gone, about to go, in service again, or on its way there.
+    """
+    return has_left(state) or is_in_service(state) or launches_again(state)
 
 
 def is_retained(state: str | None) -> bool:
@@ -134,6 +204,11 @@ def is_held(state: str | None, transition: Transition) -> bool:
 def is_launch_held(state: str | None) -> bool:
     """Tell whether a hook holds the instance on its way into service."""
     return state == _S.PENDING_WAIT
+
+
+def is_root_volume_held(state: str | None) -> bool:
+    """Tell whether a hook holds the instance before its root volume is replaced."""
+    return state == _S.REPLACING_ROOT_VOLUME_WAIT
 
 
 def is_entering_warm_pool(state: str | None) -> bool:

@@ -3,17 +3,19 @@
 from dataclasses import dataclass
 
 from lifecycle.adapters.autoscaling import AutoScaling, Completion
-from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.instances import Instances, address_of
 from lifecycle.decisions.marks import MarkKind
 from lifecycle.decisions.states import (
     has_ended,
     is_in_warm_pool,
     is_leaving,
     is_leaving_warm_pool,
+    launches_again,
     may_serve,
+    require_known,
 )
 from lifecycle.errors import UnexpectedState
-from lifecycle.flows.marking import Marker, report_completion
+from lifecycle.flows.marking import Marker, report_completion, report_expired
 from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import LifecycleAction, OperationCheck
 from lifecycle.telemetry import LogEvent, Runtime
@@ -48,15 +50,23 @@ class Entrance:
         if discovery is None:
             return
         state = self.autoscaling.lifecycle_state(action.instance_id)
+        require_known(action.instance_id, state)
         if not may_serve(state):
+            if launches_again(state):
+                raise UnexpectedState(f"{action.instance_id} is {state}: its launch comes next")
             # A late event: registering now would send logs to an instance that is terminating.
             self.ignore(action, f"the instance is {state or 'gone'}")
             return
-        address = self.instances.address(action.instance_id)
-        if address is None:
+        instance = self.instances.find(action.instance_id)
+        address = None if instance is None else address_of(instance)
+        if instance is None or address is None:
             raise UnexpectedState(
                 f"{action.instance_id} is {state}, but EC2 does not know it (yet)"
             )
+        if instance.served_unproven_before(action.started_at):
+            # Its root volume was replaced although nothing proved that it held no log.
+            report_expired(action, self.runtime)
+            self.runtime.telemetry.flush()
         operation_id = discovery.cloud_map.register(
             action.instance_id, address, creator_request_id=action.request_id
         )
@@ -76,12 +86,15 @@ class Entrance:
         once. Raises UnexpectedState for an instance that is not terminating, and what AWS raises.
         """
         state = self.autoscaling.lifecycle_state(action.instance_id)
-        if (has_ended(state) or is_in_warm_pool(state)) and self.marker.was_proven(action):
-            self.ignore(action, f"it was proven empty, and is {state or 'gone'}")
+        require_known(action.instance_id, state)
+        is_over = has_ended(state) or is_in_warm_pool(state)
+        end = self.marker.known_end(action, state) if is_over else None
+        if end is not None:
+            self.ignore(action, f"it has ended ({end}), and the instance is {state or 'gone'}")
             return
         if not is_leaving(state):
-            # A duplicate of an earlier life in a warm pool, or a state that has not propagated
-            # yet. Never deregister a working instance, never drop a drain: ask again.
+            # A duplicate of an earlier life, or a state that has not propagated yet.
+            # Never deregister a working instance, never drop a drain: ask again.
             raise UnexpectedState(f"{action.instance_id} is {state}, not terminating")
         if is_leaving_warm_pool(state) and self._rests_proven(action.instance_id):
             self._complete(action)

@@ -1,7 +1,7 @@
-"""Deals with instances that AWS takes away, whatever a lifecycle hook says.
+"""Handles instances that end without a lifecycle hook: Spot interruptions, console terminations.
 
-A hook stops neither a spot reclaim nor a person with EC2's console. What can be done is done at
-once: out of service discovery, told to flush, counted. Nothing here ever lets an instance go.
+A hook stops neither a Spot interruption nor a termination in EC2's console. Such an instance is
+deregistered, flushed and counted at once. Nothing here ever releases an instance.
 EC2 tells within seconds that an instance ends, any instance of the account; Auto Scaling tells when
 it has noticed, a minute or more later. On the first word a dead one leaves service discovery, on
 the second its end is judged and counted.
@@ -21,7 +21,13 @@ from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.interruption import Ending, Traces, how_it_ended
 from lifecycle.decisions.marks import Mark, MarkKind
-from lifecycle.decisions.states import has_left, is_leaving, may_serve
+from lifecycle.decisions.states import (
+    has_left,
+    is_known,
+    is_leaving,
+    may_serve,
+    require_known,
+)
 from lifecycle.errors import AgentNotReachable, Malformed
 from lifecycle.events import Interruption, Location, Signal, parse_interruption
 from lifecycle.flows.stage import Discovery
@@ -70,8 +76,9 @@ class InterruptionHandler:
             elif interruption.signal.is_notice:
                 assert member is not None  # else it is not ours
                 self._take_out(interruption, member)
-            elif interruption.signal is Signal.SHUTTING_DOWN:
-                self._take_out_dead(interruption)
+            elif interruption.signal.is_state_change:
+                assert member is not None  # else it is not ours
+                self._take_out_dead(interruption, member)
             else:
                 self._account_for(interruption, member)
         finally:
@@ -87,6 +94,8 @@ class InterruptionHandler:
             return "another Auto Scaling group"
         if interruption.destination == Location.WARM_POOL:
             return "it went into the warm pool"
+        if interruption.destination == Location.AUTO_SCALING_GROUP:
+            return "it stays in its group"
         if member is not None and may_serve(member.state):
             # The termination failed, or is of an earlier life in a warm pool.
             return f"it is {member.state}"
@@ -157,7 +166,7 @@ class InterruptionHandler:
         return True
 
     def _flush(self, notice: Interruption) -> None:
-        """Tell Fluentd to flush; nobody waits for what comes of it."""
+        """Send the flush command without waiting for its result."""
         if self.run_command is None:
             return
         try:
@@ -173,7 +182,7 @@ class InterruptionHandler:
         )
 
     def _count_notice(self, notice: Interruption, member: Membership) -> None:
-        """Count it, once, and mark it so that nobody registers it again."""
+        """Count it, once, and tag it so that it is not registered again."""
         instance = self._instance(notice)
         mark = instance.mark if instance else None
         leaving = is_leaving(member.state)
@@ -182,56 +191,62 @@ class InterruptionHandler:
             return
         if instance is None or not instance.is_counted:
             self._count(notice, str(notice.signal), mark)
-        # A pipeline that is under way keeps its own mark: nobody shall start it again.
+        # A pipeline that is under way keeps its own state tag, so that it is not started again.
         reclaimed = None if leaving else Mark(MarkKind.RECLAIMED, self.runtime.clock())
         self.instances.mark_counted(notice.instance_id, self.runtime.clock(), reclaimed)
 
-    def _take_out_dead(self, end: Interruption) -> None:
-        """Deal with an instance that EC2 ends; be it the last of its service, it serves nobody.
+    def _take_out_dead(self, end: Interruption, member: Membership) -> None:
+        """Deal with an instance that EC2 ends or stops, also with the last one of its service.
 
-        Nothing is counted: Auto Scaling's event follows, and judges its end by all that it left.
+        Nothing there accepts logs any more. Nothing is counted: the event of Auto Scaling that
+        follows an end judges it by all that it left. What a stopped one holds is on its disk.
         """
         attempts = _Attempts(end, self.runtime)
-        attempts.make("deregister", lambda: self._deregister_if_dead(end))
+        attempts.make("deregister", lambda: self._deregister_if_dead(end, member))
         attempts.finish()
 
-    def _deregister_if_dead(self, end: Interruption) -> None:
+    def _deregister_if_dead(self, end: Interruption, member: Membership) -> None:
         if self.discovery is None:
             self._ignore(end, "the fleet is in no service discovery")
             return
-        instance = self._instance_once_ending(end)
-        if instance is not None and not instance.is_ending:
+        instance = self._instance_once_down(end)
+        if instance is not None and not instance.is_down:
             self._ignore(end, f"EC2 shows it as {instance.state}")
             return
-        self._keep_trace(instance, self.discovery.cloud_map)
+        may_return = end.signal is Signal.STOPPING and may_serve(member.state)
+        trace = MarkKind.LAUNCHING if may_return else MarkKind.RECLAIMED
+        self._keep_trace(instance, trace, self.discovery.cloud_map)
         if not self._deregister(end):
             self._ignore(end, "it is not registered")
 
-    def _instance_once_ending(self, end: Interruption) -> Instance | None:
+    def _instance_once_down(self, end: Interruption) -> Instance | None:
         """Look until EC2 shows what it told, a few times at most; None for one it does not know."""
         instance = self._instance(end)
         for _ in range(_LOOKS - 1):
-            if instance is None or instance.is_ending:
+            if instance is None or instance.is_down:
                 break
             self.runtime.sleep(_LOOK_AGAIN_SECONDS)
             instance = self._instance(end)
         return instance
 
-    def _keep_trace(self, instance: Instance | None, cloud_map: CloudMap) -> None:
+    def _keep_trace(self, instance: Instance | None, trace: MarkKind, cloud_map: CloudMap) -> None:
         """Mark one that only its registration shows to have served, as in an adopted fleet.
 
-        With neither left, its end would pass for that of a launch that was given up. So what
-        cannot be marked stays registered: until the next attempt, or Auto Scaling's event.
+        With neither left, its end would pass for that of an abandoned launch. So what
+        cannot be marked stays registered: until the next attempt, or Auto Scaling's event. One that
+        stops may be started and registered again: it is not marked as reclaimed.
         """
         if instance is None or instance.mark is not None:
             return
         if instance.id in cloud_map.registered_instances():
-            self.instances.mark(instance.id, Mark(MarkKind.RECLAIMED, self.runtime.clock()))
+            self.instances.mark(instance.id, Mark(trace, self.runtime.clock()))
 
     def _account_for(self, termination: Interruption, member: Membership | None) -> None:
         """Deal with an instance that is gone; one whose termination failed is left as it is."""
         is_unsuccessful = termination.signal is Signal.TERMINATION_UNSUCCESSFUL
-        if is_unsuccessful and self._lives(termination, member):
+        state = None if member is None else member.state
+        if (is_unsuccessful or not is_known(state)) and self._lives(termination, member):
+            require_known(termination.instance_id, state)
             self._ignore(termination, "it has not ended")
             return
         attempts = _Attempts(termination, self.runtime)

@@ -6,7 +6,7 @@ then sends the event to the function's on-failure destination, which has an alar
 
 from dataclasses import dataclass
 
-from lifecycle.errors import Malformed
+from lifecycle.errors import Malformed, UnexpectedState
 from lifecycle.events import Location, parse_lifecycle_event
 from lifecycle.flows.entrance import Entrance
 from lifecycle.messages import LifecycleAction, Transition
@@ -45,10 +45,15 @@ class LifecycleHandler:
             self.entrance.ignore(action, not_ours)
         elif action.transition is Transition.TERMINATING:
             self.entrance.terminate(action)
-        elif lifecycle_event.destination is Location.WARM_POOL:
+        elif lifecycle_event.destination == Location.WARM_POOL:
             self.entrance.enter_warm_pool(action)
-        else:
+        elif lifecycle_event.destination in {None, Location.AUTO_SCALING_GROUP}:
             self.entrance.launch(action)
+        else:
+            raise UnexpectedState(
+                f"{action.instance_id} launches into {lifecycle_event.destination!r}, which this "
+                "version does not know: keep the instance, discard nothing"
+            )
 
     def _why_not_ours(self, action: LifecycleAction) -> str | None:
         if action.autoscaling_group_name != self.settings.autoscaling_group_name:

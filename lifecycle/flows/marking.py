@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lifecycle.adapters.autoscaling import Completion
 from lifecycle.adapters.instances import Instances
 from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.states import is_in_service, launches_again
 from lifecycle.messages import LifecycleAction
 from lifecycle.telemetry import LogEvent, Metric, Runtime
 
@@ -33,10 +34,49 @@ class Marker:
                 LogEvent.MARK_FAILED, **log_fields, mark=kind, reason=str(error)
             )
 
-    def was_proven(self, action: LifecycleAction) -> bool:
-        """Tell whether the tag says that this very wait ended with a proof."""
+    def known_end(self, action: LifecycleAction, state: str | None) -> str | None:
+        """Return how this very termination ended, by the tag; None where it does not say.
+
+        ``proven``, or ``launched_again`` for an instance that lives on (``state`` is its lifecycle
+        state): then its launch has reported an end without proof.
+        """
         instance = self.instances.find(action.instance_id)
-        return instance is not None and instance.is_proven_since(action.started_at)
+        if instance is None:
+            return None
+        if instance.is_proven_since(action.started_at):
+            return "proven"
+        lives_on = is_in_service(state) or launches_again(state)
+        if lives_on and instance.has_launched_since(action.started_at):
+            return "launched_again"
+        return None
+
+    def report_end(self, action: LifecycleAction, state: str | None) -> None:
+        """Report a termination that ended without its message: expired, unless the tag says how."""
+        try:
+            end = self.known_end(action, state)
+        except Exception as error:  # noqa: BLE001 (an unknown state tag is no proof)
+            reason = f"cannot read its mark: {error}"
+            self.runtime.telemetry.warning(
+                LogEvent.CHECK_FAILED, **action.log_fields(), reason=reason
+            )
+            end = None
+        if end is None:
+            report_expired(action, self.runtime)
+        else:
+            self.runtime.telemetry.info(
+                LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended=end
+            )
+
+    def has_begun_since(self, action: LifecycleAction, moment: float) -> bool:
+        """Tell whether the tag says that a launch or a termination began after that moment."""
+        instance = self.instances.find(action.instance_id)
+        return instance is not None and instance.has_begun_since(moment)
+
+
+def report_expired(action: LifecycleAction, runtime: Runtime) -> None:
+    """Log and count an action that ended before the proof: logs may be lost."""
+    runtime.telemetry.error(LogEvent.LIFECYCLE_ACTION_EXPIRED, **action.log_fields())
+    runtime.telemetry.measure(Metric.LIFECYCLE_ACTION_EXPIRED)
 
 
 def report_completion(

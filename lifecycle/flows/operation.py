@@ -8,9 +8,9 @@ from lifecycle.adapters.instances import Instances
 from lifecycle.decisions.instance import Address
 from lifecycle.decisions.operation import NextStep, Operation, OperationStatus, next_step
 from lifecycle.decisions.polling import PollPolicy
-from lifecycle.decisions.states import may_serve
+from lifecycle.decisions.states import may_serve, require_known
 from lifecycle.errors import NotReady, Permanent
-from lifecycle.flows.marking import report_completion
+from lifecycle.flows.marking import Marker, report_completion
 from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import LifecycleAction, OperationCheck, Transition
 from lifecycle.telemetry import LogEvent, Runtime
@@ -26,6 +26,7 @@ class OperationWaiter:
 
     autoscaling: AutoScaling
     instances: Instances
+    marker: Marker
     discovery: Discovery
     next_stage: NextStage
     polls: PollPolicy
@@ -37,8 +38,17 @@ class OperationWaiter:
         return self._check
 
     def still_waited_for(self, message: OperationCheck) -> bool:
-        """Say yes even without an active hook: the registration has to become true all the same."""
-        del message
+        """Say yes even without an active hook: the registration has to become true all the same.
+
+        But for a termination whose instance serves again, or is about to: then it is another one's.
+        """
+        action = message.action
+        if action.transition is Transition.LAUNCHING:
+            return True
+        state = self.autoscaling.lifecycle_state(action.instance_id)
+        if may_serve(state):
+            self.marker.report_end(action, state)
+            return False
         return True
 
     def _check(self, message: OperationCheck) -> None:
@@ -86,14 +96,17 @@ class OperationWaiter:
             )
 
     def _request_again(self, message: OperationCheck) -> None:
+        state = self.autoscaling.lifecycle_state(message.action.instance_id)
+        require_known(message.action.instance_id, state)
         if message.action.transition is Transition.TERMINATING:
             action = message.action
+            if may_serve(state):
+                raise NotReady(f"it is {state}: its termination may have ended")
             self.discovery.placement.make_way(action.instance_id, action.log_fields())
             operation_id = self.discovery.cloud_map.deregister(message.action.instance_id)
             self._check_again(message, operation_id)
             return
         # The instance may have been sent away since the first request.
-        state = self.autoscaling.lifecycle_state(message.action.instance_id)
         address = self.instances.address(message.action.instance_id) if may_serve(state) else None
         if address is None:
             self._withdraw(message, f"it is {state or 'unknown to Auto Scaling'}, or gone")

@@ -25,8 +25,10 @@ from lifecycle.decisions.reconcile import (
 from lifecycle.decisions.states import (
     is_entering_warm_pool,
     is_in_service,
+    is_known,
     is_launch_held,
     is_retained,
+    require_known,
 )
 from lifecycle.errors import UnexpectedState
 from lifecycle.flows.entrance import Entrance
@@ -60,8 +62,9 @@ class Reconciler:
     def handle(self) -> None:
         """Look, look again if something is wrong, and correct what both looks call for.
 
-        Raises UnexpectedState if a correction failed (the others were tried all the same), and what
-        AWS raises during a look: then nothing was corrected.
+        Raises UnexpectedState if a correction failed, or an instance is in an unknown lifecycle
+        state (everything else was tried all the same), and what AWS raises during a look: then
+        nothing was corrected.
         """
         try:
             self._reconcile()
@@ -72,7 +75,7 @@ class Reconciler:
         look = self._look()
         found: Sequence[Correction] = corrections(look)
         if found:
-            # Whoever moves an instance right now is done with it then.
+            # A function that moves an instance right now is done with it then.
             self.runtime.sleep(self.settings.reconcile_grace_seconds)
             first, look = look, self._look()
             found = confirmed(first, look)
@@ -83,11 +86,34 @@ class Reconciler:
         if self._discovery is not None:
             self._balance(self._discovery.placement)
         self._mark_adopted(look)
+        self._keep_unknown(look)
         if failed:
             raise UnexpectedState(f"{failed} of {len(found)} corrections failed")
+        for subject in look.in_unknown_states:
+            require_known(subject.id, subject.state)
+
+    def _keep_unknown(self, look: Look) -> None:
+        """Report who is in a lifecycle state that is not known, and keep its wait alive.
+
+        No other function may know of it: its event may be lost, or of an unknown kind, too.
+        """
+        for subject in look.in_unknown_states:
+            waits = [] if self._observes else self._possible_waits(subject)
+            kept_by = [
+                action.lifecycle_hook_name
+                for action in waits
+                if self.autoscaling.record_heartbeat(action)[0] is Heartbeat.RECORDED
+            ]
+            self.runtime.telemetry.error(
+                LogEvent.LIFECYCLE_STATE_UNKNOWN,
+                autoscaling_group_name=self.settings.autoscaling_group_name,
+                instance_id=subject.id,
+                state=subject.state,
+                kept_by=kept_by,
+            )
 
     def _mark_adopted(self, look: Look) -> None:
-        """Mark who serves without a mark: registered before the hooks were, or by somebody else."""
+        """Tag instances in service that have no state tag: adopted, or registered by hand."""
         if self._observes:
             return
         # A moment ago they may have got the mark of their way out; without any this asks nothing.
@@ -110,7 +136,7 @@ class Reconciler:
     def _balance(self, placement: Placement) -> None:
         """Finish moves that were left half done, and move what is too much in a shard.
 
-        One look is enough: whoever moves the same instances at this moment asks for the same.
+        One snapshot is enough: a function that moves the same instances now asks for the same.
         """
         standing = placement.snapshot()
         placement.measure(standing.members)
@@ -209,8 +235,8 @@ class Reconciler:
         self._made(correction, operation_id=operation_id)
         state = self.autoscaling.lifecycle_state(subject.id)
         if not is_in_service(state):
-            # Its own way out may have deregistered it a moment before. Whoever drains it also
-            # looks at the registration before letting it go.
+            # Its own termination may have deregistered it a moment before. The stages that drain it
+            # also look at the registration before they release it.
             self.runtime.telemetry.warning(
                 LogEvent.REGISTRATION_WITHDRAWN,
                 **self._fields(correction),
@@ -239,8 +265,9 @@ class Reconciler:
 
     def _possible_waits(self, subject: Subject) -> list[LifecycleAction]:
         """Return the waits that the state can mean; a launch and a return both lead into a pool."""
-        waits = [] if is_launch_held(subject.state) else [Transition.TERMINATING]
-        if is_launch_held(subject.state) or is_entering_warm_pool(subject.state):
+        state = subject.state
+        waits = [] if is_launch_held(state) else [Transition.TERMINATING]
+        if is_launch_held(state) or is_entering_warm_pool(state) or not is_known(state):
             waits.append(Transition.LAUNCHING)
         hooks = {
             Transition.LAUNCHING: self.settings.launch_hook_name,

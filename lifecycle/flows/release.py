@@ -4,12 +4,21 @@ from dataclasses import dataclass
 
 from lifecycle.adapters.autoscaling import AutoScaling, Completion
 from lifecycle.decisions.marks import MarkKind
-from lifecycle.decisions.states import has_ended, is_in_warm_pool
-from lifecycle.errors import Permanent
+from lifecycle.decisions.states import (
+    has_ended,
+    has_left,
+    is_in_warm_pool,
+    is_root_volume_held,
+    require_known,
+)
+from lifecycle.errors import NotReady, Permanent
 from lifecycle.flows.marking import Marker, report_completion
 from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import DrainCheck, LifecycleAction, OperationCheck
 from lifecycle.telemetry import LogEvent, Metric, Runtime
+
+# A termination is tagged after its first message is sent: a little after the deregistration, too.
+_TAG_DELAY_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +35,15 @@ class Exit:
     runtime: Runtime
 
     def leave(self, message: DrainCheck) -> None:
-        """Pass a proven instance on: to the next stage, or out of the group."""
-        if self.discovery is not None and self.discovery.cloud_map.is_registered(
-            message.action.instance_id
-        ):
+        """Pass a proven instance on: to the next stage, or out of the group.
+
+        Raises NotReady for one that lives on: the proof may be of the life after its termination.
+        """
+        state = self.autoscaling.lifecycle_state(message.action.instance_id)
+        require_known(message.action.instance_id, state)
+        if has_ended(state) and not has_left(state):
+            raise NotReady(f"it is {state}: the proof may be of the life after its termination")
+        if self.discovery is not None and self._must_start_over(message, self.discovery):
             self._back_to_operation(message, self.discovery)
         elif self.next_stage is not None:
             self.next_stage.enqueue(
@@ -38,7 +52,7 @@ class Exit:
                 requested_again=message.requested_again,
             )
         else:
-            self._release(message.action)
+            self._release(message.action, state)
 
     def still_waited_for(self, message: DrainCheck) -> bool:
         """Without an active hook and without proof: if the instance is gone, logs may be lost.
@@ -48,27 +62,23 @@ class Exit:
         """
         action = message.action
         state = self.autoscaling.lifecycle_state(action.instance_id)
-        ended = has_ended(state)
-        if (ended or is_in_warm_pool(state)) and self._is_known_proven(action):
-            self.runtime.telemetry.info(
-                LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED, **action.log_fields(), ended="proven"
-            )
+        is_over = is_in_warm_pool(state) and self.marker.known_end(action, state) is not None
+        if is_over or has_ended(state):
+            self.marker.report_end(action, state)
             return False
-        if not ended:
-            return True
-        self.runtime.telemetry.error(LogEvent.LIFECYCLE_ACTION_EXPIRED, **action.log_fields())
-        self.runtime.telemetry.measure(Metric.LIFECYCLE_ACTION_EXPIRED)
-        return False
+        return True
 
-    def _is_known_proven(self, action: LifecycleAction) -> bool:
-        try:
-            return self.marker.was_proven(action)
-        except Exception as error:  # noqa: BLE001 (an unknown state tag is no proof)
-            reason = f"cannot read its mark: {error}"
-            self.runtime.telemetry.warning(
-                LogEvent.CHECK_FAILED, **action.log_fields(), reason=reason
-            )
+    def _must_start_over(self, message: DrainCheck, discovery: Discovery) -> bool:
+        """Tell whether the proof is void: forwarders may know the instance, or knew it since.
+
+        A message without a token can be of an earlier termination of an instance that lives on.
+        """
+        action = message.action
+        if discovery.cloud_map.is_registered(action.instance_id):
+            return True
+        if action.lifecycle_action_token is not None:
             return False
+        return self.marker.has_begun_since(action, message.deregistered_at + _TAG_DELAY_SECONDS)
 
     def _back_to_operation(self, message: DrainCheck, discovery: Discovery) -> None:
         """Start over: it was registered again (late event or manual action), so the proof is void.
@@ -86,9 +96,11 @@ class Exit:
             OperationCheck(action=action, operation_id=None, requested_again=rounds)
         )
 
-    def _release(self, action: LifecycleAction) -> None:
-        # Tag before completing: afterwards the instance may already be gone.
-        self.marker.write(action, MarkKind.PROVEN)
+    def _release(self, action: LifecycleAction, state: str | None) -> None:
+        # Tag before completing: afterwards the instance may already be gone. The proof of one that
+        # lives on must not count for its next termination.
+        lives_on = is_root_volume_held(state)
+        self.marker.write(action, MarkKind.REPLACED if lives_on else MarkKind.PROVEN)
         try:
             completion = self.autoscaling.complete(action, "CONTINUE")
         except Permanent:

@@ -89,6 +89,18 @@ class Faults:
     undeliverable: list[str] = field(default_factory=list)
     """Instances to which SSM gives up delivering: Undeliverable."""
 
+    short_pages: list[int] = field(default_factory=list)
+    """How many items the first pages of every paged answer hold; the page after them has the rest.
+
+    AWS promises no more: a page may be empty though others follow.
+    """
+
+    abandoned_replacement: Literal["replaced", "terminated", "kept"] = "replaced"
+    """What ABANDON does in ReplacingRootVolume:Wait, which AWS does not document."""
+
+    failing_replacements: int = 0
+    """So many of the next replacements of a root volume fail: the group ends those instances."""
+
     operation_failures: list[OperationFailure] = field(default_factory=list)
     call_failures: list[CallFailure] = field(default_factory=list)
 
@@ -134,6 +146,12 @@ class Faults:
             setattr(self, name, float(settings[name]))
         for name in INSTANCE_LISTS & set(settings):
             setattr(self, name, [str(one) for one in settings[name]])
+        if "abandoned_replacement" in settings:
+            self.abandoned_replacement = _abandoned(settings["abandoned_replacement"])
+        if "failing_replacements" in settings:
+            self.failing_replacements = int(settings["failing_replacements"])
+        if "short_pages" in settings:
+            self.short_pages = [int(one) for one in settings["short_pages"]]
         for failure in settings.get("operation_failures", []):
             self.fail_operations(**failure)
         for failure in settings.get("call_failures", []):
@@ -151,6 +169,13 @@ class Faults:
         """The failure for the call that is being answered, if one is set."""
         meant = [failure for failure in self.call_failures if failure.action == action]
         return _use_up(self.call_failures, meant)
+
+
+def _abandoned(outcome: object) -> Literal["replaced", "terminated", "kept"]:
+    match outcome:
+        case "replaced" | "terminated" | "kept":
+            return outcome
+    raise ValueError(f"abandoned_replacement: {outcome!r} is not replaced, terminated or kept")
 
 
 def _use_up(failures: list[Failure], candidates: list[Failure]) -> Failure | None:

@@ -1,6 +1,7 @@
 """Put the extension in place of moto's Auto Scaling, Cloud Map and SSM; take it out again.
 
-moto's EC2 stays as it is, but for the event that an instance shuts down.
+moto's EC2 stays as it is, but for the events that an instance shuts down or stops, for pages, and
+for the time of its last start.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from moto.core.base_backend import BackendDict, BaseBackend
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models.instances import Instance
+from moto.ec2.responses.instances import InstanceResponse
 from moto.moto_api._internal import mock_random
 from moto.servicediscovery.models import servicediscovery_backends
 from moto.ssm.models import ssm_backends
@@ -26,10 +28,15 @@ from moto.ssm.models import ssm_backends
 from sandbox.emulator.autoscaling import api as autoscaling_api
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.autoscaling.groups import WaitingGroup
-from sandbox.emulator.autoscaling.interruptions import announced
+from sandbox.emulator.autoscaling.interruptions import (
+    announced,
+    announced_stop,
+    dated_start,
+)
 from sandbox.emulator.cloud_map import api as cloud_map_api
 from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
 from sandbox.emulator.faults import OperationFailure
+from sandbox.emulator.paging import in_pages
 from sandbox.emulator.ssm import api as ssm_api
 from sandbox.emulator.ssm.run_command import RunCommandBackend
 
@@ -76,6 +83,9 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
             (ssm_backends, "backend", command_backend),
             (autoscaling_models, "FakeAutoScalingGroup", WaitingGroup),
             (Instance, "terminate", announced(world, Instance.terminate)),
+            (InstanceResponse, "describe_instances", _described_in_pages(world)),
+            (Instance, "stop", announced_stop(world, Instance.stop, _tell_groups(world))),
+            (Instance, "start", dated_start(world, Instance.start)),
             (BaseResponse, "call_action", _in_turn(world, gate)),
             (route53_models, "create_route53_zone_id", new_zone_id),
             # moto warns of errors that are in no service's model, such as Throttling.
@@ -91,6 +101,18 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
 def _bound(backend: type[BaseBackend], world: World, api: ModuleType) -> type[BaseBackend]:
     """The backend in this world, behind this API: moto would look for a module next to it."""
     return type(f"Bound{backend.__name__}", (backend,), {"world": world, "_url_module": api})
+
+
+def _described_in_pages(world: World) -> Callable[[InstanceResponse], ActionResult]:
+    return in_pages(world, InstanceResponse.describe_instances, "Reservations", "MaxResults")
+
+
+def _tell_groups(world: World) -> Callable[[str], None]:
+    def tell(instance_id: str) -> None:
+        for backend in WaitingAutoScalingBackend.all_of(world):
+            backend.notify_stopped_instance(instance_id)
+
+    return tell
 
 
 def _in_turn(world: World, gate: Gate) -> Callable[[BaseResponse], TYPE_RESPONSE]:

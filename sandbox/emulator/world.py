@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sandbox.emulator.faults import Faults, OperationFailure
+from sandbox.emulator.paging import Pages
 
 if TYPE_CHECKING:
     from sandbox.emulator.agents import Agent
@@ -48,6 +49,7 @@ class World:
         self.journal: list[dict[str, Any]] = []
         self.events: list[Event] = []
         """What EventBridge was told, of every kind."""
+        self.pages = Pages()
         self.agent: Agent | None = None
         """The SSM agent of every instance; None: agents fetch their commands from outside."""
         self.doom: OperationFailure | None = None

@@ -142,7 +142,7 @@ run "interruptions_reach_their_function_and_are_kept" {
       fluentd-shutting-down = jsonencode({
         source      = ["aws.ec2"]
         detail-type = ["EC2 Instance State-change Notification"]
-        detail      = { state = ["shutting-down"] }
+        detail      = { state = ["shutting-down", "stopping"] }
       })
       fluentd-ended = jsonencode({
         source      = ["aws.autoscaling"]

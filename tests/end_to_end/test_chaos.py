@@ -20,6 +20,7 @@ SEED = 1
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 
 
+@pytest.mark.core
 def test_nothing_is_lost_while_everything_around_the_functions_fails() -> None:
     command = [sys.executable, "-m", "sandbox", "demo", "--plain", "--scenario", "chaos"]
     with LOG.open("w+") as log:

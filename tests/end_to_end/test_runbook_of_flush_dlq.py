@@ -82,7 +82,7 @@ def stop_the_clock(person: Walk, stuck: Stuck) -> None:
     assert seen.count("minutes ago: not done after ") == 3
     assert seen.count("UNKNOWN (agent_not_reachable): SSM knows no running agent on ") == 2
     assert seen.count("fluentd took no signal: it may not run") == 1
-    assert seen.count(" chunks set aside: they would die with the instance") == 1
+    assert seen.count(" backed-up chunks: they would die with the instance") == 1
     assert person.show("INSTANCE") in stuck.names
 
 

@@ -126,6 +126,9 @@ def test_lifecycle_dlq_replays_the_event_that_the_handler_failed_on(place: Scene
         assert "ServiceNotFound" in seen
         assert person.type("errors") == ""
         assert "Active\tSuccessful" in person.type("needed")
+        kept = person.type("keep-unknown")
+        assert f"{leaves}\t{WAITING}" in kept
+        assert f"-terminate keeps {leaves}" in kept
         assert person.type("replay") == f"None\n{leaves}: null\n"
         assert person.type("discard") == "deleted a message\n"
         assert f'"instance_id":"{leaves}"' in person.type("verify")

@@ -141,6 +141,7 @@ def assert_a_person_was_called_twice(played: Played, queue: str) -> None:
         assert f"Runbook: docs/runbooks/{suffix}.md" in called[f"fluentd-{suffix}"]
 
 
+@pytest.mark.core
 def test_scaling_in_under_load_loses_nothing_and_alarms_nobody() -> None:
     played = play("scale-in")
 
@@ -151,6 +152,7 @@ def test_scaling_in_under_load_loses_nothing_and_alarms_nobody() -> None:
     assert desired in ({0, 1, 3}, {1, 3})
 
 
+@pytest.mark.core
 def test_aggregators_are_kept_while_the_destination_refuses_writes() -> None:
     played = play("destination-down")
 
@@ -194,6 +196,7 @@ def test_an_aggregator_without_metrics_is_kept_until_a_person_redrives_its_messa
     assert_a_person_was_called_twice(played, "buffer-dlq")
 
 
+@pytest.mark.core
 def test_an_hourly_agent_is_released_only_when_its_last_hour_is_in_s3() -> None:
     played = play("agents-to-s3")
 

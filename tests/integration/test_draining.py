@@ -5,6 +5,7 @@ That nobody is released early or while registered is checked in every test, by t
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -414,9 +415,9 @@ class TestDiscovery:
         self, pipeline: Pipeline
     ) -> None:
         [instance_id] = pipeline.start_fleet()
-        pipeline.receive_event(
-            terminate_event(EC2InstanceId=instance_id, LifecycleActionToken=36 * "a")
-        )
+        event = terminate_event(EC2InstanceId=instance_id, LifecycleActionToken=36 * "a")
+        now = datetime.fromtimestamp(pipeline.clock.now, UTC).isoformat()
+        pipeline.receive_event(event | {"time": now})
         pipeline.advance(10)
         assert list(pipeline.registered()) == [instance_id]
         assert f"{instance_id} is InService, not terminating" in str(pipeline.crashes[0])

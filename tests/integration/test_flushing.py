@@ -285,7 +285,7 @@ class TestGivingUp:
         given_up_at = pipeline.clock()
         assert pipeline.waiting("flush") == 0
         [(body, reason)] = pipeline.dead_letters("flush")
-        assert reason == "1 chunks set aside: they would die with the instance"
+        assert reason == "1 backed-up chunks: they would die with the instance"
         assert json.loads(body)["stage"] == "flush"
         beats = pipeline.journal(instance_id, "heartbeat")
         assert given_up_at - beats[-1]["at"] <= 10

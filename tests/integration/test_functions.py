@@ -115,7 +115,7 @@ def test_the_buffer_waiter_asks_the_prometheus_of_its_settings(
     answer = buffer_waiter.handler(sqs_event(fresh), None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
     assert len(prometheus.received) == 1
-    [verdict] = [line for line in lines(capsys) if line["message"] == "buffer_verdict"]
+    [verdict] = [line for line in lines(capsys) if line.get("message") == "buffer_verdict"]
     assert (verdict["verdict"], verdict["reason"]) == ("UNKNOWN", "no_series")
     assert verdict["next_check_seconds"] == 15
 

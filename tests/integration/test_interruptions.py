@@ -249,6 +249,70 @@ class TestRebalanceRecommendation:
         assert counted(pipeline) == 1
 
 
+class TestStopped:
+    """EC2 says so at once; Auto Scaling finds it unhealthy minutes later, unless it runs again."""
+
+    def stop(self, pipeline: Pipeline, instance_id: str) -> None:
+        pipeline.world.faults.unnoticed_seconds = UNNOTICED_SECONDS
+        pipeline.clients.ec2.stop_instances(InstanceIds=[instance_id])
+
+    def test_it_leaves_service_discovery_at_once_and_nothing_is_counted(
+        self, pipeline: Pipeline
+    ) -> None:
+        stopped, other = pipeline.start_fleet(2)
+        self.stop(pipeline, stopped)
+        pipeline.advance(10)
+        assert list(pipeline.registered()) == [other]
+        assert pipeline.state(stopped) == "InService"
+        assert (counted(pipeline), pipeline.crashes) == (0, [])
+
+    def test_the_last_one_leaves_too_for_nothing_there_accepts_logs(
+        self, pipeline: Pipeline
+    ) -> None:
+        pipeline.environment["ALLOW_EMPTY_SERVICE"] = "false"
+        pipeline.wire(lambda: pipeline.fleet)
+        [last] = pipeline.start_fleet(1)
+        self.stop(pipeline, last)
+        pipeline.advance(10)
+        assert pipeline.registered() == {}
+
+    def test_started_again_it_is_registered_again(self, pipeline: Pipeline) -> None:
+        stopped, other = pipeline.start_fleet(2)
+        self.stop(pipeline, stopped)
+        pipeline.advance(30)
+        pipeline.clients.ec2.start_instances(InstanceIds=[stopped])
+        pipeline.reconcile()
+        pipeline.advance(10)
+        assert set(pipeline.registered()) == {stopped, other}
+        assert mark_of(pipeline, stopped) is MarkKind.LAUNCHING
+
+    def test_one_of_an_adopted_fleet_too(self, pipeline: Pipeline) -> None:
+        """It has no state tag: the only trace of its service is its registration."""
+        pipeline.stages = ("buffer",)
+        pipeline.create_group(2)
+        pipeline.stages = ("operation", "flush", "buffer")
+        pipeline.advance(5)
+        stopped, other = pipeline.states()
+        for one in (stopped, other):
+            pipeline.register(one)
+        self.stop(pipeline, stopped)
+        pipeline.advance(30)
+        assert mark_of(pipeline, stopped) is MarkKind.LAUNCHING
+        pipeline.clients.ec2.start_instances(InstanceIds=[stopped])
+        pipeline.reconcile()
+        pipeline.advance(10)
+        assert set(pipeline.registered()) == {stopped, other}
+
+    def test_one_that_stays_stopped_is_kept_by_the_hook_for_what_is_on_its_disk(
+        self, pipeline: Pipeline
+    ) -> None:
+        stopped, _ = pipeline.start_fleet(2)
+        self.stop(pipeline, stopped)
+        pipeline.advance(UNNOTICED_SECONDS + 300)
+        assert pipeline.state(stopped) == "Terminating:Wait"
+        assert counted(pipeline) == 0
+
+
 class TestCapacityRebalancing:
     """The group launches a successor of the recommended instance, then ends that by our hook."""
 

@@ -241,6 +241,8 @@ def test_one_in_standby_stays_registered_until_somebody_else_serves(pipeline: Pi
 
 def test_one_that_is_stopped_is_taken_out_by_the_reconciler(pipeline: Pipeline) -> None:
     [last] = start(pipeline)
+    pipeline.lose_events()
+    pipeline.world.faults.unnoticed_seconds = 900
     pipeline.clients.ec2.stop_instances(InstanceIds=[last])
     pipeline.reconcile()
     pipeline.until(lambda: pipeline.registered() == {})

@@ -15,7 +15,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 
-import hypothesis
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -121,20 +120,7 @@ def _run_pytest(
     if bug is not None:
         mutations = import_module("tests.model.mutations").MUTATIONS
         next(one for one in mutations if one.name == bug).apply()
-    _find_the_same_each_time()
     sys.exit(_PYTEST_ENDED + pytest.main(arguments))
-
-
-def _find_the_same_each_time() -> None:
-    """Whether a bug is caught is no matter of dice or load; its smallest form is of no interest."""
-    hypothesis.settings.register_profile(
-        "bug",
-        derandomize=True,
-        deadline=None,
-        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
-        suppress_health_check=[hypothesis.HealthCheck.too_slow],
-    )
-    hypothesis.settings.load_profile("bug")
 
 
 def _replace(target: str, replacement: Callable[..., object]) -> None:

@@ -19,6 +19,7 @@ from moto.servicediscovery.models import ServiceInstance, servicediscovery_backe
 
 from lifecycle.decisions import shards
 from sandbox.emulator import Assignment, Report
+from sandbox.emulator.autoscaling.events import REPLACE
 from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS
@@ -246,7 +247,7 @@ class Cloud(Played):
                 action.timer.due - self.clock()
                 for passage in passages
                 for action in passage.actions.values()
-                if not (self.shape.retains and action.hook.name == TERMINATE_HOOK)
+                if not (self.shape.retains and _is_retained_after(passage, action))
             ),
             default=math.inf,
         )
@@ -290,14 +291,17 @@ class Cloud(Played):
             monitor=monitor if fluentd.is_running else None,
         )
 
-    def _launch(self, instance_id: str, address: str) -> None:
-        fluentd = Fluentd(
+    def _new_fluentd(self) -> Fluentd:
+        return Fluentd(
             traffic=self.shape.traffic,
             workers=[Worker() for _ in range(self.shape.workers)],
             flight_seconds=self.shape.flight_seconds,
             now=self.clock(),
             silent_until=self.clock() + 2 * TICK,
         )
+
+    def _launch(self, instance_id: str, address: str) -> None:
+        fluentd = self._new_fluentd()
         self.promises.lives[instance_id] = Life(instance_id)
         self.fluentds[instance_id] = fluentd
         self.monitoring.watch(instance_id, address, fluentd)
@@ -314,11 +318,7 @@ class Cloud(Played):
         if event == "launched":
             self._launch(instance_id, entry["address"])
         life = self.promises.lives[instance_id]
-        if hook_of(event) is not None:
-            life.waits_in, life.has_message, life.paged_at = hook_of(event), False, None
-            life.was_leaving = life.was_leaving or event == "terminating_wait"
-        elif event in {"completed", "expired", "terminated"}:
-            life.waits_in = None
+        life.witness(event)
         self._tell_forwarders(event, instance_id)
         if event == "deregistered" and self.shape.keeps_last:
             self.promises.check_successor(life, entry["service_id"])
@@ -329,10 +329,35 @@ class Cloud(Played):
                 self.promises.hook_expired(life)
             if entry["lifecycle_hook_name"] == TERMINATE_HOOK:
                 self.promises.wait_ends(life, event)
-        elif event == "terminated":
-            self.promises.instance_ends(life)
-            self.monitoring.catch_up()
-            self.fluentds[instance_id].ended_at = self.clock()
+        elif event in self._ends:
+            self._ends[event](life)
+
+    @property
+    def _ends(self) -> dict[str, Callable[[Life], None]]:
+        return {
+            "root_volume_replaced": self._replace_volume,
+            "stopped": self._stop,
+            "terminated": self._end,
+        }
+
+    def _end(self, life: Life) -> None:
+        self.promises.instance_ends(life)
+        self.monitoring.catch_up()
+        self.fluentds[life.instance_id].ended_at = self.clock()
+
+    def _stop(self, life: Life) -> None:
+        life.stopped = True
+        self.fluentds[life.instance_id].stop()
+
+    def _replace_volume(self, life: Life) -> None:
+        """All that its disk held is gone; forwarders that know it go on sending."""
+        self.monitoring.catch_up()
+        old = self.fluentds[life.instance_id]
+        self.promises.volume_is_replaced(life)
+        new = self._new_fluentd()
+        new.receives, new.lets_go_at = old.receives, old.lets_go_at
+        self.fluentds[life.instance_id] = new
+        self.monitoring.targets[life.instance_id].fluentd = new
 
     def _killed(self, life: Life, fluentd: Fluentd) -> None:
         self.monitoring.catch_up()
@@ -362,8 +387,15 @@ class Cloud(Played):
             fluentd.receives, fluentd.lets_go_at = True, None
         elif event == "deregistered" and instance_id in self.registered_ids():
             self.count("Cloud Map: moved to another shard")
-        elif event in {"killed", "deregistered" if in_cloud_map else "terminating_wait"}:
+        elif event == "killed" or (
+            event == "deregistered" if in_cloud_map else hook_of(event) == TERMINATE_HOOK
+        ):
             self._let_go(fluentd)
+
+
+def _is_retained_after(passage: Any, action: Any) -> bool:
+    """No policy retains a root volume."""
+    return action.hook.name == TERMINATE_HOOK and passage.journey is not REPLACE
 
 
 _client = account._client

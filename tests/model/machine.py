@@ -9,10 +9,9 @@ A trap that the design meets with a setting is set only where that setting is: a
 outputs (``tests.model.shapes``).
 """
 
-import os
 from contextlib import ExitStack
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,6 +26,7 @@ from tests.model.cloud import WAYS_TO_GO, Cloud, model_cloud
 from tests.model.counting import COUNTS
 from tests.model.monitoring import Answering, Observer, Scraping
 from tests.model.shapes import DRAIN_TIMEOUT, HOOK_SECONDS, Shape, shapes
+from tests.model.staying import OUTCOMES, end_refresh, replace_root_volumes, start_again, stop
 from tests.model.troubles import (
     AwsTrouble,
     FluentdTrouble,
@@ -38,8 +38,6 @@ from tests.support.pipeline import EMPTY_FOR, RECONCILE_INTERVAL, SETTLE
 
 _STEPS = 10
 _LONG_ENOUGH_TO_BE_PROVEN = EMPTY_FOR + SETTLE + 60
-# Whoever only wants to know that there is a failure need not wait for its smallest form.
-_SHRINKS = os.environ.get("SHRINK", "1") == "1"
 
 _members = st.integers(0, 3)
 _pauses = st.sampled_from([0, 10, 30, 75])
@@ -130,6 +128,28 @@ class Histories(RuleBasedStateMachine):
             self.cloud.take_away(how, members[whom % len(members)])
         self._then(then)
 
+    @rule(abandoned=st.sampled_from(OUTCOMES), failing=st.sampled_from([0, 0, 1]), then=_pauses)
+    def root_volumes_are_replaced(self, abandoned: str, failing: int, then: int) -> None:
+        replace_root_volumes(self.cloud, abandoned, failing)
+        self._then(then)
+
+    @rule(how=st.sampled_from(["cancelled", "rolled back"]), then=_pauses)
+    def a_refresh_ends_early(self, how: str, then: int) -> None:
+        end_refresh(self.cloud, how)
+        self._then(then)
+
+    @rule(whom=_members, starts=st.booleans(), then=_pauses)
+    def one_is_stopped(self, whom: int, starts: bool, then: int) -> None:
+        lives = self.cloud.promises.lives.items()
+        running = [
+            one for one, life in lives if not (life.terminated or life.killed or life.stopped)
+        ]
+        if running:
+            stop(self.cloud, running[whom % len(running)])
+        self._then(then)
+        if starts:
+            start_again(self.cloud)
+
     @rule(which=st.integers(0, 9), then=_pauses)
     def an_old_event_comes_again(self, which: int, then: int) -> None:
         events = self.cloud.world.events
@@ -166,6 +186,7 @@ class Histories(RuleBasedStateMachine):
         cloud.bad_reports, cloud.slow_scripts = 0, False
 
     def _recover_fluentd(self) -> None:
+        start_again(self.cloud)
         for fluentd in self.cloud.fluentds.values():
             fluentd.recover()
 
@@ -189,6 +210,7 @@ class Histories(RuleBasedStateMachine):
         cloud.end_outages()
         # Without tags nothing comes to rest: each run of the reconciler restarts what is retained.
         cloud.allow("CreateTags")
+        end_refresh(cloud, "cancelled")
         self._recover_fluentd()
         if cloud.monitoring.misleads:
             # All are well but Prometheus: if its word is taken for a proof, then now.
@@ -227,9 +249,7 @@ def play(histories: type[Histories], seed: int, number: int) -> None:
         settings=settings(
             max_examples=number,
             stateful_step_count=_STEPS,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate, *([Phase.shrink] if _SHRINKS else [])],
+            derandomize=False,
             suppress_health_check=list(HealthCheck),
         ),
     )

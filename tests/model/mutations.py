@@ -39,7 +39,7 @@ from lifecycle.flows.release import Exit
 from lifecycle.flows.stage import NextStage
 from lifecycle.messages import DrainCheck, LifecycleAction, Transition, parse_check_message
 from lifecycle.settings import ReconcileMode
-from tests.model import mutations_of_evidence, mutations_of_heartbeats
+from tests.model import mutations_of_evidence, mutations_of_heartbeats, mutations_of_states
 from tests.model.bugs import Mutation
 
 MODEL = "tests/model/test_histories.py"
@@ -375,9 +375,9 @@ def _forgets(
 ) -> None: ...
 
 
-def _released(self: Exit, action: LifecycleAction) -> None:
+def _released(self: Exit, action: LifecycleAction, state: str | None) -> None:
     with suppress(Exception):
-        _release(self, action)
+        _release(self, action, state)
 
 
 _next_step = operation.next_step
@@ -561,7 +561,7 @@ def _fullest(instance_id: str, members: Members) -> str:
     return homes[0] if homes else max(members, key=lambda service_id: len(members[service_id]))
 
 
-_once_ending = InterruptionHandler._instance_once_ending
+_once_down = InterruptionHandler._instance_once_down
 _how_it_ended = interruption.how_it_ended
 
 
@@ -569,12 +569,12 @@ def _interruptions() -> Iterator[Mutation]:
     handler = "lifecycle.flows.interruption:InterruptionHandler"
     yield Mutation(
         "a working instance deregistered on EC2's word alone",
-        {f"{handler}._instance_once_ending": _ending},
+        {f"{handler}._instance_once_down": _ending},
         _INTERRUPTION_HANDLER,
     )
     yield Mutation(
         "the only trace that a killed instance had served removed",
-        {f"{handler}._keep_trace": lambda self, instance, cloud_map: None},
+        {f"{handler}._keep_trace": lambda self, instance, trace, cloud_map: None},
         _KILLED,
     )
     yield Mutation(
@@ -585,7 +585,7 @@ def _interruptions() -> Iterator[Mutation]:
 
 
 def _ending(self: InterruptionHandler, end: Interruption) -> Instance | None:
-    instance = _once_ending(self, end)
+    instance = _once_down(self, end)
     return instance and replace(instance, state="shutting-down")
 
 
@@ -665,5 +665,7 @@ MUTATIONS = [
     *_entrances(),
     *_corrections(),
     *_interruptions(),
+    *mutations_of_states.answers(),
+    *mutations_of_states.states(),
     *_promises(),
 ]

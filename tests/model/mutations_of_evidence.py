@@ -10,8 +10,8 @@ from lifecycle.decisions.targets import Labels
 from tests.model.bugs import Mutation
 
 MODEL = "tests/model/test_histories.py"
-_WHOLE_ANSWERS = "tests/unit/adapters/test_whole_answers.py"
-_COPIES = "tests/unit/decisions/test_evidence.py"
+_WHOLE_ANSWERS = "tests/unit/adapters/test_prometheus_answers.py"
+_COPIES = "tests/unit/decisions/test_evidence_copies.py"
 _TARGETS = "tests/unit/decisions/test_targets.py"
 
 _without_up, _is_up_of = buffer._without_up, targets.is_up_of

@@ -40,6 +40,9 @@ class Life:
     has_message_since: float = 0.0
     paged_at: float | None = None  # first of this wait
     was_leaving: bool = False
+    volume_at_stake: bool = False  # the hook that holds it is followed by a new root volume
+    lost_volume: bool = False  # its root volume was replaced while it held a log
+    stopped: bool = False
     released: bool = False
     killed: bool = False
     lost_logs: bool = False  # killed while it held a log, or received
@@ -47,10 +50,20 @@ class Life:
     is_reclaimed: bool = False  # AWS said that it takes it away
     terminated: bool = False
 
+    def witness(self, event: str) -> None:
+        """Take down an entry of the journal that a wait begins or ends with."""
+        if hook_of(event) is not None:
+            self.waits_in, self.has_message, self.paged_at = hook_of(event), False, None
+            self.was_leaving = self.was_leaving or hook_of(event) == TERMINATE_HOOK
+            self.volume_at_stake = event == "replacing_root_volume_wait"
+        elif event in {"completed", "expired", "terminated"}:
+            self.waits_in = None
+
     @property
     def ended_by_itself(self) -> bool:
         """Whether it ended without the pipeline, or is about to."""
-        return self.killed or self.is_reclaimed or (self.terminated and not self.released)
+        gone = self.terminated and not self.released
+        return self.killed or self.is_reclaimed or self.stopped or gone
 
     def end(self, reported: object, state: str | None) -> str:
         """Say in a few words what became of it."""
@@ -143,7 +156,7 @@ class Promises:
             life.released = True
             if not life.killed:
                 self._check_release(life.instance_id)
-        elif not self.cloud.shape.retains and not life.killed:
+        elif not self._is_retained(life) and not life.killed:
             self.check("a hook never expires unreported", self.is_reported(life.instance_id))
 
     def hook_expired(self, life: Life) -> None:
@@ -151,12 +164,22 @@ class Promises:
 
         Without the retention policy only: with it outages last as long as they like.
         """
-        if self.cloud.shape.retains or life.killed or not life.has_message:
+        if self._is_retained(life) or life.killed or not life.has_message:
             return
         self._read_log()
         latest = max(self.cloud.now - _LEFT_SECONDS, life.has_message_since + _TWO_POLLS_SECONDS)
         in_time = life.paged_at is not None and life.paged_at <= latest
         self.check("the page comes a third of the hook's time before its end", in_time)
+
+    def _is_retained(self, life: Life) -> bool:
+        """Whether its group keeps it when its hook expires; no policy keeps a root volume."""
+        return self.cloud.shape.retains and not life.volume_at_stake
+
+    def volume_is_replaced(self, life: Life) -> None:
+        """Its root volume is gone; whatever it was, it begins anew."""
+        if not (life.killed or life.released):
+            life.lost_volume = life.lost_volume or self.cloud.fluentds[life.instance_id].holds
+        life.released = life.was_leaving = life.volume_at_stake = False
 
     def check_successor(self, life: Life, service_id: str) -> None:
         """An instance left a service: forwarders would not notice, were nobody left in it.
@@ -248,6 +271,8 @@ class Promises:
                 self.check("every instance ends released or reported", known, instance_id)
             if life.lost_logs:
                 self.check("who is killed with a log is reported", reported, instance_id)
+            if life.lost_volume:
+                self.check("no log goes with its root volume unreported", reported, instance_id)
             in_cloud_map = "operation" in self.cloud.shape.stages
             if state == "InService" and in_cloud_map and not life.has_notice:
                 is_in = instance_id in registered
@@ -279,4 +304,9 @@ def _about(body: str) -> tuple[str, str]:
 
 def hook_of(event: str) -> str | None:
     """The hook that holds an instance after this event of the journal, None if none does."""
-    return {"pending_wait": LAUNCH_HOOK, "terminating_wait": TERMINATE_HOOK}.get(event)
+    hooks = {
+        "pending_wait": LAUNCH_HOOK,
+        "terminating_wait": TERMINATE_HOOK,
+        "replacing_root_volume_wait": TERMINATE_HOOK,
+    }
+    return hooks.get(event)

@@ -56,6 +56,7 @@ class AwsTrouble(StrEnum):
     BATCH_TWICE = "batch_twice"
     DELETE_LOST = "delete_lost"
     MESSAGE_TWICE = "message_twice"
+    SHORT_PAGES = "short_pages"
 
 
 class WatchTrouble(StrEnum):
@@ -112,10 +113,11 @@ class Trouble:
                 _break_watching(cloud, self.what, self.whom)
             case _:
                 victim = cloud.one_of_those_alive(self.whom)
-                if victim is not None:
+                if victim is not None and not cloud.promises.lives[victim].stopped:
                     _FLUENTD[self.what](cloud.fluentds[victim])
 
 
+_SHORT_PAGES = [[0], [1], [0, 1], [1, 0], [0, 0, 2]]
 _DEATHS = {
     AwsTrouble.FUNCTION_DIES_BEFORE: Moment.BEFORE,
     AwsTrouble.FUNCTION_DIES_AFTER: Moment.AFTER,
@@ -142,6 +144,9 @@ def _break_aws(cloud: Cloud, what: AwsTrouble, whom: int, amount: int) -> None:
         cloud.strays.append(Stray(2, 10.0 * (whom % 4)))
     elif what is AwsTrouble.EVENT_DELAYED:
         cloud.strays.append(Stray(1, 35.0 * amount))
+    elif what is AwsTrouble.SHORT_PAGES:
+        cloud.count("AWS: short pages")
+        cloud.world.faults.short_pages = _SHORT_PAGES[whom % len(_SHORT_PAGES)]
     else:
         _break_queue(cloud, what, cloud.stages[whom % len(cloud.stages)], amount)
 

@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 from unittest.mock import patch
@@ -24,7 +23,8 @@ from tests.support.environments import PROMETHEUS_URL
 from tests.support.histories import START, History
 from tests.support.machines import answer as flush_answer
 from tests.support.messages import GROUP, INSTANCE_ID
-from tests.support.scripted import aws_error
+from tests.support.parts import NOT_REGISTERED, described, listed, members
+from tests.support.scripted import Call, scripted
 
 PASSWORD = "planted-password-7c1f"
 TOKEN = "planted-bearer-token-93ab"
@@ -57,15 +57,6 @@ SOUND_SERIES: list[dict[str, Any]] = [
 
 # Powertools binds a service's logger to the standard output that it meets first.
 _PRINTED = StringIO()
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of an AWS operation; ``answer`` is what it returned or raised."""
-
-    method: str
-    arguments: dict[str, Any]
-    answer: Any
 
 
 @dataclass(frozen=True)
@@ -114,25 +105,14 @@ class Cloud:
     auth: str = "basic"
     kept_in: str = "Secrets Manager"
     now: float = NOW
-    calls: list[Call] = field(default_factory=list)
 
-    def client(self, _service: str, config: object = None, **_settings: object) -> "_Client":
-        """Stand in for ``boto3.client``."""
-        del config
-        return _Client(self)
-
-    def call(self, method: str, arguments: dict[str, Any]) -> Any:
-        """Answer one call."""
-        is_odd = method in self.odd
-        answer = self.odd[method] if is_odd else self._soundly(method, arguments)
-        self.calls.append(Call(method, arguments, answer))
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def __post_init__(self) -> None:
+        odd = {name: [answer] for name, answer in self.odd.items()}
+        self.aws: Any = scripted(**{**self._sound_answers(), **odd})
 
     def of(self, method: str) -> list[Call]:
         """All calls of one operation."""
-        return [call for call in self.calls if call.method == method]
+        return [call for call in self.aws.answered if call.method == method]
 
     def sent(self) -> list[dict[str, Any]]:
         """The arguments of each message that SQS took."""
@@ -183,71 +163,40 @@ class Cloud:
         """Let time pass."""
         self.now += seconds
 
-    def _member(self) -> dict[str, Any]:
-        return {"InstanceId": INSTANCE_ID, "LifecycleState": self.lifecycle_state}
-
-    def _soundly(self, method: str, arguments: dict[str, Any]) -> Any:
-        if method == "describe_auto_scaling_instances":
-            return {"AutoScalingInstances": [self._member() | {"AutoScalingGroupName": GROUP}]}
-        if method == "describe_auto_scaling_groups":
-            sizes = {"MinSize": 1, "MaxSize": 4, "DesiredCapacity": 1}
-            group = {"AutoScalingGroupName": GROUP, "Instances": [self._member()], **sizes}
-            return {"AutoScalingGroups": [group]}
-        if method == "list_instances":
-            return {"Instances": [{"Id": INSTANCE_ID}] if self.is_registered else []}
-        if method == "get_instance" and not self.is_registered:
-            return aws_error("InstanceNotFound")
-        if method == "get_operation":
-            kind = "DEREGISTER" if arguments["OperationId"].startswith("de") else "REGISTER"
-            return {"Operation": {"Status": "SUCCESS", "Type": f"{kind}_INSTANCE"}}
+    def _sound_answers(self) -> dict[str, Any]:
+        member = {"InstanceId": INSTANCE_ID, "LifecycleState": self.lifecycle_state}
+        group = {"AutoScalingGroupName": GROUP, "Instances": [member]}
+        secret = PLANTED.get(self.auth)
         return {
-            "describe_instances": {
-                "Reservations": [{"Instances": [_instance(self.instance_state)]}]
-            },
+            **{method: {} for method in _WITHOUT_AN_ANSWER},
+            "describe_auto_scaling_instances": members({INSTANCE_ID: self.lifecycle_state}),
+            "describe_auto_scaling_groups": {"AutoScalingGroups": [group]},
+            "describe_warm_pool": {"Instances": []},
+            "describe_instances": described(INSTANCE_ID, state=self.instance_state),
+            "list_instances": listed(*[INSTANCE_ID][: self.is_registered]),
+            "get_instance": {} if self.is_registered else NOT_REGISTERED,
+            "get_operation": _succeeded,
             "register_instance": {"OperationId": "register-2"},
             "deregister_instance": {"OperationId": "deregister-2"},
-            "describe_warm_pool": {"Instances": []},
             "send_command": {"Command": {"CommandId": "command-1"}},
             "get_command_invocation": self.flush_answer,
-            "get_secret_value": {"SecretString": PLANTED.get(self.auth)},
-            "get_parameter": {"Parameter": {"Value": PLANTED.get(self.auth)}},
-        }.get(method, {})
+            "get_secret_value": {"SecretString": secret},
+            "get_parameter": {"Parameter": {"Value": secret}},
+        }
 
 
-class _Client:
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        return lambda **arguments: self._cloud.call(method, arguments)
-
-    def get_paginator(self, method: str) -> Any:
-        """All of an answer is on one page."""
-        return _Paginator(self._cloud, method)
+_WITHOUT_AN_ANSWER = (
+    "change_message_visibility",
+    "complete_lifecycle_action",
+    "create_tags",
+    "record_lifecycle_action_heartbeat",
+    "send_message",
+)
 
 
-@dataclass(frozen=True)
-class _Paginator:
-    cloud: Cloud
-    method: str
-
-    def paginate(self, **arguments: Any) -> Iterator[Any]:
-        yield self.cloud.call(self.method, arguments)
-
-
-def _instance(state: str) -> dict[str, Any]:
-    return {
-        "InstanceId": INSTANCE_ID,
-        "State": {"Name": state},
-        "LaunchTime": datetime.fromtimestamp(START, UTC),
-        "PrivateIpAddress": "10.0.0.7",
-        "RootDeviceName": "/dev/xvda",
-        "BlockDeviceMappings": [
-            {"DeviceName": "/dev/xvda", "Ebs": {"VolumeId": "vol-root"}},
-            {"DeviceName": "/dev/sdb", "Ebs": {"VolumeId": "vol-buffer"}},
-        ],
-        "Placement": {"AvailabilityZone": "ap-northeast-1a"},
-    }
+def _succeeded(**asked: str) -> dict[str, Any]:
+    kind = "DEREGISTER" if asked["OperationId"].startswith("de") else "REGISTER"
+    return {"Operation": {"Status": "SUCCESS", "Type": f"{kind}_INSTANCE"}}
 
 
 @dataclass(frozen=True)
@@ -327,7 +276,7 @@ def _inside(cloud: Cloud, environment: Mapping[str, str]) -> Iterator[None]:
     with (
         redirect_stdout(_PRINTED),
         patch.dict("os.environ", variables),
-        patch("boto3.client", cloud.client),
+        patch("boto3.client", lambda *_, **__: cloud.aws),
         patch("requests.adapters.HTTPAdapter.send", send),
     ):
         yield

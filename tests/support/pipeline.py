@@ -201,6 +201,18 @@ class Pipeline:
             AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
         )
 
+    def replace_root_volumes(self, **preferences: Any) -> None:
+        """Start an instance refresh with the strategy ReplaceRootVolume."""
+        override = {"InstanceType": "c6g.large", "ImageId": "ami-87654321"}
+        template = {"LaunchTemplateName": "aggregator", "Version": "1"}
+        policy = {"LaunchTemplateSpecification": template, "Overrides": [override]}
+        self.clients.autoscaling.start_instance_refresh(
+            AutoScalingGroupName=GROUP,
+            Strategy="ReplaceRootVolume",
+            DesiredConfiguration={"MixedInstancesPolicy": {"LaunchTemplate": policy}},
+            Preferences=preferences,
+        )
+
     def move(self, instance_id: str, state: str) -> None:
         """Do what EnterStandby and ExitStandby come to: no hook is asked, no event is sent."""
         backends = WaitingAutoScalingBackend.all_of(self.world)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from lifecycle.telemetry import LogEvent, Metric
 
+# Everything that was logged or measured in this process, by whatever test.
+SEEN: set[LogEvent | Metric] = set()
+
 
 @dataclass
 class Line:
@@ -50,9 +53,11 @@ class RecordingTelemetry:
         unknown = keys - event.required - event.optional
         assert not unknown, f"{event} does not declare {sorted(unknown)}"
         line.at = self.clock()
+        SEEN.add(event)
         self.lines.append(line)
 
     def measure(self, metric: Metric, value: float = 1) -> None:
+        SEEN.add(metric)
         self.values.append((metric, value))
         self.times.append(self.clock())
 

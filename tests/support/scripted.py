@@ -1,6 +1,7 @@
 """Clients that answer what a test says, and errors in the form that botocore gives them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,14 +21,24 @@ NO_ACTIVE_ACTION = aws_error(
 THROTTLED = aws_error("Throttling", "Rate exceeded")
 
 
-class ScriptedClient:
-    """Stands in for a boto3 client: each method gives its answers in turn, the last for ever.
+@dataclass(frozen=True)
+class Call:
+    """One call; ``answer`` is what it returned or raised."""
 
-    An answer that is an exception is raised. ``calls`` has (method, arguments) in order.
+    method: str
+    arguments: dict[str, Any]
+    answer: Any
+
+
+class ScriptedClient:
+    """Stands in for boto3's clients: each method gives its answers in turn, the last for ever.
+
+    An answer that is an exception is raised, one that is a function is asked with the arguments.
+    One can stand in for all services at once: no two share a method.
     """
 
     def __init__(self, **answers: Any) -> None:
-        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.answered: list[Call] = []
         self._answers = {
             name: list(answer) if isinstance(answer, list) else [answer]
             for name, answer in answers.items()
@@ -38,9 +49,11 @@ class ScriptedClient:
             raise AttributeError(f"no answer for {name}")
 
         def call(**arguments: Any) -> Any:
-            self.calls.append((name, arguments))
             answers = self._answers[name]
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if callable(answer):
+                answer = answer(**arguments)
+            self.answered.append(Call(name, arguments, answer))
             if isinstance(answer, BaseException):
                 raise answer
             return answer
@@ -54,6 +67,11 @@ class ScriptedClient:
             return [getattr(self, name)(**arguments)]
 
         return SimpleNamespace(paginate=paginate)
+
+    @property
+    def calls(self) -> list[tuple[str, dict[str, Any]]]:
+        """Every call, in order."""
+        return [(one.method, one.arguments) for one in self.answered]
 
     def arguments_of(self, name: str) -> list[dict[str, Any]]:
         """The arguments of every call of one method."""

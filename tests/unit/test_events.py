@@ -92,8 +92,8 @@ class TestLifecycleEvents:
             ("EC2InstanceId", 17),
             ("LifecycleTransition", "autoscaling:EC2_INSTANCE_RESTING"),
             ("LifecycleTransition", "launching"),
-            ("Origin", "Mars"),
-            ("Destination", "warmpool"),
+            ("Origin", 7),
+            ("Destination", ["WarmPool"]),
         ],
     )
     def test_a_wrong_member_is_named_with_its_value(self, field: str, value: object) -> None:
@@ -137,7 +137,7 @@ class TestLifecycleEvents:
         assert repr(time) in problem
 
     def test_every_problem_is_in_the_one_message(self) -> None:
-        event = terminate_event(EC2InstanceId="x", LifecycleHookName=None, Origin="Mars")
+        event = terminate_event(EC2InstanceId="x", LifecycleHookName=None, Origin=7)
         problem = problem_of({**event, "source": "aws.ec2"})
         for field in ("source", "detail.EC2InstanceId", "detail.LifecycleHookName", "Origin"):
             assert field in problem
@@ -185,16 +185,24 @@ class TestInterruptions:
         assert parse_interruption(shutting_down_event()) == expected
         assert not expected.signal.is_notice
 
+    def test_an_instance_that_stops_is_told_from_one_that_shuts_down(self) -> None:
+        expected = Interruption(Signal.STOPPING, INSTANCE_ID)
+        assert parse_interruption(shutting_down_event(state="stopping")) == expected
+        assert not expected.signal.is_notice
+        changes = {one for one in Signal if one.is_state_change}
+        assert changes == {Signal.SHUTTING_DOWN, Signal.STOPPING}
+
     def test_of_no_group_tells_ec2_alone(self) -> None:
         told_by_ec2 = {signal for signal in Signal if signal.is_from_ec2}
         assert told_by_ec2 == {
             Signal.SPOT_INTERRUPTION_WARNING,
             Signal.REBALANCE_RECOMMENDATION,
             Signal.SHUTTING_DOWN,
+            Signal.STOPPING,
         }
 
     @pytest.mark.parametrize(
-        "state", ["pending", "running", "stopping", "stopped", "terminated", "Shutting-down", ""]
+        "state", ["pending", "running", "stopped", "terminated", "Shutting-down", "Stopping", ""]
     )
     def test_no_other_change_of_state_is_taken_for_an_end(self, state: str) -> None:
         with pytest.raises(Malformed, match="state"):

@@ -286,44 +286,6 @@ def test_every_error_code_of_cloud_map_has_its_section() -> None:
     assert {code for code in OPERATION_ERROR_CODES if code not in sections} == set()
 
 
-@pytest.mark.parametrize(
-    ("name", "phrase"),
-    [
-        ("buffer-dlq", "not done after "),
-        ("buffer-dlq", "its lifecycle action ended before the proof"),
-        ("buffer-dlq", "check message: "),
-        ("buffer-dlq", "is not this pipeline's group"),
-        ("buffer-dlq", "not a Prometheus answer"),
-        ("flush-dlq", "not done after "),
-        ("flush-dlq", "would die with the instance"),
-        ("flush-dlq", "its lifecycle action ended before the proof"),
-        ("flush-dlq", "check message: "),
-        ("flush-dlq", "is not this pipeline's group"),
-        ("flush-dlq", "SSM knows no running agent on "),
-        ("flush-dlq", "took no signal: it may not run"),
-        ("flush-dlq", "in retry back-off and ignores signals"),
-        ("operation-dlq", "Cloud Map did not do it in "),
-        ("operation-dlq", "unknown to Cloud Map"),
-        ("operation-dlq", "is still under way"),
-        ("operation-dlq", "the last aggregator in service discovery; waits for a successor"),
-        ("operation-dlq", "instances move to another shard"),
-        ("operation-dlq", "check message: "),
-        ("operation-dlq", "is not this pipeline's group"),
-        ("lifecycle-dlq", "lifecycle event: "),
-        ("lifecycle-dlq", "wrong settings: "),
-        ("lifecycle-dlq", "not terminating"),
-        ("lifecycle-dlq", "but EC2 does not know it (yet)"),
-        ("function-errors", "wrong settings: "),
-        *((name, "heartbeats fail") for name in ("heartbeats-failing", "heartbeats-overdue")),
-        *((f"{stage}-dlq", "heartbeats fail: ") for stage in ("operation", "flush", "buffer")),
-    ],
-)
-def test_what_a_runbook_quotes_is_what_the_code_says(name: str, phrase: str) -> None:
-    sources = [*PROJECT.glob("lifecycle/**/*.py"), *PROJECT.glob("*ers/*.py")]
-    assert any(phrase in path.read_text() for path in sources)
-    assert phrase in re.sub(r"\s+", " ", runbooks.text(name))
-
-
 def test_the_index_lists_exactly_the_permissions_that_the_commands_need() -> None:
     index = (runbooks.FOLDER / "README.md").read_text()
     listed = set(re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", index))

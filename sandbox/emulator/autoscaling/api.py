@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.autoscaling.urls import url_bases
 from moto.core.responses import ActionResult, EmptyResult
 
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
+from sandbox.emulator.paging import in_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["WaitingAutoScalingResponse", "url_bases", "url_paths"]
 
@@ -60,12 +66,51 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
         self.waiting_backend.group(self._get_param("AutoScalingGroupName")).pool.keep_size()
         return result
 
+    def describe_auto_scaling_groups(self) -> ActionResult:
+        """DescribeAutoScalingGroups, in pages."""
+        describe = AutoScalingResponse.describe_auto_scaling_groups
+        return self._in_pages(describe, "AutoScalingGroups")
+
+    def describe_auto_scaling_instances(self) -> ActionResult:
+        """DescribeAutoScalingInstances, in pages."""
+        describe = AutoScalingResponse.describe_auto_scaling_instances
+        return self._in_pages(describe, "AutoScalingInstances")
+
     def describe_warm_pool(self) -> ActionResult:
-        """DescribeWarmPool, with its instances."""
+        """DescribeWarmPool, with its instances, in pages."""
+        return self._in_pages(WaitingAutoScalingResponse._whole_warm_pool, "Instances")
+
+    def _whole_warm_pool(self) -> ActionResult:
         group = self.waiting_backend.group(self._get_param("AutoScalingGroupName"))
         return ActionResult(
             {"WarmPoolConfiguration": group.warm_pool, "Instances": group.pool.instances}
         )
+
+    def _in_pages(self, describe: Callable[[Any], ActionResult], member: str) -> ActionResult:
+        return in_pages(self.waiting_backend.world, describe, member)(self)
+
+    def start_instance_refresh(self) -> ActionResult:
+        """StartInstanceRefresh."""
+        refresh = self.waiting_backend.start_refresh(self._get_params())
+        return ActionResult({"InstanceRefreshId": refresh.refresh_id})
+
+    def describe_instance_refreshes(self) -> ActionResult:
+        """DescribeInstanceRefreshes, the newest first."""
+        group = self.waiting_backend.group(self._get_param("AutoScalingGroupName"))
+        described = [refresh.description() for refresh in reversed(group.refreshes)]
+        return ActionResult({"InstanceRefreshes": described})
+
+    def cancel_instance_refresh(self) -> ActionResult:
+        """CancelInstanceRefresh."""
+        refresh = self.waiting_backend.active_refresh(self._get_param("AutoScalingGroupName"))
+        refresh.cancel()
+        return ActionResult({"InstanceRefreshId": refresh.refresh_id})
+
+    def rollback_instance_refresh(self) -> ActionResult:
+        """RollbackInstanceRefresh."""
+        refresh = self.waiting_backend.active_refresh(self._get_param("AutoScalingGroupName"))
+        refresh.roll_back()
+        return ActionResult({"InstanceRefreshId": refresh.refresh_id})
 
     def put_lifecycle_hook(self) -> ActionResult:
         """PutLifecycleHook."""

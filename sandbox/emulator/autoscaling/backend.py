@@ -19,7 +19,7 @@ from moto.autoscaling.models import (
     autoscaling_backends,
 )
 
-from sandbox.emulator.autoscaling import hooks
+from sandbox.emulator.autoscaling import hooks, root_volumes
 from sandbox.emulator.autoscaling.events import TERMINATE, Transition
 from sandbox.emulator.autoscaling.groups import WaitingGroup, require_empty
 from sandbox.emulator.autoscaling.hooks import HookedBackend
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sandbox.emulator.autoscaling.hooks import Hook
+    from sandbox.emulator.autoscaling.root_volumes import InstanceRefresh
     from sandbox.emulator.autoscaling.wait_states import LifecycleAction
     from sandbox.emulator.world import World
 
@@ -128,6 +129,14 @@ class WaitingAutoScalingBackend(HookedBackend):
                 if state.instance_id in instance_ids:
                     group.lose(state)
 
+    def notify_stopped_instance(self, instance_id: str) -> None:
+        """EC2 says that this instance was stopped there."""
+        for name in list(self.autoscaling_groups):
+            group = self.group(name)
+            state = group.find(instance_id)
+            if state is not None:
+                group.find_stopped(state)
+
     def detach_instances(
         self,
         group_name: str,
@@ -154,6 +163,14 @@ class WaitingAutoScalingBackend(HookedBackend):
         group = self.group(group_name)
         group.warm_pool = None
         group.pool.keep_size()
+
+    def start_refresh(self, parameters: Mapping[str, Any]) -> InstanceRefresh:
+        """Begin to replace the root volumes of a group's instances."""
+        return root_volumes.start(self.group(parameters["AutoScalingGroupName"]), parameters)
+
+    def active_refresh(self, group_name: str) -> InstanceRefresh:
+        """The refresh that is in progress."""
+        return root_volumes.active(self.group(group_name))
 
     def put_hook(self, parameters: Mapping[str, Any]) -> None:
         """Create or update a hook; instances that are already waiting are not touched."""

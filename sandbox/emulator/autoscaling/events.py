@@ -40,6 +40,8 @@ class Journey:
     destination: Place
     state: str
     """Its lifecycle state on the way, before `:Wait` and `:Proceed`."""
+    action: str | None = None
+    """The event's `Action`, where it has one."""
 
 
 LAUNCH = Journey(Transition.LAUNCHING, Place.EC2, Place.GROUP, "Pending")
@@ -48,6 +50,11 @@ WARM_UP = Journey(Transition.LAUNCHING, Place.EC2, Place.WARM_POOL, "Warmed:Pend
 ACTIVATE = Journey(Transition.LAUNCHING, Place.WARM_POOL, Place.GROUP, "Pending")
 RETURN = Journey(Transition.TERMINATING, Place.GROUP, Place.WARM_POOL, "Warmed:Pending")
 DISCARD = Journey(Transition.TERMINATING, Place.WARM_POOL, Place.EC2, "Warmed:Terminating")
+
+REPLACE = Journey(
+    Transition.TERMINATING, Place.GROUP, Place.GROUP, "ReplacingRootVolume", "ReplaceRootVolume"
+)
+RELAUNCH = Journey(Transition.LAUNCHING, Place.GROUP, Place.GROUP, "Pending", "ReplaceRootVolume")
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,8 @@ def lifecycle_event(  # noqa: PLR0913 - the members of one document
     if metadata is not None:
         detail["NotificationMetadata"] = metadata
     detail |= {"Origin": journey.origin.value, "Destination": journey.destination.value}
+    if journey.action is not None:
+        detail["Action"] = journey.action
     return _envelope(group, "aws.autoscaling", journey.transition.detail_type, at) | {
         "resources": [group.arn],
         "detail": detail,

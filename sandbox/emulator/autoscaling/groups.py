@@ -1,8 +1,8 @@
 """An Auto Scaling group whose instances pass through wait states, on top of moto's.
 
-What counts towards capacity: Pending, Pending:Wait, Pending:Proceed and InService. Instances on
-their way out (Terminating:*), in Standby and in the warm pool do not. Capacity counts instances:
-weights of a mixed instances policy are ignored.
+What counts towards capacity: Pending, Pending:Wait, Pending:Proceed, InService, and those whose
+root volume is being replaced. Instances on their way out (Terminating:*), in Standby and in the
+warm pool do not. Capacity counts instances: weights of a mixed instances policy are ignored.
 
 Scale-in takes the oldest unprotected InService instance first, then the oldest that is still
 launching. AWS balances zones and looks at launch templates before it looks at age; the emulator is
@@ -14,15 +14,18 @@ it passes through the terminating hooks like any other, and is replaced at once.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import FakeAutoScalingGroup, InstanceState
 
+from sandbox.emulator.autoscaling import root_volumes
 from sandbox.emulator.autoscaling.events import (
     ACTIVATE,
     LAUNCH,
+    REPLACE,
     RETURN,
     TERMINATE,
     GroupIdentity,
@@ -38,8 +41,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.emulator.autoscaling.hooks import HookedBackend
+    from sandbox.emulator.world import World
 
-COUNTED_STATES = frozenset({"Pending", "Pending:Wait", "Pending:Proceed", "InService"})
+COUNTED_STATES = root_volumes.STATES | {"Pending", "Pending:Wait", "Pending:Proceed", "InService"}
 IN_SERVICE = "InService"
 
 
@@ -52,15 +56,21 @@ class WaitingGroup(FakeAutoScalingGroup):
         # moto launches instances in its own __init__, before these would be set after it.
         self.instance_lifecycle_policy: dict[str, Any] | None = None
         self.pool = WarmPool(self)
+        self.refreshes: list[root_volumes.InstanceRefresh] = []
         self._waits: WaitStates | None = None
         self._left_at: dict[str, float] = {}
         super().__init__(**settings)
 
     @property
+    def world(self) -> World:
+        """The emulated cloud that the group is in."""
+        return self.autoscaling_backend.world
+
+    @property
     def waits(self) -> WaitStates:
         """The group's open lifecycle actions."""
         if self._waits is None:
-            world = self.autoscaling_backend.world
+            world = self.world
             self._waits = WaitStates(world, self.identity, self._go_on)
         return self._waits
 
@@ -137,14 +147,14 @@ class WaitingGroup(FakeAutoScalingGroup):
 
     def started(self, state: InstanceState) -> None:
         """EC2's LaunchTime is when an instance was last started; moto knows its own clock only."""
-        now = self.autoscaling_backend.world.now
+        now = self.world.now
         state.instance.launch_time = datetime.fromtimestamp(now, UTC)
 
     def set_out(self, state: InstanceState, journey: Journey) -> None:
         """Send an instance on its way, into the hooks of that transition."""
         self.waits.cancel(state.instance_id)
-        if journey.transition is Transition.TERMINATING:
-            self._left_at[state.instance_id] = self.autoscaling_backend.world.now
+        if journey.transition is Transition.TERMINATING and journey is not REPLACE:
+            self._left_at[state.instance_id] = self.world.now
         self.pool.follow(state, journey)
         self.move(state, journey.state)
         hooks = self.autoscaling_backend.hooks_of(self.name).values()
@@ -169,9 +179,17 @@ class WaitingGroup(FakeAutoScalingGroup):
     def lose(self, state: InstanceState) -> None:
         """The instance is gone without the group's doing, which finds out a while later."""
         self.record("killed", state)
-        self._later(
-            self.autoscaling_backend.world.faults.unnoticed_seconds, lambda: self._miss(state)
-        )
+        self._later(self.world.faults.unnoticed_seconds, lambda: self._miss(state))
+
+    def find_stopped(self, state: InstanceState) -> None:
+        """The instance stopped; in service, it is unhealthy once the group has noticed."""
+        self.record("stopped", state)
+
+        def replace_if_still_stopped() -> None:
+            if state.lifecycle_state == IN_SERVICE and state.instance.state == "stopped":
+                self._miss(state)
+
+        self._later(self.world.faults.unnoticed_seconds, replace_if_still_stopped)
 
     def _miss(self, state: InstanceState) -> None:
         """The hooks hear of an instance that is gone as of any other."""
@@ -191,7 +209,7 @@ class WaitingGroup(FakeAutoScalingGroup):
         (self.pool.instances if in_pool else self.instance_states).remove(state)
         self.move(state, "Terminated")
         self.ec2_backend.terminate_instances([state.instance_id])
-        world = self.autoscaling_backend.world
+        world = self.world
         event = terminate_successful_event(
             self.identity,
             state.instance_id,
@@ -215,12 +233,12 @@ class WaitingGroup(FakeAutoScalingGroup):
         event = _event_name(lifecycle_state)
         if event is not None:
             self.record(event, state)
+        for refresh in self.refreshes:
+            refresh.go_on()
 
     def record(self, event: str, state: InstanceState, **more: object) -> None:
         """Write about an instance into the journal."""
-        self.autoscaling_backend.world.record(
-            event, state.instance_id, autoscaling_group_name=self.name, **more
-        )
+        self.world.record(event, state.instance_id, autoscaling_group_name=self.name, **more)
 
     def _go_on(self, passage: Passage, result: str) -> None:
         state, journey = self.find(passage.instance_id), passage.journey
@@ -228,8 +246,10 @@ class WaitingGroup(FakeAutoScalingGroup):
             raise LookupError(
                 f"{passage.instance_id} was held by a hook of {self.name}, and is gone"
             )
-        if result == "CONTINUE":
-            self._proceed(state, journey)
+        if journey is REPLACE:
+            root_volumes.outcome(self, state, passage, result)
+        elif result == "CONTINUE":
+            self.proceed(state, journey)
         elif journey.transition is Transition.LAUNCHING:
             self.end(state)
             self.keep_capacity()
@@ -240,9 +260,10 @@ class WaitingGroup(FakeAutoScalingGroup):
             self.keep_capacity()
         else:
             # It was to end, and ends.
-            self._proceed(state, journey)
+            self.proceed(state, journey)
 
-    def _proceed(self, state: InstanceState, journey: Journey) -> None:
+    def proceed(self, state: InstanceState, journey: Journey) -> None:
+        """Let an instance that no hook holds any more arrive, a little later."""
         proceeding = f"{journey.state}:Proceed"
         self.move(state, proceeding)
 
@@ -251,17 +272,19 @@ class WaitingGroup(FakeAutoScalingGroup):
             if state in self.everybody() and state.lifecycle_state == proceeding:
                 self._arrive(state, journey)
 
-        self._later(self.autoscaling_backend.world.faults.proceed_seconds, arrive_unless_moved_on)
+        self._later(self.world.faults.proceed_seconds, arrive_unless_moved_on)
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        world = self.autoscaling_backend.world
+        world = self.world
         if seconds > 0:
             world.call_at(world.now + seconds, action)
         else:
             action()
 
     def _arrive(self, state: InstanceState, journey: Journey) -> None:
-        if journey.destination is Place.GROUP:
+        if journey is REPLACE:
+            root_volumes.replace(self, state)
+        elif journey.destination is Place.GROUP:
             self.move(state, IN_SERVICE)
         elif journey.destination is Place.WARM_POOL:
             self.pool.settle(state)
@@ -293,7 +316,8 @@ def _event_name(lifecycle_state: str) -> str | None:
         return None
     if lifecycle_state == IN_SERVICE:
         return "in_service"
-    return lifecycle_state.lower().replace(":", "_").replace("terminating_retained", "retained")
+    words = re.sub("(?<=[a-z])(?=[A-Z])", "_", lifecycle_state).lower().replace(":", "_")
+    return words.replace("terminating_retained", "retained")
 
 
 def require_empty(group: WaitingGroup) -> None:

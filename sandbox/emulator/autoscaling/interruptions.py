@@ -1,11 +1,14 @@
 """What EC2 does and tells by itself, hook or no hook.
 
-It warns of a spot interruption, and takes the instance two minutes later. It tells that an instance
-shuts down the moment that anybody ends it; other changes of state it would tell of are left out.
+It warns of a spot interruption, and takes the instance two minutes later. It sends an event the
+moment that an instance shuts down or stops, whoever ends or stops it; the events of other changes
+of state are left out. A group finds an instance in service that is stopped unhealthy, and replaces
+it, unless it was started again before the group has noticed.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sandbox.emulator.autoscaling.events import GroupIdentity, ec2_event
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from sandbox.emulator.world import World
 
 NOTICE_SECONDS = 120.0
+STATE_CHANGE = "EC2 Instance State-change Notification"
 
 
 def reclaim(backend: WaitingAutoScalingBackend, instance_id: str) -> None:
@@ -53,11 +57,43 @@ def announced(
         before = terminate(instance)
         if before.name != "terminated":
             whose = _whose(instance.ec2_backend)
-            change = "EC2 Instance State-change Notification"
-            world.emit(ec2_event(whose, instance.id, change, world.now, state="shutting-down"))
+            state = "shutting-down"
+            world.emit(ec2_event(whose, instance.id, STATE_CHANGE, world.now, state=state))
         return before
 
     return terminate_aloud
+
+
+def announced_stop(
+    world: World,
+    stop: Callable[[Instance], InstanceState],
+    told: Callable[[str], None],
+) -> Callable[[Instance], InstanceState]:
+    """EC2's stop of an instance, the event of it, and what its group makes of it."""
+
+    def stop_aloud(instance: Instance) -> InstanceState:
+        before = stop(instance)
+        if before.name == "running":
+            whose = _whose(instance.ec2_backend)
+            world.emit(ec2_event(whose, instance.id, STATE_CHANGE, world.now, state="stopping"))
+            told(instance.id)
+        return before
+
+    return stop_aloud
+
+
+def dated_start(
+    world: World, start: Callable[[Instance], InstanceState]
+) -> Callable[[Instance], InstanceState]:
+    """EC2's start of an instance: LaunchTime is when it was last started."""
+
+    def start_now(instance: Instance) -> InstanceState:
+        before = start(instance)
+        if before.name != "running":
+            instance.launch_time = datetime.fromtimestamp(world.now, UTC)
+        return before
+
+    return start_now
 
 
 def _whose(backend: AutoScalingBackend | EC2Backend) -> GroupIdentity:

@@ -45,6 +45,19 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
         self.body = json.dumps({**parameters, "NamespaceId": namespace_id})
         return super().create_service()
 
+    def list_instances(self) -> str:
+        """ListInstances, in pages."""
+        parameters = json.loads(self.body)
+        world, most = self.slow_backend.world, parameters.get("MaxResults")
+        token = parameters.get("NextToken")
+        if token is not None:
+            page, following = world.pages.go_on(token, most, "InvalidInput")
+        else:
+            registered = self.slow_backend.list_instances(parameters["ServiceId"])
+            page, following = world.pages.begin(list(registered), world.faults, most)
+        more = {} if following is None else {"NextToken": following}
+        return json.dumps({"Instances": [one.to_json() for one in page], **more})
+
     def get_operation(self) -> str:
         """GetOperation."""
         operation_id = json.loads(self.body)["OperationId"]

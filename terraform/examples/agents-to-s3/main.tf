@@ -36,7 +36,7 @@ variable "subnet_ids" {
 
 variable "on_call_email" {
   type        = string
-  description = "Who is told when an instance could not be flushed. The address gets a message to confirm."
+  description = "Notified when an instance could not be flushed. The address gets a message to confirm."
 }
 
 variable "desired_capacity" {
@@ -57,7 +57,7 @@ module "fluentd_lifecycle" {
   name                   = var.name
   autoscaling_group_name = aws_autoscaling_group.web.name
 
-  # No cloud_map: nobody looks for an agent. No prometheus: the disk is the evidence.
+  # No cloud_map: no forwarder looks an agent up. No prometheus: the disk is the evidence.
   flush = {
     buffer_paths = [local.fluentd_root_dir]
     backup_paths = ["${local.fluentd_root_dir}/backup", "${local.fluentd_root_dir}/buffer"]

@@ -1,5 +1,5 @@
 # The quickstart: an Auto Scaling group of Fluentd aggregators that you already have, a Cloud Map
-# DNS namespace, a Prometheus that scrapes the aggregators, a topic that wakes somebody.
+# DNS namespace, a Prometheus that scrapes the aggregators, a topic that pages.
 
 terraform {
   required_version = ">= 1.9"

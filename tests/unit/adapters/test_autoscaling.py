@@ -13,9 +13,10 @@ from tests.support.messages import GROUP, INSTANCE_ID, TERMINATE_HOOK, TOKEN, ac
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scripted
 
 LAUNCHING, TERMINATING = Transition.LAUNCHING, Transition.TERMINATING
-GONE, IN_SERVICE, IN_WARM_POOL, HELD = (
+GONE, IN_SERVICE, AGAIN, IN_WARM_POOL, HELD = (
     Completion.ALREADY_ENDED_GONE,
     Completion.ALREADY_ENDED_IN_SERVICE,
+    Completion.ALREADY_ENDED_LAUNCHING_AGAIN,
     Completion.ALREADY_ENDED_IN_WARM_POOL,
     Completion.ALREADY_ENDED_HELD_BY_ANOTHER_HOOK,
 )
@@ -84,7 +85,13 @@ ENDINGS = {
         "Warmed:Running": IN_WARM_POOL,
         "Warmed:Stopped": IN_WARM_POOL,
         "Warmed:Hibernated": IN_WARM_POOL,
+        "ReplacingRootVolume:Proceed": AGAIN,
+        "RootVolumeReplaced": AGAIN,
+        "Pending": AGAIN,
+        "Pending:Wait": AGAIN,
+        "Pending:Proceed": AGAIN,
         "Terminating:Wait": HELD,
+        "ReplacingRootVolume:Wait": HELD,
         "Warmed:Pending:Wait": HELD,
         "Warmed:Terminating:Wait": HELD,
     },
@@ -97,6 +104,9 @@ ENDINGS = {
         "Terminating:Proceed": GONE,
         "Terminating:Retained": GONE,
         "Terminated": GONE,
+        "ReplacingRootVolume": GONE,
+        "ReplacingRootVolume:Wait": GONE,
+        "ReplacingRootVolume:Proceed": GONE,
         "Warmed:Terminating": GONE,
         "Warmed:Terminating:Wait": GONE,
         "Warmed:Terminating:Proceed": GONE,
@@ -142,6 +152,14 @@ def test_a_retained_instance_is_handed_to_a_person(state: str) -> None:
     with pytest.raises(Permanent, match="TerminateInstanceInAutoScalingGroup") as caught:
         ended(state).complete(action(), "CONTINUE")
     assert f"{INSTANCE_ID} is {state}: " in str(caught.value)
+
+
+@pytest.mark.parametrize("transition", Transition)
+def test_a_completion_that_meets_a_state_that_is_not_known_says_to_keep_it(
+    transition: Transition,
+) -> None:
+    with pytest.raises(UnexpectedState, match="keep the instance, discard nothing"):
+        ended("AStateThatAwsAddsLater").complete(action(transition), "CONTINUE")
 
 
 def test_a_state_is_unknown_while_auto_scaling_cannot_be_asked() -> None:

@@ -284,7 +284,7 @@ _ALL_METRICS = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     scrapes=st.lists(
         st.sampled_from(["empty", "staged", "queued", "in_flight", "received", "failed", "none"]),

@@ -273,6 +273,14 @@ def test_nothing_is_flushed_that_is_not_all_zero_signalled_quiet_and_a_success(
 texts = st.text() | st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 
 
+def test_a_sound_answer_that_may_have_been_cut_off_is_none() -> None:
+    whole = judged(json.dumps(SOUND).ljust(23_999))
+    assert whole.state is FlushState.FLUSHED
+    cut = judged(json.dumps(SOUND).ljust(24_000))
+    assert (cut.state, cut.reason) == (FlushState.UNKNOWN, FlushReason.MALFORMED_ANSWER)
+    assert "cut off after 24000 characters" in cut.detail
+
+
 @given(texts, texts, texts, texts)
 def test_whatever_aws_and_the_instance_say_nothing_raises(
     status: str, details: str, output: str, error_output: str

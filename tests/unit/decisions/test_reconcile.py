@@ -12,6 +12,7 @@ from lifecycle.decisions.reconcile import (
     HookLimits,
     Look,
     Subject,
+    can_wait,
     confirmed,
     corrections,
 )
@@ -20,7 +21,13 @@ from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID
 HEARTBEAT = 600.0
 PROVEN_FOR = 15 * 60
 EC2_STATES = ["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]
-WAITS = ["Pending:Wait", "Terminating:Wait", "Warmed:Pending:Wait", "Warmed:Terminating:Wait"]
+WAITS = [
+    "Pending:Wait",
+    "Terminating:Wait",
+    "ReplacingRootVolume:Wait",
+    "Warmed:Pending:Wait",
+    "Warmed:Terminating:Wait",
+]
 WAYS_OUT = WAITS[1:]
 # Every lifecycle state of the API's model, by what a registration in it means.
 OUT_OF_SERVICE = [
@@ -29,6 +36,7 @@ OUT_OF_SERVICE = [
     "Detaching",
     "Detached",
     "Quarantined",
+    "ReplacingRootVolume:Proceed",
     "Terminating:Proceed",
     "Terminating:Retained",
     "Terminated",
@@ -54,7 +62,6 @@ THE_PIPELINES = [
     "Warmed:Terminating:Wait",
     "ReplacingRootVolume",
     "ReplacingRootVolume:Wait",
-    "ReplacingRootVolume:Proceed",
     "RootVolumeReplaced",
     "AStateThatAwsAddsLater",
 ]
@@ -86,6 +93,40 @@ def called_for(subject: Subject, launch: float | None = HEARTBEAT) -> Correction
     found = corrections(look(subject, launch=launch))
     assert all(one.instance_id == subject.id for one in found)
     return found[0].kind if found else None
+
+
+def test_a_look_counts_who_is_registered_and_who_is_in_service() -> None:
+    other = Subject(OTHER_INSTANCE_ID, state="Standby", is_registered=True)
+    seen = look(in_service(), other)
+    assert (seen.registered, seen.in_service) == ([OTHER_INSTANCE_ID], [INSTANCE_ID])
+
+
+def test_a_member_in_a_state_that_aws_added_later_is_told_apart() -> None:
+    odd = Subject(OTHER_INSTANCE_ID, state="AStateThatAwsAddsLater")
+    assert look(in_service(), odd, Subject("i-1")).in_unknown_states == [odd]
+
+
+@pytest.mark.parametrize(
+    ("change", "is_adopted"),
+    [
+        ({}, True),
+        ({"is_registered": False}, False),
+        ({"state": "Standby"}, False),
+        ({"instance": None}, False),
+        ({"instance": instance(kind=MarkKind.LAUNCHING)}, False),
+    ],
+)
+def test_one_that_serves_in_discovery_without_a_mark_of_ours_is_an_adopted_one(
+    change: dict[str, object], *, is_adopted: bool
+) -> None:
+    subject = replace(in_service(is_registered=True), **change)  # type: ignore[arg-type]
+    assert look(subject).unmarked == ([INSTANCE_ID] if is_adopted else [])
+
+
+@pytest.mark.parametrize("state", [None, *EC2_STATES])
+def test_only_one_that_runs_can_wait_for_a_successor(state: str | None) -> None:
+    known = None if state is None else instance(state)
+    assert can_wait(in_service(instance=known)) is (state == "running")
 
 
 class TestRegister:
@@ -257,6 +298,7 @@ class TestRestart:
                 MarkKind.TERMINATING,
                 MarkKind.PROVEN,
                 MarkKind.RETAINED,
+                *([MarkKind.REPLACED] if state == "ReplacingRootVolume:Wait" else []),
             }
         )
         waiting = in_service(state=state, instance=instance(kind=kind))
@@ -269,6 +311,7 @@ class TestRestart:
             ("Terminating:Wait", MarkKind.TERMINATING, 100 * HEARTBEAT),
             ("Terminating:Wait", MarkKind.PROVEN, PROVEN_FOR),
             ("Warmed:Pending:Wait", MarkKind.PROVEN, PROVEN_FOR),
+            ("ReplacingRootVolume:Wait", MarkKind.REPLACED, PROVEN_FOR),
         ],
     )
     def test_a_mark_that_cannot_be_of_this_wait_any_more_says_nothing(

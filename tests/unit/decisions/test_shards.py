@@ -121,6 +121,11 @@ def test_who_is_the_only_one_that_serves_in_a_shard_stays_in_it() -> None:
     assert steps_to_balance(members, movable, {"i-2"}) == []
 
 
+def test_one_that_both_shards_need_is_not_moved_to_where_it_is() -> None:
+    members = {"a": some(0, 9), "b": {"i-000"}}
+    assert steps_to_balance(members, {"i-000"}, {"i-000"}) == []
+
+
 ids = st.sampled_from(sorted(some(0, 40)))
 
 

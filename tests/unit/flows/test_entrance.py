@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from handlers.lifecycle import wire
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
@@ -15,21 +14,17 @@ from lifecycle.adapters.queues import Queue
 from lifecycle.decisions.marks import TAG_KEY, Mark, MarkKind
 from lifecycle.errors import UnexpectedState
 from lifecycle.flows.entrance import Entrance
-from lifecycle.flows.flush import FlushWaiter
 from lifecycle.flows.lifecycle import LifecycleHandler
 from lifecycle.flows.marking import Marker
-from lifecycle.flows.operation import OperationWaiter
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import BufferCheck, FlushCheck
 from lifecycle.settings import LifecycleHandlerSettings, load_settings
-from lifecycle.telemetry import LogEvent, Runtime
+from lifecycle.telemetry import LogEvent, Metric, Runtime
 from tests.support import environments
 from tests.support.messages import GROUP, INSTANCE_ID, NOW, launch_event, terminate_event
 from tests.support.recording import RecordingTelemetry
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scripted
-from waiters.flush import wire as wire_flush_waiter
-from waiters.operation import wire as wire_operation_waiter
 
 STAGE_URL = "https://sqs/stage"
 INSTANCE = {
@@ -138,7 +133,9 @@ class Handled:
         return body
 
 
-@pytest.mark.parametrize("state", ["Pending", "Pending:Wait", "Pending:Proceed", "InService"])
+@pytest.mark.parametrize(
+    "state", ["Pending", "Pending:Wait", "Pending:Proceed", "InService", "RootVolumeReplaced"]
+)
 def test_an_instance_on_its_way_into_service_is_registered(state: str) -> None:
     handled = Handled(launch_event(), state)
     assert handled.done == ["register_instance", "send_message"]
@@ -158,6 +155,8 @@ def test_an_instance_on_its_way_into_service_is_registered(state: str) -> None:
         "Warmed:Running",
         "Warmed:Stopped",
         "Warmed:Terminating:Wait",
+        "ReplacingRootVolume",
+        "ReplacingRootVolume:Wait",
     ],
 )
 def test_an_instance_that_is_not_on_its_way_into_service_is_never_registered(
@@ -207,9 +206,12 @@ def test_an_instance_that_leaves_the_pool_for_the_group_is_registered() -> None:
         "Warmed:Terminating:Wait",
         "Warmed:Pending",
         "Warmed:Pending:Wait",
+        "ReplacingRootVolume",
+        "ReplacingRootVolume:Wait",
+        "ReplacingRootVolume:Proceed",
     ],
 )
-@pytest.mark.parametrize("destination", ["EC2", "WarmPool"])
+@pytest.mark.parametrize("destination", ["EC2", "WarmPool", "AutoScalingGroup", "Elsewhere"])
 def test_an_instance_that_leaves_is_deregistered_wherever_it_goes(
     state: str | None, destination: str
 ) -> None:
@@ -225,6 +227,89 @@ def test_an_instance_that_does_not_leave_is_never_deregistered(state: str) -> No
     handled = Handled(terminate_event(), state)
     assert handled.done == []
     assert f"{INSTANCE_ID} is {state}, not terminating" in str(handled.error)
+
+
+def marked(kind: MarkKind, age: float) -> dict[str, Any]:
+    """What EC2 knows of a running instance that was marked so long before now."""
+    return at_rest(kind, age, State={"Name": "running"})
+
+
+class TestLaunchedAgain:
+    """An instance that lives on after its termination: the event's time is NOW."""
+
+    @pytest.mark.parametrize("state", ["Pending:Wait", "Pending:Proceed", "InService"])
+    def test_a_late_duplicate_of_its_termination_is_ignored(self, state: str) -> None:
+        handled = Handled(terminate_event(), state, instance=marked(MarkKind.LAUNCHING, age=-1))
+        assert (handled.error, handled.done, handled.marks) == (None, [], [])
+        ignored = handled.telemetry.the(LogEvent.LIFECYCLE_EVENT_IGNORED)
+        assert "launched_again" in str(ignored["reason"])
+
+    @pytest.mark.parametrize("state", ["ReplacingRootVolume:Proceed", "Pending:Wait"])
+    def test_so_is_one_between_the_proof_and_the_launch(self, state: str) -> None:
+        handled = Handled(terminate_event(), state, instance=marked(MarkKind.REPLACED, age=0))
+        assert (handled.error, handled.done) == (None, [])
+
+    @pytest.mark.parametrize("age", [0, 1, 3600])
+    def test_a_launch_from_before_says_nothing_about_a_termination(self, age: float) -> None:
+        handled = Handled(terminate_event(), "InService", instance=marked(MarkKind.LAUNCHING, age))
+        assert f"{INSTANCE_ID} is InService, not terminating" in str(handled.error)
+
+    def test_its_next_termination_is_drained_whatever_the_one_before_proved(self) -> None:
+        for kind in (MarkKind.REPLACED, MarkKind.PROVEN):
+            handled = Handled(terminate_event(), "Terminating:Wait", instance=marked(kind, age=5))
+            assert handled.done == ["deregister_instance", "send_message"]
+
+    @pytest.mark.parametrize("kind", [MarkKind.LAUNCHING, MarkKind.TERMINATING, MarkKind.RECLAIMED])
+    def test_its_launch_reports_a_termination_without_a_proof(self, kind: MarkKind) -> None:
+        event = launch_event(Origin="AutoScalingGroup", Action="ReplaceRootVolume")
+        handled = Handled(event, "Pending:Wait", instance=marked(kind, age=600))
+        assert handled.done == ["register_instance", "send_message"]
+        line = handled.telemetry.the(LogEvent.LIFECYCLE_ACTION_EXPIRED)
+        assert line["instance_id"] == INSTANCE_ID
+        assert handled.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
+        assert handled.telemetry.flushed == 1
+
+    @pytest.mark.parametrize(
+        "instance",
+        [
+            INSTANCE,
+            marked(MarkKind.REPLACED, age=600),
+            marked(MarkKind.PROVEN, age=600),
+            marked(MarkKind.POOLED, age=600),
+            marked(MarkKind.LAUNCHING, age=0),  # a second copy of the same event
+            marked(MarkKind.RECLAIMED, age=-30),
+        ],
+    )
+    def test_any_other_launch_reports_nothing(self, instance: dict[str, Any]) -> None:
+        handled = Handled(launch_event(), "Pending:Wait", instance=instance)
+        assert handled.done == ["register_instance", "send_message"]
+        assert handled.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
+
+    def test_a_launch_that_auto_scaling_does_not_show_yet_is_asked_for_again(self) -> None:
+        event = launch_event(Origin="AutoScalingGroup", Action="ReplaceRootVolume")
+        handled = Handled(event, "ReplacingRootVolume:Proceed")
+        assert handled.done == []
+        assert "its launch comes next" in str(handled.error)
+
+
+class TestUnknownStates:
+    """Kept, and reported: three errors, a dead letter, a page whose runbook discards nothing."""
+
+    @pytest.mark.parametrize("event", [launch_event(), terminate_event()])
+    @pytest.mark.parametrize("state", ["AStateThatAwsAddsLater:Wait", "Pending:Reviewed"])
+    def test_nothing_is_done_and_the_error_says_to_keep_it(
+        self, state: str, event: dict[str, Any]
+    ) -> None:
+        handled = Handled(event, state)
+        assert handled.done == []
+        assert "keep the instance, discard nothing" in str(handled.error)
+        assert repr(state) in str(handled.error)
+        assert LogEvent.LIFECYCLE_EVENT_IGNORED not in handled.telemetry.events
+
+    def test_so_it_is_with_a_place_that_an_instance_launches_into(self) -> None:
+        handled = Handled(launch_event(Destination="AnotherPool"), "Pending:Wait")
+        assert handled.done == []
+        assert "launches into 'AnotherPool', which this version does not know" in str(handled.error)
 
 
 def test_the_token_of_a_lifecycle_action_is_not_logged() -> None:
@@ -262,55 +347,6 @@ def test_without_cloud_map_the_launches_are_somebody_elses(destination: str) -> 
     assert handled.autoscaling.calls == []
     line = handled.telemetry.the(LogEvent.LIFECYCLE_EVENT_IGNORED)
     assert line["reason"] == "another lifecycle hook"
-
-
-@pytest.mark.usefixtures("service", "aws_environment")
-@pytest.mark.parametrize(
-    ("urls", "model"),
-    [
-        (["FLUSH_QUEUE_URL"], FlushCheck),
-        (["BUFFER_QUEUE_URL"], BufferCheck),
-        (["BUFFER_QUEUE_URL", "FLUSH_QUEUE_URL"], FlushCheck),
-    ],
-)
-def test_flush_comes_before_buffer(
-    urls: list[str], model: type[FlushCheck] | type[BufferCheck]
-) -> None:
-    environment = environments.without_cloud_map(environments.lifecycle_handler())
-    wired = wire({**environment, **dict.fromkeys(urls, STAGE_URL)})
-    assert isinstance(wired.entrance.start, NextStage)
-    assert wired.entrance.start.model is model
-    environment = environments.operation_waiter()
-    del environment["BUFFER_QUEUE_URL"]
-    waiter = wire_operation_waiter({**environment, **dict.fromkeys(urls, STAGE_URL)}).waiter
-    assert isinstance(waiter, OperationWaiter)
-    assert waiter.next_stage.model is model
-
-
-@pytest.mark.usefixtures("service", "aws_environment")
-def test_a_fleet_in_cloud_map_starts_there() -> None:
-    assert isinstance(wire(environments.lifecycle_handler()).entrance.start, Discovery)
-
-
-@pytest.mark.usefixtures("service", "aws_environment")
-@pytest.mark.parametrize("in_cloud_map", [True, False])
-@pytest.mark.parametrize("prometheus", [True, False])
-def test_the_flush_waiter_knows_the_stage_after_it_and_the_one_to_go_back_to(
-    *, in_cloud_map: bool, prometheus: bool
-) -> None:
-    environment = environments.flush_waiter()
-    if not in_cloud_map:
-        environment = environments.without_cloud_map(environment)
-    if prometheus:
-        environment["BUFFER_QUEUE_URL"] = STAGE_URL
-    waiter = wire_flush_waiter(environment).waiter
-    assert isinstance(waiter, FlushWaiter)
-    assert (waiter.exit.discovery is not None) == in_cloud_map
-    assert (waiter.exit.next_stage is not None) == prometheus
-    if waiter.exit.next_stage is not None:
-        assert waiter.exit.next_stage.model is BufferCheck
-    assert waiter.run_command.document_name == "pipeline-flush"
-    assert waiter.run_command.delivery_timeout_seconds == 60
 
 
 @pytest.mark.parametrize(

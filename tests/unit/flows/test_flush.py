@@ -378,7 +378,7 @@ class TestVerdicts:
         message = flush_check()
         assert world.receive(message) == []
         [reason] = world.dead
-        assert reason == "2 chunks set aside: they would die with the instance"
+        assert reason == "2 backed-up chunks: they would die with the instance"
         [letter] = world.dead_letters.arguments_of("send_message")
         assert json.loads(letter["MessageBody"]) == json.loads(message.model_dump_json())
         assert world.kept_alive == [INSTANCE_ID]  # the person has all the time there is

@@ -10,7 +10,7 @@ from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.adapters.run_command import RunCommand
-from lifecycle.errors import ConfigurationError, Malformed
+from lifecycle.errors import ConfigurationError, Malformed, UnexpectedState
 from lifecycle.flows.interruption import InterruptionHandler
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.stage import Discovery
@@ -48,6 +48,7 @@ def described(
     return {"Reservations": [{"Instances": [instance]}]}
 
 
+STOPPING_EVENT = shutting_down_event(state="stopping")
 NOBODY: dict[str, Any] = {"Reservations": []}
 
 
@@ -77,13 +78,13 @@ class Handled:
             list_instances=registered or {"Instances": [{"Id": INSTANCE_ID}]},
         )
         self.ssm = scripted(send_command=command or {"Command": {"CommandId": "command-1"}})
-        self.ec2 = scripted(create_tags=tagging or {})
+        self.ec2 = scripted(create_tags=tagging or {}, describe_instances=instance or described())
         self.telemetry = RecordingTelemetry()
         self.slept: list[float] = []
         self.error: Exception | None = None
         runtime = Runtime(self.telemetry, lambda: NOW, self.slept.append)
         autoscaling = AutoScaling(self.autoscaling)
-        instances = Instances(paginating(self.ec2, instance or described()))
+        instances = Instances(self.ec2)
         cloud_map = CloudMap(self.cloud_map, ["srv-1"], 24224)
         handler = InterruptionHandler(
             settings=load_settings(InterruptionSettings, environments.interruption()),
@@ -106,7 +107,7 @@ class Handled:
     def done(self) -> set[str]:
         """What was changed anywhere."""
         calls = (*self.cloud_map.calls, *self.ssm.calls, *self.ec2.calls)
-        return {name for name, _ in calls} - {"list_instances"}
+        return {name for name, _ in calls} - {"list_instances", "describe_instances"}
 
     @property
     def tags(self) -> dict[str, str]:
@@ -124,30 +125,6 @@ class Handled:
         return self.telemetry.the(event)["reason"]
 
 
-def paginating(client: Any, answer: Any) -> Any:
-    """A scripted client with a paginator of one page, which takes its operation by position.
-
-    Of several answers each is given in turn, the last for ever.
-    """
-    answers = list(answer) if isinstance(answer, list) else [answer]
-
-    class Paginator:
-        def paginate(self, **_: Any) -> list[Any]:
-            given = answers.pop(0) if len(answers) > 1 else answers[0]
-            if isinstance(given, Exception):
-                raise given
-            return [given]
-
-    class Client:
-        def get_paginator(self, _operation: str) -> Any:
-            return Paginator()
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(client, name)
-
-    return Client()
-
-
 def test_a_warning_is_acted_upon_counted_and_remembered() -> None:
     handled = Handled(spot_event())
     assert handled.done == {"deregister_instance", "send_command", "create_tags"}
@@ -158,6 +135,13 @@ def test_a_warning_is_acted_upon_counted_and_remembered() -> None:
     }
     assert handled.telemetry.flushed == 1
     assert handled.error is None
+
+
+def test_a_flush_that_no_agent_can_take_is_logged_and_holds_nothing_up() -> None:
+    handled = Handled(spot_event(), command=aws_error("InvalidInstanceId"))
+    assert (handled.error, handled.counted) == (None, 1)
+    assert INSTANCE_ID in str(handled.reason(LogEvent.FLUSH_NOT_REQUESTED))
+    assert handled.telemetry.of(LogEvent.FLUSH_REQUESTED) == []
 
 
 def test_a_warning_of_one_that_was_counted_is_acted_upon_and_not_counted() -> None:
@@ -189,7 +173,9 @@ def test_a_warning_of_one_that_ec2_does_not_know_yet_is_counted() -> None:
 
 
 @pytest.mark.parametrize(("state", "group"), [(None, GROUP), ("InService", "somebody-elses")])
-@pytest.mark.parametrize("event", [spot_event(), rebalance_event(), shutting_down_event()])
+@pytest.mark.parametrize(
+    "event", [spot_event(), rebalance_event(), shutting_down_event(), STOPPING_EVENT]
+)
 def test_nothing_is_done_about_an_instance_of_others(
     event: dict[str, Any], state: str | None, group: str
 ) -> None:
@@ -216,13 +202,64 @@ def test_one_that_ec2_ends_and_does_not_know_any_more_is_deregistered() -> None:
     assert handled.counted == 0
 
 
-@pytest.mark.parametrize("shown", ["pending", "running", "stopping", "stopped"])
-def test_one_that_ec2_does_not_show_as_ending_is_never_deregistered(shown: str) -> None:
-    handled = Handled(shutting_down_event(), instance=described(shown))
+@pytest.mark.parametrize("event", [shutting_down_event(), STOPPING_EVENT])
+@pytest.mark.parametrize("shown", ["pending", "running"])
+def test_one_that_ec2_shows_alive_is_never_deregistered(shown: str, event: dict[str, Any]) -> None:
+    handled = Handled(event, instance=described(shown))
     assert handled.done == set()
     assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == f"EC2 shows it as {shown}"
     assert handled.slept == [2.0, 2.0]
     assert handled.error is None
+
+
+@pytest.mark.parametrize("state", ["InService", "Standby", "Terminating:Wait", "Warmed:Stopped"])
+@pytest.mark.parametrize("shown", ["stopping", "stopped", "shutting-down"])
+def test_one_that_ec2_stops_is_only_deregistered(state: str, shown: str) -> None:
+    handled = Handled(STOPPING_EVENT, state, described(shown, TERMINATING))
+    assert handled.done == {"deregister_instance"}
+    assert (handled.counted, handled.error) == (0, None)
+    assert handled.telemetry.the(LogEvent.DEREGISTRATION_REQUESTED)["signal"] == "stopping"
+
+
+def test_one_that_stops_and_may_be_started_again_is_never_marked_as_reclaimed() -> None:
+    in_service = Handled(STOPPING_EVENT, instance=described("stopping"))
+    assert in_service.tags == {"fluentd-lifecycle": "launching 2023-11-14T22:13:20Z"}
+    leaving = Handled(STOPPING_EVENT, "Terminating:Wait", described("stopping"))
+    assert leaving.tags == {"fluentd-lifecycle": RECLAIMED}
+
+
+def test_one_that_the_warm_pool_stops_is_neither_marked_nor_counted() -> None:
+    handled = Handled(
+        STOPPING_EVENT,
+        "Warmed:Stopped",
+        described("stopped", PROVEN),
+        deregistration=aws_error("InstanceNotFound"),
+    )
+    assert (handled.tags, handled.counted, handled.error) == ({}, 0, None)
+    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == "it is not registered"
+
+
+@pytest.mark.parametrize("detail_type", ["Successful", "Unsuccessful"])
+def test_an_end_of_one_that_lives_in_an_unknown_state_is_asked_for_again(detail_type: str) -> None:
+    event = termination_event() | {"detail-type": f"EC2 Instance Terminate {detail_type}"}
+    handled = Handled(event, "AStateThatAwsAddsLater", described())
+    assert isinstance(handled.error, UnexpectedState)
+    assert "keep the instance, discard nothing" in str(handled.error)
+    assert (handled.done, handled.counted) == (set(), 0)
+    gone = Handled(termination_event(), "AStateThatAwsAddsLater", described("terminated"))
+    assert (gone.counted, gone.error) == (1, None)
+
+
+def test_an_activity_that_ends_in_the_group_is_no_end() -> None:
+    handled = Handled(termination_event(Destination="AutoScalingGroup"), "Pending:Wait")
+    assert handled.done == set()
+    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == "it stays in its group"
+
+
+def test_a_proof_from_before_its_root_volume_was_replaced_says_nothing_of_its_end() -> None:
+    replaced = described("terminated", "replaced 2023-11-14T22:13:25Z")
+    assert Handled(termination_event(), None, replaced).counted == 1
+    assert Handled(termination_event(), None, described("terminated", PROVEN)).counted == 0
 
 
 def test_an_answer_of_ec2_that_is_older_than_its_event_is_asked_for_again() -> None:

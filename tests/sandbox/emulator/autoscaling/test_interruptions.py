@@ -215,3 +215,51 @@ def test_the_control_api_warns_and_recommends(monkeypatch: pytest.MonkeyPatch) -
         ]
         with pytest.raises(Exception, match="404"):
             control.warn_of_spot_interruption("i-0123456789abcdef0")
+
+
+def test_ec2_tells_that_an_instance_stops_whoever_stops_it(cloud: Cloud) -> None:
+    cloud.create_group(1)
+    cloud.world.faults.unnoticed_seconds = 90
+    [instance_id] = cloud.states()
+    cloud.ec2.stop_instances(InstanceIds=[instance_id])
+    cloud.ec2.stop_instances(InstanceIds=[instance_id])
+    [event] = shut_down(cloud)
+    assert event["detail"] == {"instance-id": instance_id, "state": "stopping"}
+    assert cloud.states() == {instance_id: "InService"}
+
+
+def test_a_group_replaces_an_instance_in_service_that_it_finds_stopped(cloud: Cloud) -> None:
+    cloud.create_group(1)
+    cloud.put_hook("drain", "TERMINATING")
+    cloud.world.faults.unnoticed_seconds = 90
+    [instance_id] = cloud.states()
+    cloud.ec2.stop_instances(InstanceIds=[instance_id])
+    cloud.pass_time(90)
+    assert cloud.states()[instance_id] == "Terminating:Wait"
+    assert cloud.ec2_state(instance_id) == "stopped"
+    assert len(cloud.states()) == 2
+
+
+def test_one_that_is_started_again_before_the_group_has_noticed_stays(cloud: Cloud) -> None:
+    cloud.create_group(1)
+    cloud.world.faults.unnoticed_seconds = 90
+    [instance_id] = cloud.states()
+    cloud.pass_time(30)
+    cloud.ec2.stop_instances(InstanceIds=[instance_id])
+    cloud.pass_time(60)
+    cloud.ec2.start_instances(InstanceIds=[instance_id])
+    cloud.pass_time(60)
+    assert cloud.states() == {instance_id: "InService"}
+    [reservation] = cloud.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+    started = reservation["Instances"][0]["LaunchTime"].timestamp()
+    assert started == cloud.clock.now - 60, "EC2's LaunchTime is that of the last start"
+
+
+def test_a_warm_pool_stops_its_instances_with_the_same_event_and_keeps_them(cloud: Cloud) -> None:
+    cloud.create_group(0, MaxSize=1)
+    cloud.autoscaling.put_warm_pool(AutoScalingGroupName=GROUP)
+    [(instance_id, state)] = cloud.states().items()
+    assert state == "Warmed:Stopped"
+    assert [one["detail"]["state"] for one in shut_down(cloud)] == ["stopping"]
+    cloud.pass_time(600)
+    assert cloud.states() == {instance_id: "Warmed:Stopped"}

@@ -1,0 +1,138 @@
+"""The parts that flows are made of, on a scripted client, at a time that a test sets."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.queues import Queue
+from lifecycle.decisions.heartbeats import HookClock
+from lifecycle.decisions.marks import TAG_KEY, Mark, MarkKind
+from lifecycle.decisions.polling import PollPolicy
+from lifecycle.flows.heartbeats import Heartbeats
+from lifecycle.flows.marking import Marker
+from lifecycle.flows.placement import Placement
+from lifecycle.flows.stage import Discovery, NextStage
+from lifecycle.messages import BufferCheck, Transition
+from lifecycle.telemetry import Runtime
+from tests.support.messages import GROUP, INSTANCE_ID, NOW
+from tests.support.recording import RecordingTelemetry
+from tests.support.scripted import ScriptedClient, aws_error, scripted
+
+NOT_REGISTERED = aws_error("InstanceNotFound")
+POLLS = PollPolicy(interval_seconds=15, longest_interval_seconds=120, timeout_seconds=3600)
+_HOOK = HookClock(3600, POLLS.longest_interval_seconds, visibility_timeout_seconds=66)
+_CHANGES = {
+    "register_instance",
+    "deregister_instance",
+    "create_tags",
+    "send_message",
+    "complete_lifecycle_action",
+    "record_lifecycle_action_heartbeat",
+}
+
+
+def members(states: Mapping[str, str] | None = None, **more: str) -> dict[str, Any]:
+    """What Auto Scaling says of these instances; ``more`` are their groups, ours otherwise."""
+    return {
+        "AutoScalingInstances": [
+            {
+                "InstanceId": instance_id,
+                "LifecycleState": state,
+                "AutoScalingGroupName": more.get("group", GROUP),
+            }
+            for instance_id, state in (states or {}).items()
+        ]
+    }
+
+
+def described(
+    *instance_ids: str, state: str = "running", mark: Mark | None = None, address: str = "10.0.0.7"
+) -> dict[str, Any]:
+    """What EC2 says of these instances."""
+    tags = [{"Key": TAG_KEY, "Value": str(mark)}] if mark else []
+    instances = [
+        {
+            "InstanceId": one,
+            "State": {"Name": state},
+            "PrivateIpAddress": address,
+            "Placement": {"AvailabilityZone": "ap-northeast-1a"},
+            "LaunchTime": datetime.fromtimestamp(NOW - 500, UTC),
+            "Tags": tags,
+        }
+        for one in instance_ids
+    ]
+    return {"Reservations": [{"Instances": instances}]}
+
+
+def listed(*instance_ids: str) -> dict[str, Any]:
+    """What Cloud Map says of one service."""
+    return {"Instances": [{"Id": one} for one in instance_ids]}
+
+
+class Parts:
+    """Adapters on one client that answers all services; by default AWS does what it is asked."""
+
+    def __init__(
+        self, *, allow_empty: bool = False, services: tuple[str, ...] = ("srv-1",), **answers: Any
+    ) -> None:
+        self.client: ScriptedClient = scripted(
+            **{
+                "describe_auto_scaling_instances": members(),
+                "describe_instances": lambda **asked: described(*asked["Filters"][0]["Values"]),
+                "get_instance": NOT_REGISTERED,
+                "list_instances": listed(),
+                "register_instance": {"OperationId": "register-1"},
+                "deregister_instance": {"OperationId": "deregister-1"},
+                **{name: {} for name in _CHANGES - {"register_instance", "deregister_instance"}},
+                **answers,
+            }
+        )
+        self.now = NOW
+        self.slept: list[float] = []
+        self.telemetry = RecordingTelemetry()
+        self.runtime = Runtime(self.telemetry, lambda: self.now, self.slept.append)
+        client: Any = self.client
+        self.autoscaling, self.instances = AutoScaling(client), Instances(client)
+        self.marker = Marker(self.instances, self.runtime)
+        self.cloud_map = CloudMap(client, services, 24224)
+        self.placement = Placement(
+            self.cloud_map, self.autoscaling, self.instances, allow_empty, self.runtime
+        )
+        self.heartbeats = Heartbeats(
+            self.autoscaling, self.instances, dict.fromkeys(Transition, _HOOK), self.runtime
+        )
+        self.discovery = Discovery(self.cloud_map, self.queue("operation"), self.placement)
+        self.next_stage = NextStage(BufferCheck, self.queue("buffer"), self.runtime)
+
+    def queue(self, name: str) -> Queue:
+        """A queue of this name."""
+        client: Any = self.client
+        return Queue(client, f"https://sqs/{name}")
+
+    @property
+    def done(self) -> list[str]:
+        """What was changed, in order; a tag by its state, a message by its stage."""
+        return [_told(name, arguments) for name, arguments in self.client.calls if name in _CHANGES]
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """All messages that were sent."""
+        sent = self.client.arguments_of("send_message")
+        return [json.loads(one["MessageBody"]) for one in sent]
+
+
+def marked(kind: MarkKind, at: float = NOW) -> dict[str, Any]:
+    """What EC2 says of our instance with this state tag."""
+    return described(INSTANCE_ID, mark=Mark(kind, at))
+
+
+def _told(name: str, arguments: Mapping[str, Any]) -> str:
+    if name == "create_tags":
+        return f"tag {arguments['Tags'][0]['Value'].partition(' ')[0]}"
+    if name == "send_message":
+        return f"send {arguments['QueueUrl'].rpartition('/')[2]}"
+    return name.partition("_")[0]

@@ -1,0 +1,90 @@
+"""What EC2 knows of an instance, and what follows from it."""
+
+from dataclasses import replace
+
+import pytest
+
+from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.marks import Mark, MarkKind
+from tests.support.messages import INSTANCE_ID, NOW
+
+RESTING = Instance(INSTANCE_ID, "stopped", NOW - 100, None, Mark(MarkKind.PROVEN, NOW - 50))
+
+
+@pytest.mark.parametrize(
+    ("state", "is_running", "is_stopped", "is_ending"),
+    [
+        ("pending", False, False, False),
+        ("running", True, False, False),
+        ("stopping", False, True, False),
+        ("stopped", False, True, False),
+        ("shutting-down", False, False, True),
+        ("terminated", False, False, True),
+        ("a state of next year", False, False, False),
+    ],
+)
+def test_each_state_of_ec2_means_one_thing(
+    state: str, *, is_running: bool, is_stopped: bool, is_ending: bool
+) -> None:
+    instance = replace(RESTING, state=state)
+    assert instance.is_running is is_running
+    assert instance.is_stopped is is_stopped
+    assert instance.is_ending is is_ending
+    assert instance.is_down is (is_stopped or is_ending)
+
+
+@pytest.mark.parametrize(
+    ("change", "rests"),
+    [
+        ({}, True),
+        ({"state": "stopping"}, True),
+        ({"mark": Mark(MarkKind.POOLED, NOW - 50)}, True),
+        ({"launched_at": NOW - 50}, True),
+        ({"launched_at": NOW - 49}, False),  # it has run since
+        ({"state": "running"}, False),
+        ({"mark": None}, False),
+        ({"mark": Mark(MarkKind.TERMINATING, NOW - 50)}, False),
+    ],
+)
+def test_one_rests_since_its_proof_only_if_it_has_not_run_since(
+    change: dict[str, object], *, rests: bool
+) -> None:
+    assert replace(RESTING, **change).rests_since_its_proof is rests  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("mark", "is_proven"),
+    [
+        (None, False),
+        (Mark(MarkKind.PROVEN, NOW), True),
+        (Mark(MarkKind.RETAINED, NOW), True),
+        (Mark(MarkKind.PROVEN, NOW - 1), False),
+        (Mark(MarkKind.POOLED, NOW), False),
+    ],
+)
+def test_a_proof_counts_since_the_second_in_which_it_was_written(
+    mark: Mark | None, *, is_proven: bool
+) -> None:
+    assert replace(RESTING, mark=mark).is_proven_since(NOW + 0.9) is is_proven
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_launched", "has_begun", "served_unproven"),
+    [
+        (MarkKind.LAUNCHING, True, True, True),
+        (MarkKind.TERMINATING, False, True, True),
+        (MarkKind.RECLAIMED, False, False, True),
+        (MarkKind.PROVEN, False, False, False),
+        (MarkKind.POOLED, False, False, False),
+    ],
+)
+def test_a_mark_says_what_the_instance_has_been_through(
+    kind: MarkKind, *, has_launched: bool, has_begun: bool, served_unproven: bool
+) -> None:
+    instance = replace(RESTING, mark=Mark(kind, NOW))
+    assert instance.has_launched_since(NOW - 1) is has_launched
+    assert instance.has_begun_since(NOW - 1) is has_begun
+    assert instance.served_unproven_before(NOW + 1) is served_unproven
+    assert not instance.has_launched_since(NOW)
+    assert not instance.has_begun_since(NOW)
+    assert not instance.served_unproven_before(NOW + 0.9)

@@ -1,0 +1,133 @@
+"""The buffer waiter: one question a batch, and what each verdict leads to."""
+
+from typing import Any
+
+import pytest
+
+from lifecycle.decisions.buffer import Reason, State
+from lifecycle.errors import NotReady, PrometheusFailed
+from lifecycle.flows.buffer import BufferWaiter
+from lifecycle.flows.release import Exit
+from lifecycle.messages import BufferCheck
+from lifecycle.settings import BufferWaiterSettings, load_settings
+from lifecycle.telemetry import LogEvent, Metric
+from tests.support import environments
+from tests.support.fuzz_cloud import NOW, SOUND_SERIES
+from tests.support.messages import INSTANCE_ID, OTHER_INSTANCE_ID, buffer_check
+from tests.support.parts import POLLS, Parts, described
+from tests.support.scripted import THROTTLED
+
+LONG_AGO = NOW - 1000
+DRAINED = buffer_check(deregistered_at=LONG_AGO, started_at=LONG_AGO)
+
+
+class Prometheus:
+    """Answers each question with these series."""
+
+    def __init__(self, series: Any) -> None:
+        self.series = series
+        self.questions: list[str] = []
+
+    def custom_query(self, query: str, params: object = None) -> Any:
+        self.questions.append(query)
+        if isinstance(self.series, Exception):
+            raise self.series
+        return self.series
+
+
+def waiter_of(parts: Parts, answers: Prometheus, **settings: str) -> BufferWaiter:
+    parts.now = NOW
+    return BufferWaiter(
+        settings=load_settings(BufferWaiterSettings, environments.buffer_waiter(**settings)),
+        instances=parts.instances,
+        exit=Exit(parts.autoscaling, parts.marker, None, None, parts.runtime),
+        querier=lambda: answers,
+        polls=POLLS,
+        runtime=parts.runtime,
+    )
+
+
+def test_a_drained_instance_is_released() -> None:
+    parts = Parts()
+    waiter_of(parts, Prometheus(SOUND_SERIES)).begin([DRAINED])(DRAINED)
+    assert parts.done == ["tag proven", "complete"]
+    line = parts.telemetry.the(LogEvent.BUFFER_VERDICT)
+    assert (line["verdict"], line["next_check_seconds"]) == (State.DRAINED, None)
+
+
+def test_a_batch_is_one_question_and_each_instance_gets_its_own_verdict() -> None:
+    parts, prometheus = Parts(), Prometheus(SOUND_SERIES)
+    other = buffer_check(instance_id=OTHER_INSTANCE_ID)
+    check = waiter_of(parts, prometheus).begin([DRAINED, other])
+    check(DRAINED)
+    with pytest.raises(NotReady, match=Reason.NO_SERIES):
+        check(other)
+    assert len(prometheus.questions) == 1
+    assert INSTANCE_ID[2:] in prometheus.questions[0]
+    assert OTHER_INSTANCE_ID[2:] in prometheus.questions[0]
+
+
+def test_a_batch_without_a_sound_message_asks_nothing() -> None:
+    prometheus = Prometheus(SOUND_SERIES)
+    waiter_of(Parts(), prometheus).begin([])
+    assert prometheus.questions == []
+
+
+def test_it_comes_back_when_the_whole_window_can_be_proof() -> None:
+    parts = Parts()
+    just_now = buffer_check(deregistered_at=NOW - 330)
+    with pytest.raises(NotReady, match=Reason.SETTLING) as not_yet:
+        waiter_of(parts, Prometheus(SOUND_SERIES)).begin([just_now])(just_now)
+    assert not_yet.value.pause_seconds == 45  # 75 s to settle and 300 s of silence since then
+    assert parts.telemetry.the(LogEvent.BUFFER_VERDICT)["next_check_seconds"] == 45
+
+
+@pytest.mark.parametrize("error", [PrometheusFailed("no"), OSError("no"), KeyError("no")])
+def test_whatever_goes_wrong_with_the_question_keeps_every_instance(error: Exception) -> None:
+    parts = Parts()
+    messages = [DRAINED, buffer_check(instance_id=OTHER_INSTANCE_ID)]
+    check = waiter_of(parts, Prometheus(error)).begin(messages)
+    for message in messages:
+        with pytest.raises(NotReady, match=Reason.PROMETHEUS_FAILED):
+            check(message)
+    assert parts.telemetry.of(LogEvent.PROMETHEUS_FAILED)
+    assert parts.done == []
+
+
+def test_an_instance_is_asked_for_by_its_address_where_that_is_its_label() -> None:
+    parts, prometheus = Parts(describe_instances=described(INSTANCE_ID)), Prometheus([])
+    by_address = {"PROMETHEUS_IDENTIFY_BY": "private_ip_address"}
+    gone = buffer_check(instance_id=OTHER_INSTANCE_ID)
+    check = waiter_of(parts, prometheus, **by_address).begin([DRAINED, gone])
+    assert "10\\\\.0\\\\.0\\\\.7" in prometheus.questions[0]
+    with pytest.raises(NotReady, match=Reason.NO_SERIES):
+        check(DRAINED)
+    with pytest.raises(NotReady, match=Reason.INSTANCE_NOT_IDENTIFIED):
+        check(gone)
+
+
+@pytest.mark.parametrize("answer", [THROTTLED, described()])
+def test_without_any_address_nothing_is_asked_and_everybody_stays(answer: Any) -> None:
+    parts, prometheus = Parts(describe_instances=answer), Prometheus(SOUND_SERIES)
+    by_address = {"PROMETHEUS_IDENTIFY_BY": "private_ip_address"}
+    with pytest.raises(NotReady, match="UNKNOWN"):
+        waiter_of(parts, prometheus, **by_address).begin([DRAINED])(DRAINED)
+    assert prometheus.questions == []
+
+
+def test_errors_of_an_output_are_reported_beside_the_verdict() -> None:
+    parts = Parts()
+    errors = {
+        "metric": {"__name__": "fluentd_output_status_num_errors", "instance_id": INSTANCE_ID},
+        "values": [[NOW - 20, "1"], [NOW - 5, "4"]],
+    }
+    waiter_of(parts, Prometheus([*SOUND_SERIES, errors])).begin([DRAINED])(DRAINED)
+    assert parts.telemetry.the(LogEvent.OUTPUT_ERRORS_ROSE)["errors"] == 3
+    assert parts.telemetry.total(Metric.OUTPUT_ERRORS) == 3
+
+
+def test_whether_it_is_still_waited_for_is_the_exits_to_say() -> None:
+    parts = Parts()
+    message: BufferCheck = buffer_check()
+    assert not waiter_of(parts, Prometheus([])).still_waited_for(message)
+    assert parts.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1

@@ -1,0 +1,225 @@
+"""The reconciler: what two looks agree on is corrected, each on its own."""
+
+from typing import Any
+
+import pytest
+
+from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.errors import UnexpectedState
+from lifecycle.flows.entrance import Entrance
+from lifecycle.flows.reconcile import Reconciler
+from lifecycle.settings import ReconcilerSettings, load_settings
+from lifecycle.telemetry import LogEvent, Metric
+from tests.support import environments
+from tests.support.messages import GROUP, INSTANCE_ID, OTHER_INSTANCE_ID
+from tests.support.parts import Parts, described, listed, marked, members
+from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED
+
+SERVING = marked(MarkKind.LAUNCHING)
+LEAVING = marked(MarkKind.TERMINATING, 0)  # of a wait long ago: nothing is under way
+
+
+def fleet(states: dict[str, str], *registered: str, **answers: Any) -> Parts:
+    """A group with these members, and what Cloud Map has of it."""
+    group = {
+        "AutoScalingGroupName": GROUP,
+        "Instances": [
+            {"InstanceId": one, "LifecycleState": state} for one, state in states.items()
+        ],
+        "InstanceLifecyclePolicy": {"RetentionTriggers": {"TerminateHookAbandon": "retain"}},
+    }
+    return Parts(
+        **{
+            "describe_auto_scaling_groups": {"AutoScalingGroups": [group]},
+            "describe_auto_scaling_instances": members(states),
+            "describe_warm_pool": {"Instances": []},
+            "describe_instances": SERVING,
+            "list_instances": listed(*registered),
+            **answers,
+        }
+    )
+
+
+def reconcile(parts: Parts, *, in_cloud_map: bool = True, **settings: str) -> None:
+    environment = environments.reconciler(**settings)
+    if not in_cloud_map:
+        environment = environments.without_cloud_map(environment)
+    Reconciler(
+        settings=load_settings(ReconcilerSettings, environment),
+        autoscaling=parts.autoscaling,
+        instances=parts.instances,
+        marker=parts.marker,
+        entrance=Entrance(
+            parts.autoscaling,
+            parts.instances,
+            parts.marker,
+            parts.discovery if in_cloud_map else parts.next_stage,
+            parts.runtime,
+        ),
+        runtime=parts.runtime,
+    ).handle()
+
+
+def test_what_is_right_is_reported_after_one_look() -> None:
+    parts = fleet({INSTANCE_ID: "InService"}, INSTANCE_ID)
+    reconcile(parts)
+    assert (parts.done, parts.slept) == ([], [])
+    line = parts.telemetry.the(LogEvent.RECONCILED)
+    assert (line["registered"], line["in_service"], line["discrepancies"]) == (1, 1, 0)
+    assert parts.telemetry.flushed == 1
+
+
+def test_what_is_wrong_is_corrected_after_a_second_look() -> None:
+    parts = fleet({INSTANCE_ID: "InService"})
+    reconcile(parts)
+    assert parts.slept == [60]
+    assert parts.done == ["tag launching", "register"]
+    assert parts.telemetry.total(Metric.CORRECTIONS_MADE) == 1
+
+
+def test_what_is_right_at_the_second_look_is_left_alone() -> None:
+    parts = fleet({INSTANCE_ID: "InService"}, list_instances=[listed(), listed(INSTANCE_ID)])
+    reconcile(parts)
+    assert (parts.slept, parts.done) == ([60], [])
+    assert parts.telemetry.of(LogEvent.DISCREPANCY_FOUND) == []
+
+
+def test_what_is_right_when_it_is_to_be_corrected_is_left_alone() -> None:
+    parts = fleet(
+        {INSTANCE_ID: "InService"},
+        describe_auto_scaling_instances=members({INSTANCE_ID: "Standby"}),
+    )
+    reconcile(parts)
+    assert parts.done == []
+    assert parts.telemetry.the(LogEvent.CORRECTION_NOT_NEEDED)["because"] == "it has moved on"
+
+
+def test_an_observer_reports_and_changes_nothing() -> None:
+    parts = fleet({INSTANCE_ID: "InService"})
+    reconcile(parts, RECONCILE_MODE="observe")
+    assert parts.done == []
+    assert parts.telemetry.of(LogEvent.DISCREPANCY_FOUND)
+    assert parts.telemetry.the(LogEvent.RECONCILED)["corrections"] == 0
+
+
+def test_one_that_leaves_while_it_is_registered_is_taken_out_at_once() -> None:
+    states = [members({INSTANCE_ID: "InService"}), members({INSTANCE_ID: "Terminating:Wait"})]
+    parts = fleet({INSTANCE_ID: "InService"}, describe_auto_scaling_instances=states)
+    reconcile(parts)
+    assert parts.done == ["tag launching", "register", "deregister"]
+    assert parts.telemetry.of(LogEvent.REGISTRATION_WITHDRAWN)
+
+
+def test_a_correction_that_fails_is_raised_when_the_others_are_made() -> None:
+    states = {INSTANCE_ID: "InService", OTHER_INSTANCE_ID: "InService"}
+    parts = fleet(
+        states,
+        describe_instances=described(INSTANCE_ID, OTHER_INSTANCE_ID),
+        register_instance=[THROTTLED, {"OperationId": "register-2"}],
+    )
+    with pytest.raises(UnexpectedState, match="1 of 2 corrections failed"):
+        reconcile(parts)
+    assert parts.telemetry.total(Metric.CORRECTIONS_MADE) == 1
+    assert parts.telemetry.total(Metric.CORRECTIONS_FAILED) == 1
+    assert parts.telemetry.flushed == 1
+
+
+@pytest.mark.parametrize(
+    "unseen", ["describe_auto_scaling_groups", "describe_warm_pool", "list_instances"]
+)
+def test_a_look_that_is_not_whole_corrects_nothing(unseen: str) -> None:
+    parts = fleet({INSTANCE_ID: "InService"}, **{unseen: THROTTLED})
+    with pytest.raises(type(THROTTLED)):
+        reconcile(parts)
+    assert parts.done == []
+
+
+class TestRestart:
+    def test_a_wait_that_nothing_drains_is_kept_alive_and_its_pipeline_started(self) -> None:
+        parts = fleet(
+            {INSTANCE_ID: "Terminating:Wait", OTHER_INSTANCE_ID: "InService"},
+            INSTANCE_ID,
+            OTHER_INSTANCE_ID,
+            describe_instances=lambda **_: both(LEAVING, SERVING_TOO),
+        )
+        reconcile(parts)
+        assert parts.done == ["record", "deregister", "send operation", "tag terminating"]
+
+    def test_without_cloud_map_it_goes_into_the_first_draining_stage(self) -> None:
+        parts = fleet({INSTANCE_ID: "Terminating:Wait"}, describe_instances=LEAVING)
+        reconcile(parts, in_cloud_map=False)
+        assert parts.done == ["record", "send buffer", "tag terminating"]
+
+    def test_a_hook_of_others_is_left_alone(self) -> None:
+        parts = fleet(
+            {INSTANCE_ID: "Terminating:Wait"},
+            describe_instances=LEAVING,
+            record_lifecycle_action_heartbeat=NO_ACTIVE_ACTION,
+        )
+        reconcile(parts)
+        assert parts.done == ["record"]
+        reason = parts.telemetry.the(LogEvent.CORRECTION_NOT_NEEDED)["because"]
+        assert reason == "no hook of ours holds it"
+
+    def test_a_heartbeat_that_fails_is_a_failed_correction(self) -> None:
+        parts = fleet(
+            {INSTANCE_ID: "Terminating:Wait"},
+            describe_instances=LEAVING,
+            record_lifecycle_action_heartbeat=THROTTLED,
+        )
+        with pytest.raises(UnexpectedState):
+            reconcile(parts)
+        assert parts.telemetry.of(LogEvent.CORRECTION_FAILED)
+
+    def test_a_launch_into_the_warm_pool_is_tried_after_a_return_to_it(self) -> None:
+        parts = fleet(
+            {INSTANCE_ID: "Warmed:Pending:Wait"},
+            describe_instances=described(INSTANCE_ID),
+            record_lifecycle_action_heartbeat=[NO_ACTIVE_ACTION, {}],
+        )
+        reconcile(parts)
+        assert parts.done == ["record", "record", "complete", "tag pooled"]
+
+    def test_one_that_its_group_retains_needs_no_heartbeat(self) -> None:
+        parts = fleet({INSTANCE_ID: "Terminating:Retained"}, describe_instances=LEAVING)
+        reconcile(parts)
+        assert parts.done == ["deregister", "send operation", "tag terminating"]
+
+
+class TestDeregister:
+    def test_one_in_standby_leaves_only_if_another_serves(self) -> None:
+        parts = fleet({INSTANCE_ID: "Standby"}, INSTANCE_ID)
+        reconcile(parts)
+        assert parts.done == []
+        assert parts.telemetry.of(LogEvent.LAST_AGGREGATOR_WAITS)
+
+    def test_one_that_ended_leaves_though_it_is_the_last(self) -> None:
+        parts = fleet(
+            {}, INSTANCE_ID, describe_instances=described(INSTANCE_ID, state="terminated")
+        )
+        reconcile(parts)
+        assert parts.done == ["deregister"]
+
+    def test_a_member_of_another_group_is_left_alone(self) -> None:
+        parts = fleet(
+            {},
+            INSTANCE_ID,
+            describe_auto_scaling_instances=members({INSTANCE_ID: "Standby"}, group="others"),
+        )
+        reconcile(parts)
+        assert parts.done == []
+
+
+def test_one_that_serves_without_a_tag_gets_one() -> None:
+    parts = fleet(
+        {INSTANCE_ID: "InService"}, INSTANCE_ID, describe_instances=described(INSTANCE_ID)
+    )
+    reconcile(parts)
+    assert parts.done == ["tag launching"]
+
+
+SERVING_TOO = described(OTHER_INSTANCE_ID, mark=Mark(MarkKind.LAUNCHING, 0))
+
+
+def both(*answers: dict[str, Any]) -> dict[str, Any]:
+    return {"Reservations": [one for answer in answers for one in answer["Reservations"]]}

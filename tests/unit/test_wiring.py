@@ -1,0 +1,107 @@
+"""Which parts a function is made of, by its settings."""
+
+import pytest
+
+from handlers.lifecycle import wire
+from lifecycle.adapters import clients
+from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.errors import ConfigurationError
+from lifecycle.flows.flush import FlushWaiter
+from lifecycle.flows.operation import OperationWaiter
+from lifecycle.flows.stage import Discovery, NextStage
+from lifecycle.messages import BufferCheck, FlushCheck
+from lifecycle.settings import FleetSettings, FlushWaiterSettings, load_settings
+from lifecycle.telemetry import LogEvent, Runtime
+from lifecycle.wiring import discovery_of, first_draining_stage, polls_of, settings_of
+from tests.support import environments
+from tests.support.parts import Parts
+from tests.support.recording import RecordingTelemetry
+from waiters.flush import wire as wire_flush_waiter
+from waiters.operation import wire as wire_operation_waiter
+
+STAGE_URL = "https://sqs/stage"
+pytestmark = pytest.mark.usefixtures("service", "aws_environment")
+
+
+def test_wrong_settings_are_logged_before_they_are_raised() -> None:
+    telemetry = RecordingTelemetry()
+    with pytest.raises(ConfigurationError):
+        settings_of(FlushWaiterSettings, {}, Runtime(telemetry))
+    assert "SETTLE_SECONDS: is missing" in str(
+        telemetry.the(LogEvent.CONFIGURATION_INVALID)["reason"]
+    )
+
+
+def test_a_stage_polls_as_its_settings_say() -> None:
+    polls = polls_of(load_settings(FlushWaiterSettings, environments.flush_waiter()))
+    assert (polls.interval_seconds, polls.longest_interval_seconds) == (15, 120)
+    assert polls.timeout_seconds == 3600
+
+
+def test_without_a_draining_stage_a_function_does_not_start() -> None:
+    with pytest.raises(ConfigurationError, match="neither FLUSH_QUEUE_URL nor BUFFER_QUEUE_URL"):
+        first_draining_stage(None, None, clients.sqs(), Parts().runtime)
+
+
+@pytest.mark.parametrize("allow_empty", [True, False])
+def test_the_guard_of_the_last_aggregator_is_the_one_of_the_settings(*, allow_empty: bool) -> None:
+    environment = environments.lifecycle_handler(ALLOW_EMPTY_SERVICE=str(allow_empty).lower())
+    discovery = discovery_from(environment)
+    assert discovery is not None
+    assert discovery.placement.allow_empty is allow_empty
+
+
+def test_a_fleet_that_is_not_in_cloud_map_has_no_discovery() -> None:
+    assert discovery_from(environments.without_cloud_map(environments.flush_waiter())) is None
+
+
+def discovery_from(environment: dict[str, str]) -> Discovery | None:
+    parts, settings = Parts(), load_settings(FleetSettings, environment)
+    autoscaling = AutoScaling(clients.autoscaling())
+    return discovery_of(settings, autoscaling, parts.instances, clients.sqs(), parts.runtime)
+
+
+@pytest.mark.parametrize(
+    ("urls", "model"),
+    [
+        (["FLUSH_QUEUE_URL"], FlushCheck),
+        (["BUFFER_QUEUE_URL"], BufferCheck),
+        (["BUFFER_QUEUE_URL", "FLUSH_QUEUE_URL"], FlushCheck),
+    ],
+)
+def test_flush_comes_before_buffer(
+    urls: list[str], model: type[FlushCheck] | type[BufferCheck]
+) -> None:
+    environment = environments.without_cloud_map(environments.lifecycle_handler())
+    wired = wire({**environment, **dict.fromkeys(urls, STAGE_URL)})
+    assert isinstance(wired.entrance.start, NextStage)
+    assert wired.entrance.start.model is model
+    environment = environments.operation_waiter()
+    del environment["BUFFER_QUEUE_URL"]
+    waiter = wire_operation_waiter({**environment, **dict.fromkeys(urls, STAGE_URL)}).waiter
+    assert isinstance(waiter, OperationWaiter)
+    assert waiter.next_stage.model is model
+
+
+def test_a_fleet_in_cloud_map_starts_there() -> None:
+    assert isinstance(wire(environments.lifecycle_handler()).entrance.start, Discovery)
+
+
+@pytest.mark.parametrize("in_cloud_map", [True, False])
+@pytest.mark.parametrize("prometheus", [True, False])
+def test_the_flush_waiter_knows_the_stage_after_it_and_the_one_to_go_back_to(
+    *, in_cloud_map: bool, prometheus: bool
+) -> None:
+    environment = environments.flush_waiter()
+    if not in_cloud_map:
+        environment = environments.without_cloud_map(environment)
+    if prometheus:
+        environment["BUFFER_QUEUE_URL"] = STAGE_URL
+    waiter = wire_flush_waiter(environment).waiter
+    assert isinstance(waiter, FlushWaiter)
+    assert (waiter.exit.discovery is not None) == in_cloud_map
+    assert (waiter.exit.next_stage is not None) == prometheus
+    if waiter.exit.next_stage is not None:
+        assert waiter.exit.next_stage.model is BufferCheck
+    assert waiter.run_command.document_name == "pipeline-flush"
+    assert waiter.run_command.delivery_timeout_seconds == 60
