@@ -32,6 +32,8 @@ from tests.support.messages import (
 from tests.support.parts import POLLS, Parts, described, listed, members
 from tests.support.scripted import NO_ACTIVE_ACTION, aws_error, scripted
 
+STAGES = ("operation", "flush", "buffer")
+
 
 class Unready:
     """A waiter whose every message has to wait."""
@@ -46,8 +48,8 @@ class Unready:
         return True
 
 
-def dead_lettered(message: BufferCheck, sent_at: float = NOW) -> str:
-    parts = Parts(change_message_visibility={})
+def dead_lettered(message: BufferCheck, sent_at: float = NOW, **answers: Any) -> str:
+    parts = Parts(change_message_visibility={}, **answers)
     Stage(
         autoscaling_group_name=GROUP,
         model=BufferCheck,
@@ -138,6 +140,11 @@ def overfull() -> str:
 
 
 TIMED_OUT = dead_lettered(buffer_check(), sent_at=NOW - POLLS.timeout_seconds - 1)
+UNHEARD = dead_lettered(
+    buffer_check(),
+    sent_at=NOW - POLLS.timeout_seconds - 1,
+    record_lifecycle_action_heartbeat=aws_error("AccessDenied"),
+)
 FOREIGN = dead_lettered(buffer_check(autoscaling_group_name="others"))
 MALFORMED = raised(lambda: parse_check_message(BufferCheck, "{}"))
 RETAINED = completed()
@@ -195,6 +202,9 @@ BACKED_OFF = flushed(chunks=1, monitor=monitor(queued=1, retrying=1, retry_next_
         ("lifecycle-dlq", "keep the instance, discard nothing", entered("Hibernating")),
         ("function-errors", "which this version does not know", entered("Hibernating")),
         ("function-errors", "wrong settings: ", SETTINGS),
+        *((f"{stage}-dlq", "heartbeats fail: ", UNHEARD) for stage in STAGES),
+        ("heartbeats-failing", "heartbeats fail", UNHEARD),
+        ("heartbeats-overdue", "heartbeats fail", UNHEARD),
     ],
     ids=lambda one: one[:40],
 )
