@@ -223,3 +223,12 @@ SERVING_TOO = described(OTHER_INSTANCE_ID, mark=Mark(MarkKind.LAUNCHING, 0))
 
 def both(*answers: dict[str, Any]) -> dict[str, Any]:
     return {"Reservations": [one for answer in answers for one in answer["Reservations"]]}
+
+
+def test_an_instance_in_a_state_that_is_not_known_is_kept_and_reported() -> None:
+    parts = fleet({INSTANCE_ID: "Hibernating"}, INSTANCE_ID)
+    with pytest.raises(UnexpectedState, match="'Hibernating', which this version does not know"):
+        reconcile(parts)
+    line = parts.telemetry.the(LogEvent.LIFECYCLE_STATE_UNKNOWN)
+    assert (line["instance_id"], line.level) == (INSTANCE_ID, "ERROR")
+    assert not {"complete", "deregister"} & set(parts.done)
