@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from lifecycle.decisions.marks import MarkKind
-from lifecycle.errors import Permanent, UnexpectedState
+from lifecycle.errors import NotReady, Permanent, UnexpectedState
 from lifecycle.flows.release import Exit
 from lifecycle.messages import OperationCheck
 from lifecycle.telemetry import LogEvent, Metric
-from tests.support.messages import INSTANCE_ID, NOW, action, buffer_check
+from tests.support.messages import INSTANCE_ID, NOW, TOKEN, action, buffer_check
 from tests.support.parts import Parts, described, marked, members
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED
 
@@ -84,6 +84,55 @@ class TestLeave:
     def test_a_fleet_that_is_not_in_cloud_map_is_not_looked_up_there(self) -> None:
         parts = Parts(get_instance=AssertionError("asked"))
         exit_of(parts, in_cloud_map=False).leave(buffer_check())
+        assert parts.done == ["tag proven", "complete"]
+
+    @pytest.mark.parametrize("is_last", [True, False])
+    @pytest.mark.parametrize(
+        "state", ["InService", "Pending:Wait", "ReplacingRootVolume:Proceed", "RootVolumeReplaced"]
+    )
+    def test_a_proof_of_one_that_lives_on_passes_nothing(
+        self, state: str, *, is_last: bool
+    ) -> None:
+        """The hook is asked next, by a heartbeat: it says whether the termination has ended."""
+        parts = in_state(state)
+        with pytest.raises(NotReady, match=f"it is {state}: the proof may be of the life after"):
+            exit_of(parts, is_last=is_last).leave(buffer_check())
+        assert parts.done == []
+
+    def test_one_in_an_unknown_state_is_never_released(self) -> None:
+        parts = in_state("AStateThatAwsAddsLater")
+        with pytest.raises(UnexpectedState, match="keep the instance, discard nothing"):
+            exit_of(parts).leave(buffer_check())
+        assert parts.done == []
+
+    def test_one_whose_root_volume_is_replaced_gets_a_tag_that_proves_nothing_later(self) -> None:
+        parts = in_state("ReplacingRootVolume:Wait")
+        exit_of(parts).leave(buffer_check())
+        assert parts.done == ["tag replaced", "complete"]
+
+    @pytest.mark.parametrize("kind", [MarkKind.TERMINATING, MarkKind.LAUNCHING])
+    def test_without_a_token_a_message_of_an_earlier_termination_starts_over(
+        self, kind: MarkKind
+    ) -> None:
+        """Hook and instance name any wait of the instance: forwarders knew it in between."""
+        parts = in_state("Terminating:Wait", describe_instances=marked(kind, NOW + 61))
+        exit_of(parts).leave(buffer_check(lifecycle_action_token=None))
+        assert parts.done == ["tag terminating", "send operation"]
+
+    @pytest.mark.parametrize(
+        ("token", "tag"),
+        [
+            (None, marked(MarkKind.TERMINATING, NOW + 60)),  # written a little after its message
+            (None, marked(MarkKind.PROVEN, NOW + 300)),  # of a release that AWS refused
+            (None, described()),
+            (TOKEN, marked(MarkKind.TERMINATING, NOW + 61)),
+        ],
+    )
+    def test_any_other_message_is_of_this_termination(
+        self, token: str | None, tag: dict[str, Any]
+    ) -> None:
+        parts = in_state("Terminating:Wait", describe_instances=tag)
+        exit_of(parts).leave(buffer_check(lifecycle_action_token=token))
         assert parts.done == ["tag proven", "complete"]
 
     def test_a_wait_that_cannot_have_ended_is_asked_about_again(self) -> None:
