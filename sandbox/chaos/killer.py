@@ -63,7 +63,7 @@ class Killer(Parts):
         starting.enter_context(Background("killer", self._look, LOOK_SECONDS))
 
     def begin(self) -> None:
-        """Kill from now on."""
+        """Kill from now on, also among the runs that are at work already."""
         self._on.set()
 
     def pause(self) -> None:
@@ -71,10 +71,12 @@ class Killer(Parts):
         self._on.clear()
 
     def _look(self) -> None:
-        at_work = running_in(self._running)
+        at_work: set[Running] = set()
         if self._on.is_set():
+            at_work = running_in(self._running)
             self._judge(at_work)
             self._execute(at_work)
+        # A run seen while the killer was off has not been judged: it is new at the next `begin`.
         self._seen = at_work
 
     def _judge(self, at_work: set[Running]) -> None:
