@@ -1,7 +1,5 @@
 """Rounds in which calls fail, functions and Prometheus are killed, and messages come twice."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

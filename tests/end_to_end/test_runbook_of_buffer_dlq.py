@@ -4,18 +4,13 @@ One is overridden by hand, one was retained by its group and holds a chunk that 
 is released by a plain redrive.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, NO_JOURNAL, Walk, walk
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def test_buffer_dlq_keeps_proves_overrides_and_redrives(place: Scene) -> None:

@@ -1,7 +1,5 @@
 """What the runbook of unclean ends says of a flush, typed beside the stage that can tell."""
 
-from __future__ import annotations
-
 from sandbox.demo.waiting import wait_until
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import walk

@@ -4,8 +4,6 @@ Of two nobody can reach the agent: one is overridden by hand, the other's agent 
 the third, systemd runs no Fluentd. The fourth has set chunks aside, and its group retains it.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import astuple, dataclass
 

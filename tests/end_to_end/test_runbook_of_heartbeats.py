@@ -1,19 +1,14 @@
 """The runbooks of failing heartbeats, typed as they stand: a policy forbids them to the waiter."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from sandbox.demo import set_up as demo
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from tests.end_to_end.test_runbooks import shared_blocks
 from tests.support.runbook_scene import WAITER, WAITING, Scene
 from tests.support.runbook_walk import walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # What a service control policy comes to.
 _FORBIDDEN = {

@@ -4,8 +4,6 @@ One test a runbook (two are in files of their own). Every block is executed; the
 that cannot be are listed with the reason, and the list may not go stale.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from contextlib import ExitStack

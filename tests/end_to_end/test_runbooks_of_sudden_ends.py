@@ -4,19 +4,15 @@ EC2 warns of a spot interruption and takes the instance two minutes later, or so
 its hook. Each test sees its instances out: their ends shall not come in the middle of the next.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from tests.end_to_end.test_runbooks import shared_blocks, verdicts
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import Walk, walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FUNCTION = "fluentd-interruption"
 RULE = "fluentd-ended"

@@ -4,8 +4,6 @@ Each test runs the demo as a person would and reads what it leaves behind. They 
 side: every cloud has ports and a subnet of its own.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

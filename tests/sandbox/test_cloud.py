@@ -1,11 +1,10 @@
 """The two emulators and what stands between them behave as one cloud."""
 
-from __future__ import annotations
-
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -17,9 +16,6 @@ from botocore.exceptions import ClientError
 
 from sandbox.cloud import ACCOUNT_ID, REGION, LocalCloud
 from tests.sandbox.functions import Function, deploy
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 GROUP = "aggregators"
 PATIENCE_SECONDS = 30.0

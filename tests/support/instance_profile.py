@@ -1,17 +1,12 @@
 """An instance profile for a simulated instance, as its SSM agent needs one."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from sandbox.cloud import REGION, ROOT_KEY
-
-if TYPE_CHECKING:
-    from sandbox.cloud import LocalCloud
+from sandbox.cloud import REGION, ROOT_KEY, LocalCloud
 
 NAME = "aggregator"
 POLICY_ARN = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"

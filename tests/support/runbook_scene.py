@@ -1,14 +1,15 @@
 """The local cloud, brought into the states that the runbooks are about."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sandbox.cloud import REGION, STACK, LocalCloud
 from sandbox.demo import set_up as demo
-from sandbox.demo.scenarios.catalog import Scenario
+from sandbox.demo.observer import Names
+from sandbox.demo.scenarios.catalog import Scenario, Setting
 from sandbox.demo.waiting import wait_until
 from sandbox.emulator.autoscaling.interruptions import NOTICE_SECONDS
 from sandbox.fleet.fleet import Fleet, FleetSettings
@@ -16,13 +17,6 @@ from sandbox.fleet.fluentd.aggregator import FLUENTD_DIRECTORY
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.host import UNIT
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from sandbox.demo.observer import Names
-    from sandbox.demo.scenarios.catalog import Setting
 
 SECONDS = 120.0
 # From EC2's warning on, and what a busy machine adds.

@@ -1,22 +1,16 @@
 """A person who follows a runbook: types its blocks as they stand, at a desk and on instances."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sandbox.cloud import REGION
 from sandbox.demo import set_up as demo
 from tests.support import runbooks
 from tests.support.aws_cli import AwsCli
+from tests.support.runbook_scene import Scene
 from tests.support.runbooks import ON_INSTANCE, Block
 from tests.support.terminal import Terminal, edited
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from tests.support.runbook_scene import Scene
 
 INTERACTIVE = "opens an interactive session: simulated instances have no Session Manager"
 NO_JOURNAL = "reads systemd's journal: a simulated instance has none"

@@ -1,9 +1,8 @@
 """A cloud with chaos: functions reach it through the proxies, as themselves, and can be killed."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,9 +10,6 @@ from sandbox.chaos.control import Chaos
 from sandbox.chaos.plan import Fault, Plan
 from sandbox.cloud import LocalCloud
 from tests.sandbox.functions import Function, deploy
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SECONDS = 60.0
 # Every call takes its time, so that there is a middle of the work to be killed in.

@@ -1,9 +1,8 @@
 """Chaos begins and ends as a whole, and the same seed throws the same dice."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +10,6 @@ from sandbox.chaos.control import Chaos, Courier
 from sandbox.chaos.plan import Plan, rules
 from sandbox.chaos.proxy import FaultProxy
 from sandbox.host.processes import Processes
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ADDRESSES = {"ministack": "http://127.0.0.1:1", "emulator": "http://127.0.0.1:2"}
 

@@ -1,22 +1,17 @@
 """Only functions of this very cloud are killed, and only in the middle of their work."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.chaos.killer import Killer, Running, is_worker, running_in
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SECONDS = 10.0
 

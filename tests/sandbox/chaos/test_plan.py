@@ -1,7 +1,5 @@
 """The mix of faults is the one that was asked for, and counted as what it is."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 

@@ -1,11 +1,11 @@
 """What functions meet on their way to an emulator is what AWS would answer."""
 
-from __future__ import annotations
-
 import json
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -15,10 +15,6 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from sandbox.chaos.plan import Fault, rules
 from sandbox.chaos.proxy import FaultProxy
 from sandbox.host.processes import Processes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 ATTEMPTS = 3
 

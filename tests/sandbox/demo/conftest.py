@@ -1,7 +1,5 @@
 """Hand-written runs of the demo, small enough to check by eye."""
 
-from __future__ import annotations
-
 import pytest
 
 from sandbox.demo.model import (

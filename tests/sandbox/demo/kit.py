@@ -1,7 +1,5 @@
 """Histories of aggregators, written by hand."""
 
-from __future__ import annotations
-
 from sandbox.fleet.fluentd.history import BufferState, History, Moment
 
 

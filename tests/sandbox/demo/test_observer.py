@@ -1,7 +1,5 @@
 """What the observer makes of log lines and of messages from SNS."""
 
-from __future__ import annotations
-
 import json
 
 from sandbox.demo.model import Notification

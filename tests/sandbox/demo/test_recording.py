@@ -1,11 +1,10 @@
 """The recorder keeps what it saw, waits on fresh sights only, and never pretends to see."""
 
-from __future__ import annotations
-
 import io
 import itertools
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -15,10 +14,6 @@ from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sampl
 from sandbox.demo.recording import Clock, Observation, Recorder
 from sandbox.demo.view.view import View
 from sandbox.demo.waiting import WaitedInVain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,5 @@
 """A wait ends in time, and a failed one says what was missing."""
 
-from __future__ import annotations
-
 import pytest
 
 from sandbox.demo.waiting import WaitedInVain, wait_until

@@ -1,7 +1,5 @@
 """A function that cannot be invoked at all ends the set-up, not the scenario."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

@@ -1,22 +1,17 @@
 """A small group on the extended moto, and a clock that tests move by hand."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
+from mypy_boto3_autoscaling import AutoScalingClient
+from mypy_boto3_ec2 import EC2Client
+from mypy_boto3_servicediscovery import ServiceDiscoveryClient
 
 from sandbox.emulator import World, extended_aws
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mypy_boto3_autoscaling import AutoScalingClient
-    from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_servicediscovery import ServiceDiscoveryClient
 
 REGION = "ap-northeast-1"
 GROUP = "aggregators"

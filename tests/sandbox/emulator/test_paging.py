@@ -1,14 +1,11 @@
 """Paged answers may be as short as AWS allows: only a missing NextToken says that one is whole."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-if TYPE_CHECKING:
-    from tests.sandbox.emulator.conftest import Cloud
+from tests.sandbox.emulator.conftest import Cloud
 
 GROUP = "aggregators"
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {

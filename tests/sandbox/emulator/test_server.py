@@ -1,21 +1,17 @@
 """The emulator as a server: time passes by itself, and the control API tells and sets."""
 
-from __future__ import annotations
-
 import json
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
 
 from sandbox.emulator.server import ServerSettings, serving
 from sandbox.emulator_client import EmulatorControl
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REGION = "ap-northeast-1"
 

@@ -1,7 +1,5 @@
 """Lost means in no object; duplicated, damaged and invented lines are told apart."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from typing import Any

@@ -1,10 +1,11 @@
 """The whole fleet on a plain moto: discovery, load, Prometheus, and an honest account."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -18,11 +19,6 @@ from sandbox.host.ports import held_subnet
 from tests.sandbox.fleet.forwarders.test_discovery import Register, create_service
 from tests.sandbox.fleet.kit import create_bucket, wait_until
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from ipaddress import IPv4Network
-    from pathlib import Path
-
 GROUP = "aggregators"
 
 
@@ -35,7 +31,7 @@ class Cloud:
     subnet_id: str
 
     @classmethod
-    def create(cls, subnet: IPv4Network) -> Cloud:
+    def create(cls, subnet: IPv4Network) -> "Cloud":
         ec2 = boto3.client("ec2")
         vpc_id = ec2.create_vpc(CidrBlock=str(subnet))["Vpc"]["VpcId"]
         made = ec2.create_subnet(VpcId=vpc_id, CidrBlock=str(subnet))["Subnet"]
@@ -257,7 +253,7 @@ class InService:
 
     cloud: Cloud
 
-    def get_paginator(self, _name: str) -> InService:
+    def get_paginator(self, _name: str) -> "InService":
         return self
 
     def paginate(self, **_names: Any) -> list[dict[str, Any]]:

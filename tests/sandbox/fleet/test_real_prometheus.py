@@ -1,14 +1,14 @@
 """Evidence through real servers: what Prometheus itself leaves out, renames and repeats."""
 
-from __future__ import annotations
-
 import json
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -22,10 +22,6 @@ from lifecycle.errors import PrometheusFailed
 from sandbox.fleet.prometheus import Prometheus
 from sandbox.host.ports import free_port
 from tests.sandbox.fleet.kit import wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 INSTANCE_ID = "i-0123456789abcdef0"
 RULES = Rules(empty_for_seconds=6, settle_seconds=0, scrape_interval_seconds=1)
@@ -66,7 +62,7 @@ class Exporter:
         return {"targets": [f"127.0.0.1:{self.port}"], "labels": {"instance_id": INSTANCE_ID}}
 
     @contextmanager
-    def serving(self) -> Iterator[Exporter]:
+    def serving(self) -> Iterator["Exporter"]:
         """Listen on loopback."""
         exporter = self
 

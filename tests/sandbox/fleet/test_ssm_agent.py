@@ -1,7 +1,5 @@
 """An agent really runs a document's script, in its own instance's world and no other."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

@@ -1,21 +1,16 @@
 """Aggregators live and die with their instances, and with nothing else."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
+from sandbox.fleet.host import AggregatorHost
 from sandbox.fleet.instances import Instance
 from sandbox.fleet.supervisor import Supervisor, UnknownInstanceError
-
-if TYPE_CHECKING:
-    from sandbox.fleet.host import AggregatorHost
 
 
 def instance(number: int, state: str = "running", address: str = "") -> Instance:

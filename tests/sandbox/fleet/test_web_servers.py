@@ -1,7 +1,5 @@
 """Instances get work while they are in service, and none a second after they began to leave."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

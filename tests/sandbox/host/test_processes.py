@@ -1,7 +1,5 @@
 """Nothing that was started outlives what started it."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

@@ -1,19 +1,15 @@
 """Alarms are judged as CloudWatch judges them, each on its own series."""
 
-from __future__ import annotations
-
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
 
 from sandbox.emulator import extended_aws
 from sandbox.ministack.alarm_player import Alarms, Samples, Series, UnsupportedAlarmError, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REGION = "ap-northeast-1"
 DEPTH = Series("AWS/SQS", "ApproximateNumberOfMessagesVisible", frozenset({("QueueName", "q")}))

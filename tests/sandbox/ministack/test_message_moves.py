@@ -1,24 +1,19 @@
 """The redrive that MiniStack was taught behaves as that of SQS."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from mypy_boto3_sqs import SQSClient
 
 from sandbox.host.ports import free_port
 from sandbox.host.processes import Processes
 from sandbox.ministack import server
 from sandbox.ministack.server import MinistackSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mypy_boto3_sqs import SQSClient
 
 REASON: dict[str, Any] = {"Reason": {"DataType": "String", "StringValue": "not done after 24 s"}}
 

@@ -1,7 +1,5 @@
 """Schedules of the local cloud do not come round by themselves: stories invoke their targets."""
 
-from __future__ import annotations
-
 import subprocess
 
 import pytest

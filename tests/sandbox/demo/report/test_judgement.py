@@ -1,7 +1,5 @@
 """A broken promise is named in plain words; a kept one has no problems."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,23 +1,17 @@
 """The picture and the report are complete and need nothing from outside."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from sandbox.demo.model import Disruption, Run
 from sandbox.demo.report import figure
 from sandbox.demo.report.conclusion import write_page
 from sandbox.fleet.accounting import Delivery
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
-    from matplotlib.figure import Figure
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -1,17 +1,11 @@
 """Only what is true of a run is claimed of it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from sandbox.demo.model import Comparison, JournalEntry
+from sandbox.demo.model import Comparison, JournalEntry, Run
 from sandbox.demo.report.proof import proven
 from sandbox.fleet.accounting import Delivery
 from tests.sandbox.demo.kit import history
-
-if TYPE_CHECKING:
-    from sandbox.demo.model import Run
 
 
 def test_a_good_run_is_told_with_its_numbers(good_run: Run, leaving: str) -> None:

@@ -1,7 +1,5 @@
 """The life of an instance, as the journal and the simulator tell it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,16 +1,10 @@
 """summary.json says what happened, in the agreed shape."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from sandbox.demo.model import Comparison, JournalEntry
+from sandbox.demo.model import Comparison, JournalEntry, Run, Sample
 from sandbox.demo.report.summary import dead_lettered, summarise
-
-if TYPE_CHECKING:
-    from sandbox.demo.model import Run, Sample
 
 
 def test_the_summary_has_the_agreed_shape(good_run: Run, leaving: str) -> None:

@@ -3,13 +3,13 @@
 They play on a stand-in for the stage, whose group goes one step further with every look.
 """
 
-from __future__ import annotations
-
 import io
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -24,10 +24,6 @@ from sandbox.demo.scenarios.acts import bring_everything_home
 from sandbox.demo.scenarios.catalog import SCENARIOS
 from sandbox.demo.view.view import View
 from sandbox.demo.waiting import WaitedInVain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 DRAIN_LOOKS = 15
 LINES = 100

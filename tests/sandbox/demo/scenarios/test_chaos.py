@@ -1,17 +1,16 @@
 """What went wrong on purpose is counted, shown, and missed if it did not happen."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
 from sandbox.chaos.plan import Fault
 from sandbox.demo.cli import chosen, parse
-from sandbox.demo.model import ChaosCount
+from sandbox.demo.model import ChaosCount, Run
 from sandbox.demo.observer import StageNames
 from sandbox.demo.report import chaos_tables
 from sandbox.demo.report.conclusion import write_page
@@ -20,11 +19,6 @@ from sandbox.demo.report.summary import summarise
 from sandbox.demo.scenarios import stage as stage_module
 from sandbox.demo.scenarios.redrive import RedriveFailed, replay
 from sandbox.demo.scenarios.stage import Stage
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox.demo.model import Run
 
 CHAOS = ChaosCount(
     seed=7,

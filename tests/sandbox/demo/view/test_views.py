@@ -1,7 +1,5 @@
 """What people see: every instance, why it is kept, and what went wrong."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import replace
 

@@ -1,8 +1,6 @@
 """Ends that no hook holds up: what EC2 and Auto Scaling tell of them, and when."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -11,10 +9,7 @@ from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
 from sandbox.emulator.server import ServerSettings, serving
 from sandbox.emulator_client import EmulatorControl
-from tests.sandbox.emulator.conftest import GROUP
-
-if TYPE_CHECKING:
-    from tests.sandbox.emulator.conftest import Cloud
+from tests.sandbox.emulator.conftest import GROUP, Cloud
 
 NO_GROUP = {"version": "0", "account": "123456789012", "region": "ap-northeast-1"}
 

@@ -1,14 +1,11 @@
 """The emulator holds instances in wait states exactly as EC2 Auto Scaling does."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-if TYPE_CHECKING:
-    from tests.sandbox.emulator.conftest import Cloud
+from tests.sandbox.emulator.conftest import Cloud
 
 GROUP = "aggregators"
 

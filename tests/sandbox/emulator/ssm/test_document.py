@@ -1,7 +1,5 @@
 """Command documents: what is valid, which parameters fit, what the script becomes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,10 +1,8 @@
 """Run Command answers as AWS does, and what an agent reports decides how a command ends."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -13,9 +11,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.emulator import Assignment, Report
 from sandbox.emulator.ssm.run_command import RunCommandBackend
-
-if TYPE_CHECKING:
-    from tests.sandbox.emulator.conftest import Cloud
+from tests.sandbox.emulator.conftest import Cloud
 
 DOCUMENT = {
     "schemaVersion": "2.2",

@@ -1,13 +1,13 @@
 """The aggregator as a process: real sockets, real files, real signals, objects in S3."""
 
-from __future__ import annotations
-
 import re
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -25,10 +25,6 @@ from sandbox.host.ports import held_subnet
 from sandbox.host.processes import Processes, clean_environment
 from sandbox.host.settings import read
 from tests.sandbox.fleet.kit import PROJECT, create_bucket, entries, wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @dataclass

@@ -1,17 +1,12 @@
 """The buffer on disk: nothing is forgotten, and what is held is always known."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 
 from sandbox.fleet.fluentd.protocol import count_entries
 from tests.sandbox.fleet.kit import BufferKit, entries
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def test_entries_are_in_a_chunk_file_when_append_returns(kit: BufferKit) -> None:

@@ -1,7 +1,5 @@
 """S3 takes whole chunks as gzip objects; refusals are S3's own answers."""
 
-from __future__ import annotations
-
 import gzip
 
 import boto3

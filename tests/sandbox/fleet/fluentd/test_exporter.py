@@ -1,9 +1,7 @@
 """The exporter's ways of failing are those seen with real Fluentd."""
 
-from __future__ import annotations
-
 import itertools
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,9 +10,6 @@ from sandbox.fleet.fluentd.monitor import OutputSample
 from sandbox.fleet.fluentd.sampling import MonitorTimer
 from sandbox.host.http import request
 from sandbox.host.ports import free_port
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Scrape:

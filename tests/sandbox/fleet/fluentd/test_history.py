@@ -1,16 +1,11 @@
 """The true record of an aggregator's buffer."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from sandbox.fleet.fluentd.history import BufferState, HistoryFile, HistoryWriter
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 EMPTY = BufferState()
 STAGED = BufferState(staged_bytes=100, staged_chunks=1, lines=1)

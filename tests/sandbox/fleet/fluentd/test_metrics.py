@@ -1,10 +1,8 @@
 """The exposition is that of real Fluentd, held against captures of it."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,9 +11,6 @@ from sandbox.fleet.fluentd.monitor import OutputSample, render
 from sandbox.fleet.fluentd.output import Counters, Output
 from sandbox.fleet.fluentd.sampling import MonitorTimer, sample_output, sample_unbuffered
 from tests.sandbox.fleet.kit import BufferKit, FakeDestination, batch
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 CAPTURES = Path(__file__).parents[3] / "fixtures" / "fluentd-metrics"
 SAMPLE = re.compile(

@@ -1,7 +1,5 @@
 """Back-off, SIGUSR1 and failures, as Fluentd treats them."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

@@ -1,9 +1,7 @@
 """What an aggregator accepts, and when it acknowledges."""
 
-from __future__ import annotations
-
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import msgpack
 import pytest
@@ -19,9 +17,6 @@ from sandbox.fleet.fluentd.protocol import (
 )
 from sandbox.fleet.fluentd.receiver import Receiver
 from tests.sandbox.fleet.kit import BufferKit, entries
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 class Peer:

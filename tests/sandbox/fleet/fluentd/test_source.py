@@ -1,17 +1,12 @@
 """A web server's lines are numbered without gaps, and counted even if they die at once."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from sandbox.fleet.fluentd.protocol import Batch, format_lines
 from sandbox.fleet.fluentd.source import LineSource, lines_sent
 from sandbox.fleet.lines import parse_lines
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def numbers(batches: list[Batch]) -> list[tuple[str, int] | None]:

@@ -1,10 +1,9 @@
 """Discovery is `sd_srv`'s, quirks included; DNS is Route 53's in front of Cloud Map."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -28,9 +27,6 @@ from sandbox.fleet.forwarders.dns import (
     registered_instances,
 )
 from tests.sandbox.fleet.kit import Clock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SERVICE = "_fluentd._tcp.logs.internal"
 ONE = Target("127.1.0.1", 24224, "one")

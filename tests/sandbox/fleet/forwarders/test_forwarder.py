@@ -1,9 +1,7 @@
 """A forwarder sends at least once, in turn, and forgets nothing that was not acknowledged."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,9 +12,6 @@ from sandbox.fleet.forwarders.discovery import ServiceDiscovery, Target
 from sandbox.fleet.forwarders.forwarder import CHUNK_LINES, RECOVER_SECONDS, Forwarder
 from sandbox.fleet.lines import parse_lines
 from tests.sandbox.fleet.kit import Clock, entries
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ONE = Target("127.1.0.1", 24224, "one")
 TWO = Target("127.1.0.2", 24224, "two")
