@@ -24,7 +24,6 @@ def test_buffer_dlq_keeps_proves_overrides_and_redrives(place: Scene) -> None:
     place.scale_to(1)
     place.wait_for_letters("buffer-dlq", 3)
     place.wait_for_alarm("buffer-dlq")
-
     with walk(place, "buffer-dlq") as person:
         stop_the_clock(person, stuck)
         person.set("INSTANCE", override)
@@ -36,7 +35,6 @@ def test_buffer_dlq_keeps_proves_overrides_and_redrives(place: Scene) -> None:
         end_the_retained_one(person, retained)
         place.receive_malformed("buffer")
         assert person.type("discard-malformed") == "deleted a message\n"
-
         person.set("INSTANCE", redriven)
         verified = person.type("verify")
         assert f'"instance_id":"{redriven}"' in verified

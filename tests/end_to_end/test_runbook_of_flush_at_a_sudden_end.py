@@ -25,7 +25,6 @@ def test_unclean_termination_says_whether_the_instance_flushed(flushed_place: Sc
         answer = person.type("flushed")
         assert answer.startswith('Success\t{"version":1,"service":"fluentd","signalled":true,')
         assert '"chunks":0,' in answer
-
         # Nobody lost anything: but its end shall not come in the middle of another test.
         place.wait_for_death(taken)
         wait_until("its wait", lambda: place.states().get(taken) == WAITING, SECONDS)

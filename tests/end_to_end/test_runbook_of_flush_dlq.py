@@ -35,7 +35,6 @@ def test_flush_dlq_overrides_mends_rescues_and_redrives(flushed_place: Scene) ->
     *leaving, stays = place.reset(5)
     stuck = Stuck(*leaving)
     give_up_on(place, stuck)
-
     with walk(place, "flush-dlq") as person:
         stop_the_clock(person, stuck)
         find_no_agent(person, stuck.overridden, stays)

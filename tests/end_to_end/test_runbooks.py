@@ -41,7 +41,6 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
     place.wait_for_letters("operation-dlq", 1)
     [joins] = place.instances("Pending:Wait")
     look_up_who_was_given_up(place, joins)
-
     with walk(place, "operation-dlq") as person:
         assert f"{joins}\tPending:Wait" in person.type("set-up")
         assert f"kept {joins} (Pending:Wait)" in person.type("keep")
@@ -58,7 +57,6 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
         assert person.type("redrive-status") == "COMPLETED\t1\tNone\n"
         wait_until(f"{joins} in service", lambda: place.states()[joins] == "InService", SECONDS)
         assert f'"instance_id":"{joins}"' in person.type("verify")
-
         place.fail_operations("THROTTLED_REQUEST")
         place.scale_to(1)
         place.wait_for_letters("operation-dlq", 1)
@@ -68,7 +66,6 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
         wait_until("deregistration by hand", lambda: leaves not in place.registered(), SECONDS)
         person.type("redrive")
         place.wait_for_end(leaves)
-
         [last] = place.instances("InService")
         place.scale_to(0)
         place.wait_for_letters("operation-dlq", 1)
@@ -78,7 +75,6 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
         wait_until("a successor", lambda: len(place.instances("InService")) == 1, SECONDS)
         person.type("redrive")
         place.wait_for_end(last)
-
         place.scale_to(2)
         place.fail_operations("INTERNAL_FAILURE")
         place.wait_for_letters("operation-dlq", 1)
@@ -115,7 +111,6 @@ def test_lifecycle_dlq_replays_the_event_that_the_handler_failed_on(place: Scene
     place.scale_to(1)
     place.wait_for_letters("lifecycle-dlq", 1)
     place.wait_for_alarm("lifecycle-dlq")
-
     with walk(place, "lifecycle-dlq") as person:
         assert f"{leaves}\t{WAITING}" in person.type("set-up")
         assert f"kept {leaves} ({WAITING})" in person.type("keep")
@@ -144,7 +139,6 @@ def test_event_dlq_replays_what_was_not_delivered_and_drains_without_an_event(
     functions.remove_permission(FunctionName=HANDLER, StatementId="lifecycle-events")
     place.scale_to(2)
     place.wait_for_letters("event-dlq", 1)
-
     with walk(place, "event-dlq") as person:
         assert f"{leaves}\t{WAITING}" in person.type("set-up")
         assert f"kept {leaves} ({WAITING})" in person.type("keep")
@@ -156,7 +150,6 @@ def test_event_dlq_replays_what_was_not_delivered_and_drains_without_an_event(
         assert person.type("discard") == "deleted a message\n"
         assert f'"instance_id":"{leaves}"' in person.type("verify")
         place.wait_for_end(leaves)
-
         # The next event is lost altogether.
         place.cloud.bridge.courier = lambda _: []
         place.scale_to(1)
@@ -167,7 +160,6 @@ def test_event_dlq_replays_what_was_not_delivered_and_drains_without_an_event(
         assert place.states()[leaves_next] == WAITING
         assert person.type("release") == f"released {leaves_next}\n"
         place.wait_for_end(leaves_next)
-
         place.cloud.bridge.courier = lambda event: [event]
         functions.add_permission(
             FunctionName=HANDLER,
@@ -219,7 +211,6 @@ def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unpro
     place.fleet.exporter(ExporterMode.DEAD, lost)
     place.scale_to(1)
     wait_until("a verdict", lambda: verdicts(place, lost), SECONDS)
-
     with walk(place, "lifecycle-action-expired") as person:
         person.type("set-up")
         assert f"kept {lost} ({WAITING})" in person.type("keep")
@@ -229,7 +220,6 @@ def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unpro
         place.end_wait(lost, "CONTINUE")
         place.wait_for_end(lost)
         place.wait_for_alarm("lifecycle-action-expired")
-
         seen = person.type("look")
         assert f'"instance_id":"{lost}"' in seen
         assert f"{lost}\tterminated" in seen
@@ -260,7 +250,6 @@ def test_function_errors_finds_the_wrong_setting_of_a_function(place: Scene) -> 
         wait_until("the waiter to fail on its message", lambda: failures(place), SECONDS)
         # MiniStack counts errors of direct invocations only: its metrics know of none but this.
         place.cloud.client("lambda").invoke(FunctionName=WAITER, Payload='{"Records": []}')
-
         assert f"{leaves}\t{WAITING}" in person.type("set-up")
         assert f"kept {leaves} ({WAITING})" in person.type("keep")
         assert re.search(r"^buffer-waiter Errors [1-9]", person.type("which"), re.MULTILINE)
@@ -271,7 +260,6 @@ def test_function_errors_finds_the_wrong_setting_of_a_function(place: Scene) -> 
         assert "PROMETHEUS_URL" not in json.loads(person.type("settings"))
         assert "ConsumeOwnQueue" in person.type("permissions")
         assert "buffer 0\t1\n" in person.type("queues")
-
         misconfigured.close()
         wait_until("a verdict", lambda: verdicts(place, leaves), SECONDS)
         assert f'"instance_id":"{leaves}"' in person.type("verify")
@@ -305,7 +293,6 @@ def test_reconciler_silent_finds_the_schedule_off_and_runs_it_by_hand(place: Sce
     place.cloud.client("cloudwatch").set_alarm_state(
         AlarmName=f"{demo.NAME}-reconciler-silent", StateValue="ALARM", StateReason="silence"
     )
-
     with walk(place, "reconciler-silent") as person:
         assert f"{leaves}\t{WAITING}" in person.type("set-up")
         assert f"kept {leaves} ({WAITING})" in person.type("keep")
@@ -338,7 +325,6 @@ def test_retention_policy_missing_makes_the_group_keep_what_is_given_up(place: S
     place.fleet.exporter(ExporterMode.DEAD, leaves)  # nobody shall be proven meanwhile
     place.scale_to(1)
     wait_until("a wait", lambda: place.states().get(leaves) == WAITING, SECONDS)
-
     with walk(place, "retention-policy-missing") as person:
         assert f"{leaves}\t{WAITING}" in person.type("set-up")
         assert f"kept {leaves} ({WAITING})" in person.type("keep")

@@ -22,7 +22,6 @@ PERMISSION = "ended-events"
 def test_unclean_termination_keeps_the_disk_and_says_what_was_lost(place: Scene) -> None:
     taken, killed, proven = place.reset(3)
     hold(place, taken, size=2)
-
     with walk(place, "unclean-termination") as person:
         place.cloud.control.warn_of_spot_interruption(taken)
         wait_until("its count", lambda: counts(place, taken), SECONDS)
@@ -32,7 +31,6 @@ def test_unclean_termination_keeps_the_disk_and_says_what_was_lost(place: Scene)
         place.wait_for_death(taken)
         assert "\tavailable\t" in person.type("volumes")
         place.end_wait(taken, "ABANDON")
-
         look_at_one_that_somebody_killed(person, killed)
         place.scale_to(1)
         place.wait_for_end(proven)
@@ -96,7 +94,6 @@ def test_interruption_dlq_replays_what_failed_and_what_was_not_delivered(place: 
     hold(place, waits, size=2)
     failure = {"action": "DeregisterInstance", "code": "ServiceNotFound", "times": 3}
     place.cloud.control.set_faults(call_failures=[failure])
-
     with walk(place, "interruption-dlq") as person:
         place.cloud.control.warn_of_spot_interruption(taken)
         place.wait_for_letters("interruption-dlq", 1)
@@ -114,7 +111,6 @@ def test_interruption_dlq_replays_what_failed_and_what_was_not_delivered(place: 
         assert steps.count('"step":"deregister"') == 3
         assert '"reason":"ServiceNotFound' in steps
         replay(person, taken)
-
         with nobody_tells_of_ends(place):
             place.wait_for_death(taken)
             place.end_wait(taken, "ABANDON")

@@ -142,7 +142,6 @@ def assert_a_person_was_called_twice(played: Played, queue: str) -> None:
 @pytest.mark.core
 def test_scaling_in_under_load_loses_nothing_and_alarms_nobody() -> None:
     played = play("scale-in")
-
     assert_the_promise_was_kept(played, "scale-in")
     assert played.summary["dlq_messages"] == 0
     assert played.recorded("notification") == []
@@ -153,7 +152,6 @@ def test_scaling_in_under_load_loses_nothing_and_alarms_nobody() -> None:
 @pytest.mark.core
 def test_aggregators_are_kept_while_the_destination_refuses_writes() -> None:
     played = play("destination-down")
-
     assert_the_promise_was_kept(played, "destination-down")
     assert played.summary["dlq_messages"] == 0
     refusal = mended(played, "S3 refuses writes")
@@ -168,7 +166,6 @@ def test_aggregators_are_kept_while_the_destination_refuses_writes() -> None:
 
 def test_a_lost_event_is_made_up_for_by_the_reconciler() -> None:
     played = play("lost-event")
-
     assert_the_promise_was_kept(played, "lost-event")
     assert played.summary["dlq_messages"] == 0
     assert played.recorded("notification") == []
@@ -181,7 +178,6 @@ def test_a_lost_event_is_made_up_for_by_the_reconciler() -> None:
 
 def test_an_aggregator_without_metrics_is_kept_until_a_person_redrives_its_message() -> None:
     played = play("exporter-dies")
-
     assert_the_promise_was_kept(played, "exporter-dies")
     assert played.summary["dlq_messages"] == 1
     blindness = mended(played, "no metrics from ")
@@ -197,7 +193,6 @@ def test_an_aggregator_without_metrics_is_kept_until_a_person_redrives_its_messa
 @pytest.mark.core
 def test_an_hourly_agent_is_released_only_when_its_last_hour_is_in_s3() -> None:
     played = play("agents-to-s3")
-
     assert_the_promise_was_kept(played, "agents-to-s3")
     assert_each_was_told_to_flush(played)
     assert played.summary["dlq_messages"] == 0
@@ -214,7 +209,6 @@ def test_an_hourly_agent_is_released_only_when_its_last_hour_is_in_s3() -> None:
 
 def test_fluentd_in_back_off_is_told_again_when_its_destination_is_back() -> None:
     played = play("flush-in-backoff")
-
     assert_the_promise_was_kept(played, "flush-in-backoff")
     assert_each_was_told_to_flush(played)
     assert played.summary["dlq_messages"] == 0
@@ -233,7 +227,6 @@ def test_fluentd_in_back_off_is_told_again_when_its_destination_is_back() -> Non
 
 def test_an_instance_with_a_chunk_set_aside_is_kept_until_a_person_has_rescued_it() -> None:
     played = play("set-aside")
-
     assert_the_promise_was_kept(played, "set-aside")
     assert_each_was_told_to_flush(played)
     assert played.summary["dlq_messages"] == 1
@@ -249,7 +242,6 @@ def test_an_instance_with_a_chunk_set_aside_is_kept_until_a_person_has_rescued_i
 
 def test_with_flush_an_hourly_chunk_does_not_hold_the_release_for_its_hour() -> None:
     played = play("scale-in-hourly")
-
     assert_the_promise_was_kept(played, "scale-in-hourly")
     assert played.summary["dlq_messages"] == 0
     releases = played.summary["releases"]
@@ -267,7 +259,6 @@ def test_with_flush_an_hourly_chunk_does_not_hold_the_release_for_its_hour() -> 
 
 def test_of_twenty_aggregators_every_one_receives_and_none_flaps() -> None:
     played = play("twenty-aggregators")
-
     assert_the_promise_was_kept(played, "twenty-aggregators", staying=17, leaving=3)
     assert played.summary["dlq_messages"] == 0
     assert played.recorded("notification") == []

@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY
-from tests.support.messages import GROUP, TERMINATE_HOOK, terminate_event
+from tests.support.messages import GROUP, TERMINATE_HOOK
 from tests.support.pipeline import Pipeline
 
 ANOTHER = "another-hook"
@@ -56,19 +56,6 @@ class TestTwoHooks:
         assert no_alarm(pipeline)
         complete(pipeline, ANOTHER, instance_id)
         assert pipeline.state(instance_id) is None
-
-    def test_a_second_proof_while_another_hook_holds_it_is_no_error(
-        self, pipeline: Pipeline
-    ) -> None:
-        [instance_id] = pipeline.start_fleet()
-        put_another_hook(pipeline, "TERMINATING")
-        pipeline.scale_to(0)
-        pipeline.copies = 2  # every message is received twice
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.until(lambda: LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED in pipeline.telemetry.events)
-        ended = pipeline.telemetry.of(LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED)
-        assert {line["ended"] for line in ended} == {"already_ended_held_by_another_hook"}
-        assert no_alarm(pipeline)
 
     def test_while_another_hook_keeps_it_alive_it_is_drained_though_ours_has_ended(
         self, pipeline: Pipeline
@@ -193,40 +180,3 @@ def test_an_instance_that_reaches_its_maximum_lifetime_is_drained_as_any_other(
     assert set(pipeline.registered()) == set(pipeline.states())
     assert no_alarm(pipeline)
     assert pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION) == 0
-
-
-def test_the_events_of_a_replacement_have_the_members_of_every_termination(
-    pipeline: Pipeline,
-) -> None:
-    """Auto Scaling tells a cause in its activities only: the hook's event cannot be told apart."""
-    replaced, _ = pipeline.start_fleet(2)
-    pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=replaced, ShouldDecrementDesiredCapacity=False
-    )
-    [event] = [
-        one
-        for one in pipeline.world.lifecycle_events
-        if one["detail-type"] == "EC2 Instance-terminate Lifecycle Action"
-    ]
-    assert event["detail"].keys() == terminate_event()["detail"].keys()
-    assert (event["detail"]["Origin"], event["detail"]["Destination"]) == (
-        "AutoScalingGroup",
-        "EC2",
-    )
-    assert event["detail"]["EC2InstanceId"] == replaced
-
-
-class TestStandby:
-    def test_no_event_comes_so_the_reconciler_takes_it_out_and_puts_it_back(
-        self, pipeline: Pipeline
-    ) -> None:
-        first, second = pipeline.start_fleet(2)
-        pipeline.move(first, "Standby")
-        pipeline.reconciler.handle()
-        pipeline.advance(10)
-        assert list(pipeline.registered()) == [second]
-        pipeline.move(first, "InService")
-        pipeline.reconciler.handle()
-        pipeline.advance(10)
-        assert set(pipeline.registered()) == {first, second}
-        assert no_alarm(pipeline)

@@ -136,17 +136,6 @@ def test_an_outage_that_outlasts_lambdas_retries_ends_at_the_on_failure_destinat
     pipeline.until(lambda: terminated(pipeline))
 
 
-def test_a_dead_letter_that_cannot_be_sent_stays_where_it_is(pipeline: Pipeline) -> None:
-    [_] = pipeline.start_fleet()
-    pipeline.send("buffer", "malformed")
-    pipeline.world.faults.throttle("SendMessage", times=THROTTLED_TWICE)
-    pipeline.advance(30)
-    assert pipeline.bodies("buffer") == ["malformed"]
-    pipeline.advance(800)
-    assert [body for body, _ in pipeline.dead_letters("buffer")] == ["malformed"]
-    assert pipeline.is_quiet() is False
-
-
 def test_a_registration_under_way_when_its_end_begins_is_waited_for_and_undone(
     pipeline: Pipeline,
 ) -> None:

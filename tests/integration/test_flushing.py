@@ -10,10 +10,8 @@ from typing import Literal
 import pytest
 
 from lifecycle.telemetry import LogEvent, Metric
-from sandbox.emulator import Report
 from tests.support.fleet import EMPTY
-from tests.support.machines import Machine, answer
-from tests.support.messages import flush_check
+from tests.support.machines import Machine
 from tests.support.pipeline import DRAIN_TIMEOUT, HEARTBEAT_TIMEOUT, SETTLE, Pipeline
 
 ALL = ("operation", "flush", "buffer")
@@ -74,28 +72,6 @@ class TestCombinations:
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_COMPLETED) == launched + 1
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
 
-    def test_the_log_tells_the_whole_story(self, pipeline: Pipeline) -> None:
-        deploy(pipeline, ALL)
-        instance_id = scale_in(pipeline)
-        until_released(pipeline, instance_id)
-        told = [
-            line.event
-            for line in pipeline.telemetry.lines
-            if line.fields.get("transition") == "terminating" or "commands" in line.fields
-        ]
-        story = [event for event in told if event is not LogEvent.OUTPUT_ERRORS_ROSE]
-        assert list(dict.fromkeys(story)) == [
-            LogEvent.LIFECYCLE_EVENT_RECEIVED,
-            LogEvent.DEREGISTRATION_REQUESTED,
-            LogEvent.CHECK_MESSAGE_ENQUEUED,
-            LogEvent.OPERATION_PENDING,
-            LogEvent.OPERATION_SUCCEEDED,
-            LogEvent.FLUSH_REQUESTED,
-            LogEvent.FLUSH_VERDICT,
-            LogEvent.BUFFER_VERDICT,
-            LogEvent.LIFECYCLE_ACTION_COMPLETED,
-        ]
-
     def test_the_flush_waits_for_forwarders_and_then_not_much_longer(
         self, pipeline: Pipeline
     ) -> None:
@@ -130,21 +106,6 @@ class TestCombinations:
         assert len({name for _, name in pipeline.machines.signals}) == 10
         assert sorted(pipeline.registered()) == sorted(pipeline.states())
         assert pipeline.is_quiet()
-
-    def test_one_that_cannot_be_flushed_does_not_hold_up_the_others(
-        self, pipeline: Pipeline
-    ) -> None:
-        deploy(pipeline, FLUSH_ALONE)
-        first, second, third = pipeline.start_fleet(3)
-        pipeline.world.faults.agents_off = [first]
-        pipeline.machines.machines[second] = Machine(is_running=False)
-        pipeline.scale_to(0)
-        pipeline.until(lambda: pipeline.state(third) is None)
-        pipeline.advance(120)
-        assert set(pipeline.states()) == {first, second}
-        pipeline.world.faults.agents_off = []
-        pipeline.machines[second].is_running = True
-        pipeline.until(lambda: pipeline.states() == {})
 
 
 class TestKeeping:
@@ -205,61 +166,6 @@ class TestKeeping:
         assert retried_at <= pipeline.machines.signals_of(instance_id)[-1] <= released_at
         assert released_at - retried_at <= 20
 
-    def test_records_that_still_come_in_keep_it(self, pipeline: Pipeline) -> None:
-        deploy(pipeline, FLUSH_ALONE)
-        machine = Machine(is_receiving=True)
-        instance_id = scale_in(pipeline, machine)
-        pipeline.advance(300)
-        assert pipeline.state(instance_id) == "Terminating:Wait"
-        assert reasons(pipeline) == ["receiving"]
-        machine.is_receiving = False
-        until_released(pipeline, instance_id)
-
-    def test_a_fluentd_that_does_not_run_keeps_it_with_and_without_chunks(
-        self, pipeline: Pipeline
-    ) -> None:
-        deploy(pipeline, FLUSH_ALONE)
-        machine = Machine(chunks=0, is_running=False)
-        instance_id = scale_in(pipeline, machine)
-        pipeline.advance(100)
-        machine.chunks = 3
-        pipeline.advance(100)
-        assert pipeline.state(instance_id) == "Terminating:Wait"
-        assert reasons(pipeline) == ["not_signalled"]
-        machine.is_running = True
-        until_released(pipeline, instance_id)
-
-    @pytest.mark.parametrize(
-        ("report", "reason"),
-        [
-            (Report(exit_code=1, error="flush: no such folder: /var/log/x"), "command_failed"),
-            (Report(output="Killed", seconds=1), "malformed_answer"),
-            (Report(output=json.dumps(answer()), seconds=600), "not_finished"),
-            (Report(), "malformed_answer"),
-        ],
-    )
-    def test_a_script_that_gives_no_answer_keeps_it(
-        self, pipeline: Pipeline, report: Report, reason: str
-    ) -> None:
-        deploy(pipeline, FLUSH_ALONE)
-        machine = Machine(report=report)
-        instance_id = scale_in(pipeline, machine)
-        pipeline.advance(300)
-        assert pipeline.state(instance_id) == "Terminating:Wait"
-        assert set(reasons(pipeline)) <= {reason, "timed_out"}
-        machine.report = None
-        until_released(pipeline, instance_id)
-
-    def test_slow_scripts_are_signalled_again_and_again(self, pipeline: Pipeline) -> None:
-        deploy(pipeline, FLUSH_ALONE)
-        machine = Machine(seconds=54.5)  # the waiter's patience is 55, the first look after 1
-        instance_id = scale_in(pipeline, machine)
-        pipeline.advance(200)
-        machine.seconds = 20
-        until_released(pipeline, instance_id)
-        sent = pipeline.telemetry.of(LogEvent.FLUSH_REQUESTED)
-        assert len(sent) == len(pipeline.machines.signals_of(instance_id))
-
     @pytest.mark.parametrize("action", ["SendCommand", "GetCommandInvocation"])
     @pytest.mark.parametrize("moment", ["before", "after"])
     @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
@@ -315,28 +221,6 @@ class TestGivingUp:
         pipeline.redrive("flush")
         until_released(pipeline, instance_id)
 
-    def test_an_instance_that_was_let_go_without_proof_raises_the_alarm_once(
-        self, pipeline: Pipeline
-    ) -> None:
-        deploy(pipeline, FLUSH_ALONE)
-        instance_id = scale_in(pipeline, Machine(is_running=False))
-        pipeline.until(lambda: pipeline.waiting("flush") == 1)
-        pipeline.let_hooks_expire("flush")
-        assert pipeline.state(instance_id) is None
-        pipeline.until(lambda: pipeline.waiting("flush") == 0)
-        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
-
-    def test_a_malformed_or_foreign_message_signals_nobody(self, pipeline: Pipeline) -> None:
-        deploy(pipeline, FLUSH_ALONE)
-        [instance_id] = pipeline.start_fleet()
-        foreign = flush_check(autoscaling_group_name="other", instance_id=instance_id)
-        pipeline.send("flush", foreign.model_dump_json())
-        pipeline.send("flush", json.dumps({"version": 1, "stage": "flush"}))
-        pipeline.advance(30)
-        assert pipeline.machines.signals == []
-        assert pipeline.waiting("flush-dlq") == 2
-        assert pipeline.states_are("InService", 1)
-
 
 class TestTwice:
     @pytest.mark.parametrize("stages", COMBINATIONS, ids="+".join)
@@ -358,22 +242,6 @@ class TestTwice:
         ]
         assert len(released) == 1
         assert not [queue for queue in stages if pipeline.waiting(f"{queue}-dlq")]
-
-    def test_a_second_message_that_comes_after_the_end_alarms_nobody(
-        self, pipeline: Pipeline
-    ) -> None:
-        """The mark remembers the release."""
-        deploy(pipeline, FLUSH_ALONE)
-        instance_id = scale_in(pipeline)
-        scaled_in_at = pipeline.clock()
-        until_released(pipeline, instance_id)
-        late = flush_check(instance_id=instance_id, deregistered_at=scaled_in_at)
-        pipeline.send("flush", late.model_dump_json())
-        pipeline.advance(5)
-        assert pipeline.is_quiet()
-        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
-        completed = pipeline.telemetry.the(LogEvent.LIFECYCLE_ACTION_COMPLETED)
-        assert completed["instance_id"] == instance_id
 
     def test_one_that_somebody_registered_again_is_taken_out_and_flushed_again(
         self, pipeline: Pipeline

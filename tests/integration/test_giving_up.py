@@ -7,10 +7,8 @@ import json
 
 import pytest
 
-from lifecycle.messages import BufferCheck, parse_check_message
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY, HOLDING
-from tests.support.messages import buffer_check, operation_check
 from tests.support.pipeline import DRAIN_TIMEOUT, HEARTBEAT_TIMEOUT, Pipeline
 
 
@@ -26,14 +24,6 @@ def until_given_up(pipeline: Pipeline) -> float:
     """Wait for the dead letter; returns when it came."""
     pipeline.until(lambda: pipeline.waiting("buffer-dlq") == 1, within=DRAIN_TIMEOUT + 200)
     return pipeline.clock()
-
-
-def until_operation_given_up(pipeline: Pipeline) -> None:
-    pipeline.until(lambda: pipeline.waiting("operation-dlq") == 1, within=DRAIN_TIMEOUT + 200)
-
-
-def keep_no_hook_alive(pipeline: Pipeline) -> None:
-    pipeline.world.faults.fail_calls("RecordLifecycleActionHeartbeat", "Outage", times=100_000)
 
 
 class TestDeadline:
@@ -95,17 +85,6 @@ class TestDeadline:
         pipeline.redrive("buffer")
         pipeline.until(lambda: pipeline.state(instance_id) is None)
 
-    def test_a_registration_that_takes_too_long_is_handed_to_a_person(
-        self, pipeline: Pipeline
-    ) -> None:
-        pipeline.wire(lambda: pipeline.fleet, TIMEOUT_SECONDS="120")
-        pipeline.world.faults.operation_seconds = 10_000
-        pipeline.create_group(1)
-        pipeline.until(lambda: pipeline.waiting("operation-dlq") == 1)
-        assert pipeline.states_are("Pending:Wait", 1)
-        [(_, reason)] = pipeline.dead_letters("operation")
-        assert "still under way" in reason
-
     def test_a_message_that_crashes_its_function_is_set_aside_by_the_queue_itself(
         self, pipeline: Pipeline
     ) -> None:
@@ -142,15 +121,6 @@ class TestHookThatExpired:
         assert (line.level, line["instance_id"]) == ("ERROR", instance_id)
         assert pipeline.is_quiet()
 
-    def test_a_failing_heartbeat_alone_keeps_the_drain_going(self, pipeline: Pipeline) -> None:
-        instance_id = start_draining(pipeline)
-        keep_no_hook_alive(pipeline)
-        pipeline.advance(HEARTBEAT_TIMEOUT / 2)
-        assert pipeline.state(instance_id) == "Terminating:Wait"
-        assert pipeline.waiting("buffer") == 1
-        lines = pipeline.telemetry.of(LogEvent.HEARTBEAT_FAILED)
-        assert {line["outcome"] for line in lines} == {"failed"}
-
     def test_a_drain_in_a_group_that_was_deleted_by_force_is_handed_to_a_person(
         self, pipeline: Pipeline
     ) -> None:
@@ -161,25 +131,6 @@ class TestHookThatExpired:
         )
         until_given_up(pipeline)
         assert pipeline.waiting("buffer") == 0
-
-    def test_a_release_that_came_too_late_but_was_proven_is_no_alarm(
-        self, pipeline: Pipeline
-    ) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
-        [body] = pipeline.take_all("buffer")
-        pipeline.advance(100)
-        pipeline.clients.autoscaling.complete_lifecycle_action(
-            AutoScalingGroupName="fluentd-aggregators",
-            LifecycleHookName="pipeline-terminate",
-            LifecycleActionResult="ABANDON",  # somebody was quicker
-            InstanceId=instance_id,
-        )
-        pipeline.send("buffer", body)
-        pipeline.advance(5)
-        assert pipeline.is_quiet()
-        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
-        line = pipeline.telemetry.the(LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED)
-        assert line["ended"] == "already_ended_gone"
 
     @pytest.mark.parametrize("gone_after", [0, 3])
     def test_a_termination_of_an_instance_that_is_gone_ends_with_the_alarm(
@@ -225,47 +176,3 @@ class TestRetained:
         pipeline.until(lambda: pipeline.state(instance_id) is None)
         assert pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION) == 0
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
-
-
-class TestBadMessages:
-    def test_a_malformed_message_does_not_hold_up_a_release(self, pipeline: Pipeline) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
-        bad = ["", "hello", "{}", operation_check().model_dump_json()]
-        for body in bad[1:]:
-            pipeline.send("buffer", body)
-        pipeline.until(lambda: pipeline.state(instance_id) is None)
-        letters = pipeline.dead_letters("buffer")
-        assert sorted(body for body, _ in letters) == sorted(bad[1:])
-        assert all(reason.startswith("check message: ") for _, reason in letters)
-
-    def test_an_instance_id_that_is_none_never_reaches_a_query(self, pipeline: Pipeline) -> None:
-        start_draining(pipeline)
-        evil = 'i-0"} or on() vector(0) or {x="'
-        wrong = json.loads(buffer_check().model_dump_json())
-        wrong["action"]["instance_id"] = evil
-        pipeline.send("buffer", json.dumps(wrong))
-        pipeline.advance(120)
-        assert pipeline.waiting("buffer-dlq") == 1
-        assert pipeline.fleet.queries
-        assert not [query for query in pipeline.fleet.queries if "vector" in query]
-        line = pipeline.telemetry.the(LogEvent.CHECK_MESSAGE_INVALID)
-        assert "action.instance_id" in str(line["reason"])
-        assert repr(evil) in str(line["reason"])
-
-    def test_a_message_of_another_group_goes_to_a_person_and_touches_nothing(
-        self, pipeline: Pipeline
-    ) -> None:
-        pipeline.start_fleet()
-        pipeline.send("buffer", buffer_check(autoscaling_group_name="other").model_dump_json())
-        pipeline.send("operation", operation_check(autoscaling_group_name="x").model_dump_json())
-        pipeline.advance(30)
-        for queue in ("buffer", "operation"):
-            [(_, reason)] = pipeline.dead_letters(queue)
-            assert "is not this pipeline's group" in reason
-        assert pipeline.states_are("InService", 1)
-
-    def test_what_is_set_aside_can_be_redriven_as_it_is(self, pipeline: Pipeline) -> None:
-        start_draining(pipeline)
-        until_given_up(pipeline)
-        [(body, _)] = pipeline.dead_letters("buffer")
-        assert parse_check_message(BufferCheck, body).requested_again == 0

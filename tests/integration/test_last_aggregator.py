@@ -106,13 +106,6 @@ def test_others_leave_at_once_as_long_as_one_stays(pipeline: Pipeline) -> None:
     assert list(pipeline.registered()) == list(pipeline.states())
 
 
-def test_two_that_leave_at_the_same_moment_do_not_count_each_other(pipeline: Pipeline) -> None:
-    both = start(pipeline, 2)
-    pipeline.scale_to(0)
-    pipeline.advance(OPERATION_TIMEOUT / 2)
-    assert sorted(pipeline.registered()) == sorted(both)
-
-
 def test_a_successor_that_is_not_in_service_yet_is_none(pipeline: Pipeline) -> None:
     [last] = start(pipeline)
     pipeline.world.faults.operation_seconds = 40
@@ -126,15 +119,6 @@ def test_a_successor_that_is_not_in_service_yet_is_none(pipeline: Pipeline) -> N
     [in_service] = pipeline.journal(successor, "completed")
     [deregistered] = pipeline.journal(last, "deregistered")
     assert in_service["at"] <= deregistered["at"]
-
-
-def test_without_a_successor_a_person_is_told(pipeline: Pipeline) -> None:
-    [last] = start(pipeline)
-    pipeline.scale_to(0)
-    pipeline.advance(OPERATION_TIMEOUT + 60)
-    [reason] = reasons(pipeline)
-    assert "the last aggregator in service discovery; waits for a successor" in reason
-    assert last in pipeline.registered()
 
 
 def test_a_redrive_goes_on_once_there_is_a_successor(pipeline: Pipeline) -> None:
@@ -158,23 +142,6 @@ def test_a_person_may_deregister_the_last_one_and_redrive(pipeline: Pipeline) ->
     pipeline.redrive("operation")
     pipeline.until(lambda: is_gone(pipeline, last))
     assert pipeline.registered() == {}
-
-
-def test_a_service_that_may_be_empty_holds_nobody_back(pipeline: Pipeline) -> None:
-    pipeline.wire(lambda: pipeline.fleet, ALLOW_EMPTY_SERVICE="true")
-    [last] = start(pipeline)
-    pipeline.scale_to(0)
-    pipeline.until(lambda: is_gone(pipeline, last))
-    assert pipeline.registered() == {}
-    assert not pipeline.telemetry.of(LogEvent.LAST_AGGREGATOR_WAITS)
-
-
-def test_somebody_else_in_the_service_is_a_successor(pipeline: Pipeline) -> None:
-    [last] = start(pipeline)
-    register(pipeline, "aggregator-in-the-cellar")
-    pipeline.scale_to(0)
-    pipeline.until(lambda: is_gone(pipeline, last))
-    assert list(pipeline.registered()) == ["aggregator-in-the-cellar"]
 
 
 def test_an_instance_of_no_group_counts_while_it_runs(pipeline: Pipeline) -> None:
@@ -226,28 +193,6 @@ def test_one_that_is_retained_stays_registered_until_somebody_else_serves(
     assert successor != last
 
 
-def test_one_in_standby_stays_registered_until_somebody_else_serves(pipeline: Pipeline) -> None:
-    [last] = start(pipeline)
-    pipeline.move(last, "Standby")
-    pipeline.reconcile()
-    pipeline.advance(60)
-    assert list(pipeline.registered()) == [last]
-    pipeline.scale_to(2)
-    pipeline.until(lambda: "InService" in pipeline.states().values())
-    pipeline.reconcile()
-    pipeline.advance(10)
-    assert last not in pipeline.registered()
-
-
-def test_one_that_is_stopped_is_taken_out_by_the_reconciler(pipeline: Pipeline) -> None:
-    [last] = start(pipeline)
-    pipeline.lose_events()
-    pipeline.world.faults.unnoticed_seconds = 900
-    pipeline.clients.ec2.stop_instances(InstanceIds=[last])
-    pipeline.reconcile()
-    pipeline.until(lambda: pipeline.registered() == {})
-
-
 def test_a_late_copy_of_its_launch_does_not_take_the_last_one_out(pipeline: Pipeline) -> None:
     [last] = start(pipeline)
     pipeline.handler.handle(pipeline.world.events[0])
@@ -285,12 +230,3 @@ def test_another_shard_that_can_spare_somebody_helps_out(pipeline: Pipeline) -> 
     # In the new shard before it is out of the old one: forwarders never lose it.
     assert pipeline.registrations(mover)[-2:] == ["registered", "deregistered"]
     assert pipeline.is_quiet()
-
-
-def test_a_shard_that_can_spare_nobody_makes_the_last_one_of_another_wait(
-    pipeline: Pipeline,
-) -> None:
-    [[last], [other]] = start_shards(pipeline, 1, 1)
-    terminate(pipeline, last)
-    pipeline.advance(OPERATION_TIMEOUT / 2)
-    assert [list(members) for members in pipeline.shards().values()] == [[last], [other]]

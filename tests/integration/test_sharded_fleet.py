@@ -85,16 +85,6 @@ def test_an_instance_leaves_the_shard_it_is_in(pipeline: Pipeline, shards: list[
     assert set(pipeline.states()) < set(ids)
 
 
-def test_a_launch_event_that_arrives_twice_registers_in_one_shard(
-    pipeline: Pipeline, shards: list[str]
-) -> None:
-    del shards
-    pipeline.copies = 2
-    pipeline.start_fleet(3)
-    pipeline.advance(60)
-    assert sum(sizes(pipeline)) == 3
-
-
 def test_the_reconciler_repairs_what_nobody_else_sees(
     pipeline: Pipeline, shards: list[str]
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 
-from lifecycle.telemetry import LogEvent, Metric
+from lifecycle.telemetry import Metric
 from tests.support.fleet import EMPTY
 from tests.support.messages import GROUP
 from tests.support.pipeline import DRAIN_TIMEOUT, Pipeline
@@ -38,20 +38,6 @@ def test_an_instance_in_the_pool_is_in_no_forwarders_list(pool: Pipeline) -> Non
     assert pool.registered() == {}
     assert pool.is_quiet()
     assert pool.telemetry.total(Metric.LIFECYCLE_ACTION_COMPLETED) == 1
-
-
-def test_an_event_of_a_launch_into_the_pool_that_comes_again_is_no_error(pool: Pipeline) -> None:
-    pool.receive_event(pool.world.lifecycle_events[0])
-    pool.advance(200)
-    assert (pool.crashes, pool.given_up) == ([], [])
-    assert LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED in pool.telemetry.events
-
-
-def test_an_instance_that_comes_out_of_the_pool_is_registered_first(pool: Pipeline) -> None:
-    instance_id = the_instance(pool)
-    pool.scale_to(1)
-    pool.until(lambda: pool.state(instance_id) == "InService")
-    assert list(pool.registered()) == [instance_id]
 
 
 def test_an_instance_that_goes_back_into_the_pool_is_drained_first(pool: Pipeline) -> None:
@@ -139,20 +125,3 @@ def test_a_proven_instance_that_is_retained_since_its_event_was_lost_is_handed_t
     pool.reconcile()
     pool.until(lambda: pool.waiting("buffer-dlq") == 1, within=DRAIN_TIMEOUT + 200)
     assert (pool.crashes, pool.state(instance_id)) == ([], "Warmed:Terminating:Retained")
-
-
-def test_without_a_mark_a_stopped_instance_is_handed_to_a_person(pool: Pipeline) -> None:
-    instance_id = the_instance(pool)
-    pool.clients.ec2.delete_tags(Resources=[instance_id], Tags=[{"Key": "fluentd-lifecycle"}])
-    discard(pool, instance_id)
-    pool.until(lambda: pool.waiting("buffer-dlq") == 1, within=DRAIN_TIMEOUT + 200)
-    assert pool.state(instance_id) == "Warmed:Terminating:Wait"
-
-
-def test_a_late_duplicate_of_a_return_into_the_pool_is_no_alarm(pool: Pipeline) -> None:
-    instance_id = the_instance(pool)
-    serve_and_return(pool, instance_id)
-    pool.receive_event(pool.world.lifecycle_events[-1])
-    pool.advance(400)
-    assert (pool.crashes, pool.given_up, pool.is_quiet()) == ([], [], True)
-    assert LogEvent.LIFECYCLE_EVENT_IGNORED in pool.telemetry.events

@@ -395,7 +395,6 @@ class TestAlarms:
         for name in ("a-dlq", "b-dlq"):
             cloudwatch.put_metric_alarm(AlarmName=name, AlarmActions=[topic], **_depth(name))
         sqs.send_message(QueueUrl=urls["a-dlq"], MessageBody="stuck")
-
         [message] = eventually(
             lambda: sqs.receive_message(QueueUrl=urls["on-call"]).get("Messages")
         )

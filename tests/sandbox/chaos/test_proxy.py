@@ -83,7 +83,6 @@ def test_a_quiet_proxy_hands_on_what_the_caller_signed(
     proxy: FaultProxy, upstream: Upstream
 ) -> None:
     assert sqs(proxy).list_queues()["QueueUrls"]
-
     [asked] = upstream.asked
     assert asked["host"] == proxy.address.removeprefix("http://")
     assert "Credential=key/" in asked["authorization"]
@@ -94,10 +93,8 @@ def test_a_throttled_call_is_tried_again_by_the_sdk_and_never_reaches_the_servic
 ) -> None:
     proxy.inject(rules({Fault.THROTTLED: 1.0}))
     before = proxy.counted().faults["sqs", Fault.THROTTLED]
-
     with pytest.raises(ClientError) as refused:
         sqs(proxy).list_queues()
-
     assert refused.value.response["Error"]["Code"] == "RequestThrottled"
     assert proxy.counted().faults["sqs", Fault.THROTTLED] - before == ATTEMPTS
     assert upstream.asked == []
@@ -105,10 +102,8 @@ def test_a_throttled_call_is_tried_again_by_the_sdk_and_never_reaches_the_servic
 
 def test_a_server_error_is_one_of_awss_own(proxy: FaultProxy) -> None:
     proxy.inject(rules({Fault.SERVER_ERROR: 1.0}))
-
     with pytest.raises(ClientError) as refused:
         sqs(proxy).list_queues()
-
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] in {500, 503}
 
 
@@ -119,7 +114,6 @@ def test_a_reset_call_has_not_been_done_and_a_lost_answer_has(
     with pytest.raises(ConnectionClosedError):
         sqs(proxy).list_queues()
     assert upstream.asked == []
-
     proxy.inject(rules({Fault.ANSWER_LOST: 1.0}))
     with pytest.raises(Exception, match=r"(?i)connection"):
         sqs(proxy).list_queues()
@@ -129,5 +123,4 @@ def test_a_reset_call_has_not_been_done_and_a_lost_answer_has(
 def test_calls_are_counted_by_service(proxy: FaultProxy) -> None:
     before = proxy.counted().calls["sqs"]
     sqs(proxy).list_queues()
-
     assert proxy.counted().calls["sqs"] - before == 1

@@ -65,7 +65,6 @@ def test_everything_seen_is_kept_in_memory_and_in_the_file(
     recorder.phase("Load")
     recorder.watch(Counting())
     recorder.wait_for("three looks", lambda sample: sample.desired_capacity >= 3, 5)
-
     assert [entry.event for entry in recorder.journal] == ["launched"]
     assert [notification.alarm for notification in recorder.notifications] == ["an-alarm"]
     assert recorder.samples[0].phase == "Load"
@@ -75,16 +74,13 @@ def test_everything_seen_is_kept_in_memory_and_in_the_file(
 def test_a_wait_does_not_take_an_old_sight_for_a_new_one(recorder: Recorder) -> None:
     recorder.watch(Counting())
     seen = recorder.wait_for("two looks", lambda sample: sample.desired_capacity >= 2, 5)
-
     again = recorder.wait_for("any look", lambda sample: True, 5)
-
     assert again.at > seen.at
 
 
 def test_a_wait_in_vain_tells_how_things_stood(recorder: Recorder) -> None:
     recorder.watch(Counting())
     recorder.wait_for("a look", lambda sample: True, 5)
-
     with pytest.raises(WaitedInVain, match=r"the moon\. Last seen at .*i-1 InService, registered"):
         recorder.wait_for("the moon", lambda sample: False, 0.1)
 
@@ -94,7 +90,6 @@ def test_a_local_cloud_that_cannot_be_seen_ends_the_wait(
 ) -> None:
     monkeypatch.setattr(recording, "_BLIND_SECONDS", 0.2)
     recorder.watch(Blind())
-
     with pytest.raises(WaitedInVain, match=r"could not be looked at .*nobody answers"):
         recorder.wait_for("anything", lambda sample: True, 30)
     assert "error" in kinds(tmp_path / "timeline.jsonl")
@@ -103,7 +98,6 @@ def test_a_local_cloud_that_cannot_be_seen_ends_the_wait(
 def test_what_must_hold_all_the_time_fails_at_the_first_exception(recorder: Recorder) -> None:
     recorder.watch(Counting())
     recorder.while_holding("it is there", lambda sample: bool(sample.instances), 0.1)
-
     with pytest.raises(WaitedInVain, match="It did not hold that it stays small"):
         recorder.while_holding("it stays small", lambda sample: sample.desired_capacity < 10, 30)
 
@@ -113,7 +107,6 @@ def test_a_disruption_is_recorded_with_its_end_even_if_the_scenario_fails(
 ) -> None:
     with pytest.raises(WaitedInVain), recorder.disruption("S3 refuses writes"):
         raise WaitedInVain("something")
-
     (disruption,) = recorder.disruptions
     assert disruption.until is not None
     assert disruption.until >= disruption.at

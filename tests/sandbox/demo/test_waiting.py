@@ -7,14 +7,12 @@ from sandbox.demo.waiting import WaitedInVain, wait_until
 
 def test_a_wait_returns_what_the_probe_found() -> None:
     answers = iter([None, None, "found"])
-
     assert wait_until("it", lambda: next(answers), 5) == "found"
 
 
 def test_a_wait_in_vain_names_what_was_waited_for_and_how_things_stood() -> None:
     with pytest.raises(WaitedInVain) as failure:
         wait_until("the alarm", lambda: None, 0, situation=lambda: "Last seen: nothing.")
-
     assert str(failure.value) == "Waited 0 s in vain for the alarm. Last seen: nothing."
 
 

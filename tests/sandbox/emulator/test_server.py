@@ -129,7 +129,6 @@ def test_agents_fetch_commands_and_report_what_came_of_them(
         InstanceIds=[instance_id],
         Parameters={"commands": ["uptime"]},
     )["Command"]["CommandId"]
-
     assert control.fetch_commands(["i-0123456789abcdef0"]) == []
     [assignment] = control.fetch_commands([instance_id])
     assert assignment["parameters"]["commands"] == ["uptime"]
@@ -144,6 +143,5 @@ def test_agents_fetch_commands_and_report_what_came_of_them(
 
 def test_a_report_of_another_form_is_refused(address: str) -> None:
     told = {"command_id": "c", "instance_id": "i-1", "report": {"mood": "good"}}
-
     assert ask(address, "commands/report", told)[0] == 400
     assert ask(address, "commands/fetch", {})[0] == 400

@@ -106,14 +106,12 @@ def test_what_drained_before_its_end_is_delivered_and_what_died_is_lost(
 ) -> None:
     drained, killed = cloud.launch(group), cloud.launch(group)
     wait_until(lambda: receives(fleet, drained) and receives(fleet, killed))
-
     cloud.deregister(drained)
     wait_until(lambda: drained_targets(fleet) == 1)
     wait_until(lambda: fleet.history(drained).empty_for_good_at() is not None)
     cloud.terminate(drained)
     wait_until(lambda: drained not in fleet.alive())
     assert fleet.history(drained).moments[-1].state.lines == 0
-
     survivor = cloud.launch(group)
     wait_until(lambda: receives(fleet, survivor))
     wait_until(lambda: fleet.buffer_bytes(killed) > 0)
@@ -121,7 +119,6 @@ def test_what_drained_before_its_end_is_delivered_and_what_died_is_lost(
     wait_until(lambda: killed not in fleet.alive())
     cloud.deregister(killed)
     died = fleet.history(killed).moments[-1].state.lines
-
     delivery = fleet.finish(timeout_seconds=60)
     assert delivery.sent > 400
     assert (delivery.lost, delivery.damaged) == (died, 0)
@@ -141,7 +138,6 @@ def test_the_load_follows_the_rate_and_ends_with_the_drain(
     fleet.set_rate(0)
     fleet.end_load(timeout_seconds=30)
     sent = fleet.sent()
-
     assert all(report["pending"] == 0 for report in fleet.reports().values())
     assert fleet.finish(timeout_seconds=30).is_complete
     assert fleet.sent() == sent
@@ -156,7 +152,6 @@ def test_lines_that_no_aggregator_took_are_not_reported_as_finished(
     wait_until(lambda: instance_id not in fleet.alive())
     sent = sum(fleet.sent().values())
     wait_until(lambda: sum(fleet.sent().values()) > sent)
-
     with pytest.raises(NotFinishedError, match="no aggregator acknowledged"):
         fleet.end_load(timeout_seconds=1)
 
@@ -170,14 +165,12 @@ def test_prometheus_finds_the_instances_by_itself_and_sees_them_fail(
         wait_until(lambda: up(prometheus) == {first: 1.0, second: 1.0})
         heartbeat = 'fluentd_output_status_emit_records{plugin_id="out_heartbeat"}'
         wait_until(lambda: len(prometheus.query(heartbeat)) == 2)
-
         fleet.exporter(ExporterMode.DEAD, first)
         wait_until(lambda: up(prometheus) == {first: 0.0, second: 1.0})
         prometheus.stop()
         fleet.exporter(ExporterMode.OK, first)
         prometheus.start()
         wait_until(lambda: up(prometheus) == {first: 1.0, second: 1.0})
-
         crashed_at = time.time()
         prometheus.crash()
         wait_until(lambda: up(prometheus) == {first: 1.0, second: 1.0})
@@ -239,7 +232,6 @@ def test_web_servers_write_their_own_lines_and_a_command_makes_them_flush(
         fleet.end_load(timeout_seconds=10)
         with SsmAgents(ssm, fleet._machines):
             wait_until(lambda: ssm.report)
-
         assert (ssm.report["exit_code"], ssm.report["output"].strip()) == (0, "0")
         assert fleet.held_bytes(instance_id) == 0
         delivery = fleet.delivered()

@@ -71,7 +71,6 @@ def site(machine: Machine) -> Site:
 
 def test_the_script_runs_with_its_parameters_and_says_what_it_has_to(site: Site) -> None:
     report = site.run("echo '{{ word }}'", "echo $FLUENTD_ADDRESS >&2", "exit 3", word="flushed")
-
     assert report == {"exit_code": 3, "output": "flushed\n", "error": "127.9.9.9\n"}
 
 
@@ -81,9 +80,7 @@ def test_absolute_paths_in_parameters_are_on_the_instance_s_own_disk(
     folder = machine.disk / "var" / "log" / "fluentd"
     folder.mkdir(parents=True)
     (folder / "buffer.b1.log").write_text("log")
-
     report = site.run("ls {{ paths }}", paths="/var/log/fluentd/* /var/log/fluentd")
-
     assert report["output"].splitlines() == [
         f"{folder}/buffer.b1.log",
         "",
@@ -115,13 +112,11 @@ def test_only_absolute_paths_are_moved_to_the_disk(value: Any, on_disk: Any) -> 
         assignment["inputs"] = {"runCommand": ["number {{ value }}"]}
         on_disk = f"number {on_disk}"
     wanted = "\n".join(on_disk) if isinstance(on_disk, list) else on_disk
-
     assert rendered(assignment, Path("DISK")).text == f"{wanted}\n"
 
 
 def test_a_script_that_takes_too_long_is_killed_with_its_children(site: Site) -> None:
     report = site.run("echo begun", "sleep 61 & echo $!", "wait", timeout_seconds=1)
-
     assert report["timed_out"] is True
     begun, child = report["output"].split()
     assert begun == "begun"
@@ -152,7 +147,6 @@ def test_a_document_that_cannot_be_run_is_reported_as_failed(site: Site) -> None
     with SsmAgents(site.service, lambda: site.machines):
         wait_until(lambda: site.service.reports)
     [report] = site.service.reports.values()
-
     assert report["exit_code"] == 1
     assert "timeoutSeconds" in report["error"]
 
@@ -168,7 +162,6 @@ def test_systemctl_tells_the_main_process_of_the_instance_s_unit(
         "systemctl is-active --quiet fluentd && echo active",
         "systemctl is-active --quiet td-agent; echo $?",
     )
-
     me = f"MainPID={os.getpid()}"
     assert report["output"].splitlines() == [me, me, "MainPID=0", "active", "3"]
 
@@ -177,13 +170,11 @@ def test_systemctl_knows_no_process_that_has_ended(machine: Machine) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     (machine.units / "fluentd").write_text(str(ended.pid))
-
     assert _systemctl(machine, "show", "--property=MainPID", "fluentd").stdout == "MainPID=0\n"
 
 
 def test_what_systemctl_does_not_know_is_an_error(machine: Machine) -> None:
     asked = _systemctl(machine, "restart", "fluentd")
-
     assert asked.returncode == 1
     assert "not known on a simulated instance: restart fluentd" in asked.stderr
 

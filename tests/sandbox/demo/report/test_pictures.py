@@ -18,7 +18,6 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 def test_the_figure_is_a_png(good_run: Run, tmp_path: Path) -> None:
     figure.draw(good_run, tmp_path / "timeline.png")
-
     assert (tmp_path / "timeline.png").read_bytes().startswith(PNG_SIGNATURE)
 
 
@@ -26,7 +25,6 @@ def test_a_run_that_broke_off_before_anything_was_sampled_still_has_a_figure(
     tmp_path: Path,
 ) -> None:
     figure.draw(Run("scale-in", 3.0, Delivery(0, 0, 0, 0)), tmp_path / "timeline.png")
-
     assert (tmp_path / "timeline.png").read_bytes().startswith(PNG_SIGNATURE)
 
 
@@ -39,10 +37,8 @@ def test_twenty_instances_have_room_in_the_figure(good_run: Run, tmp_path: Path)
         journal=(*good_run.journal, *(replace(launch, instance_id=name) for name in names)),
         histories={**good_run.histories, **dict.fromkeys(names, history)},
     )
-
     # What does not fit makes matplotlib warn, and a warning is an error here.
     figure.draw(crowd, tmp_path / "timeline.png")
-
     assert (tmp_path / "timeline.png").read_bytes().startswith(PNG_SIGNATURE)
 
 
@@ -55,9 +51,7 @@ def test_what_came_again_and_again_is_named_once(
     )
     kills = tuple(Disruption("Prometheus is killed", 5.0 * at, 5.0 * at + 2) for at in range(10))
     outage = Disruption("S3 refuses writes", 10.0, 20.0)
-
     figure.draw(replace(good_run, disruptions=(*kills, outage)), tmp_path / "timeline.png")
-
     texts = [text.get_text() for text in drawn[0].findobj(Text)]
     assert [text for text in texts if "Prometheus" in text] == ["Prometheus is killed (10 x)"]
     assert texts.count("S3 refuses writes") == 1
@@ -71,7 +65,6 @@ def written_report(run: Run, tmp_path: Path, *problems: str) -> str:
 
 def test_the_report_loads_nothing_from_anywhere(good_run: Run, tmp_path: Path) -> None:
     page = written_report(good_run, tmp_path)
-
     assert 'src="data:image/png;base64,iVBOR' in page
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:)|url\(|@import""", page)
 
@@ -86,9 +79,7 @@ def test_the_report_names_instances_problems_alarms_and_what_was_broken(
     run = replace(
         good_run, samples=samples, disruptions=(Disruption("S3 refuses writes", 51.0, 60.0),)
     )
-
     page = written_report(run, tmp_path, "7 lines were lost.")
-
     for expected in (leaving, "7 lines were lost.", "demo-buffer-dlq", "S3 refuses writes"):
         assert expected in page
     assert re.search(r"51\.0.*Broken on purpose: S3 refuses writes", page)

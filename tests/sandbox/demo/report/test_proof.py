@@ -10,7 +10,6 @@ from tests.sandbox.demo.kit import history
 
 def test_a_good_run_is_told_with_its_numbers(good_run: Run, leaving: str) -> None:
     statements = proven(good_run)
-
     assert statements[0] == good_run.proven[0]
     assert "Each of the 10,000 lines that the forwarders sent is in S3." in statements
     assert statements[-1] == (
@@ -21,13 +20,11 @@ def test_a_good_run_is_told_with_its_numbers(good_run: Run, leaving: str) -> Non
 
 def test_lost_lines_are_not_claimed_to_be_in_s3(good_run: Run) -> None:
     statements = proven(replace(good_run, lines=Delivery(10, 9, 1, 0)))
-
     assert not any("in S3" in statement for statement in statements)
 
 
 def test_an_early_release_is_not_told_as_a_success(good_run: Run, leaving: str) -> None:
     run = replace(good_run, histories={leaving: history((35.0, 5), (80.5, 0), ended=81.0)})
-
     assert not any(leaving in statement for statement in proven(replace(run, flush=True)))
 
 
@@ -54,7 +51,6 @@ def test_a_comparison_is_told_with_both_numbers(good_run: Run, leaving: str) -> 
         flush=True,
         comparison=Comparison(75, "demo", "other"),
     )
-
     statements = proven(compared)
     assert statements[-1] == (
         "Chunks wait for slices of 75 s here: with flush the release took 30.0 s, without it "
@@ -67,5 +63,4 @@ def test_lines_of_instances_that_write_their_own_were_not_sent_by_forwarders(
     good_run: Run,
 ) -> None:
     statements = proven(replace(good_run, discovery=False))
-
     assert "Each of the 10,000 lines that the instances wrote is in S3." in statements

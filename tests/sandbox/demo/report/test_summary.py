@@ -9,7 +9,6 @@ from sandbox.demo.report.summary import dead_lettered, summarise
 
 def test_the_summary_has_the_agreed_shape(good_run: Run, leaving: str) -> None:
     summary = summarise(good_run)
-
     keys = ["lines", "instances", "dlq_messages", "scenario", "seconds", "releases"]
     assert list(summary) == keys
     assert summary["lines"] == {"sent": 10_000, "delivered": 10_000, "lost": 0, "duplicated": 3}
@@ -71,7 +70,6 @@ def test_the_summary_says_how_long_each_waited_beside_a_fixed_sleep(
 
 def test_a_comparison_has_both_numbers(good_run: Run) -> None:
     releases = summarise(compared(good_run))["releases"]
-
     assert (releases["with_flush_seconds"], releases["without_flush_seconds"]) == (30.0, 45.5)
     assert releases["timekey_seconds"] == 75
 

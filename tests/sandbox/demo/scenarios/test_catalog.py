@@ -318,7 +318,6 @@ def test_a_scenario_that_goes_well_says_what_it_proved(name: str, tmp_path: Path
 def test_a_release_while_s3_refuses_writes_fails_the_scenario(name: str, tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.releases_while_refused = True
-
     with pytest.raises(WaitedInVain, match="kept while S3 refuses writes"):
         play(name, stand_in, tmp_path)
 
@@ -331,7 +330,6 @@ def test_a_pipeline_that_never_gives_up_fails_the_scenario(
 ) -> None:
     stand_in = StandIn()
     stand_in.gives_up = False
-
     with pytest.raises(WaitedInVain, match=f"the check message of i-1 in {queue}"):
         play(name, stand_in, tmp_path)
 
@@ -339,7 +337,6 @@ def test_a_pipeline_that_never_gives_up_fails_the_scenario(
 def test_a_release_without_a_flush_fails_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.tells_at_all = False
-
     with pytest.raises(WaitedInVain, match="i-1 was released, and nobody told it to flush"):
         play("agents-to-s3", stand_in, tmp_path)
 
@@ -347,7 +344,6 @@ def test_a_release_without_a_flush_fails_the_scenario(tmp_path: Path) -> None:
 def test_a_pipeline_that_signals_only_once_fails_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.tells_again = False
-
     with pytest.raises(WaitedInVain, match="0 x after"):
         play("flush-in-backoff", stand_in, tmp_path)
 
@@ -358,7 +354,6 @@ def test_an_operator_who_is_not_told_fails_the_scenario(
     monkeypatch.setattr(acts, "_NOTIFY_SECONDS", 0.3)
     stand_in = StandIn()
     stand_in.notifies = False
-
     with pytest.raises(WaitedInVain, match="SNS to notify the operator"):
         play("exporter-dies", stand_in, tmp_path)
 
@@ -366,7 +361,6 @@ def test_an_operator_who_is_not_told_fails_the_scenario(
 def test_a_redrive_that_releases_nobody_fails_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.redrive_helps = False
-
     with pytest.raises(WaitedInVain, match="the release of i-1"):
         play("exporter-dies", stand_in, tmp_path)
 
@@ -374,7 +368,6 @@ def test_a_redrive_that_releases_nobody_fails_the_scenario(tmp_path: Path) -> No
 def test_lines_that_never_come_to_s3_fail_every_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.lost = 1
-
     with pytest.raises(WaitedInVain, match="every line to be found in S3"):
         play("scale-in", stand_in, tmp_path)
 
@@ -382,9 +375,7 @@ def test_lines_that_never_come_to_s3_fail_every_scenario(tmp_path: Path) -> None
 def test_chaos_lasts_for_as_many_rounds_as_there_is_time_and_then_ends(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.chaos.plan = Plan(seconds=1.5)
-
     [statement] = play("chaos", stand_in, tmp_path)
-
     assert stand_in.done["rounds"] >= 2
     assert stand_in.done["Prometheus crashes"] >= stand_in.done["rounds"]
     assert stand_in.chaos.switched == ["on", "off"]
@@ -397,18 +388,14 @@ def test_a_short_chaos_goes_on_until_every_kind_of_fault_has_come_up(
     answers = iter([True, True, False])
     monkeypatch.setattr(chaos, "_something_is_missing", lambda _stage: next(answers))
     stand_in = StandIn()
-
     play("chaos", stand_in, tmp_path)
-
     assert stand_in.done["rounds"] == 3
 
 
 def test_what_the_pipeline_gave_up_on_in_chaos_is_redriven_on_a_quiet_day(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.dead = "i-1"
-
     play("chaos", stand_in, tmp_path)
-
     assert stand_in.chaos.switched == ["on", "off", "on", "off"]
     assert stand_in.done["calls"] == 1
 
@@ -417,7 +404,6 @@ def test_a_dead_letter_without_its_alarm_fails_the_chaos(tmp_path: Path) -> None
     stand_in = StandIn()
     stand_in.dead = "i-1"
     stand_in.names.dead_letter_alarms = {"demo-buffer-dlq": "another"}
-
     with pytest.raises(WaitedInVain, match="to be in alarm"):
         play("chaos", stand_in, tmp_path)
 
@@ -425,7 +411,6 @@ def test_a_dead_letter_without_its_alarm_fails_the_chaos(tmp_path: Path) -> None
 def test_a_reconciler_that_starts_no_drain_fails_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.reconciles = False
-
     with pytest.raises(WaitedInVain, match="the release of"):
         play("lost-event", stand_in, tmp_path)
 
@@ -433,7 +418,6 @@ def test_a_reconciler_that_starts_no_drain_fails_the_scenario(tmp_path: Path) ->
 def test_a_forwarder_that_flaps_fails_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.flaps = True
-
     with pytest.raises(WaitedInVain, match=r"forwarder-02 flaps: .* does not know \['i-1'\]"):
         play("twenty-aggregators", stand_in, tmp_path)
 
@@ -441,7 +425,6 @@ def test_a_forwarder_that_flaps_fails_the_scenario(tmp_path: Path) -> None:
 def test_more_than_eight_in_a_shard_fail_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.overflows = True
-
     with pytest.raises(WaitedInVain, match=r"The shards hold \[9, 3\]"):
         play("twenty-aggregators", stand_in, tmp_path)
 
@@ -451,7 +434,6 @@ def test_a_shard_that_overflows_later_fails_the_scenario(
 ) -> None:
     stand_in = StandIn()
     monkeypatch.setattr(stand_in, "shard_sizes", lambda: [9 if stand_in.is_watched() else 8, 4])
-
     with pytest.raises(WaitedInVain, match="A shard held 9 aggregators"):
         play("twenty-aggregators", stand_in, tmp_path)
 
@@ -459,7 +441,6 @@ def test_a_shard_that_overflows_later_fails_the_scenario(
 def test_an_aggregator_that_a_forwarder_never_learns_of_fails_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.forgets = "i-7"
-
     with pytest.raises(WaitedInVain, match=r"the forwarders know \[12, 11\]"):
         play("twenty-aggregators", stand_in, tmp_path)
 
@@ -467,6 +448,5 @@ def test_an_aggregator_that_a_forwarder_never_learns_of_fails_the_scenario(tmp_p
 def test_an_aggregator_that_takes_no_line_fails_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.silent = "i-3"
-
     with pytest.raises(WaitedInVain, match="without a line: i-3"):
         play("twenty-aggregators", stand_in, tmp_path)

@@ -56,7 +56,6 @@ def test_the_table_has_a_row_a_service_and_one_for_all() -> None:
 
 def test_killed_functions_and_duplicates_are_named() -> None:
     events = dict(chaos_tables.events(CHAOS))
-
     assert events["Functions killed at work"] == "4 (fluentd-buffer-waiter 3, fluentd-lifecycle 1)"
     assert events["Check messages sent twice"] == "5 (fluentd-buffer 5)"
     assert events["Prometheus killed and restarted"] == "3"
@@ -65,7 +64,6 @@ def test_killed_functions_and_duplicates_are_named() -> None:
 
 def test_the_summary_holds_all_of_it(run: Run, good_run: Run) -> None:
     told = json.loads(json.dumps(summarise(run)))["chaos"]
-
     assert told["faults"]["sqs"]["throttled"] == 300
     assert told["functions_killed"] == CHAOS.functions_killed
     assert (told["seed"], told["rounds"], told["duplicate_events"]) == (7, 2, 4)
@@ -76,7 +74,6 @@ def test_the_report_shows_it(run: Run, tmp_path: Path) -> None:
     (tmp_path / "timeline.png").write_bytes(b"picture")
     write_page(run, problems(run), tmp_path / "timeline.png", tmp_path / "report.html")
     report = (tmp_path / "report.html").read_text()
-
     for expected in ("Answer lost", "1,040", "fluentd-buffer-waiter 3", "seed 7"):
         assert expected in report
 
@@ -95,7 +92,6 @@ def test_chaos_that_did_not_happen_proves_nothing(
 ) -> None:
     assert problems(run) == ()
     found = problems(replace(run, chaos=replace(CHAOS, **change)))
-
     assert any(complaint in problem for problem in found)
 
 
@@ -103,7 +99,6 @@ def test_seed_and_length_are_taken_from_the_command_line() -> None:
     plan = chosen(parse(["--scenario", "chaos", "--seed", "9", "--seconds", "60"])).chaos
     assert plan is not None
     assert (plan.seed, plan.seconds) == (9, 60.0)
-
     default = chosen(parse(["--scenario", "chaos"])).chaos
     assert default is not None
     assert (default.seed, default.seconds) == (1, 0.0)
@@ -137,7 +132,6 @@ class Letters:
 
 def test_events_that_lambda_had_set_aside_are_given_to_the_function_again() -> None:
     letters = Letters()
-
     assert replay(letters, letters, "url", "lifecycle") == 3
     assert letters.taken == [{"id": 0}, {"id": 1}, {"id": 2}]
     assert letters.records == []
@@ -145,7 +139,6 @@ def test_events_that_lambda_had_set_aside_are_given_to_the_function_again() -> N
 
 def test_a_record_that_is_refused_again_stays() -> None:
     letters = Letters(refuses=True)
-
     with pytest.raises(RedriveFailed, match="the cause is still there"):
         replay(letters, letters, "url", "lifecycle")
     assert len(letters.records) == 3
@@ -175,7 +168,6 @@ def test_all_dead_letters_are_redriven_each_as_its_runbook_says(
     recorder: Any = SimpleNamespace(samples=[seen])
     fleet: Any = None
     stage = Stage(cloud, fleet, recorder, cast("Any", names), 1.0)
-
     assert stage.redrive_everything() == 5
     assert moved == ["arn:buffer-dlq"]
     assert letters.records == []

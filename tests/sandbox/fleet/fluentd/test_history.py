@@ -29,7 +29,6 @@ def test_the_state_at_a_time_is_the_last_change_before_it(
 ) -> None:
     writer.record(10.0, "started", EMPTY)
     writer.record(20.0, "staged", STAGED)
-
     history = HistoryFile(path).read()
     assert history.state_at(9.9) is None
     assert history.state_at(19.9) == EMPTY
@@ -42,7 +41,6 @@ def test_empty_for_good_is_since_the_last_byte_left(path: Path, writer: HistoryW
         writer.record(at, "change", state)
     file = HistoryFile(path)
     assert file.read().empty_for_good_at() is None
-
     writer.record(5.0, "written", EMPTY)
     writer.record(6.0, "terminated", EMPTY)
     assert file.read().empty_for_good_at() == 5.0
@@ -56,14 +54,12 @@ def test_what_is_recorded_after_the_end_does_not_make_a_buffer_empty(
     writer.record(1.0, "staged", STAGED)
     writer.record(5.0, "terminated", STAGED)
     writer.record(6.0, "written", EMPTY)
-
     assert HistoryFile(path).read().empty_for_good_at() is None
     assert HistoryFile(path).read().last_received_at == 1.0
 
 
 def test_a_chunk_set_aside_is_still_held(path: Path, writer: HistoryWriter) -> None:
     writer.record(1.0, "set_aside", SET_ASIDE)
-
     assert HistoryFile(path).read().empty_for_good_at() is None
 
 
@@ -76,7 +72,6 @@ def test_a_line_that_is_still_being_written_is_read_when_it_is_complete(path: Pa
     path.write_bytes(whole[:-10])
     file = HistoryFile(path)
     assert file.read().latest() == EMPTY
-
     path.write_bytes(whole)
     assert file.read().latest() == STAGED
 

@@ -20,7 +20,6 @@ def test_lines_are_numbered_and_written_down(tmp_path: Path) -> None:
     source.set_rate(10)
     source.work(0.25)
     source.work(0.25)
-
     assert numbers(batches) == [("i-1", n) for n in range(1, 6)]
     assert lines_sent(tmp_path / "sent") == 5
 
@@ -33,7 +32,6 @@ def test_a_line_that_fluentd_does_not_take_was_sent_all_the_same(tmp_path: Path)
     source.set_rate(4)
     with pytest.raises(OSError, match="the disk is full"):
         source.work(1)
-
     assert lines_sent(tmp_path / "sent") == 4
 
 
@@ -45,7 +43,6 @@ def test_without_work_no_line_is_made(tmp_path: Path) -> None:
     source.work(1)
     source.set_rate(0)
     source.work(100)
-
     assert len(numbers(batches)) == 10
 
 
@@ -55,5 +52,4 @@ def test_a_process_that_starts_again_goes_on_counting(tmp_path: Path) -> None:
         source = LineSource("i-1", batches.append, tmp_path / "sent")
         source.set_rate(2)
         source.work(1)
-
     assert numbers(batches) == [("i-1", n) for n in range(1, 5)]
