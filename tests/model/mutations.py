@@ -47,6 +47,7 @@ _VERDICT = "tests/unit/decisions/test_buffer.py"
 _FLUSH_VERDICT = "tests/unit/decisions/test_flush.py"
 _FLUSH_WAITER = "tests/unit/flows/test_flush.py"
 _BATCH = "tests/unit/flows/test_batch.py"
+_DEAD_LETTERS = "tests/unit/flows/test_batch_dead_letters.py"
 _OPERATIONS = "tests/unit/decisions/test_operation.py"
 _HANDLER = "tests/unit/flows/test_entrance.py"
 _AUTOSCALING = "tests/unit/adapters/test_autoscaling.py"
@@ -272,7 +273,7 @@ def _batches() -> Iterator[Mutation]:
     )
     yield Mutation("a deadline that drops the message", {f"{receive}._wait": _drops}, MODEL)
     yield Mutation(
-        "a dead letter that fails silently", {f"{receive}._dead_letter": _silently}, _BATCH
+        "a dead letter that fails silently", {f"{receive}._dead_letter": _silently}, _DEAD_LETTERS
     )
     yield Mutation(
         "one malformed message crashes its batch",
@@ -281,7 +282,7 @@ def _batches() -> Iterator[Mutation]:
                 model, record.get("body")
             )
         },
-        _BATCH,
+        _DEAD_LETTERS,
     )
     yield Mutation("a heartbeat after the completion", {f"{receive}.run": _beats_after_it}, MODEL)
     yield Mutation(

@@ -28,7 +28,6 @@ from tests.support.scripted import THROTTLED, aws_error
 SETTLE = 75.0
 COMMAND_TIMEOUT = 55.0
 POLL, POLL_MAX = 15, 120
-NOT_THERE = aws_error("InstanceNotFound")
 PENDING = {"Status": "InProgress", "StatusDetails": "InProgress"}
 
 
