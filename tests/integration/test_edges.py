@@ -109,54 +109,8 @@ def leaving_events(pipeline: Pipeline) -> list[LogEvent]:
     ]
 
 
-class TestLateDuplicates:
-    def test_an_event_that_comes_again_after_the_release_raises_no_alarm(
-        self, pipeline: Pipeline
-    ) -> None:
-        gone = released(pipeline)
-        pipeline.receive_event(pipeline.world.lifecycle_events[-1])
-        pipeline.fleet.loses_target(gone)
-        pipeline.advance(400)
-        assert pipeline.is_quiet()
-        assert no_alarm(pipeline)
-
-    def test_without_the_mark_it_raises_the_alarm(self, pipeline: Pipeline) -> None:
-        gone = released(pipeline)
-        pipeline.clients.ec2.delete_tags(Resources=[gone], Tags=[{"Key": "fluentd-lifecycle"}])
-        pipeline.receive_event(pipeline.world.lifecycle_events[-1])
-        pipeline.fleet.loses_target(gone)
-        pipeline.advance(400)
-        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
-
-
-def released(pipeline: Pipeline) -> str:
-    """Drain the only instance; returns its id."""
-    [instance_id] = pipeline.start_fleet()
-    pipeline.fleet.shows(instance_id, EMPTY)
-    pipeline.scale_to(0)
-    pipeline.until(lambda: pipeline.state(instance_id) is None)
-    pipeline.advance(100)
-    return instance_id
-
-
 def has_left(pipeline: Pipeline, instance_id: str) -> bool:
     return pipeline.state(instance_id) is None
-
-
-def test_an_instance_refresh_drains_every_instance_and_registers_its_successor(
-    pipeline: Pipeline,
-) -> None:
-    old = pipeline.start_fleet(3)
-    for instance_id in old:
-        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-            InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
-        )
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.until(partial(has_left, pipeline, instance_id))
-    pipeline.until(lambda: pipeline.states_are("InService", 3))
-    assert set(pipeline.registered()) == set(pipeline.states())
-    assert not set(old) & set(pipeline.states())
-    assert no_alarm(pipeline)
 
 
 @pytest.mark.parametrize("launches_first", [False, True], ids=["ends_first", "launches_first"])

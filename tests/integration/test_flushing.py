@@ -98,15 +98,6 @@ class TestCombinations:
         assert pipeline.states_are("InService", 3)
         assert pipeline.world.lifecycle_events == []
 
-    def test_many_instances_flush_side_by_side(self, pipeline: Pipeline) -> None:
-        deploy(pipeline, FLUSH_LAST)
-        pipeline.start_fleet(12)
-        pipeline.scale_to(2)
-        pipeline.until(lambda: pipeline.states_are("InService", 2))
-        assert len({name for _, name in pipeline.machines.signals}) == 10
-        assert sorted(pipeline.registered()) == sorted(pipeline.states())
-        assert pipeline.is_quiet()
-
 
 class TestKeeping:
     @pytest.mark.parametrize("stages", [ALL, FLUSH_ALONE], ids="+".join)
@@ -121,22 +112,6 @@ class TestKeeping:
         assert reasons(pipeline) == ["agent_not_reachable"]
         assert pipeline.crashes == []
         pipeline.world.faults.agents_off = []
-        until_released(pipeline, instance_id)
-
-    @pytest.mark.parametrize(
-        ("fault", "reason"),
-        [("agents_silent", "not_finished"), ("undeliverable", "not_delivered")],
-    )
-    def test_a_command_that_does_not_arrive_is_no_answer(
-        self, pipeline: Pipeline, fault: str, reason: str
-    ) -> None:
-        deploy(pipeline, FLUSH_ALONE)
-        setattr(pipeline.world.faults, fault, ["*"])
-        instance_id = scale_in(pipeline)
-        pipeline.advance(300)
-        assert pipeline.state(instance_id) == "Terminating:Wait"
-        assert reasons(pipeline) == [reason]
-        setattr(pipeline.world.faults, fault, [])
         until_released(pipeline, instance_id)
 
     def test_a_destination_that_is_down_keeps_it_until_it_is_back(self, pipeline: Pipeline) -> None:

@@ -164,15 +164,6 @@ class TestAlwaysDenied:
         pipeline.advance(0.5, step=0.5)
         assert pipeline.state(instance_id) == "Terminating:Wait"
 
-    def test_the_retention_policy_keeps_it_after_that(
-        self, pipeline: Pipeline, denied: tuple[str, ...]
-    ) -> None:
-        instance_id, _ = drain_without_heartbeats(pipeline, denied)
-        pipeline.retain_on_abandon()
-        pipeline.until(lambda: pipeline.waiting("buffer-dlq") == 1)
-        pipeline.advance(HEARTBEAT_TIMEOUT)
-        assert pipeline.state(instance_id) == "Terminating:Retained"
-
     def test_a_launch_times_out_as_well(self, pipeline: Pipeline, denied: tuple[str, ...]) -> None:
         pipeline.world.faults.operation_seconds = 10_000
         pipeline.create_group(1)

@@ -106,21 +106,6 @@ def test_others_leave_at_once_as_long_as_one_stays(pipeline: Pipeline) -> None:
     assert list(pipeline.registered()) == list(pipeline.states())
 
 
-def test_a_successor_that_is_not_in_service_yet_is_none(pipeline: Pipeline) -> None:
-    [last] = start(pipeline)
-    pipeline.world.faults.operation_seconds = 40
-    pipeline.clients.autoscaling.update_auto_scaling_group(
-        AutoScalingGroupName=GROUP, DesiredCapacity=0
-    )
-    pipeline.advance(10)
-    pipeline.scale_to(1)
-    pipeline.until(lambda: is_gone(pipeline, last))
-    [successor] = pipeline.registered()
-    [in_service] = pipeline.journal(successor, "completed")
-    [deregistered] = pipeline.journal(last, "deregistered")
-    assert in_service["at"] <= deregistered["at"]
-
-
 def test_a_redrive_goes_on_once_there_is_a_successor(pipeline: Pipeline) -> None:
     [last] = start(pipeline)
     pipeline.scale_to(0)
@@ -142,20 +127,6 @@ def test_a_person_may_deregister_the_last_one_and_redrive(pipeline: Pipeline) ->
     pipeline.redrive("operation")
     pipeline.until(lambda: is_gone(pipeline, last))
     assert pipeline.registered() == {}
-
-
-def test_an_instance_of_no_group_counts_while_it_runs(pipeline: Pipeline) -> None:
-    [last] = start(pipeline)
-    [alone] = pipeline.clients.ec2.run_instances(
-        ImageId="ami-12345678", MinCount=1, MaxCount=1, SubnetId=pipeline.subnet_id
-    )["Instances"]
-    register(pipeline, alone["InstanceId"])
-    pipeline.clients.ec2.stop_instances(InstanceIds=[alone["InstanceId"]])
-    pipeline.scale_to(0)
-    pipeline.advance(OPERATION_TIMEOUT / 2)
-    assert last in pipeline.registered()
-    pipeline.clients.ec2.start_instances(InstanceIds=[alone["InstanceId"]])
-    pipeline.until(lambda: is_gone(pipeline, last))
 
 
 def test_one_that_is_gone_for_good_is_taken_out_all_the_same(pipeline: Pipeline) -> None:

@@ -149,15 +149,6 @@ def test_an_error_that_passed_is_forgotten(
     assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
 
 
-def test_an_empty_answer_is_unknown_for_everybody(
-    pipeline: Pipeline, prometheus: PrometheusServer
-) -> None:
-    prometheus.answers(matrix([]))
-    assert check(pipeline, prometheus.url) == INSTANCE_IDS
-    assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
-    assert len(prometheus.received) == 1
-
-
 @pytest.mark.parametrize(
     ("qualification", "words"),
     [

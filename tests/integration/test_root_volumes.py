@@ -90,44 +90,6 @@ class TestDrained:
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_COMPLETED) == 3 + 2 * 3
         assert no_alarm(pipeline)
 
-    def test_every_event_and_message_twice_does_no_harm(self, pipeline: Pipeline) -> None:
-        fleet = pipeline.start_fleet(2)
-        pipeline.copies = 2
-        pipeline.replace_root_volumes()
-        for instance_id in fleet:
-            pipeline.until(lambda one=instance_id: pipeline.state(one) == WAITS)  # type: ignore[misc]
-            until_replaced(pipeline, instance_id)
-        assert no_alarm(pipeline)
-
-    def test_a_fleet_that_is_in_no_service_discovery_is_drained_too(
-        self, pipeline: Pipeline
-    ) -> None:
-        pipeline.stages = ("buffer",)
-        pipeline.wire(lambda: pipeline.fleet)
-        [instance_id] = pipeline.start_fleet(1)
-        pipeline.replace_root_volumes()
-        pipeline.advance(200)
-        assert pipeline.state(instance_id) == WAITS
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.until(lambda: pipeline.state(instance_id) == "InService")
-        assert mark(pipeline, instance_id) is MarkKind.REPLACED
-        assert no_alarm(pipeline)
-
-    def test_at_a_checkpoint_and_after_a_rollback_it_goes_on_in_the_same_way(
-        self, pipeline: Pipeline
-    ) -> None:
-        first, second = pipeline.start_fleet(2)
-        pipeline.replace_root_volumes(CheckpointPercentages=[50, 100], CheckpointDelay=900)
-        until_replaced(pipeline, first)
-        pipeline.advance(600)
-        assert set(pipeline.registered()) == {first, second}
-        assert pipeline.state(second) == "InService"
-        pipeline.clients.autoscaling.rollback_instance_refresh(AutoScalingGroupName=GROUP)
-        assert pipeline.state(first) == WAITS
-        pipeline.advance(10)
-        until_replaced(pipeline, first)
-        assert no_alarm(pipeline)
-
 
 class TestTheLastAggregator:
     def test_it_waits_for_a_successor_for_none_is_launched_and_counts_as_none_itself(
@@ -147,19 +109,6 @@ class TestTheLastAggregator:
 
 
 class TestEarlierLives:
-    def test_a_late_duplicate_of_its_termination_drains_nobody(self, pipeline: Pipeline) -> None:
-        instance_id, _ = pipeline.start_fleet(2)
-        pipeline.replace_root_volumes()
-        pipeline.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
-        [event] = events(pipeline, "terminate")
-        until_replaced(pipeline, instance_id)
-        pipeline.advance(100)
-        pipeline.receive_event(event)
-        pipeline.advance(200)
-        assert instance_id in pipeline.registered()
-        assert mark(pipeline, instance_id) is MarkKind.LAUNCHING
-        assert no_alarm(pipeline)
-
     def test_a_proof_of_the_earlier_life_does_not_release_the_later_one(
         self, pipeline: Pipeline
     ) -> None:
@@ -298,21 +247,4 @@ class TestUndrained:
         assert pipeline.state(instance_id) == "Terminating:Wait"
         pipeline.fleet.shows(instance_id, EMPTY)
         pipeline.until(lambda: pipeline.state(instance_id) is None)
-        assert no_alarm(pipeline)
-
-    def test_one_that_is_scaled_in_meanwhile_is_released_once_by_its_own_proof(
-        self, pipeline: Pipeline
-    ) -> None:
-        instance_id, _ = pipeline.start_fleet(2)
-        pipeline.replace_root_volumes()
-        pipeline.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
-        pipeline.advance(100)
-        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-            InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
-        )
-        pipeline.advance(200)
-        assert pipeline.state(instance_id) == "Terminating:Wait"
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.until(lambda: pipeline.state(instance_id) is None)
-        pipeline.advance(300)
         assert no_alarm(pipeline)

@@ -54,18 +54,6 @@ def test_an_instance_that_goes_back_into_the_pool_is_drained_first(pool: Pipelin
     assert pool.is_quiet()
 
 
-def test_an_instance_can_come_out_of_the_pool_and_go_back_again_and_again(pool: Pipeline) -> None:
-    instance_id = the_instance(pool)
-    for _ in range(3):
-        pool.scale_to(1)
-        pool.until(lambda: pool.state(instance_id) == "InService")
-        pool.fleet.shows(instance_id, EMPTY)
-        pool.scale_to(0)
-        pool.until(lambda: pool.state(instance_id) == "Warmed:Stopped")
-    assert pool.registrations(instance_id) == 3 * ["registered", "deregistered"]
-    assert pool.crashes == []
-
-
 def discard(pool: Pipeline, instance_id: str) -> None:
     """Take the pool away; nobody can ask the stopped instance anything."""
     pool.fleet.loses_target(instance_id)
