@@ -11,7 +11,7 @@ import pytest
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY, HOLDING
 from tests.support.histories import changing
-from tests.support.messages import terminate_event
+from tests.support.messages import LAUNCH_HOOK, terminate_event
 from tests.support.pipeline import (
     DRAIN_TIMEOUT,
     EMPTY_FOR,
@@ -218,12 +218,7 @@ class TestDiscovery:
         pipeline.alter = lambda event: terminate_event(AutoScalingGroupName="another")
         pipeline.create_group(1)
         pipeline.advance(10)
-        pipeline.clients.autoscaling.complete_lifecycle_action(
-            AutoScalingGroupName="fluentd-aggregators",
-            LifecycleHookName="pipeline-launch",
-            LifecycleActionResult="CONTINUE",
-            InstanceId=next(iter(pipeline.states())),
-        )
+        pipeline.complete(next(iter(pipeline.states())), "CONTINUE", hook=LAUNCH_HOOK)
         [instance_id] = pipeline.states()
         pipeline.alter = lambda event: event
         pipeline.scale_to(0)

@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY
-from tests.support.messages import GROUP, TERMINATE_HOOK
+from tests.support.messages import GROUP
 from tests.support.pipeline import Pipeline
 
 ANOTHER = "another-hook"
@@ -22,15 +22,6 @@ def put_another_hook(pipeline: Pipeline, transition: str, seconds: int = 7200) -
         LifecycleTransition=f"autoscaling:EC2_INSTANCE_{transition}",
         HeartbeatTimeout=seconds,
         DefaultResult="CONTINUE",
-    )
-
-
-def complete(pipeline: Pipeline, hook: str, instance_id: str) -> None:
-    pipeline.clients.autoscaling.complete_lifecycle_action(
-        AutoScalingGroupName=GROUP,
-        LifecycleHookName=hook,
-        InstanceId=instance_id,
-        LifecycleActionResult="CONTINUE",
     )
 
 
@@ -54,7 +45,7 @@ class TestTwoHooks:
         assert pipeline.state(instance_id) == "Terminating:Wait"
         assert pipeline.is_quiet()
         assert no_alarm(pipeline)
-        complete(pipeline, ANOTHER, instance_id)
+        pipeline.complete(instance_id, "CONTINUE", ANOTHER)
         assert pipeline.state(instance_id) is None
 
     def test_while_another_hook_keeps_it_alive_it_is_drained_though_ours_has_ended(
@@ -66,7 +57,7 @@ class TestTwoHooks:
         pipeline.advance(60)
         early = pipeline.world.journal[:]
         pipeline._journal_seen = len(early) + 1  # a person completes it by hand: not our release
-        complete(pipeline, TERMINATE_HOOK, instance_id)
+        pipeline.complete(instance_id, "CONTINUE")
         pipeline.advance(120)
         assert pipeline.waiting("buffer") == 1
         pipeline.fleet.shows(instance_id, EMPTY)
@@ -79,8 +70,8 @@ class TestTwoHooks:
         pipeline.scale_to(0)
         pipeline.advance(60)
         pipeline._journal_seen = len(pipeline.world.journal) + 1
-        complete(pipeline, TERMINATE_HOOK, instance_id)
-        complete(pipeline, ANOTHER, instance_id)
+        pipeline.complete(instance_id, "CONTINUE")
+        pipeline.complete(instance_id, "CONTINUE", ANOTHER)
         pipeline.until(pipeline.is_quiet)
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
 
@@ -95,7 +86,7 @@ class TestTwoHooks:
         [instance_id] = pipeline.states()
         assert pipeline.state(instance_id) == "Pending:Wait"
         assert list(pipeline.registered()) == [instance_id]
-        complete(pipeline, ANOTHER, instance_id)
+        pipeline.complete(instance_id, "CONTINUE", ANOTHER)
         assert pipeline.state(instance_id) == "InService"
         assert list(pipeline.registered()) == [instance_id]
         assert no_alarm(pipeline)
@@ -122,9 +113,7 @@ def test_an_instance_that_reaches_its_maximum_lifetime_is_drained_as_any_other(
     if launches_first:
         pipeline.scale_to(3)
         pipeline.until(lambda: pipeline.states_are("InService", 3))
-    pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=old, ShouldDecrementDesiredCapacity=launches_first
-    )
+    pipeline.terminate(old, is_replaced=not launches_first)
     pipeline.advance(200)
     assert pipeline.state(old) == "Terminating:Wait"
     pipeline.fleet.shows(old, EMPTY)

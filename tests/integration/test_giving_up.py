@@ -139,12 +139,7 @@ class TestHookThatExpired:
         [instance_id] = pipeline.start_fleet()
         pipeline.scale_to(0)
         pipeline.advance(gone_after, step=1)
-        pipeline.clients.autoscaling.complete_lifecycle_action(
-            AutoScalingGroupName="fluentd-aggregators",
-            LifecycleHookName="pipeline-terminate",
-            LifecycleActionResult="ABANDON",
-            InstanceId=instance_id,
-        )
+        pipeline.complete(instance_id)
         pipeline.fleet.loses_target(instance_id)
         pipeline.advance(300)
         assert pipeline.registered() == {}
@@ -170,9 +165,7 @@ class TestRetained:
         pipeline.reconcile()
         pipeline.advance(300)
         assert pipeline.waiting("buffer-dlq") == 1  # one call is enough
-        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-            InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
-        )
+        pipeline.terminate(instance_id, is_replaced=True)
         pipeline.until(lambda: pipeline.state(instance_id) is None)
         assert pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION) == 0
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0

@@ -7,7 +7,6 @@ import pytest
 
 from lifecycle.telemetry import LogEvent
 from tests.support.fleet import EMPTY, HOLDING
-from tests.support.messages import GROUP
 from tests.support.pipeline import DRAIN_TIMEOUT, PORT, Pipeline
 
 OPERATION_TIMEOUT = DRAIN_TIMEOUT  # the harness has one for all stages
@@ -42,9 +41,7 @@ def place(pipeline: Pipeline, instance_id: str, service_id: str) -> None:
     register(pipeline, instance_id, service_id)
     for other, members in pipeline.shards().items():
         if other != service_id and instance_id in members:
-            pipeline.clients.servicediscovery.deregister_instance(
-                ServiceId=other, InstanceId=instance_id
-            )
+            pipeline.deregister(instance_id, other)
     pipeline.until(
         lambda: (
             [one for one, ids in pipeline.shards().items() if instance_id in ids] == [service_id]
@@ -73,9 +70,7 @@ def start_shards(pipeline: Pipeline, *sizes: int) -> list[list[str]]:
 
 def terminate(pipeline: Pipeline, instance_id: str) -> None:
     """Send one instance away, without a replacement."""
-    pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
-    )
+    pipeline.terminate(instance_id)
     pipeline.until(lambda: pipeline.state(instance_id) == "Terminating:Wait")
 
 
@@ -121,9 +116,7 @@ def test_a_person_may_deregister_the_last_one_and_redrive(pipeline: Pipeline) ->
     [last] = start(pipeline)
     pipeline.scale_to(0)
     pipeline.advance(OPERATION_TIMEOUT + 60)
-    pipeline.clients.servicediscovery.deregister_instance(
-        ServiceId=pipeline.service_id, InstanceId=last
-    )
+    pipeline.deregister(last)
     pipeline.redrive("operation")
     pipeline.until(lambda: is_gone(pipeline, last))
     assert pipeline.registered() == {}
@@ -133,12 +126,7 @@ def test_one_that_is_gone_for_good_is_taken_out_all_the_same(pipeline: Pipeline)
     [last] = start(pipeline)
     pipeline.scale_to(0)
     pipeline.until(lambda: pipeline.waiting("operation") == 1)
-    pipeline.clients.autoscaling.complete_lifecycle_action(
-        AutoScalingGroupName=GROUP,
-        LifecycleHookName="pipeline-terminate",
-        InstanceId=last,
-        LifecycleActionResult="ABANDON",
-    )
+    pipeline.complete(last)
     pipeline.until(lambda: is_gone(pipeline, last))
     pipeline.until(lambda: pipeline.registered() == {})
 

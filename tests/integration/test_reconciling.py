@@ -42,17 +42,13 @@ def during_the_grace(pipeline: Pipeline, happens: Callable[[], None]) -> None:
 
 def take_out(pipeline: Pipeline, instance_id: str) -> None:
     """Somebody deregisters an instance."""
-    pipeline.clients.servicediscovery.deregister_instance(
-        ServiceId=pipeline.service_id, InstanceId=instance_id
-    )
+    pipeline.deregister(instance_id)
     pipeline.advance(5)
 
 
 def terminate(pipeline: Pipeline, instance_id: str) -> None:
     """Somebody sends an instance away, through its hook."""
-    pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
-    )
+    pipeline.terminate(instance_id)
 
 
 class TestLostEvents:

@@ -11,7 +11,7 @@ import pytest
 from lifecycle.decisions.marks import MarkKind
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY, HOLDING
-from tests.support.messages import GROUP, TERMINATE_HOOK
+from tests.support.messages import GROUP
 from tests.support.pipeline import HEARTBEAT_TIMEOUT, Pipeline
 
 WAITS = "ReplacingRootVolume:Wait"
@@ -116,9 +116,7 @@ class TestEarlierLives:
         pipeline.replace_root_volumes()
         pipeline.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
         until_replaced(pipeline, instance_id)
-        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-            InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
-        )
+        pipeline.terminate(instance_id)
         pipeline.advance(400)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         assert no_alarm(pipeline)
@@ -192,12 +190,7 @@ class TestUndrained:
         pipeline.replace_root_volumes()
         pipeline.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
         pipeline.advance(100)
-        pipeline.clients.autoscaling.complete_lifecycle_action(
-            AutoScalingGroupName=GROUP,
-            LifecycleHookName=TERMINATE_HOOK,
-            InstanceId=instance_id,
-            LifecycleActionResult="ABANDON",
-        )
+        pipeline.complete(instance_id)
         pipeline._journal_seen = len(pipeline.world.journal) + 1  # an operator's, not our release
         pipeline.advance(300)
         if outcome == "terminated":
@@ -220,12 +213,7 @@ class TestUndrained:
         pipeline.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
         pipeline.advance(100)
         pipeline.lose_events()  # it stays in its launching hook, unregistered
-        pipeline.clients.autoscaling.complete_lifecycle_action(
-            AutoScalingGroupName=GROUP,
-            LifecycleHookName=TERMINATE_HOOK,
-            InstanceId=instance_id,
-            LifecycleActionResult="ABANDON",
-        )
+        pipeline.complete(instance_id)
         pipeline._journal_seen = len(pipeline.world.journal) + 1
         pipeline.fleet.shows(instance_id, EMPTY)  # of course: the volume is new
         pipeline.advance(250)

@@ -47,14 +47,14 @@ def test_launches_that_all_chose_the_same_shard_move_on(
         register(pipeline, f"two-{number}", shards[2])
         register(pipeline, f"zero-{number}", shards[0])
     pipeline.advance(60)
-    pipeline.clients.servicediscovery.deregister_instance(ServiceId=shards[0], InstanceId="zero-0")
+    pipeline.deregister("zero-0", shards[0])
     pipeline.advance(60)
     pipeline.world.faults.operation_seconds = 30
     pipeline.create_group(1)
     pipeline.until(lambda: pipeline.waiting("operation") == 1)
     # It has chosen the first; so does somebody that it could not see.
     register(pipeline, "one-too-many", shards[0])
-    pipeline.clients.servicediscovery.deregister_instance(ServiceId=shards[1], InstanceId="one-0")
+    pipeline.deregister("one-0", shards[1])
     pipeline.until(lambda: pipeline.states_are("InService", 1))
     [instance_id] = pipeline.states()
     assert sizes(pipeline) == [8, 8, 8]
@@ -92,9 +92,7 @@ def test_the_reconciler_repairs_what_nobody_else_sees(
     for instance_id in ids:
         for service_id, members in pipeline.shards().items():
             if service_id != shards[0] and instance_id in members:
-                pipeline.clients.servicediscovery.deregister_instance(
-                    ServiceId=service_id, InstanceId=instance_id
-                )
+                pipeline.deregister(instance_id, service_id)
         register(pipeline, instance_id, shards[0])
     pipeline.until(lambda: sizes(pipeline) == [12, 0, 0])
     # Who sees less than everybody at once must not do harm, so it may take several looks.

@@ -47,9 +47,7 @@ def test_the_reconciler_reports_it_keeps_its_wait_alive_and_fails(pipeline: Pipe
 def test_the_reconciler_sets_everything_else_right_all_the_same(pipeline: Pipeline) -> None:
     unknown, other = pipeline.start_fleet(2)
     pipeline.move(unknown, "Resting")
-    pipeline.clients.servicediscovery.deregister_instance(
-        ServiceId=pipeline.service_id, InstanceId=other
-    )
+    pipeline.deregister(other)
     pipeline.advance(10)
     with pytest.raises(UnexpectedState, match="'Resting'"):
         pipeline.reconciler.handle()

@@ -59,7 +59,7 @@ class Handled:
         )
         self.telemetry = parts.telemetry
         environment = environments.lifecycle_handler()
-        start: Discovery | NextStage[Any] = parts.discovery
+        start: Discovery | NextStage = parts.discovery
         if first_stage is not None:
             environment = environments.without_cloud_map(
                 environment, FLUSH_QUEUE_URL=environments.queue_url("flush")
