@@ -1,6 +1,6 @@
 """From scale-in to release: out of discovery, then proven empty, then gone, and not a second early.
 
-That nobody is released early or while registered is checked in every test, by the pipeline fixture.
+The pipeline fixture checks in every test that no instance is released early or while registered.
 """
 
 import json
@@ -240,7 +240,7 @@ class TestDiscovery:
         [deregistered] = pipeline.journal(instance_id, "deregistered")
         assert released_at >= deregistered["at"] + SETTLE + EMPTY_FOR
 
-    def test_an_instance_that_somebody_registered_again_is_taken_out_again(
+    def test_an_instance_that_an_operator_registered_again_is_taken_out_again(
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline, EMPTY)
@@ -252,7 +252,7 @@ class TestDiscovery:
         assert released_at >= registered_at + SETTLE + EMPTY_FOR
         assert pipeline.registered() == {}
 
-    def test_an_instance_that_is_registered_again_and_again_is_handed_to_a_person(
+    def test_an_instance_that_is_registered_again_and_again_is_dead_lettered(
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline, EMPTY)

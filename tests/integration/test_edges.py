@@ -1,6 +1,6 @@
 """Other hooks, instance refresh, standby, and what arrives after the end.
 
-That nobody is released early or while registered is checked in every test, by the pipeline fixture.
+The pipeline fixture checks in every test that no instance is released early or while registered.
 """
 
 from functools import partial
@@ -56,7 +56,7 @@ class TestTwoHooks:
         pipeline.scale_to(0)
         pipeline.advance(60)
         early = pipeline.world.journal[:]
-        pipeline._journal_seen = len(early) + 1  # a person completes it by hand: not our release
+        pipeline._journal_seen = len(early) + 1  # an operator completes it: not our release
         pipeline.complete(instance_id, "CONTINUE")
         pipeline.advance(120)
         assert pipeline.waiting("buffer") == 1

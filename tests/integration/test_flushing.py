@@ -1,7 +1,7 @@
-"""From scale-in to release with the flush stage: nobody goes with a chunk on its disk.
+"""From scale-in to release with the flush stage: no instance ends with a chunk on its disk.
 
-That nobody is released with chunks, with records still coming, without a flush or while registered
-is checked in every test, by the pipeline fixture.
+The pipeline fixture checks in every test that no instance is released with chunks, with records
+still coming, without a flush or while registered.
 """
 
 import json
@@ -23,7 +23,7 @@ COMBINATIONS = [ALL, FLUSH_LAST, FLUSH_ALONE, FLUSH_AND_BUFFER, BUFFER_ALONE]
 
 
 def deploy(pipeline: Pipeline, stages: tuple[str, ...], **settings: str) -> None:
-    """Deploy the functions of these stages; without Cloud Map nobody has to let go."""
+    """Deploy the functions of these stages; without Cloud Map no forwarder has to stop sending."""
     settle = {} if "operation" in stages else {"SETTLE_SECONDS": "0"}
     pipeline.stages = stages
     pipeline.wire(lambda: pipeline.fleet, **settle, **settings)
@@ -130,7 +130,7 @@ class TestKeeping:
         until_released(pipeline, instance_id)
         assert machine.chunks == 0
 
-    def test_the_next_look_comes_right_after_fluentds_own_retry(self, pipeline: Pipeline) -> None:
+    def test_the_next_poll_comes_right_after_fluentds_own_retry(self, pipeline: Pipeline) -> None:
         deploy(pipeline, FLUSH_ALONE)
         machine = Machine(retry_next_at=pipeline.clock() + 40)
         instance_id = scale_in(pipeline, machine)
@@ -154,22 +154,22 @@ class TestKeeping:
         assert pipeline.is_quiet()
 
 
-class TestGivingUp:
+class TestTimingOut:
     @pytest.mark.parametrize("stages", [ALL, FLUSH_ALONE], ids="+".join)
-    def test_a_chunk_that_was_set_aside_calls_a_person_at_once(
+    def test_a_backed_up_chunk_pages_at_once(
         self, pipeline: Pipeline, stages: tuple[str, ...]
     ) -> None:
         deploy(pipeline, stages)
         machine = Machine(set_aside=1)
         instance_id = scale_in(pipeline, machine)
         pipeline.until(lambda: pipeline.waiting("flush-dlq") == 1, within=SETTLE + 60)
-        given_up_at = pipeline.clock()
+        timed_out_at = pipeline.clock()
         assert pipeline.waiting("flush") == 0
         [(body, reason)] = pipeline.dead_letters("flush")
         assert reason == "1 backed-up chunks: they would die with the instance"
         assert json.loads(body)["stage"] == "flush"
         beats = pipeline.journal(instance_id, "heartbeat")
-        assert given_up_at - beats[-1]["at"] <= 10
+        assert timed_out_at - beats[-1]["at"] <= 10
         pipeline.advance(HEARTBEAT_TIMEOUT / 2)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         # A redrive before the chunk is rescued comes straight back; after it, it releases.
@@ -179,7 +179,7 @@ class TestGivingUp:
         pipeline.redrive("flush")
         until_released(pipeline, instance_id)
 
-    def test_a_flush_that_takes_too_long_is_handed_to_a_person_and_a_redrive_resumes(
+    def test_a_flush_that_takes_too_long_is_dead_lettered_and_a_redrive_resumes(
         self, pipeline: Pipeline
     ) -> None:
         deploy(pipeline, FLUSH_LAST)
@@ -218,7 +218,7 @@ class TestTwice:
         assert len(released) == 1
         assert not [queue for queue in stages if pipeline.waiting(f"{queue}-dlq")]
 
-    def test_one_that_somebody_registered_again_is_taken_out_and_flushed_again(
+    def test_one_that_an_operator_registered_again_is_taken_out_and_flushed_again(
         self, pipeline: Pipeline
     ) -> None:
         deploy(pipeline, FLUSH_LAST)

@@ -1,6 +1,6 @@
 """Forwarders ignore an empty answer: the last one of a service is not taken away from them.
 
-That nobody is released while registered is checked in every test, by the pipeline fixture.
+That no instance is released while registered is checked in every test, by the pipeline fixture.
 """
 
 import pytest
@@ -37,7 +37,7 @@ def register(pipeline: Pipeline, instance_id: str, service_id: str | None = None
 
 
 def place(pipeline: Pipeline, instance_id: str, service_id: str) -> None:
-    """Put an instance into one service and take it out of all others, as a person would."""
+    """Put an instance into one service and take it out of all others, as an operator would."""
     register(pipeline, instance_id, service_id)
     for other, members in pipeline.shards().items():
         if other != service_id and instance_id in members:
@@ -112,7 +112,7 @@ def test_a_redrive_goes_on_once_there_is_a_successor(pipeline: Pipeline) -> None
     assert len(pipeline.registered()) == 1
 
 
-def test_a_person_may_deregister_the_last_one_and_redrive(pipeline: Pipeline) -> None:
+def test_the_operator_may_deregister_the_last_one_and_redrive(pipeline: Pipeline) -> None:
     [last] = start(pipeline)
     pipeline.scale_to(0)
     pipeline.advance(OPERATION_TIMEOUT + 60)
@@ -122,7 +122,7 @@ def test_a_person_may_deregister_the_last_one_and_redrive(pipeline: Pipeline) ->
     assert pipeline.registered() == {}
 
 
-def test_one_that_is_gone_for_good_is_taken_out_all_the_same(pipeline: Pipeline) -> None:
+def test_one_that_has_ended_is_taken_out_all_the_same(pipeline: Pipeline) -> None:
     [last] = start(pipeline)
     pipeline.scale_to(0)
     pipeline.until(lambda: pipeline.waiting("operation") == 1)
@@ -131,7 +131,7 @@ def test_one_that_is_gone_for_good_is_taken_out_all_the_same(pipeline: Pipeline)
     pipeline.until(lambda: pipeline.registered() == {})
 
 
-def test_one_that_is_retained_stays_registered_until_somebody_else_serves(
+def test_one_that_is_retained_stays_registered_until_another_one_serves(
     pipeline: Pipeline,
 ) -> None:
     [last] = start(pipeline)
@@ -177,7 +177,7 @@ def test_one_that_was_drained_and_is_the_last_since_waits_as_well(pipeline: Pipe
     assert list(pipeline.registered()) == [other]
 
 
-def test_another_shard_that_can_spare_somebody_helps_out(pipeline: Pipeline) -> None:
+def test_another_shard_that_can_spare_one_helps_out(pipeline: Pipeline) -> None:
     [[last], others] = start_shards(pipeline, 1, 3)
     terminate(pipeline, last)
     pipeline.until(lambda: is_gone(pipeline, last), 900)

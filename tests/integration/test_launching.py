@@ -1,4 +1,4 @@
-"""From the launch to service: registered first, in service then, and nobody else."""
+"""From the launch to service: registered first, then in service, and no other instance."""
 
 import pytest
 
@@ -92,7 +92,7 @@ def test_an_event_that_fails_three_times_reaches_the_on_failure_destination(
 
 
 class TestFailedOperations:
-    def test_after_three_more_requests_a_person_gets_the_error_code(
+    def test_after_three_more_requests_the_operator_gets_the_error_code(
         self, pipeline: Pipeline
     ) -> None:
         pipeline.world.faults.fail_operations(times=4, code="HOSTED_ZONE_NOT_FOUND")
@@ -136,7 +136,7 @@ class TestInstancesThatDoNotMakeIt:
         ("operation_seconds", "after"),
         [(1, 0), (1, 1), (1, 4), (3, 4), (7, 4), (7, 6), (12, 1), (12, 11), (40, 6), (40, 45)],
     )
-    def test_one_that_is_sent_away_while_it_is_registered_ends_up_deregistered_for_good(
+    def test_one_that_is_terminated_while_it_is_registered_stays_deregistered(
         self, pipeline: Pipeline, operation_seconds: float, after: float
     ) -> None:
         pipeline.world.faults.operation_seconds = operation_seconds

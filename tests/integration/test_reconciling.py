@@ -1,6 +1,6 @@
 """The reconciler beside the pipeline: what no event told, it finds and sets right.
 
-That nobody is released early or while registered is checked in every test, by the pipeline fixture.
+The pipeline fixture checks in every test that no instance is released early or while registered.
 """
 
 from collections.abc import Callable
@@ -41,13 +41,13 @@ def during_the_grace(pipeline: Pipeline, happens: Callable[[], None]) -> None:
 
 
 def take_out(pipeline: Pipeline, instance_id: str) -> None:
-    """Somebody deregisters an instance."""
+    """An operator deregisters an instance."""
     pipeline.deregister(instance_id)
     pipeline.advance(5)
 
 
 def terminate(pipeline: Pipeline, instance_id: str) -> None:
-    """Somebody sends an instance away, through its hook."""
+    """An operator ends an instance, through its hook."""
     pipeline.terminate(instance_id)
 
 
@@ -87,7 +87,7 @@ class TestLostEvents:
 
     @pytest.mark.parametrize("stages", [("operation", "buffer"), ("flush",)])
     @pytest.mark.parametrize("is_empty", [True, False])
-    def test_an_instance_that_is_retained_since_its_event_was_lost_is_handed_to_a_person(
+    def test_an_instance_that_is_retained_since_its_event_was_lost_is_dead_lettered(
         self, pipeline: Pipeline, stages: tuple[str, ...], is_empty: bool
     ) -> None:
         pipeline.stages = stages
@@ -109,7 +109,7 @@ class TestLostEvents:
         assert ("ended before the proof" in reason) is is_empty
         assert (pipeline.registered(), pipeline.state(instance_id)) == ({}, "Terminating:Retained")
 
-    def test_an_instance_that_died_undrained_before_it_was_retained_is_told(
+    def test_an_instance_that_died_undrained_before_it_was_retained_is_reported(
         self, pipeline: Pipeline
     ) -> None:
         [instance_id] = pipeline.start_fleet()
@@ -138,7 +138,7 @@ class TestRegistrations:
         assert pipeline.crashes == []
 
     @pytest.mark.parametrize("registrar", ["reconciler", "its owner"])
-    def test_one_that_was_adopted_and_dies_unproven_is_told_though_its_end_is_told_twice(
+    def test_one_that_was_adopted_and_dies_unproven_is_counted_once_though_its_end_comes_twice(
         self, pipeline: Pipeline, adopted: list[str], registrar: str
     ) -> None:
         """The second time it is out of Cloud Map, as one is that never had a log."""
@@ -149,14 +149,14 @@ class TestRegistrations:
         pipeline.advance(5)
         assert {mark.kind for mark in pipeline.marks(adopted)} == {MarkKind.LAUNCHING}
         pipeline.delete_terminate_hook()
-        pipeline.stages = ("operation",)  # nobody can prove anything of it
+        pipeline.stages = ("operation",)  # nothing can be proven of it
         pipeline.world.faults.throttle("DescribeInstances", times=3)
         terminate(pipeline, adopted[0])
         pipeline.advance(120)
         assert len(pipeline.crashes) == 1
         assert pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION) == 1
 
-    def test_one_that_leaves_meanwhile_keeps_the_mark_of_its_way_out(
+    def test_one_that_leaves_meanwhile_keeps_the_tag_of_its_termination(
         self, pipeline: Pipeline, adopted: list[str]
     ) -> None:
         for one in adopted:
@@ -170,8 +170,8 @@ class TestRegistrations:
     def test_one_that_died_behind_the_hook_is_taken_out(self, pipeline: Pipeline) -> None:
         dead, alive = pipeline.start_fleet(2)
         pipeline.delete_terminate_hook()
-        pipeline.stages = ("operation",)  # nobody can prove anything of it
-        pipeline.lose_events()  # else the end itself is told, and takes it out
+        pipeline.stages = ("operation",)  # nothing can be proven of it
+        pipeline.lose_events()  # else the event of its end takes it out
         terminate(pipeline, dead)
         assert pipeline.state(dead) is None
         assert sorted(pipeline.registered()) == sorted([dead, alive])
@@ -244,7 +244,7 @@ class TestObserving:
         line = pipeline.telemetry.the(LogEvent.RECONCILED)
         assert (line["mode"], line["discrepancies"], line["corrections"]) == ("observe", 2, 0)
 
-    def test_nobody_is_marked(self, pipeline: Pipeline, adopted: list[str]) -> None:
+    def test_no_instance_is_tagged(self, pipeline: Pipeline, adopted: list[str]) -> None:
         pipeline.wire(lambda: pipeline.fleet, RECONCILE_MODE="observe")
         for one in adopted:
             pipeline.register(one)

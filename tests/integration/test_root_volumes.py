@@ -90,6 +90,21 @@ class TestDrained:
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_COMPLETED) == 3 + 2 * 3
         assert no_alarm(pipeline)
 
+    def test_at_a_checkpoint_and_after_a_rollback_it_goes_on_in_the_same_way(
+        self, pipeline: Pipeline
+    ) -> None:
+        first, second = pipeline.start_fleet(2)
+        pipeline.replace_root_volumes(CheckpointPercentages=[50, 100], CheckpointDelay=900)
+        until_replaced(pipeline, first)
+        pipeline.advance(600)
+        assert set(pipeline.registered()) == {first, second}
+        assert pipeline.state(second) == "InService"
+        pipeline.clients.autoscaling.rollback_instance_refresh(AutoScalingGroupName=GROUP)
+        assert pipeline.state(first) == WAITS
+        pipeline.advance(10)
+        until_replaced(pipeline, first)
+        assert no_alarm(pipeline)
+
 
 class TestTheLastAggregator:
     def test_it_waits_for_a_successor_for_none_is_launched_and_counts_as_none_itself(
@@ -122,7 +137,7 @@ class TestEarlierLives:
         assert no_alarm(pipeline)
 
     @pytest.mark.parametrize("stage", ["operation", "buffer"])
-    def test_a_message_of_its_termination_that_comes_again_takes_nobody_out(
+    def test_a_message_of_its_termination_that_comes_again_takes_none_out(
         self, pipeline: Pipeline, stage: str
     ) -> None:
         instance_id, _ = pipeline.start_fleet(2)
@@ -165,7 +180,7 @@ class TestLostEvents:
         assert instance_id in pipeline.registered()
         assert no_alarm(pipeline)
 
-    def test_one_that_nobody_drained_is_reported_when_it_launches_again(
+    def test_one_that_was_not_drained_is_reported_when_it_launches_again(
         self, pipeline: Pipeline
     ) -> None:
         """What ABANDON does is not documented: here the worst, and its event was lost."""

@@ -52,7 +52,7 @@ def test_launches_that_all_chose_the_same_shard_move_on(
     pipeline.world.faults.operation_seconds = 30
     pipeline.create_group(1)
     pipeline.until(lambda: pipeline.waiting("operation") == 1)
-    # It has chosen the first; so does somebody that it could not see.
+    # It has chosen the first; so does another one that it could not see.
     register(pipeline, "one-too-many", shards[0])
     pipeline.deregister("one-0", shards[1])
     pipeline.until(lambda: pipeline.states_are("InService", 1))
@@ -85,7 +85,7 @@ def test_an_instance_leaves_the_shard_it_is_in(pipeline: Pipeline, shards: list[
     assert set(pipeline.states()) < set(ids)
 
 
-def test_the_reconciler_repairs_what_nobody_else_sees(
+def test_the_reconciler_repairs_what_no_launch_can_see(
     pipeline: Pipeline, shards: list[str]
 ) -> None:
     ids = pipeline.start_fleet(12)
@@ -107,7 +107,7 @@ def test_the_reconciler_repairs_what_nobody_else_sees(
     assert pipeline.telemetry.total(Metric.SHARD_OVERFLOW) == 4 + 4
 
 
-def test_a_reconciler_that_observes_moves_nobody(pipeline: Pipeline) -> None:
+def test_a_reconciler_that_observes_moves_none(pipeline: Pipeline) -> None:
     pipeline.start_fleet(9)
     pipeline.wire(lambda: pipeline.fleet, RECONCILE_MODE="observe")
     pipeline.reconcile()

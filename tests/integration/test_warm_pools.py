@@ -1,6 +1,6 @@
 """Instances that come out of a warm pool, and go back into it.
 
-That nobody is released early or while registered is checked in every test, by the pipeline fixture.
+The pipeline fixture checks in every test that no instance is released early or while registered.
 """
 
 from datetime import UTC, datetime
@@ -55,7 +55,7 @@ def test_an_instance_that_goes_back_into_the_pool_is_drained_first(pool: Pipelin
 
 
 def discard(pool: Pipeline, instance_id: str) -> None:
-    """Take the pool away; nobody can ask the stopped instance anything."""
+    """Take the pool away; the stopped instance cannot be asked anything."""
     pool.fleet.loses_target(instance_id)
     pool.clients.autoscaling.delete_warm_pool(AutoScalingGroupName=GROUP)
 
@@ -69,7 +69,7 @@ def test_a_stopped_instance_that_never_served_leaves_the_pool_at_once(pool: Pipe
     assert (pool.crashes, pool.waiting("buffer-dlq"), pool.is_quiet()) == ([], 0, True)
 
 
-def test_a_stopped_instance_that_was_drained_on_its_way_in_leaves_the_pool_at_once(
+def test_a_stopped_instance_that_was_drained_before_leaves_the_pool_at_once(
     pool: Pipeline,
 ) -> None:
     instance_id = the_instance(pool)
@@ -88,10 +88,10 @@ def serve_and_return(pool: Pipeline, instance_id: str) -> None:
     pool.until(lambda: pool.state(instance_id) == "Warmed:Stopped")
 
 
-def test_a_stopped_instance_that_has_run_since_its_proof_is_handed_to_a_person(
+def test_a_stopped_instance_that_has_run_since_its_proof_is_dead_lettered(
     pool: Pipeline,
 ) -> None:
-    # Somebody started and stopped it by hand; what came in meanwhile, nobody knows.
+    # An operator started and stopped it; what came in meanwhile is unknown.
     instance_id = the_instance(pool)
     pool.advance(100)
     backend = ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
@@ -101,7 +101,7 @@ def test_a_stopped_instance_that_has_run_since_its_proof_is_handed_to_a_person(
     assert pool.state(instance_id) == "Warmed:Terminating:Wait"
 
 
-def test_a_proven_instance_that_is_retained_since_its_event_was_lost_is_handed_to_a_person(
+def test_a_proven_instance_that_is_retained_since_its_event_was_lost_is_dead_lettered(
     pool: Pipeline,
 ) -> None:
     instance_id = the_instance(pool)

@@ -34,7 +34,7 @@ from tests.support.pipeline import RECONCILE_INTERVAL
 from tests.support.queues import REGION
 
 # No outage of AWS lasts so long that less than this is left of a hook's time: longer ones are what
-# the retention policy is for, so histories with retention have no such mercy.
+# the retention policy is for, so histories with retention have no such limit.
 LEAST_LEFT_SECONDS = HOOK_SECONDS / 2
 _GRACE_SECONDS = "30"
 _SHORTCUT = Shortcut()
@@ -73,7 +73,7 @@ class Cloud(Grouped):
             self.create_shards(shape.shards)
         count_faults_hit(self.world.faults, self.count)
         if shape.keeps_last:
-            # It may wait in vain until its deadline: ten minutes of polls, history after history.
+            # It may wait until its deadline: ten minutes of polls, history after history.
             self.operation_poll_interval = "20"
         settings = {**shape.settings(), "RECONCILE_GRACE_SECONDS": _GRACE_SECONDS}
         self.wire(cache(self.monitoring.querier), **settings)
@@ -104,7 +104,7 @@ class Cloud(Grouped):
 
     @property
     def is_calm(self) -> bool:
-        """Whether nothing is left to do but what a person was told to do."""
+        """Whether nothing is left to do but what the operator was paged for."""
         if self.deliveries or any(True for _ in self.messages(*self.stages)):
             return False
         waiting = [one for one in self.promises.lives.values() if one.waits_in is not None]
@@ -138,7 +138,7 @@ class Cloud(Grouped):
         return self._least_left() - seconds >= LEAST_LEFT_SECONDS
 
     def _least_left(self) -> float:
-        """Return how long, in seconds, the hook still waits that has mercy the soonest."""
+        """Return in how many seconds the first hook expires that no policy retains after."""
         passages = self.group.waits._passages.values()
         return min(
             (

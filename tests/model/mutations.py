@@ -57,7 +57,7 @@ _conclude = flush._conclude
 def _flushes() -> Iterator[Mutation]:
     conclude = "lifecycle.decisions.flush:_conclude"
     yield Mutation(
-        "chunks set aside ignored",
+        "backed-up chunks ignored",
         {conclude: lambda report: _conclude(report.model_copy(update={"set_aside": 0}))},
         _FLUSH_VERDICT,
     )
@@ -76,7 +76,7 @@ def _flushes() -> Iterator[Mutation]:
         "a Fluentd that took no signal is flushed", {conclude: _unsignalled}, _FLUSH_VERDICT
     )
     yield Mutation(
-        "a flush before forwarders have let go",
+        "a flush before forwarders have stopped sending",
         {"lifecycle.flows.flush:FlushWaiter._settled_at": lambda self, message: -math.inf},
         _FLUSH_WAITER,
     )
@@ -117,7 +117,7 @@ def _corrections() -> Iterator[Mutation]:
     yield Mutation(
         "a reconciler that takes the last aggregator out",
         {"lifecycle.flows.reconcile:can_wait": lambda subject: False},
-        f"{_LAST_AGGREGATOR}::test_one_that_is_retained_stays_registered_until_somebody_else_serves",
+        f"{_LAST_AGGREGATOR}::test_one_that_is_retained_stays_registered_until_another_one_serves",
     )
     yield Mutation(
         "a late copy of a launch that takes the last aggregator out",
@@ -189,7 +189,7 @@ def _interruptions() -> Iterator[Mutation]:
         _KILLED,
     )
     yield Mutation(
-        "a sudden end that nobody knows anything about counted as clean",
+        "a sudden end that nothing is known about counted as clean",
         {"lifecycle.decisions.interruption:how_it_ended": _clean},
         _INTERRUPTIONS,
     )
@@ -218,7 +218,7 @@ def _promises() -> Iterator[Mutation]:
         breaks="never released while it holds a log",
     )
     yield Mutation(
-        "nobody waits until forwarders have let go, nor looks whether they have",
+        "no wait until forwarders have stopped sending, and no check that they have",
         {
             "lifecycle.flows.flush:FlushWaiter._settled_at": lambda self, message: (
                 message.deregistered_at
@@ -231,7 +231,7 @@ def _promises() -> Iterator[Mutation]:
         breaks="never released while it receives",
     )
     yield Mutation(
-        "nobody looks at the registration, neither before a drain nor after it",
+        "the registration checked neither before a drain nor after it",
         {
             "lifecycle.decisions.operation:next_step": mutations_of_stages.seeing(
                 lambda wanted, operation, _: (operation, wanted)
@@ -244,13 +244,13 @@ def _promises() -> Iterator[Mutation]:
         breaks="never released while registered",
     )
     yield Mutation(
-        "nobody is the last aggregator",
+        "no instance is the last aggregator",
         {"lifecycle.flows.placement:Standing.vacancies_left_by": _none_is_the_last},
         MODEL,
         breaks="the last of a service waits for a successor",
     )
     yield Mutation(
-        "nobody who serves is registered afterwards",
+        "an instance in service is never registered afterwards",
         {"lifecycle.decisions.reconcile:_why_in": lambda subject: None},
         MODEL,
         breaks="who is in service is registered",

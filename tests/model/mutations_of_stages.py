@@ -28,7 +28,7 @@ _FAULTY_AWS = (
 )
 _DRAINING = (
     "tests/integration/test_draining.py::TestDiscovery"
-    "::test_an_instance_that_somebody_registered_again_is_taken_out_again"
+    "::test_an_instance_that_an_operator_registered_again_is_taken_out_again"
 )
 
 

@@ -64,7 +64,7 @@ def states() -> Iterator[Mutation]:
             "lifecycle.flows.operation:may_serve": lambda state: False,
             "lifecycle.flows.release:has_ended": lambda state: False,
         },
-        f"{_EARLIER_LIVES}::test_a_message_of_its_termination_that_comes_again_takes_nobody_out",
+        f"{_EARLIER_LIVES}::test_a_message_of_its_termination_that_comes_again_takes_none_out",
     )
     yield Mutation(
         "a proof that outlives the replacement of the root volume",

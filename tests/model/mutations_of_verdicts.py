@@ -46,7 +46,7 @@ def verdicts() -> Iterator[Mutation]:
         "an empty answer read as zero", {f"{module}:_unreadable": _empty_is_zero}, _VERDICT
     )
     yield Mutation(
-        "a window that may start before forwarders have let go",
+        "a window that may start before forwarders have stopped sending",
         {f"{module}:_settling": lambda evidence, deregistered_at: None},
         _VERDICT,
     )

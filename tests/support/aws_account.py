@@ -174,7 +174,7 @@ class Account:
         group.move(member, state)
 
     def register(self, instance_id: str) -> None:
-        """Put an instance into service discovery, as somebody else might."""
+        """Put an instance into service discovery, as an operator might."""
         self.clients.servicediscovery.register_instance(
             ServiceId=self.service_id,
             InstanceId=instance_id,

@@ -195,7 +195,7 @@ class Pipeline(Account):
                 queues.delete(queue, message)
 
     def _read_journal(self) -> None:
-        """Whatever a test is about: nobody may be released early."""
+        """Whatever a test is about: no instance may be released early."""
         entries = self.world.journal[self._journal_seen :]
         self._journal_seen = len(self.world.journal)
         for entry in entries:

@@ -23,7 +23,7 @@ SECONDS = 120.0
 DEATH_SECONDS = NOTICE_SECONDS + 60.0
 WAITING = "Terminating:Wait"
 WAITER = f"{demo.NAME}-buffer-waiter"
-# Shorter than the demo's: most of these runbooks begin when the functions have given up.
+# Shorter than the demo's: most of these runbooks begin when a stage has timed out.
 TIMING = {"drain_timeout_seconds": 28, "empty_for_seconds": 5, "poll_interval_max_seconds": 2}
 FLUSH_TIMING = {"timeout_seconds": 28, "wait_seconds": 2, "quiet_seconds": 1}
 # Six times as long is how long a message hides whose waiter raised.
@@ -147,11 +147,11 @@ class Scene:
         return str(self.cloud.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
     def depth(self, suffix: str) -> int:
-        """The messages in a queue, those in somebody's hands included."""
+        """The messages in a queue, those in flight included."""
         return self.visible(suffix) + self._count(suffix, "ApproximateNumberOfMessagesNotVisible")
 
     def visible(self, suffix: str) -> int:
-        """The messages in a queue that nobody has in hand."""
+        """The messages in a queue that are not in flight."""
         return self._count(suffix, "ApproximateNumberOfMessages")
 
     def wait_for_letters(self, suffix: str, count: int) -> None:
@@ -163,7 +163,7 @@ class Scene:
         )
 
     def receive_malformed(self, stage: str) -> None:
-        """Let a stage get a message that is none, and give up on it."""
+        """Let a stage get a message that is none, and dead-letter it."""
         self.cloud.client("sqs").send_message(
             QueueUrl=self.queue_url(stage), MessageBody='{"version": 7}'
         )
@@ -212,11 +212,11 @@ class Scene:
         return self.disk(instance_id).joinpath(*FLUENTD_DIRECTORY.parts[1:])
 
     def chunks_set_aside(self, instance_id: str) -> list[Path]:
-        """What Fluentd on an instance has given up."""
+        """The backed-up chunks on an instance."""
         return list((self.fluentd_root(instance_id) / "backup").rglob("*.log"))
 
     def stop_unit(self, instance_id: str) -> None:
-        """Let systemd on an instance know of no Fluentd, so that a flush signals nobody.
+        """Let systemd on an instance know of no Fluentd, so that a flush sends no signal.
 
         The process itself goes on: ended, it would be started again at once.
         """

@@ -1,4 +1,4 @@
-"""Bad input at every entry point: no batch crashes, nothing vanishes, nobody is released on it.
+"""Bad input at every entry point: no batch crashes, nothing vanishes, it releases no instance.
 
 The other side of each property is in here too: a sound message beside the bad ones is handled.
 ``FUZZ_EXAMPLES=5000`` looks further, at other inputs every time.
@@ -46,7 +46,7 @@ LONG_AGO = NOW - 1000
 
 @dataclass(frozen=True)
 class Scheduled:
-    """The reconciler, which is told nothing but that it is time."""
+    """The reconciler, which learns nothing but that it is time."""
 
     reconciler: Reconciler
 
@@ -86,7 +86,7 @@ def check_secrets(outcome: Outcome, cloud: Cloud) -> None:
 
 
 def is_passed_on(stage: str, cloud: Cloud) -> bool:
-    """Whether the instance of the sound message was handed to the next stage, or let go."""
+    """Whether the instance of the sound message was passed on to the next stage, or released."""
     if stage != "operation":
         return cloud.released() == [INSTANCE_ID]
     return [json.loads(one["MessageBody"])["stage"] for one in passed_on(cloud)] == ["buffer"]
@@ -108,7 +108,7 @@ def through_json(event: Any) -> Any:
 @EVERY_STAGE
 @fuzzed
 @given(data=st.data())
-def test_bad_messages_are_kept_or_set_aside_and_the_sound_one_beside_them_is_handled(
+def test_bad_messages_are_kept_or_dead_lettered_and_the_sound_one_beside_them_is_handled(
     stage: str, data: st.DataObject
 ) -> None:
     bad = data.draw(st.lists(fuzz_inputs.odd_records(BODIES[stage]), min_size=1, max_size=3))
@@ -121,7 +121,7 @@ def test_bad_messages_are_kept_or_set_aside_and_the_sound_one_beside_them_is_han
     assert len(passed_on(cloud)) + len(cloud.released()) >= 1
     gone = [one for one in through_json(bad) if one["messageId"] not in outcome.returned_ids]
     for one in gone:
-        # Set aside for a person, or sound after all: then its instance is the sound one's.
+        # Dead-lettered, or sound after all: then its instance is the sound one's.
         assert one.get("body") in dead_letters(cloud) or is_sound(stage, one.get("body"))
     assert set(cloud.released()) <= {INSTANCE_ID}
     check_secrets(outcome, cloud)
@@ -193,7 +193,7 @@ def test_whatever_aws_answers_an_instance_that_was_not_seen_registered_is_not_pu
     auth=st.sampled_from(["basic", "bearer", "sigv4"]),
     kept_in=st.sampled_from(list(KEEPERS)),
 )
-def test_whatever_prometheus_answers_nobody_is_released_without_the_whole_proof(
+def test_whatever_prometheus_answers_none_is_released_without_the_whole_proof(
     answer: HttpAnswer, auth: str, kept_in: str
 ) -> None:
     cloud = Cloud(prometheus=answer, auth=auth, kept_in=kept_in)
@@ -207,7 +207,7 @@ def test_whatever_prometheus_answers_nobody_is_released_without_the_whole_proof(
 
 @fuzzed
 @given(body=fuzz_prometheus.qualified_answers() | fuzz_prometheus.answers_of_another_kind())
-def test_the_whole_proof_in_an_answer_that_may_be_partial_releases_nobody(body: bytes) -> None:
+def test_the_whole_proof_in_an_answer_that_may_be_partial_releases_none(body: bytes) -> None:
     cloud = Cloud(prometheus=HttpAnswer(body))
     outcome = STAGES["buffer"].invoke(cloud, sqs_event(sound_record("buffer")))
     assert (outcome.returned_ids, cloud.released()) == ({"sound"}, [])
@@ -217,7 +217,7 @@ def test_the_whole_proof_in_an_answer_that_may_be_partial_releases_nobody(body: 
 
 @fuzzed
 @given(body=fuzz_prometheus.remarked_answers())
-def test_remarks_that_take_nothing_away_from_the_answer_keep_nobody(body: bytes) -> None:
+def test_remarks_that_take_nothing_away_from_the_answer_keep_none(body: bytes) -> None:
     cloud = Cloud(prometheus=HttpAnswer(body))
     outcome = STAGES["buffer"].invoke(cloud, sqs_event(sound_record("buffer")))
     assert (outcome.returned_ids, cloud.released()) == (set(), [INSTANCE_ID])
@@ -261,7 +261,7 @@ def is_flushed(answer: Any) -> bool:
 @pytest.mark.parametrize("name", ASYNCHRONOUS)
 @fuzzed
 @given(event=fuzz_inputs.events, state=st.sampled_from(["Pending:Wait", "Terminating:Wait"]))
-def test_a_bad_event_is_set_aside_or_ignored_aloud_and_lets_nobody_go(
+def test_a_bad_event_is_raised_or_ignored_aloud_and_releases_none(
     name: str, event: Any, state: str
 ) -> None:
     cloud = Cloud(lifecycle_state=state)
@@ -301,7 +301,7 @@ def test_whatever_aws_answers_an_event_is_never_dropped_in_silence(
     state=st.sampled_from(["InService", "Terminating:Wait"]),
     in_ec2=st.sampled_from(["running", "shutting-down"]),
 )
-def test_a_bad_interruption_is_set_aside_or_ignored_aloud_and_lets_nobody_go(
+def test_a_bad_interruption_is_raised_or_ignored_aloud_and_releases_none(
     event: Any, state: str, in_ec2: str
 ) -> None:
     cloud = Cloud(lifecycle_state=state, instance_state=in_ec2, is_registered=True)
@@ -351,7 +351,7 @@ def test_whatever_aws_answers_an_interruption_is_never_dropped_in_silence(
     oddities=fuzz_inputs.reconciler_oddities,
     state=st.sampled_from(["InService", "Pending:Wait", "Terminating:Wait", "Standby"]),
 )
-def test_whatever_aws_answers_the_reconciler_lets_nobody_go_and_fails_aloud(
+def test_whatever_aws_answers_the_reconciler_releases_none_and_fails_aloud(
     oddities: dict[str, Any], state: str
 ) -> None:
     cloud = Cloud(odd=oddities, lifecycle_state=state)

@@ -196,7 +196,7 @@ def test_a_fleet_needs_a_stage_that_drains(
 
 @pytest.mark.parametrize("name", ["CLOUD_MAP_SERVICE_IDS", "FLUSH_QUEUE_URL"])
 def test_what_hangs_on_a_wrong_setting_is_not_reported_with_it(name: str) -> None:
-    """One mistake, one complaint: a person mends the first and would search for the second."""
+    """One mistake, one complaint: the user would search for a second mistake."""
     wrong = {name: ""}
     handler = environments.without_cloud_map(environments.lifecycle_handler(), **wrong)
     assert problem_of(LifecycleHandlerSettings, handler).count(";") == 0
@@ -230,7 +230,7 @@ def test_a_wrong_setting_of_the_flush_waiter_is_named_with_its_value(name: str, 
     assert problem.endswith(f" (got {value!r})")
 
 
-def test_nobody_has_to_let_go_of_a_fleet_without_cloud_map() -> None:
+def test_a_fleet_without_cloud_map_need_not_settle() -> None:
     alone = environments.without_cloud_map(environments.flush_waiter(SETTLE_SECONDS="0"))
     settings = load_settings(FlushWaiterSettings, alone)
     assert (settings.settle_seconds, settings.cloud_map_service_ids) == (0.0, None)
@@ -265,7 +265,7 @@ def test_a_port_that_is_none_is_refused_by_both_functions_that_register(
     assert "CLOUD_MAP_PORT: " in problem_of(model, environment(CLOUD_MAP_PORT=port))
 
 
-def test_variables_of_others_are_nobodys_problem() -> None:
+def test_variables_of_other_programs_are_no_problem() -> None:
     environment = environments.buffer_waiter(PATH="/usr/bin", LANG="C.UTF-8", _HANDLER="x")
     load_settings(BufferWaiterSettings, environment)
 

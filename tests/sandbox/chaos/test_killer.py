@@ -101,7 +101,7 @@ def test_a_run_that_was_done_too_soon_hands_its_fate_on_to_the_next(
     assert len(killer._doomed) == 1
 
 
-def test_nobody_is_killed_before_it_begins_nor_during_a_pause(place: Place) -> None:
+def test_none_is_killed_before_it_begins_nor_during_a_pause(place: Place) -> None:
     spared = place.worker()
     place.note(spared.pid)
     with place.killer() as killer:
@@ -144,7 +144,7 @@ def test_a_note_that_is_just_being_written_is_no_run_yet(place: Place) -> None:
     assert running_in(place.running / "missing") == set()
 
 
-def test_a_process_that_is_gone_is_nobodys_worker(place: Place) -> None:
+def test_a_process_that_is_gone_is_no_worker(place: Place) -> None:
     process = place.worker()
     assert is_worker(process.pid, place.workers)
     process.kill()

@@ -45,7 +45,7 @@ def test_a_notification_is_read_out_of_the_envelopes_of_sqs_and_sns() -> None:
     assert (notification.at, notification.description) == (12.5, "")
 
 
-def test_a_new_alarm_that_finds_nothing_wrong_calls_nobody() -> None:
+def test_a_new_alarm_that_finds_nothing_wrong_notifies_no_operator() -> None:
     assert Calls().among([Notification(1.0, "a", "OK", "")]) == ()
 
 

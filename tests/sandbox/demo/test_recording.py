@@ -52,7 +52,7 @@ class Counting:
 
 class Blind:
     def observe(self, at: float, phase: str) -> Observation:
-        raise ConnectionError("nobody answers")
+        raise ConnectionError("no answer")
 
 
 def kinds(path: Path) -> list[str]:
@@ -78,7 +78,7 @@ def test_a_wait_does_not_take_an_old_sight_for_a_new_one(recorder: Recorder) -> 
     assert again.at > seen.at
 
 
-def test_a_wait_in_vain_tells_how_things_stood(recorder: Recorder) -> None:
+def test_a_wait_that_ends_without_success_tells_how_things_stood(recorder: Recorder) -> None:
     recorder.watch(Counting())
     recorder.wait_for("a look", lambda sample: True, 5)
     with pytest.raises(WaitedInVain, match=r"the moon\. Last seen at .*i-1 InService, registered"):
@@ -90,7 +90,7 @@ def test_a_local_cloud_that_cannot_be_seen_ends_the_wait(
 ) -> None:
     monkeypatch.setattr(recording, "_BLIND_SECONDS", 0.2)
     recorder.watch(Blind())
-    with pytest.raises(WaitedInVain, match=r"could not be looked at .*nobody answers"):
+    with pytest.raises(WaitedInVain, match=r"could not be looked at .*no answer"):
         recorder.wait_for("anything", lambda sample: True, 30)
     assert "error" in kinds(tmp_path / "timeline.jsonl")
 

@@ -53,7 +53,7 @@ def ask(address: str, path: str, body: object = None) -> tuple[int, dict[str, An
         return error.code, json.loads(error.read())
 
 
-def test_operations_end_without_anybody_asking(address: str, control: EmulatorControl) -> None:
+def test_operations_end_without_a_question(address: str, control: EmulatorControl) -> None:
     control.set_faults(operation_seconds=0.3)
     service_id = make_service(address)
     client(address, "servicediscovery").register_instance(

@@ -1,4 +1,4 @@
-"""Lost means in no object; duplicated, damaged and invented lines are told apart."""
+"""Lost means in no object; duplicated, damaged and invented lines are counted apart."""
 
 import gzip
 import json
@@ -61,7 +61,7 @@ def test_a_line_that_is_not_whole_is_not_delivered(damaged: bytes) -> None:
     assert (delivery.lost, delivery.damaged) == (1, 1)
 
 
-def test_a_line_that_nobody_sent_is_noticed() -> None:
+def test_a_line_that_was_never_sent_is_noticed() -> None:
     delivery = tally(content(1, 2), content(7, forwarder="x")).compare({"forwarder-01": 1})
     assert (delivery.delivered, delivery.damaged) == (1, 2)
     assert not delivery.is_complete

@@ -24,7 +24,7 @@ GROUP = "aggregators"
 
 @dataclass
 class Cloud:
-    """Instances and a service, made and ended by hand: nobody here drains anything."""
+    """Instances and a service, made and ended by hand: no function drains them."""
 
     ec2: Any
     register: Register
@@ -185,7 +185,7 @@ def up(prometheus: Prometheus) -> dict[str, float]:
 
 @dataclass
 class OneCommand:
-    """SSM with one command, for whoever asks first."""
+    """SSM with one command, for the agent that asks first."""
 
     script: str
     report: dict[str, Any] = field(default_factory=dict)

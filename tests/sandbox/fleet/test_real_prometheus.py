@@ -36,7 +36,7 @@ _LABELS = 'plugin_id="out_s3",type="s3"'
 
 @dataclass
 class Exporter:
-    """What one worker of Fluentd shows; None: it hangs up on whoever asks."""
+    """What one worker of Fluentd shows; None: it closes each connection."""
 
     worker_id: int
     chunks: int | None = 0

@@ -132,7 +132,7 @@ class TestGettingReady:
         assert environment["HTTPS_PROXY"] == "http://proxy.example:3128"
         assert environment["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
 
-    def test_a_child_sees_nothing_of_a_persons_own_cloud(
+    def test_a_child_sees_nothing_of_the_users_own_cloud(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("AWS_PROFILE", "production")

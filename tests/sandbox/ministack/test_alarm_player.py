@@ -159,7 +159,7 @@ class TestLooking:
         write(watched, "LifecycleActionExpired", [1.0, 1.0])
         assert states(watched) == {"fluentd": "ALARM", "other": "OK"}
 
-    def test_a_second_giving_up_is_told_though_the_first_dead_letter_lies_there_still(
+    def test_a_second_dead_letter_is_told_though_the_first_lies_there_still(
         self, watched: Alarms, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Only a change notifies: the queue's alarm cannot tell of the second, the metric's can."""

@@ -93,7 +93,7 @@ def test_a_large_fleet_is_described_two_hundred_at_a_time() -> None:
     assert [len(ids) for ids in asked] == [200, 1]
 
 
-def test_nobody_is_described_without_a_question() -> None:
+def test_none_is_described_without_a_question() -> None:
     client = scripted(describe_instances=THROTTLED)
     assert Instances(client).describe([]) == {}
     assert client.calls == []

@@ -95,7 +95,7 @@ def called_for(subject: Subject, launch: float | None = HEARTBEAT) -> Correction
     return found[0].kind if found else None
 
 
-def test_a_look_counts_who_is_registered_and_who_is_in_service() -> None:
+def test_a_snapshot_counts_the_registered_and_those_in_service() -> None:
     other = Subject(OTHER_INSTANCE_ID, state="Standby", is_registered=True)
     seen = look(in_service(), other)
     assert (seen.registered, seen.in_service) == ([OTHER_INSTANCE_ID], [INSTANCE_ID])
@@ -136,7 +136,7 @@ class TestRegister:
     def test_one_that_is_registered_is_left_alone(self) -> None:
         assert called_for(in_service(is_registered=True)) is None
 
-    def test_nobody_is_registered_by_a_fleet_without_cloud_map(self) -> None:
+    def test_a_fleet_without_cloud_map_registers_none(self) -> None:
         assert called_for(in_service(), launch=None) is None
 
     @pytest.mark.parametrize("state", [one for one in EC2_STATES if one != "running"])
@@ -152,7 +152,7 @@ class TestRegister:
         assert called_for(in_service(instance=instance(kind=kind))) is expected
 
     @pytest.mark.parametrize("state", NEVER_IN)
-    def test_nobody_else_is_registered(self, state: str | None) -> None:
+    def test_no_other_state_is_registered(self, state: str | None) -> None:
         found = called_for(in_service(state=state))
         assert found is (CorrectionKind.RESTART if state in {*WAITS, *RETAINED} else None)
 
@@ -223,7 +223,7 @@ class TestRetained:
     @pytest.mark.parametrize("launch", [HEARTBEAT, None])
     @pytest.mark.parametrize("is_registered", [False, True])
     @pytest.mark.parametrize("state", RETAINED)
-    def test_one_that_nobody_took_over_gets_its_pipeline_after_all(
+    def test_one_whose_event_was_lost_gets_its_pipeline_after_all(
         self, state: str, is_registered: bool, launch: float | None
     ) -> None:
         retained = in_service(state=state, is_registered=is_registered)
@@ -238,7 +238,7 @@ class TestRetained:
         assert called_for(retained) is (None if kind in known else CorrectionKind.RESTART)
 
     @pytest.mark.parametrize("state", ["running", "shutting-down", "terminated"])
-    def test_one_that_a_person_was_told_of_is_left_to_them_for_good(self, state: str) -> None:
+    def test_one_that_was_reported_is_left_to_the_operator(self, state: str) -> None:
         told = instance(state, MarkKind.RETAINED, 30 * 86400)
         assert called_for(in_service(state="Terminating:Retained", instance=told)) is None
 
@@ -248,11 +248,11 @@ class TestRetained:
         assert called_for(registered) is CorrectionKind.RESTART
 
     @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
-    def test_one_that_ended_and_that_nobody_was_told_of_is_told(self, state: str) -> None:
+    def test_one_that_ended_unreported_is_reported(self, state: str) -> None:
         ended = in_service(state="Terminating:Retained", instance=instance(state))
         assert called_for(ended) is CorrectionKind.RESTART
 
-    def test_one_that_ec2_knows_no_more_is_let_go(self) -> None:
+    def test_one_that_ec2_knows_no_more_is_left_alone(self) -> None:
         assert called_for(in_service(state="Terminating:Retained", instance=None)) is None
 
     @pytest.mark.parametrize("state", RETAINED)
@@ -272,7 +272,7 @@ class TestRetained:
 class TestRestart:
     @pytest.mark.parametrize("state", WAITS)
     @pytest.mark.parametrize("is_registered", [False, True])
-    def test_a_wait_that_nobody_took_over_is_started_again(
+    def test_a_wait_whose_event_was_lost_is_started_again(
         self, state: str, is_registered: bool
     ) -> None:
         waiting = in_service(state=state, is_registered=is_registered)
@@ -288,7 +288,7 @@ class TestRestart:
 
     @pytest.mark.parametrize("kind", MarkKind)
     @pytest.mark.parametrize("state", WAITS)
-    def test_only_a_mark_of_the_same_transition_says_that_somebody_did(
+    def test_only_a_tag_of_the_same_transition_says_that_it_was_started(
         self, state: str, kind: MarkKind
     ) -> None:
         own = (
@@ -375,12 +375,12 @@ class TestFigures:
         assert both.oldest_wait_seconds == 500
         assert len(both.waiting) == 2
 
-    def test_a_wait_that_nobody_took_over_has_no_known_age(self) -> None:
+    def test_a_wait_whose_event_was_lost_has_no_known_age(self) -> None:
         served = instance("running", MarkKind.LAUNCHING, 5000)
         lost = look(in_service(state="Terminating:Wait", instance=served))
         assert (lost.oldest_wait_seconds, len(lost.waiting)) == (0.0, 1)
 
-    def test_nobody_waits_in_a_group_at_rest(self) -> None:
+    def test_none_waits_in_a_group_at_rest(self) -> None:
         rest = look(in_service(is_registered=True))
         assert (rest.waiting, rest.oldest_wait_seconds) == ([], 0.0)
         assert (rest.registered, rest.in_service) == ([INSTANCE_ID], [INSTANCE_ID])

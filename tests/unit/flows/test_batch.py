@@ -1,4 +1,4 @@
-"""Batches: what comes back, when, with a heartbeat, and what a person gets to see."""
+"""Batches: what comes back, when, with a heartbeat, and what the operator gets to see."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class TestDone:
         assert world.run(record(buffer_check())) == []
         assert world.parts.client.calls == []
 
-    def test_metrics_are_handed_over_once_a_batch(self) -> None:
+    def test_metrics_are_flushed_once_a_batch(self) -> None:
         world = World()
         world.run(record(buffer_check()), record(buffer_check()))
         assert world.telemetry.flushed == 1
@@ -163,7 +163,7 @@ class TestFailedHeartbeats:
 
 
 class TestHookThatEnded:
-    def test_a_message_that_nobody_waits_for_any_more_is_deleted(self) -> None:
+    def test_a_message_whose_hook_has_ended_is_deleted(self) -> None:
         world = World(
             check=raising(NotReady("no series")),
             heartbeat=NO_ACTIVE_ACTION,

@@ -50,17 +50,17 @@ class TestTimingOut:
         assert len(world.run(redriven)) == 1
         assert world.dead == []
 
-    def test_an_instance_that_is_done_in_the_last_moment_is_not_given_up(self) -> None:
+    def test_an_instance_that_is_done_in_the_last_moment_does_not_time_out(self) -> None:
         world = self.late(check=done)
         assert world.run(record(buffer_check())) == []
         assert world.dead == []
 
-    def test_a_surprise_past_the_deadline_is_given_up_too(self) -> None:
+    def test_an_unexpected_error_past_the_deadline_is_dead_lettered_too(self) -> None:
         world = self.late(check=raising(THROTTLED))
         assert world.run(record(buffer_check())) == []
         assert "Rate exceeded" in world.dead[0][1]
 
-    def test_a_dead_letter_is_counted_and_logged_with_all_that_a_person_needs(self) -> None:
+    def test_a_dead_letter_is_counted_and_logged_with_all_that_the_operator_needs(self) -> None:
         world = self.late()
         world.run(record(buffer_check(), message_id="m1", receive_count=97))
         line = world.telemetry.the(LogEvent.CHECK_MESSAGE_DEAD_LETTERED)
@@ -81,12 +81,12 @@ class TestTimingOut:
         [
             pytest.param("malformed", done, NOW, id="malformed"),
             pytest.param(buffer_check(autoscaling_group_name="other"), done, NOW, id="not-ours"),
-            pytest.param(buffer_check(), raising(Permanent("set aside")), NOW, id="permanent"),
+            pytest.param(buffer_check(), raising(Permanent("retained")), NOW, id="permanent"),
             pytest.param(buffer_check(), raising(NotReady("gap")), TOO_LATE, id="not-done"),
             pytest.param(buffer_check(), raising(THROTTLED), TOO_LATE, id="surprise"),
         ],
     )
-    def test_every_way_to_the_dead_letter_queue_is_measured_since_that_calls_a_person(
+    def test_every_way_to_the_dead_letter_queue_is_measured_since_that_pages(
         self, message: BufferCheck | str, check: Callable[[BufferCheck], None], now: float
     ) -> None:
         world = World(check=check, now=now)
@@ -130,7 +130,7 @@ class TestPermanent:
         [(_, reason)] = world.dead
         assert reason.endswith("retained")
 
-    def test_a_message_that_would_give_up_again_at_once_is_set_aside_as_a_fresh_one(self) -> None:
+    def test_a_message_that_would_fail_again_at_once_is_dead_lettered_as_a_fresh_one(self) -> None:
         fresh = buffer_check(requested_again=0).model_dump_json()
         world = World(check=raising(Permanent("four requests failed", redrive_with=fresh)))
         assert world.run(record(buffer_check(requested_again=3))) == []

@@ -38,7 +38,7 @@ def test_an_instance_that_is_not_on_its_way_into_service_is_never_registered(
 
 
 @pytest.mark.parametrize("origin", ["EC2", "AutoScalingGroup"])
-def test_a_launch_into_a_warm_pool_is_completed_without_a_look_at_cloud_map(origin: str) -> None:
+def test_a_launch_into_a_warm_pool_is_completed_without_a_call_to_cloud_map(origin: str) -> None:
     event = launch_event(Origin=origin, Destination="WarmPool")
     handled = Handled(event, "Warmed:Pending:Wait")
     assert handled.done == []
@@ -193,14 +193,14 @@ def test_without_cloud_map_an_instance_goes_straight_into_the_first_stage(
 
 
 @pytest.mark.parametrize("state", ["Pending", "InService", "Standby", "Warmed:Stopped"])
-def test_without_cloud_map_too_nobody_is_drained_who_does_not_leave(state: str) -> None:
+def test_without_cloud_map_too_one_that_does_not_leave_is_not_drained(state: str) -> None:
     handled = Handled(terminate_event(), state, first_stage=FlushCheck)
     assert handled.done == []
     assert "not terminating" in str(handled.error)
 
 
 @pytest.mark.parametrize("destination", ["AutoScalingGroup", "WarmPool"])
-def test_without_cloud_map_the_launches_are_somebody_elses(destination: str) -> None:
+def test_without_cloud_map_launches_are_ignored(destination: str) -> None:
     event = launch_event(Destination=destination)
     handled = Handled(event, "Pending:Wait", first_stage=FlushCheck)
     assert handled.done == []

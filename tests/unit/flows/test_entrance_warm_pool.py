@@ -16,11 +16,11 @@ LEAVING_POOL = "Warmed:Terminating:Wait"
 
 
 class TestAtRestInThePool:
-    """A stopped instance can answer nobody: what it was when it was stopped has to do."""
+    """A stopped instance cannot answer: what it was when it was stopped has to do."""
 
     @pytest.mark.parametrize("kind", [MarkKind.PROVEN, MarkKind.POOLED])
     @pytest.mark.parametrize("halting", ["stopped", "stopping"])
-    def test_one_that_held_nothing_and_has_not_run_since_is_let_go(
+    def test_one_that_held_nothing_and_has_not_run_since_is_released(
         self, kind: MarkKind, halting: str
     ) -> None:
         instance = at_rest(kind, State={"Name": halting})
@@ -72,7 +72,7 @@ class TestAtRestInThePool:
             )
 
     @pytest.mark.parametrize("first_stage", [FlushCheck, BufferCheck])
-    def test_a_fleet_in_no_service_discovery_is_let_go_like_any_other(
+    def test_a_fleet_in_no_service_discovery_is_released_like_any_other(
         self, first_stage: type[FlushCheck] | type[BufferCheck]
     ) -> None:
         instance = at_rest(MarkKind.PROVEN)
@@ -87,7 +87,7 @@ class TestAtRestInThePool:
         [mark] = Handled(event, "Warmed:Pending:Wait").marks
         assert mark.startswith("pooled ")
 
-    def test_a_late_duplicate_of_that_marks_nobody_who_may_have_served_since(self) -> None:
+    def test_a_late_duplicate_of_that_tags_none_that_may_have_served_since(self) -> None:
         event = launch_event(Destination="WarmPool")
         assert Handled(event, "InService", NO_ACTIVE_ACTION).marks == []
 

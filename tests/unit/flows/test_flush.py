@@ -105,7 +105,7 @@ class World:
 
 
 class TestSettling:
-    def test_nothing_is_sent_before_forwarders_have_let_go(self) -> None:
+    def test_nothing_is_sent_before_forwarders_have_stopped_sending(self) -> None:
         world = World(now=NOW + SETTLE - 40)
         assert world.receive(flush_check()) == ["m0"]
         assert world.agents.sent == []
@@ -280,7 +280,7 @@ class TestVerdicts:
         assert told["retry_next_at"] == next_at
         assert told["next_check_seconds"] == visibility
 
-    def test_chunks_set_aside_are_handed_to_a_person_at_once(self) -> None:
+    def test_backed_up_chunks_are_dead_lettered_at_once(self) -> None:
         world = World()
         world.agents.answers = {INSTANCE_ID: [success(set_aside=2)]}
         message = flush_check()
@@ -293,7 +293,7 @@ class TestVerdicts:
         assert world.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) == 1
         assert world.verdict()["next_check_seconds"] is None
 
-    def test_what_takes_too_long_is_handed_to_a_person_with_the_last_verdict(self) -> None:
+    def test_what_takes_too_long_is_dead_lettered_with_the_last_verdict(self) -> None:
         world = World(now=NOW + 3601)
         world.agents.answers = {INSTANCE_ID: [success(signalled=False, chunks=1)]}
         assert world.receive(flush_check()) == []

@@ -74,5 +74,5 @@ def test_a_comparison_has_both_numbers(good_run: Run) -> None:
     assert releases["timekey_seconds"] == 75
 
 
-def test_a_run_in_which_nobody_was_released_has_no_longest_wait(good_run: Run) -> None:
+def test_a_run_without_a_release_has_no_longest_wait(good_run: Run) -> None:
     assert summarise(replace(good_run, journal=()))["releases"]["longest_seconds"] is None

@@ -85,7 +85,7 @@ FAILURES: list[tuple[str, dict[str, Any], dict[str, float], str]] = [
     ("set-aside", {"gives_up": False}, RELEASE, "check message of i-1 in demo-flush-dlq"),
     ("exporter-dies", {"notifies": False}, {"acts._NOTIFY_SECONDS": 0.3}, "SNS to notify the "),
     ("exporter-dies", {"redrive_helps": False}, RELEASE, "the release of i-1"),
-    ("agents-to-s3", {"tells_at_all": False}, {}, "i-1 was released, and nobody told it to flush"),
+    ("agents-to-s3", {"tells_at_all": False}, {}, "i-1 was released, and .* to flush"),
     ("scale-in", {"lost": 1}, {"acts._HOME_SECONDS": 1.0}, "every line to be found in S3"),
     ("lost-event", {"reconciles": False}, RELEASE, "the release of"),
     ("twenty-aggregators", {"flaps": True}, STEADY, r"forwarder-02 flaps: .* not know \['i-1'\]"),
@@ -145,7 +145,7 @@ def test_a_short_chaos_goes_on_until_every_kind_of_fault_has_come_up(
     assert stand_in.done["rounds"] == 3
 
 
-def test_what_the_pipeline_gave_up_on_in_chaos_is_redriven_on_a_quiet_day(tmp_path: Path) -> None:
+def test_what_was_dead_lettered_in_chaos_is_redriven_on_a_quiet_day(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.dead = "i-1"
     play("chaos", stand_in, tmp_path)

@@ -130,7 +130,7 @@ class Letters:
         return b"the cause is still there"
 
 
-def test_events_that_lambda_had_set_aside_are_given_to_the_function_again() -> None:
+def test_events_that_lambda_dead_lettered_are_given_to_the_function_again() -> None:
     letters = Letters()
     assert replay(letters, letters, "url", "lifecycle") == 3
     assert letters.taken == [{"id": 0}, {"id": 1}, {"id": 2}]

@@ -149,7 +149,7 @@ class TestHooks:
         ]
         assert (hook["DefaultResult"], hook["HeartbeatTimeout"]) == ("CONTINUE", 600)
 
-    def test_deleting_a_hook_lets_go_what_it_holds(self, cloud: Cloud) -> None:
+    def test_deleting_a_hook_ends_the_waits_that_it_holds(self, cloud: Cloud) -> None:
         start_terminating(cloud)
         cloud.autoscaling.delete_lifecycle_hook(
             AutoScalingGroupName=GROUP, LifecycleHookName="drain"

@@ -106,7 +106,7 @@ def shut_down(cloud: Cloud) -> list[dict[str, Any]]:
     ]
 
 
-def test_ec2_tells_that_an_instance_shuts_down_the_moment_that_somebody_kills_it(
+def test_ec2_tells_that_an_instance_shuts_down_the_moment_that_it_is_killed(
     cloud: Cloud,
 ) -> None:
     cloud.create_group(1)
@@ -212,7 +212,7 @@ def test_the_control_api_warns_and_recommends(monkeypatch: pytest.MonkeyPatch) -
             control.warn_of_spot_interruption("i-0123456789abcdef0")
 
 
-def test_ec2_tells_that_an_instance_stops_whoever_stops_it(cloud: Cloud) -> None:
+def test_ec2_tells_that_an_instance_stops_whatever_stops_it(cloud: Cloud) -> None:
     cloud.create_group(1)
     cloud.world.faults.unnoticed_seconds = 90
     [instance_id] = cloud.states()

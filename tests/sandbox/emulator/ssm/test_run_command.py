@@ -206,7 +206,7 @@ def test_naming_an_instance_twice_is_refused(commands: Commands) -> None:
     assert commands.refusal(InstanceIds=twice) == "DuplicateInstanceId"
 
 
-def test_a_document_that_nobody_could_run_is_not_created(commands: Commands) -> None:
+def test_a_document_that_no_agent_could_run_is_not_created(commands: Commands) -> None:
     wrong = json.dumps({**DOCUMENT, "mainSteps": []})
     with pytest.raises(ClientError, match="InvalidDocumentContent"):
         commands.ssm.create_document(
@@ -232,7 +232,7 @@ def test_the_default_version_is_the_one_that_was_made_the_default(commands: Comm
     ]
 
 
-def test_anybody_can_look_commands_and_agents_up(commands: Commands) -> None:
+def test_commands_and_agents_can_be_listed(commands: Commands) -> None:
     command_id = commands.send(Comment="flush")
     commands.cloud.world.faults.agents_off = ["*"]
     commands.cloud.pass_time(1)

@@ -195,7 +195,7 @@ def test_the_rpc_endpoint_flushes_and_answers_at_once(site: Site) -> None:
     assert site.delivered(sent=100).is_complete
 
 
-def test_a_chunk_that_was_set_aside_is_held_until_somebody_rescues_it(site: Site) -> None:
+def test_a_backed_up_chunk_is_held_until_the_operator_rescues_it(site: Site) -> None:
     site.host.destination(DestinationMode.REJECTING)
     site.send(100)
     site.host.signal(signal.SIGUSR1)

@@ -111,7 +111,7 @@ def test_a_committed_chunk_leaves_nothing_on_disk(kit: BufferKit) -> None:
     assert buffer.state().held_bytes == 0
 
 
-def test_a_chunk_set_aside_leaves_the_gauges_but_is_still_held(kit: BufferKit) -> None:
+def test_a_backed_up_chunk_leaves_the_gauges_but_is_still_held(kit: BufferKit) -> None:
     buffer = kit.open(chunk_limit_bytes=1)
     buffer.append(entries(2), 2)
     chunk = buffer.take()

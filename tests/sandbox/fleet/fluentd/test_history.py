@@ -36,7 +36,7 @@ def test_the_state_at_a_time_is_the_last_change_before_it(
     assert history.latest() == STAGED
 
 
-def test_empty_for_good_is_since_the_last_byte_left(path: Path, writer: HistoryWriter) -> None:
+def test_a_buffer_is_empty_since_the_last_byte_left(path: Path, writer: HistoryWriter) -> None:
     for at, state in [(1.0, EMPTY), (2.0, STAGED), (3.0, EMPTY), (4.0, STAGED)]:
         writer.record(at, "change", state)
     file = HistoryFile(path)
@@ -58,7 +58,7 @@ def test_what_is_recorded_after_the_end_does_not_make_a_buffer_empty(
     assert HistoryFile(path).read().last_received_at == 1.0
 
 
-def test_a_chunk_set_aside_is_still_held(path: Path, writer: HistoryWriter) -> None:
+def test_a_backed_up_chunk_is_still_held(path: Path, writer: HistoryWriter) -> None:
     writer.record(1.0, "set_aside", SET_ASIDE)
     assert HistoryFile(path).read().empty_for_good_at() is None
 

@@ -55,7 +55,7 @@ def test_a_refused_chunk_is_kept_and_tried_again_only_after_the_wait(
     assert output.backoff is None
 
 
-def test_a_failure_nobody_foresaw_keeps_the_chunk_as_well(
+def test_an_unforeseen_failure_keeps_the_chunk_as_well(
     output: Output, destination: FakeDestination
 ) -> None:
     destination.failure = ZeroDivisionError()
@@ -82,7 +82,7 @@ def test_sigusr1_enqueues_what_is_staged_but_does_not_cut_a_back_off_short(
     assert destination.written == []
 
 
-def test_an_unrecoverable_chunk_is_set_aside_with_the_gauges_of_a_success(
+def test_an_unrecoverable_chunk_is_backed_up_with_the_gauges_of_a_success(
     output: Output, destination: FakeDestination
 ) -> None:
     destination.reject()

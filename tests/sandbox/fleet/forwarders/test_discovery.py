@@ -181,7 +181,7 @@ def test_one_target_without_an_address_spoils_the_whole_refresh() -> None:
     service.stop()
 
 
-def test_nobody_at_the_port_is_a_failed_look_up(dns: Dns) -> None:
+def test_an_unused_port_is_a_failed_look_up(dns: Dns) -> None:
     service = DnsService(ServiceZone(SERVICE, 10, dns.look_up)).start()
     service.stop()
     with pytest.raises(LookupFailedError, match="no answer"):

@@ -1,6 +1,6 @@
-"""When automation gives up: a person is told in time, nothing is lost yet, a redrive resumes.
+"""When a stage times out: the operator is paged in time, nothing is lost, a redrive resumes.
 
-That nobody is released early or while registered is checked in every test, by the pipeline fixture.
+The pipeline fixture checks in every test that no instance is released early or while registered.
 """
 
 import json
@@ -20,19 +20,19 @@ def start_draining(pipeline: Pipeline, capture: str = HOLDING) -> str:
     return instance_id
 
 
-def until_given_up(pipeline: Pipeline) -> float:
+def until_timed_out(pipeline: Pipeline) -> float:
     """Wait for the dead letter; returns when it came."""
     pipeline.until(lambda: pipeline.waiting("buffer-dlq") == 1, within=DRAIN_TIMEOUT + 200)
     return pipeline.clock()
 
 
 class TestDeadline:
-    def test_a_drain_that_takes_too_long_is_handed_to_a_person(self, pipeline: Pipeline) -> None:
+    def test_a_drain_that_takes_too_long_is_dead_lettered(self, pipeline: Pipeline) -> None:
         instance_id = start_draining(pipeline)
         [body] = pipeline.bodies("buffer")
         begun_at = pipeline.clock()
-        given_up_at = until_given_up(pipeline)
-        assert DRAIN_TIMEOUT <= given_up_at - begun_at <= DRAIN_TIMEOUT + 120 + 10
+        timed_out_at = until_timed_out(pipeline)
+        assert DRAIN_TIMEOUT <= timed_out_at - begun_at <= DRAIN_TIMEOUT + 120 + 10
         assert pipeline.state(instance_id) == "Terminating:Wait"
         [(kept, reason)] = pipeline.dead_letters("buffer")
         assert kept == body
@@ -42,29 +42,29 @@ class TestDeadline:
         line = pipeline.telemetry.the(LogEvent.CHECK_MESSAGE_DEAD_LETTERED)
         assert line["instance_id"] == instance_id
 
-    def test_the_person_has_the_whole_heartbeat_timeout_from_then_on(
+    def test_the_operator_has_the_whole_heartbeat_timeout_from_then_on(
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline)
-        given_up_at = until_given_up(pipeline)
+        timed_out_at = until_timed_out(pipeline)
         beats = pipeline.journal(instance_id, "heartbeat")
-        assert beats[-1]["at"] == given_up_at
+        assert beats[-1]["at"] == timed_out_at
         pipeline.advance(HEARTBEAT_TIMEOUT - 10)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         pipeline.advance(20)
-        assert pipeline.journal(instance_id, "expired")[0]["at"] == given_up_at + HEARTBEAT_TIMEOUT
+        assert pipeline.journal(instance_id, "expired")[0]["at"] == timed_out_at + HEARTBEAT_TIMEOUT
         assert pipeline.state(instance_id) is None
 
     def test_with_the_retention_policy_it_is_kept_even_after_that(self, pipeline: Pipeline) -> None:
         instance_id = start_draining(pipeline)
         pipeline.retain_on_abandon()
-        until_given_up(pipeline)
+        until_timed_out(pipeline)
         pipeline.advance(HEARTBEAT_TIMEOUT * 2)
         assert pipeline.state(instance_id) == "Terminating:Retained"
 
     def test_a_redrive_resumes_and_starts_the_clock_afresh(self, pipeline: Pipeline) -> None:
         instance_id = start_draining(pipeline)
-        until_given_up(pipeline)
+        until_timed_out(pipeline)
         assert pipeline.redrive("buffer") == 1
         pipeline.advance(DRAIN_TIMEOUT / 2)
         assert pipeline.state(instance_id) == "Terminating:Wait"
@@ -78,14 +78,14 @@ class TestDeadline:
     ) -> None:
         instance_id = start_draining(pipeline)
         pipeline.fleet.loses_exporter(instance_id)
-        until_given_up(pipeline)
+        until_timed_out(pipeline)
         [(_, reason)] = pipeline.dead_letters("buffer")
         assert "UNKNOWN" in reason
         pipeline.fleet.shows(instance_id, EMPTY)
         pipeline.redrive("buffer")
         pipeline.until(lambda: pipeline.state(instance_id) is None)
 
-    def test_a_message_that_crashes_its_function_is_set_aside_by_the_queue_itself(
+    def test_a_message_that_crashes_its_function_is_dead_lettered_by_the_queue_itself(
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline)
@@ -109,7 +109,7 @@ class TestDeadline:
 
 
 class TestHookThatExpired:
-    def test_an_instance_that_was_let_go_without_proof_raises_the_alarm_once(
+    def test_an_instance_that_ended_without_proof_raises_the_alarm_once(
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline)
@@ -121,7 +121,7 @@ class TestHookThatExpired:
         assert (line.level, line["instance_id"]) == ("ERROR", instance_id)
         assert pipeline.is_quiet()
 
-    def test_a_drain_in_a_group_that_was_deleted_by_force_is_handed_to_a_person(
+    def test_a_drain_in_a_group_that_was_deleted_by_force_is_dead_lettered(
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline)
@@ -129,7 +129,7 @@ class TestHookThatExpired:
         pipeline.clients.autoscaling.delete_auto_scaling_group(
             AutoScalingGroupName="fluentd-aggregators", ForceDelete=True
         )
-        until_given_up(pipeline)
+        until_timed_out(pipeline)
         assert pipeline.waiting("buffer") == 0
 
     @pytest.mark.parametrize("gone_after", [0, 3])
@@ -148,7 +148,7 @@ class TestHookThatExpired:
 
 
 class TestRetained:
-    def test_a_retained_instance_that_is_proven_empty_is_handed_to_a_person(
+    def test_a_retained_instance_that_is_proven_empty_is_dead_lettered(
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline)
