@@ -210,6 +210,18 @@ class TestDuplicates:
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
         assert LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED in pipeline.telemetry.events
 
+    def test_an_event_that_comes_again_long_after_the_release_raises_no_alarm(
+        self, pipeline: Pipeline
+    ) -> None:
+        # By then Prometheus has forgotten the instance; its state tag has not.
+        instance_id = start_draining(pipeline, EMPTY)
+        until_released(pipeline, instance_id)
+        pipeline.advance(120)
+        pipeline.receive_event(pipeline.world.lifecycle_events[-1])
+        pipeline.advance(300)
+        assert pipeline.is_quiet()
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
+
 
 class TestDiscovery:
     def test_an_instance_that_was_never_registered_is_drained_all_the_same(

@@ -10,7 +10,7 @@ from sandbox.cloud import LocalCloud
 GROUP = "aggregators"
 
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 
 def launch_one(cloud: LocalCloud) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from sandbox.chaos.killer import Killer, Running, is_worker, running_in
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 class Place:

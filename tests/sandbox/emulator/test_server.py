@@ -1,7 +1,6 @@
 """The emulator as a server: time passes by itself, and the control API tells and sets."""
 
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from sandbox.emulator.server import ServerSettings, serving
 from sandbox.emulator_client import EmulatorControl
+from tests.sandbox.fleet.kit import wait_until
 
 REGION = "ap-northeast-1"
 
@@ -59,7 +59,7 @@ def test_operations_end_without_a_question(address: str, control: EmulatorContro
     client(address, "servicediscovery").register_instance(
         ServiceId=service_id, InstanceId="i-1", Attributes={"a": "b"}
     )
-    time.sleep(1.0)
+    wait_until(lambda: len(control.journal()) == 2)
     events = [one["event"] for one in control.journal()]
     assert events == ["operation_submitted", "registered"]
 
@@ -136,9 +136,10 @@ def test_agents_fetch_commands_and_report_what_came_of_them(
     report = {"exit_code": 0, "output": "up 3 days"}
     assert control.report_command(command_id, instance_id, report)
     assert not control.report_command(command_id, instance_id, report)
-    time.sleep(0.3)
-    answer = ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id)
-    assert (answer["Status"], answer["StandardOutputContent"]) == ("Success", "up 3 days")
+    invocation = {"CommandId": command_id, "InstanceId": instance_id}
+    wait_until(lambda: ssm.get_command_invocation(**invocation)["Status"] == "Success")
+    answer = ssm.get_command_invocation(**invocation)
+    assert answer["StandardOutputContent"] == "up 3 days"
 
 
 def test_a_report_of_another_form_is_refused(address: str) -> None:

@@ -69,7 +69,7 @@ def create_bucket(client: Any) -> str:
     return name
 
 
-def wait_until(done: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(done: Callable[[], object], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, "it did not happen in time"

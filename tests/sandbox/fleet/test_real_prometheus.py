@@ -132,7 +132,7 @@ def verdict(server: Prometheus) -> Verdict:
 def raw_answer(server: Prometheus) -> tuple[dict[str, Any], float]:
     now = time.time()
     asked = urlencode({"query": SELECTION.query, "time": f"{now:.3f}"})
-    with urlopen(f"{server.url}/api/v1/query?{asked}", timeout=5) as answer:
+    with urlopen(f"{server.url}/api/v1/query?{asked}", timeout=30) as answer:
         return json.load(answer), now
 
 
@@ -142,11 +142,11 @@ def says(server: Prometheus, reason: Reason, detail: str = "") -> bool:
 
 
 def wait_for(server: Prometheus, reason: Reason, detail: str = "") -> None:
-    wait_until(lambda: says(server, reason, detail), seconds=40)
+    wait_until(lambda: says(server, reason, detail), seconds=100)
 
 
 def proves(server: Prometheus) -> None:
-    wait_until(lambda: verdict(server).state is State.DRAINED, seconds=40)
+    wait_until(lambda: verdict(server).state is State.DRAINED, seconds=100)
 
 
 @pytest.fixture

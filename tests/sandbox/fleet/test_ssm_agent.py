@@ -116,7 +116,7 @@ def test_only_absolute_paths_are_moved_to_the_disk(value: Any, on_disk: Any) -> 
 
 
 def test_a_script_that_takes_too_long_is_killed_with_its_children(site: Site) -> None:
-    report = site.run("echo begun", "sleep 61 & echo $!", "wait", timeout_seconds=1)
+    report = site.run("echo begun", "sleep 61 & echo $!", "wait", timeout_seconds=6)
     assert report["timed_out"] is True
     begun, child = report["output"].split()
     assert begun == "begun"

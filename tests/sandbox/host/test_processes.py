@@ -28,7 +28,7 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_for_end(pid: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while is_alive(pid):
         assert time.monotonic() < deadline, f"{pid} is still alive"
         time.sleep(0.02)
@@ -46,7 +46,7 @@ class TestStopping:
             for name in ("first", "second"):
                 shell = ["sh", "-c", tell.format(order=order), name]
                 processes.start(name, shell, environment=clean_environment()).line(
-                    "ready", seconds=10
+                    "ready", seconds=60
                 )
         assert order.read_text().split() == ["second", "first"]
 
@@ -69,14 +69,14 @@ class TestStopping:
         deaf = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"]
         with Processes(tmp_path) as processes:
             process = processes.start("deaf", deaf, environment=clean_environment())
-            process.line("ready", seconds=10)
+            process.line("ready", seconds=60)
         assert not is_alive(process.popen.pid)
 
     def test_children_of_a_child_end_with_it(self, tmp_path: Path) -> None:
         family = ["sh", "-c", "sleep 60 & echo child $!; wait"]
         with Processes(tmp_path) as processes:
             process = processes.start("family", family, environment=clean_environment())
-            grandchild = int(process.line("child", seconds=10).split()[1])
+            grandchild = int(process.line("child", seconds=60).split()[1])
             assert is_alive(grandchild)
         wait_for_end(grandchild)
 
@@ -113,7 +113,7 @@ class TestGettingReady:
                 "broken", ["sh", "-c", "echo no such port; exit 3"], environment=clean_environment()
             )
             with pytest.raises(ProcessFailedError, match=r"(?s)ended with status 3.*no such"):
-                process.line("ready", seconds=10)
+                process.line("ready", seconds=60)
 
     def test_a_process_that_is_never_ready_is_reported(self, tmp_path: Path) -> None:
         with Processes(tmp_path) as processes:
@@ -139,4 +139,4 @@ class TestGettingReady:
         show = python("import os; print('seen', 'AWS_PROFILE' in os.environ)")
         with Processes(tmp_path) as processes:
             process = processes.start("show", show, environment=clean_environment())
-            assert process.line("seen", seconds=10) == "seen False"
+            assert process.line("seen", seconds=60) == "seen False"

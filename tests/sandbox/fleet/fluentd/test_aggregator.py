@@ -114,7 +114,7 @@ def test_metrics_follow_the_buffer_and_the_heartbeat_moves(site: Site) -> None:
 def test_a_chunk_in_flight_is_held_though_both_lengths_are_zero(site: Site) -> None:
     site.send(100)
     wait_until(lambda: site.gauges().get("buffer_stage_length") == 1)
-    site.host.destination(DestinationMode.SLOW, delay_seconds=3.0)
+    site.host.destination(DestinationMode.SLOW, delay_seconds=12.0)
     site.host.signal(signal.SIGUSR1)
     wait_until(lambda: site.gauges()["buffer_stage_length"] == 0)
     assert site.host.history.empty_for_good_at() is None
@@ -181,7 +181,7 @@ def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:
     assert {"start", "steps", "next_time"} == set(plugin["retry"])
     retry_at = site.host.retry_at()
     assert retry_at is not None
-    assert abs(retry_at - time.time()) < 5
+    assert abs(retry_at - time.time()) < 60
     site.host.destination(DestinationMode.OK)
     wait_until(lambda: site.held_lines() == 0)
     assert site.host.retry_at() is None

@@ -114,7 +114,7 @@ def test_sigusr1_flushes_at_once_when_there_is_no_back_off(
     output.start()
     output.emit(batch(2))
     output.flush()
-    wait_until(lambda: output.buffer.state().held_bytes == 0, seconds=5.0)
+    wait_until(lambda: output.buffer.state().held_bytes == 0)
     output.stop()
 
 
@@ -122,7 +122,7 @@ def test_sigusr1_enqueues_even_while_a_chunk_is_being_written(
     kit: BufferKit, destination: FakeDestination
 ) -> None:
     release = threading.Event()
-    destination.watch = lambda: release.wait(20)
+    destination.watch = lambda: release.wait(90)
     output = Output(kit.open(flush_interval_seconds=3600), destination, BackoffPolicy())
     output.start()
     output.emit(batch(1))

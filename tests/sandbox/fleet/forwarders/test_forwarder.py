@@ -134,7 +134,7 @@ def test_a_connection_is_kept_alive_and_used_again(
     receiver: Receiver, received: list[Batch]
 ) -> None:
     target = Target("127.0.0.1", receiver.port, "one")
-    connections = Connections(acknowledgement_timeout_seconds=5)
+    connections = Connections(acknowledgement_timeout_seconds=60)
     discovery = ServiceDiscovery(lambda: [target])
     discovery.start()
     forwarder = Forwarder("forwarder-01", discovery, connections)
@@ -149,7 +149,7 @@ def test_a_connection_is_kept_alive_and_used_again(
 
 def test_an_aggregator_that_refuses_or_closes_means_not_acknowledged(receiver: Receiver) -> None:
     target = Target("127.0.0.1", receiver.port, "one")
-    connections = Connections(acknowledgement_timeout_seconds=5)
+    connections = Connections(acknowledgement_timeout_seconds=60)
     with pytest.raises(NotAcknowledgedError):
         connections.send(target, b"\xc1 not MessagePack", "chunk")
     receiver.stop()
