@@ -223,6 +223,11 @@ class Outcome:
         assert list(self.answer) == ["batchItemFailures"], self.answer
         return {one["itemIdentifier"] for one in self.answer["batchItemFailures"]}
 
+    def check_secrets(self, cloud: Cloud) -> None:
+        """No secret is in anything that was said."""
+        said = self.everything_said(cloud)
+        assert not [secret for secret in SECRETS if secret in said]
+
     def everything_said(self, cloud: Cloud) -> str:
         """All that leaves the process but for the requests to Prometheus."""
         raised = "".join(traceback.format_exception(self.error)) if self.error else ""
