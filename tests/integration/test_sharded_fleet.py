@@ -4,7 +4,6 @@ import pytest
 
 from lifecycle.decisions.shards import MOST_IN_A_SHARD
 from lifecycle.telemetry import LogEvent, Metric
-from tests.support.fleet import EMPTY
 from tests.support.pipeline import PORT, Pipeline
 
 
@@ -74,17 +73,6 @@ def test_a_fleet_that_does_not_fit_goes_into_service_and_is_reported(
     assert pipeline.telemetry.total(Metric.SHARD_OVERFLOW) == 1
 
 
-def test_an_instance_leaves_the_shard_it_is_in(pipeline: Pipeline, shards: list[str]) -> None:
-    del shards
-    ids = pipeline.start_fleet(6)
-    for instance_id in ids:
-        pipeline.fleet.shows(instance_id, EMPTY)
-    pipeline.scale_to(4)
-    pipeline.until(lambda: len(pipeline.states()) == 4)
-    assert sorted(pipeline.registered()) == sorted(pipeline.states())
-    assert set(pipeline.states()) < set(ids)
-
-
 def test_the_reconciler_repairs_what_no_launch_can_see(
     pipeline: Pipeline, shards: list[str]
 ) -> None:
@@ -105,11 +93,3 @@ def test_the_reconciler_repairs_what_no_launch_can_see(
     assert min(sizes(pipeline)) >= 1
     # Reported while it lasts: they join in one look, and leave in the next.
     assert pipeline.telemetry.total(Metric.SHARD_OVERFLOW) == 4 + 4
-
-
-def test_a_reconciler_that_observes_moves_none(pipeline: Pipeline) -> None:
-    pipeline.start_fleet(9)
-    pipeline.wire(lambda: pipeline.fleet, RECONCILE_MODE="observe")
-    pipeline.reconcile()
-    assert pipeline.telemetry.total(Metric.SHARD_OVERFLOW) == 1
-    assert not pipeline.telemetry.of(LogEvent.SHARD_CHANGED)

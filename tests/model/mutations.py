@@ -31,7 +31,7 @@ from tests.model import (
     mutations_of_states,
     mutations_of_verdicts,
 )
-from tests.model.bugs import Mutation
+from tests.model.bugs import Mutation, each
 
 MODEL = "tests/model/test_histories.py"
 _FLUSH_VERDICT = "tests/unit/decisions/test_flush.py"
@@ -62,18 +62,17 @@ def _flushes() -> Iterator[Mutation]:
         _FLUSH_VERDICT,
     )
     nothing = {"chunks": 0, "bytes": 0, "monitor": None}
-    yield Mutation(
-        "chunk files ignored",
-        {conclude: lambda report: _conclude(report.model_copy(update=nothing))},
+    yield from each(
         _FLUSH_VERDICT,
-    )
-    yield Mutation(
-        "records that come in during a flush ignored",
-        {conclude: lambda report: _conclude(report.model_copy(update={"quiet": True}))},
-        _FLUSH_VERDICT,
-    )
-    yield Mutation(
-        "a Fluentd that took no signal is flushed", {conclude: _unsignalled}, _FLUSH_VERDICT
+        {
+            "chunk files ignored": {
+                conclude: lambda report: _conclude(report.model_copy(update=nothing))
+            },
+            "records that come in during a flush ignored": {
+                conclude: lambda report: _conclude(report.model_copy(update={"quiet": True}))
+            },
+            "a Fluentd that took no signal is flushed": {conclude: _unsignalled},
+        },
     )
     yield Mutation(
         "a flush before forwarders have stopped sending",
@@ -95,24 +94,21 @@ _correct = Reconciler._correct
 
 def _corrections() -> Iterator[Mutation]:
     module = "lifecycle.decisions.reconcile"
-    yield Mutation(
-        "a reconciler that does not look twice",
-        {f"{module}:confirmed": lambda first, second: reconcile.corrections(second)},
+    yield from each(
         _RECONCILIATION,
-    )
-    yield Mutation(
-        "a reconciler that overlooks who is retained since an event was lost",
-        {f"{module}:_is_kept": lambda subject: False},
-        _RECONCILIATION,
-    )
-    yield Mutation(
-        "a reconciler that calls again and again about who is retained with a proof",
         {
-            f"{module}:Look._longest": lambda self, subject, kind: (
-                -math.inf if kind is MarkKind.RETAINED else _longest(self, subject, kind)
-            )
+            "a reconciler that does not look twice": {
+                f"{module}:confirmed": lambda first, second: reconcile.corrections(second)
+            },
+            "a reconciler that overlooks who is retained since an event was lost": {
+                f"{module}:_is_kept": lambda subject: False
+            },
+            "a reconciler that calls again and again about who is retained with a proof": {
+                f"{module}:Look._longest": lambda self, subject, kind: (
+                    -math.inf if kind is MarkKind.RETAINED else _longest(self, subject, kind)
+                )
+            },
         },
-        _RECONCILIATION,
     )
     yield Mutation(
         "a reconciler that takes the last aggregator out",
@@ -124,19 +120,18 @@ def _corrections() -> Iterator[Mutation]:
         {"lifecycle.flows.placement:Placement.may_leave": _may_always_leave},
         f"{_LAST_AGGREGATOR}::test_a_late_copy_of_its_launch_does_not_take_the_last_one_out",
     )
-    yield Mutation(
-        "a reconciler that deregisters what EC2 does not know (yet)",
-        {f"{module}:_why_out": _gone_at_once},
+    yield from each(
         _RECONCILIATION,
-    )
-    yield Mutation(
-        "a reconciler that starts again what is under way",
         {
-            f"{module}:_is_stranded": lambda subject, look: (
-                look.is_waiting(subject) or reconcile._is_kept(subject)
-            )
+            "a reconciler that deregisters what EC2 does not know (yet)": {
+                f"{module}:_why_out": _gone_at_once
+            },
+            "a reconciler that starts again what is under way": {
+                f"{module}:_is_stranded": lambda subject, look: (
+                    look.is_waiting(subject) or reconcile._is_kept(subject)
+                )
+            },
         },
-        _RECONCILIATION,
     )
     yield Mutation(
         "an observer that corrects",

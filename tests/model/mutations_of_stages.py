@@ -12,7 +12,7 @@ from lifecycle.flows import batch
 from lifecycle.flows.release import Exit
 from lifecycle.flows.stage import NextStage
 from lifecycle.messages import DrainCheck, LifecycleAction, Transition, parse_check_message
-from tests.model.bugs import Mutation
+from tests.model.bugs import Mutation, each
 
 MODEL = "tests/model/test_histories.py"
 _FLUSH_WAITER = "tests/unit/flows/test_flush.py"
@@ -43,17 +43,16 @@ def batches() -> Iterator[Mutation]:
         "an error of a check treated as drained", {f"{receive}._wait": _error_is_done}, _BATCH
     )
     yield Mutation("a deadline that drops the message", {f"{receive}._wait": _drops}, MODEL)
-    yield Mutation(
-        "a dead letter that fails silently", {f"{receive}._dead_letter": _silently}, _DEAD_LETTERS
-    )
-    yield Mutation(
-        "one malformed message crashes its batch",
-        {
-            "lifecycle.flows.batch:_parse": lambda record, model: parse_check_message(
-                model, record.get("body")
-            )
-        },
+    yield from each(
         _DEAD_LETTERS,
+        {
+            "a dead letter that fails silently": {f"{receive}._dead_letter": _silently},
+            "one malformed message crashes its batch": {
+                "lifecycle.flows.batch:_parse": lambda record, model: parse_check_message(
+                    model, record.get("body")
+                )
+            },
+        },
     )
     yield Mutation("a heartbeat after the completion", {f"{receive}.run": _beats_after_it}, MODEL)
     yield Mutation(
@@ -158,25 +157,22 @@ _Seen = tuple[Operation | None, bool]  # the operation, and whether the instance
 
 def steps() -> Iterator[Mutation]:
     step = "lifecycle.decisions.operation:next_step"
-    yield Mutation(
-        "SUCCESS believed without a look at the registration",
-        {step: seeing(lambda wanted, operation, _: (operation, wanted))},
+    yield from each(
         _OPERATIONS,
-    )
-    yield Mutation(
-        "the operation of a DuplicateRequest taken for ours", {step: seeing(_ours)}, _OPERATIONS
-    )
-    yield Mutation("a failed operation taken for done", {step: seeing(_done)}, _OPERATIONS)
-    yield Mutation(
-        "InstanceNotFound believed at once",
         {
-            step: seeing(
-                lambda wanted, one, registered: (one, wanted if one is None else registered)
-            )
+            "SUCCESS believed without a look at the registration": {
+                step: seeing(lambda wanted, operation, _: (operation, wanted))
+            },
+            "the operation of a DuplicateRequest taken for ours": {step: seeing(_ours)},
+            "a failed operation taken for done": {step: seeing(_done)},
+            "InstanceNotFound believed at once": {
+                step: seeing(
+                    lambda wanted, one, registered: (one, wanted if one is None else registered)
+                )
+            },
+            "an operation under way taken for done": {step: seeing(_over)},
         },
-        _OPERATIONS,
     )
-    yield Mutation("an operation under way taken for done", {step: seeing(_over)}, _OPERATIONS)
 
 
 def seeing(change: Callable[[bool, Operation | None, bool], _Seen]) -> Callable[..., NextStep]:
@@ -221,18 +217,17 @@ def _over(wanted: bool, operation: Operation | None, registered: bool) -> _Seen:
 
 def entrances() -> Iterator[Mutation]:
     module = "lifecycle.flows.entrance"
-    yield Mutation(
-        "an instance registered though it is on its way out",
-        {f"{module}:may_serve": lambda state: True},
+    yield from each(
         _HANDLER,
-    )
-    yield Mutation(
-        "a working instance deregistered", {f"{module}:is_leaving": lambda state: True}, _HANDLER
-    )
-    yield Mutation(
-        "an instance bound for the warm pool registered",
-        {f"{module}:Entrance.enter_warm_pool": lambda self, action: self.launch(action)},
-        _HANDLER,
+        {
+            "an instance registered though it is on its way out": {
+                f"{module}:may_serve": lambda state: True
+            },
+            "a working instance deregistered": {f"{module}:is_leaving": lambda state: True},
+            "an instance bound for the warm pool registered": {
+                f"{module}:Entrance.enter_warm_pool": lambda self, action: self.launch(action)
+            },
+        },
     )
     yield Mutation(
         "any ValidationError taken for an ended action",

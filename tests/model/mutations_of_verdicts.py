@@ -13,7 +13,7 @@ from lifecycle.decisions import buffer
 from lifecycle.decisions.buffer import Verdict
 from lifecycle.decisions.evidence import BUFFER_METRICS, Evidence, Series
 from lifecycle.errors import PrometheusFailed
-from tests.model.bugs import Mutation
+from tests.model.bugs import Mutation, each
 
 _VERDICT = "tests/unit/decisions/test_buffer.py"
 _PROMETHEUS = "tests/unit/adapters/test_prometheus.py"
@@ -24,79 +24,48 @@ _unreadable, _holding, _incomplete = buffer._unreadable, buffer._holding, buffer
 
 def verdicts() -> Iterator[Mutation]:
     module = "lifecycle.decisions.buffer"
-    yield Mutation(
-        "a sum over all outputs instead of minimum and maximum",
+    yield from each(
+        _VERDICT,
         {
-            f"{module}:_miscounted": lambda evidence: None,
-            f"{module}:_highest": lambda evidence, series: sum(
-                value for one in evidence.buffers for _, value in evidence.window(one)
-            ),
+            "a sum over all outputs instead of minimum and maximum": {
+                f"{module}:_miscounted": lambda evidence: None,
+                f"{module}:_highest": lambda evidence, series: sum(
+                    value for one in evidence.buffers for _, value in evidence.window(one)
+                ),
+            },
+            "only the maximum, so that a negative count hides bytes": {
+                f"{module}:_miscounted": lambda evidence: None,
+                f"{module}:_is_held": lambda count: count > 0,
+            },
+            "an empty answer read as zero": {f"{module}:_unreadable": _empty_is_zero},
+            "a window that may start before forwarders have stopped sending": {
+                f"{module}:_settling": lambda evidence, deregistered_at: None
+            },
+            "`up` ignored": {
+                f"{module}:_unreadable": lambda evidence: _unreadable(_always_up(evidence)),
+                f"{module}:_incomplete": lambda evidence: _incomplete(_always_up(evidence)),
+            },
+            "staged and queued chunks without the total": {
+                f"{module}:_holding": lambda evidence: _holding(_without_total(evidence))
+            },
+            "the newest sample may be of any age": {
+                f"{module}:_unreadable": lambda evidence: _unreadable(_of_any_age(evidence))
+            },
+            "an instant instead of a range": {
+                "lifecycle.decisions.evidence:Evidence.window_start": lambda self: (
+                    self.now - self.rules.scrape_interval_seconds
+                )
+            },
+            "emit_records ignored": {f"{module}:_receiving": lambda evidence: None},
+            "a missing series ignored": {f"{module}:_without": lambda metric, evidence: None},
+            "gaps ignored": {
+                "lifecycle.decisions.evidence:Evidence.gap": lambda self, series: None
+            },
+            "the heartbeat output ignored": {f"{module}:_frozen": lambda evidence: None},
+            "fewer outputs than expected accepted": {
+                f"{module}:_incomplete": lambda evidence: _incomplete(_of_any_number(evidence))
+            },
         },
-        _VERDICT,
-    )
-    yield Mutation(
-        "only the maximum, so that a negative count hides bytes",
-        {
-            f"{module}:_miscounted": lambda evidence: None,
-            f"{module}:_is_held": lambda count: count > 0,
-        },
-        _VERDICT,
-    )
-    yield Mutation(
-        "an empty answer read as zero", {f"{module}:_unreadable": _empty_is_zero}, _VERDICT
-    )
-    yield Mutation(
-        "a window that may start before forwarders have stopped sending",
-        {f"{module}:_settling": lambda evidence, deregistered_at: None},
-        _VERDICT,
-    )
-    yield Mutation(
-        "`up` ignored",
-        {
-            f"{module}:_unreadable": lambda evidence: _unreadable(_always_up(evidence)),
-            f"{module}:_incomplete": lambda evidence: _incomplete(_always_up(evidence)),
-        },
-        _VERDICT,
-    )
-    yield Mutation(
-        "staged and queued chunks without the total",
-        {f"{module}:_holding": lambda evidence: _holding(_without_total(evidence))},
-        _VERDICT,
-    )
-    yield Mutation(
-        "the newest sample may be of any age",
-        {f"{module}:_unreadable": lambda evidence: _unreadable(_of_any_age(evidence))},
-        _VERDICT,
-    )
-    yield Mutation(
-        "an instant instead of a range",
-        {
-            "lifecycle.decisions.evidence:Evidence.window_start": lambda self: (
-                self.now - self.rules.scrape_interval_seconds
-            )
-        },
-        _VERDICT,
-    )
-    yield Mutation(
-        "emit_records ignored", {f"{module}:_receiving": lambda evidence: None}, _VERDICT
-    )
-    yield Mutation(
-        "a missing series ignored",
-        {f"{module}:_without": lambda metric, evidence: None},
-        _VERDICT,
-    )
-    yield Mutation(
-        "gaps ignored",
-        {"lifecycle.decisions.evidence:Evidence.gap": lambda self, series: None},
-        _VERDICT,
-    )
-    yield Mutation(
-        "the heartbeat output ignored", {f"{module}:_frozen": lambda evidence: None}, _VERDICT
-    )
-    yield Mutation(
-        "fewer outputs than expected accepted",
-        {f"{module}:_incomplete": lambda evidence: _incomplete(_of_any_number(evidence))},
-        _VERDICT,
     )
 
 
@@ -131,18 +100,15 @@ _fetch = prometheus.fetch
 
 def questions() -> Iterator[Mutation]:
     module = "lifecycle.adapters.prometheus"
-    yield Mutation(
-        "one instance judged by another's series",
-        {f"{module}:_grouped": _all_to_each},
+    yield from each(
         _PROMETHEUS,
-    )
-    yield Mutation(
-        "an answer that is none read as no series", {f"{module}:fetch": _none_is_empty}, _PROMETHEUS
-    )
-    yield Mutation(
-        "a redirect followed that repeats the credentials",
-        {f"{module}:_Discreet.get_redirect_target": _redirected},
-        _PROMETHEUS,
+        {
+            "one instance judged by another's series": {f"{module}:_grouped": _all_to_each},
+            "an answer that is none read as no series": {f"{module}:fetch": _none_is_empty},
+            "a redirect followed that repeats the credentials": {
+                f"{module}:_Discreet.get_redirect_target": _redirected
+            },
+        },
     )
 
 

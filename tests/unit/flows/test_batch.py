@@ -191,7 +191,7 @@ class TestHookThatEnded:
         assert world.telemetry.the(LogEvent.CHECK_FAILED).level == "ERROR"
 
 
-class TestSurprises:
+class TestUnexpectedErrors:
     @pytest.mark.parametrize(
         "error",
         [
@@ -202,7 +202,9 @@ class TestSurprises:
             ZeroDivisionError(),
         ],
     )
-    def test_a_surprise_is_unknown_so_the_message_comes_back(self, error: Exception) -> None:
+    def test_an_unexpected_error_is_unknown_so_the_message_comes_back(
+        self, error: Exception
+    ) -> None:
         world = World(check=raising(error))
         assert world.run(record(buffer_check(), message_id="m1")) == ["m1"]
         assert world.parts.kept_alive == [INSTANCE_ID]

@@ -83,7 +83,7 @@ class TestTimingOut:
             pytest.param(buffer_check(autoscaling_group_name="other"), done, NOW, id="not-ours"),
             pytest.param(buffer_check(), raising(Permanent("retained")), NOW, id="permanent"),
             pytest.param(buffer_check(), raising(NotReady("gap")), TOO_LATE, id="not-done"),
-            pytest.param(buffer_check(), raising(THROTTLED), TOO_LATE, id="surprise"),
+            pytest.param(buffer_check(), raising(THROTTLED), TOO_LATE, id="unexpected"),
         ],
     )
     def test_every_way_to_the_dead_letter_queue_is_measured_since_that_pages(

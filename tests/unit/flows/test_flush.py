@@ -192,7 +192,7 @@ class TestSending:
         assert "is not this pipeline's group" in world.parts.dead_letters("flush")[0][1]
 
 
-class TestSurprises:
+class TestUnexpectedErrors:
     @pytest.mark.parametrize(
         ("refusal", "reason"),
         [
@@ -217,19 +217,17 @@ class TestSurprises:
         assert world.parts.kept_alive == [INSTANCE_ID]
 
     @pytest.mark.parametrize(
-        "surprise", [THROTTLED, aws_error("InvalidCommandId"), ValueError("what?")]
+        "error", [THROTTLED, aws_error("InvalidCommandId"), ValueError("what?")]
     )
-    def test_one_that_cannot_be_looked_up_does_not_touch_the_others(
-        self, surprise: Exception
-    ) -> None:
+    def test_one_that_cannot_be_looked_up_does_not_touch_the_others(self, error: Exception) -> None:
         world = World()
-        world.agents.answers = {INSTANCE_ID: [surprise]}
+        world.agents.answers = {INSTANCE_ID: [error]}
         other = flush_check(instance_id=OTHER_INSTANCE_ID)
         assert world.receive(flush_check(), other) == ["m0"]
         assert [one["action"]["instance_id"] for one in world.passed_on] == [OTHER_INSTANCE_ID]
         first, _ = world.telemetry.of(LogEvent.FLUSH_VERDICT)
         assert (first["verdict"], first["reason"]) == ("UNKNOWN", "command_failed")
-        assert type(surprise).__name__ in str(first["detail"])
+        assert type(error).__name__ in str(first["detail"])
 
     @pytest.mark.parametrize(
         "odd",
