@@ -34,7 +34,7 @@ _DENIED: tuple[tuple[str, ...], ...] = (
 
 @dataclass(frozen=True)
 class Shape:
-    """``lag`` is how long the last forwarder still sends once DNS leaves the instance out (seconds).
+    """``lag`` is how long the last forwarder still sends after DNS left the instance out (seconds).
 
     ``propagation_seconds`` is how long after Cloud Map's SUCCESS DNS still has it.
 
