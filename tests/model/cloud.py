@@ -22,7 +22,7 @@ from sandbox.emulator.autoscaling.events import REPLACE
 from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS
-from tests.model.fluentd import TICK, Fluentd, Traffic, Worker
+from tests.model.fluentd import TICK, Fluentd, Worker
 from tests.model.grouped import Grouped, count_faults_hit
 from tests.model.monitoring import Monitoring
 from tests.model.promises import Life, Promises, hook_of
@@ -165,7 +165,8 @@ class Cloud(Grouped):
             return Report(output="Killed\n", seconds=2.0)
         if self.slow_scripts:
             self.count("SSM: a script that is not done in time")
-        said = found_by_script(self.fluentds[assignment.instance_id], self.clock())
+        fluentd = self.fluentds[assignment.instance_id]
+        said = found_by_script(fluentd, self.clock(), self.shape.quiet_seconds)
         seconds = 30.0 if self.slow_scripts else 2.0
         return Report(output=json.dumps(said) + "\n", seconds=seconds)
 
@@ -188,7 +189,7 @@ class Cloud(Grouped):
 
     def _let_go(self, fluentd: Fluentd) -> None:
         if fluentd.lets_go_at is None:
-            fluentd.lets_go_at = self.world.now + self.shape.lag
+            fluentd.lets_go_at = self.world.now + self.shape.propagation_seconds + self.shape.lag
 
     def _witness(self, entry: Mapping[str, Any]) -> None:
         """Something happened in the emulated cloud."""
@@ -271,7 +272,7 @@ class Cloud(Grouped):
             self._let_go(fluentd)
 
 
-def found_by_script(fluentd: Fluentd, now: float) -> dict[str, Any]:
+def found_by_script(fluentd: Fluentd, now: float, quiet_seconds: float) -> dict[str, Any]:
     """What the flush document finds on an instance, once it has sent its signal."""
     if fluentd.is_running:
         fluentd.signal()
@@ -288,7 +289,7 @@ def found_by_script(fluentd: Fluentd, now: float) -> dict[str, Any]:
         chunks=len(chunks),
         bytes=sum(chunks),
         set_aside=fluentd.set_aside,
-        quiet=not fluentd.may_receive(now) or fluentd.traffic is Traffic.NONE,
+        quiet=fluentd.was_quiet_for(quiet_seconds),
         monitor=monitor if fluentd.is_running else None,
     )
 
