@@ -12,17 +12,10 @@ from mypy_boto3_ec2 import EC2Client
 from mypy_boto3_servicediscovery import ServiceDiscoveryClient
 
 from sandbox.emulator import World, extended_aws
+from tests.sandbox.fleet.kit import Clock
 
 REGION = "ap-northeast-1"
 GROUP = "aggregators"
-
-
-@dataclass
-class Clock:
-    now: float = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass

@@ -11,6 +11,7 @@ import pytest
 
 from sandbox.fleet.ssm_agent import SYSTEMCTL, Machine, SsmAgents, rendered
 from tests.sandbox.fleet.kit import wait_until
+from tests.sandbox.kit import is_alive
 
 
 @dataclass
@@ -120,7 +121,7 @@ def test_a_script_that_takes_too_long_is_killed_with_its_children(site: Site) ->
     assert report["timed_out"] is True
     begun, child = report["output"].split()
     assert begun == "begun"
-    wait_until(lambda: not _lives(int(child)))
+    wait_until(lambda: not is_alive(int(child)))
 
 
 def test_the_script_of_an_instance_that_ends_is_killed_and_says_nothing(
@@ -130,7 +131,7 @@ def test_the_script_of_an_instance_that_ends_is_killed_and_says_nothing(
     with SsmAgents(site.service, lambda: site.machines):
         wait_until(lambda: (tmp_path / "number").exists() and _number(tmp_path))
         site.machines = {}
-        wait_until(lambda: not _lives(_number(tmp_path)))
+        wait_until(lambda: not is_alive(_number(tmp_path)))
         time.sleep(0.5)
     assert site.service.reports == {}
 
@@ -139,7 +140,7 @@ def test_no_script_outlives_the_agents(site: Site, tmp_path: Path) -> None:
     site.send(f"echo $$ > {tmp_path}/number", "sleep 61")
     with SsmAgents(site.service, lambda: site.machines):
         wait_until(lambda: (tmp_path / "number").exists() and _number(tmp_path))
-    assert not _lives(_number(tmp_path))
+    assert not is_alive(_number(tmp_path))
 
 
 def test_a_document_that_cannot_be_run_is_reported_as_failed(site: Site) -> None:
@@ -192,12 +193,3 @@ def _systemctl(machine: Machine, *arguments: str) -> subprocess.CompletedProcess
 
 def _number(folder: Path) -> int:
     return int((folder / "number").read_text() or 0)
-
-
-def _lives(process: int) -> bool:
-    """Whether a process runs; one that is dead and not yet buried does not."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"

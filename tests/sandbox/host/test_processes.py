@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,24 +13,15 @@ from sandbox.host.processes import (
     clean_environment,
     sigterm_interrupts,
 )
+from tests.sandbox.fleet.kit import wait_until
+from tests.sandbox.kit import is_alive
 
 PROJECT = Path(__file__).parents[3]
 SLEEP = ["sleep", "60"]
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
 def wait_for_end(pid: int) -> None:
-    deadline = time.monotonic() + 60
-    while is_alive(pid):
-        assert time.monotonic() < deadline, f"{pid} is still alive"
-        time.sleep(0.02)
+    wait_until(lambda: not is_alive(pid))
 
 
 def python(code: str) -> list[str]:

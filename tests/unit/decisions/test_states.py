@@ -77,7 +77,9 @@ QUESTIONS: list[tuple[Callable[[str], bool], set[str], bool | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("question", "yes", "gone"), QUESTIONS, ids=lambda it: str(it)[:40])
+@pytest.mark.parametrize(
+    ("question", "yes", "gone"), QUESTIONS, ids=[one.__name__ for one, _, _ in QUESTIONS]
+)
 def test_a_question_is_answered_for_every_state(
     question: Callable[[str | None], bool], yes: set[str], *, gone: bool | None
 ) -> None:

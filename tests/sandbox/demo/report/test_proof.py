@@ -3,10 +3,10 @@
 import re
 from dataclasses import replace
 
-from sandbox.demo.model import Comparison, JournalEntry, Run
+from sandbox.demo.model import Run
 from sandbox.demo.report.proof import proven
 from sandbox.fleet.accounting import Delivery
-from tests.sandbox.demo.kit import history
+from tests.sandbox.demo.kit import compared, history
 
 
 def test_a_good_run_is_told_with_its_numbers(good_run: Run, leaving: str) -> None:
@@ -35,22 +35,8 @@ def test_a_flushed_release_is_told_beside_a_fixed_sleep(good_run: Run, leaving: 
 
 
 def test_a_comparison_is_told_with_both_numbers(good_run: Run, leaving: str) -> None:
-    named = tuple(
-        replace(entry, details={**entry.details, "autoscaling_group_name": "demo"})
-        for entry in good_run.journal
-    )
-    others = tuple(
-        JournalEntry(at, "i-3", event, {"autoscaling_group_name": "other", "result": "CONTINUE"})
-        for at, event in [(50.0, "terminating_wait"), (95.5, "completed")]
-    )
-    compared = replace(
-        good_run,
-        journal=(*named, *others),
-        histories={**good_run.histories, "i-3": good_run.histories[leaving]},
-        flush=True,
-        comparison=Comparison(75, "demo", "other"),
-    )
-    statements = proven(compared)
+    histories = {**good_run.histories, "i-3": good_run.histories[leaving]}
+    statements = proven(replace(compared(good_run), histories=histories, flush=True))
     assert statements[-1] == (
         "Chunks wait for slices of 75 s here: with flush the release took 30.0 s, without it "
         "45.5 s."

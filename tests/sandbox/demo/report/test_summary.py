@@ -3,8 +3,9 @@
 import json
 from dataclasses import replace
 
-from sandbox.demo.model import Comparison, JournalEntry, Run, Sample
+from sandbox.demo.model import Run, Sample
 from sandbox.demo.report.summary import dead_lettered, summarise
+from tests.sandbox.demo.kit import compared
 
 
 def test_the_summary_has_the_agreed_shape(good_run: Run, leaving: str) -> None:
@@ -43,19 +44,6 @@ def test_a_redriven_message_still_counts_as_dead_lettered(good_run: Run) -> None
 
 def test_a_message_that_dies_again_counts_again(good_run: Run) -> None:
     assert dead_lettered(with_depths(good_run.samples[0], 2, 0, 1)) == 3
-
-
-def compared(run: Run) -> Run:
-    """The run with a third instance, of another group, that was not flushed."""
-    others = tuple(
-        JournalEntry(at, "i-3", event, {"autoscaling_group_name": "other", "result": "CONTINUE"})
-        for at, event in [(20.0, "launched"), (50.0, "terminating_wait"), (95.5, "completed")]
-    )
-    named = tuple(
-        replace(entry, details={**entry.details, "autoscaling_group_name": "demo"})
-        for entry in run.journal
-    )
-    return replace(run, journal=(*named, *others), comparison=Comparison(75, "demo", "other"))
 
 
 def test_the_summary_says_how_long_each_waited_beside_a_fixed_sleep(
