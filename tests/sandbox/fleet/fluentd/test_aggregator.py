@@ -17,7 +17,6 @@ from sandbox.fleet.fluentd.aggregator import AggregatorSettings
 from sandbox.fleet.fluentd.backoff import BackoffPolicy
 from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.fluentd.destination import DestinationMode
-from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.fluentd.protocol import pack_message, unpack_acknowledgement
 from sandbox.fleet.host import AggregatorHost, simulated_aggregator
 from sandbox.host.http import request
@@ -111,32 +110,6 @@ def test_metrics_follow_the_buffer_and_the_heartbeat_moves(site: Site) -> None:
     wait_until(lambda: site.gauges("out_heartbeat")["emit_records"] > before)
 
 
-def test_a_chunk_in_flight_is_held_though_both_lengths_are_zero(site: Site) -> None:
-    site.send(100)
-    wait_until(lambda: site.gauges().get("buffer_stage_length") == 1)
-    site.host.destination(DestinationMode.SLOW, delay_seconds=12.0)
-    site.host.signal(signal.SIGUSR1)
-    wait_until(lambda: site.gauges()["buffer_stage_length"] == 0)
-    assert site.host.history.empty_for_good_at() is None
-    gauges = site.gauges()
-    assert gauges["buffer_queue_length"] == 0
-    assert gauges["buffer_total_bytes"] == gauges["buffer_queue_byte_size"] == len(entries(100))
-    wait_until(lambda: site.gauges()["buffer_total_bytes"] == 0)
-    assert site.delivered(sent=100).is_complete
-
-
-def test_while_s3_refuses_everything_is_kept_and_afterwards_delivered(site: Site) -> None:
-    site.host.destination(DestinationMode.REFUSING)
-    site.send(100)
-    site.host.signal(signal.SIGUSR1)
-    wait_until(lambda: site.gauges().get("num_errors", 0) >= 2)
-    assert site.held_lines() == 100
-    assert site.delivered(sent=100).lost == 100
-    site.host.destination(DestinationMode.OK)
-    wait_until(lambda: site.held_lines() == 0)
-    assert site.delivered(sent=100).is_complete
-
-
 def test_a_process_that_is_killed_finds_everything_acknowledged_again(site: Site) -> None:
     site.send(100)
     site.host.signal(signal.SIGKILL)
@@ -158,15 +131,6 @@ def test_an_instance_that_terminates_takes_exactly_what_it_held(site: Site) -> N
     assert site.host.history.empty_for_good_at() is None
     assert site.delivered(sent=130).lost == 30
     assert not site.settings.buffer_directory.exists()
-
-
-def test_an_exporter_that_died_comes_back(site: Site) -> None:
-    site.send(1)
-    site.host.exporter(ExporterMode.DEAD)
-    with pytest.raises(OSError, match="Connection refused"):
-        site.gauges()
-    site.host.exporter(ExporterMode.OK)
-    wait_until(lambda: site.gauges().get("emit_records") == 1)
 
 
 def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:
