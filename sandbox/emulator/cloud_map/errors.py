@@ -12,6 +12,9 @@ from moto.moto_api._internal import mock_random
 if TYPE_CHECKING:
     from moto.servicediscovery.models import Service
 
+# `Name` of CreateService, by the service's model.
+_LABEL = r"(?:[a-zA-Z0-9_][a-zA-Z0-9-_]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9])"
+SERVICE_NAME = re.compile(rf"(?=.{{1,127}}$){_LABEL}(?:\.{_LABEL})*")
 INSTANCE_ID = re.compile(r"[0-9a-zA-Z_/:.@-]{1,64}")
 
 
