@@ -216,12 +216,16 @@ class _Interrupted:
         Nothing there accepts logs any more. Nothing is counted: the event of Auto Scaling that
         follows an end judges it by all that it left. What a stopped one holds is on its disk.
         """
+        discovery = self._parts.discovery
+        if discovery is None:
+            self.ignore("the fleet is in no service discovery")
+            return
         instance = self._find_once_down()
         if instance is not None and not instance.is_down:
             self.ignore(f"EC2 shows it as {instance.state}")
             return
         if instance is not None and instance.mark is None:
-            self._keep_trace()
+            self._keep_trace(discovery)
         if not self._deregister():
             self.ignore("it is not registered")
 
@@ -235,15 +239,14 @@ class _Interrupted:
             instance = self._find()
         return instance
 
-    def _keep_trace(self) -> None:
+    def _keep_trace(self, discovery: Discovery) -> None:
         """Mark one that only its registration shows to have served, as in an adopted fleet.
 
         With neither left, its end would pass for that of an abandoned launch. So what
         cannot be marked stays registered: until the next attempt, or Auto Scaling's event. One that
         stops may be started and registered again: it is not marked as reclaimed.
         """
-        discovery = self._parts.discovery
-        if discovery and self._id in discovery.cloud_map.registered_instances():
+        if self._id in discovery.cloud_map.registered_instances():
             may_return = self._told.signal is Signal.STOPPING and may_serve(self._state)
             self._mark(MarkKind.LAUNCHING if may_return else MarkKind.RECLAIMED)
 

@@ -570,7 +570,7 @@ def _interruptions() -> Iterator[Mutation]:
     )
     yield Mutation(
         "the only trace that a killed instance had served removed",
-        {f"{interrupted}._keep_trace": lambda self: None},
+        {f"{interrupted}._keep_trace": lambda self, discovery: None},
         _INTERRUPTION_HANDLER,
     )
     yield Mutation(
