@@ -70,10 +70,7 @@ class Chaos(Parts):
     def watch(self, workers: Path) -> Self:
         """Kill functions that were started from this folder, once it begins."""
         self._killer = Killer(
-            self.directory / "running",
-            workers,
-            self._dice("killer"),
-            self.plan.killed_runs,
+            self.directory / "running", workers, self._dice("killer"), self.plan.killed_runs
         )
         return self
 

@@ -136,10 +136,7 @@ class Recorder:
 
         def probe() -> Sample | None:
             self._insist_on_sight()
-            return next(
-                (sample for sample in self._since(begun) if holds(sample)),
-                None,
-            )
+            return next((sample for sample in self._since(begun) if holds(sample)), None)
 
         return wait_until(what, probe, timeout_seconds, situation=self.situation)
 

@@ -149,11 +149,7 @@ def _package() -> dict[str, Any]:
     architecture = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
     path = PROJECT / "build" / "package" / f"fluentd-lifecycle-{architecture}-{runtime}.zip"
-    return {
-        "package": {"local_path": str(path)},
-        "architecture": architecture,
-        "runtime": runtime,
-    }
+    return {"package": {"local_path": str(path)}, "architecture": architecture, "runtime": runtime}
 
 
 def names_of(outputs: Mapping[str, Any]) -> Names:

@@ -28,11 +28,7 @@ from moto.ssm.models import ssm_backends
 from sandbox.emulator.autoscaling import api as autoscaling_api
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.autoscaling.groups import WaitingGroup
-from sandbox.emulator.autoscaling.interruptions import (
-    announced,
-    announced_stop,
-    dated_start,
-)
+from sandbox.emulator.autoscaling.interruptions import announced, announced_stop, dated_start
 from sandbox.emulator.cloud_map import api as cloud_map_api
 from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
 from sandbox.emulator.faults import OperationFailure

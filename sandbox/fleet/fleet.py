@@ -99,11 +99,7 @@ class Fleet(Parts):
     ) -> None:
         self._settings = settings
         self._directory = directory.resolve()
-        self._environment = {
-            **clean_environment(),
-            "PYTHONPATH": str(PROJECT),
-            **environment,
-        }
+        self._environment = {**clean_environment(), "PYTHONPATH": str(PROJECT), **environment}
         self._command = command
         self._run_command = run_command
         self._autoscaling = client("autoscaling")
@@ -204,10 +200,7 @@ class Fleet(Parts):
     # Faults
 
     def destination(
-        self,
-        mode: DestinationMode,
-        instance_id: str | None = None,
-        delay_seconds: float = 0.0,
+        self, mode: DestinationMode, instance_id: str | None = None, delay_seconds: float = 0.0
     ) -> None:
         """Let S3 take, refuse, reject or delay the writes of one instance, or of all to come."""
         self._supervisor.destination(mode, instance_id, delay_seconds)

@@ -122,9 +122,7 @@ class AggregatorHost:
             self.signal(signal.SIGKILL)
             self._process.popen.wait()
         buffer = Buffer(
-            self._settings.buffer_directory,
-            self._settings.backup_directory,
-            self._settings.staging,
+            self._settings.buffer_directory, self._settings.backup_directory, self._settings.staging
         )
         died = buffer.state()
         writer = HistoryWriter(self._settings.history_path)

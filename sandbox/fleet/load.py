@@ -33,10 +33,7 @@ class DnsProcess:
     """The DNS server of a fleet, in a process of its own."""
 
     def __init__(
-        self,
-        settings: DnsSettings,
-        processes: Processes,
-        environment: Mapping[str, str],
+        self, settings: DnsSettings, processes: Processes, environment: Mapping[str, str]
     ) -> None:
         process = processes.start(
             "dns", command("sandbox.fleet.forwarders.dns", settings), environment=environment
@@ -49,10 +46,7 @@ class ForwardersProcess:
     """All forwarders of a fleet, in a process of their own."""
 
     def __init__(
-        self,
-        settings: ForwardersSettings,
-        processes: Processes,
-        environment: Mapping[str, str],
+        self, settings: ForwardersSettings, processes: Processes, environment: Mapping[str, str]
     ) -> None:
         process = processes.start(
             "forwarders",

@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 _INSTANCE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_WAITS = {
-    "launching": ("#C7C7C7", "Pending:Wait"),
-    "terminating": ("#F2C14E", "Terminating:Wait"),
-}
+_WAITS = {"launching": ("#C7C7C7", "Pending:Wait"), "terminating": ("#F2C14E", "Terminating:Wait")}
 _MARKS = {
     "registered_at": ("^", "registered"),
     "deregistered_at": ("v", "deregistered"),
@@ -115,10 +112,7 @@ def _draw_capacity(axis: Axes, run: Run) -> None:
 
 
 def _draw_buffers(
-    axis: Axes,
-    histories: Mapping[str, History],
-    colours: Mapping[str, str],
-    end: float,
+    axis: Axes, histories: Mapping[str, History], colours: Mapping[str, str], end: float
 ) -> None:
     for instance_id, colour in colours.items():
         if instance_id not in histories:

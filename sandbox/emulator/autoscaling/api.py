@@ -55,8 +55,7 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
     def delete_auto_scaling_group(self) -> ActionResult:
         """DeleteAutoScalingGroup."""
         self.waiting_backend.delete_group(
-            self._get_param("AutoScalingGroupName"),
-            force=bool(self._get_bool_param("ForceDelete")),
+            self._get_param("AutoScalingGroupName"), force=bool(self._get_bool_param("ForceDelete"))
         )
         return EmptyResult()
 

@@ -65,9 +65,7 @@ def announced(
 
 
 def announced_stop(
-    world: World,
-    stop: Callable[[Instance], InstanceState],
-    told: Callable[[str], None],
+    world: World, stop: Callable[[Instance], InstanceState], told: Callable[[str], None]
 ) -> Callable[[Instance], InstanceState]:
     """EC2's stop of an instance, the event of it, and what its group makes of it."""
 

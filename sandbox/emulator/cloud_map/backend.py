@@ -117,11 +117,7 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         return super().delete_namespace(namespace_id)
 
     def register_instance(
-        self,
-        service_id: str,
-        instance_id: str,
-        creator_request_id: str,
-        attributes: dict[str, str],
+        self, service_id: str, instance_id: str, creator_request_id: str, attributes: dict[str, str]
     ) -> str:
         """Start to register an instance, or to change what it is registered with."""
         service = self.get_service(service_id)

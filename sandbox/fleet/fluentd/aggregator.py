@@ -25,7 +25,7 @@ from sandbox.fleet.fluentd.output import Counters, Output
 from sandbox.fleet.fluentd.receiver import Receiver
 from sandbox.fleet.fluentd.sampling import MonitorTimer, sample_output, sample_unbuffered
 from sandbox.fleet.fluentd.source import LineSource
-from sandbox.host.http import HttpService
+from sandbox.host.http import HttpService, routed
 from sandbox.host.settings import read
 
 FLUENTD_DIRECTORY = Path("/var/log/fluentd")
@@ -110,23 +110,18 @@ class Aggregator:
         )
         self._exporter = Exporter(settings.address, settings.exporter_port, self._timer)
         self._receiver = Receiver(settings.address, settings.forward_port, self.output.emit)
+        monitored = {
+            ("GET", "/api/plugins.json"): self._plugins,
+            ("PUT", "/_sandbox/destination"): self._set_destination,
+            ("PUT", "/_sandbox/exporter"): self._set_exporter,
+            ("PUT", "/_sandbox/rescue"): lambda _body: self.output.rescue(),
+            ("PUT", "/_sandbox/source"): self._set_source,
+        }
         self._monitor_agent = HttpService(
-            settings.address,
-            settings.monitor_port,
-            {
-                ("GET", "/api/plugins.json"): self._plugins,
-                ("PUT", "/_sandbox/destination"): self._set_destination,
-                ("PUT", "/_sandbox/exporter"): self._set_exporter,
-                ("PUT", "/_sandbox/flush"): lambda _body: self.output.flush(),
-                ("PUT", "/_sandbox/rescue"): lambda _body: self.output.rescue(),
-                ("PUT", "/_sandbox/source"): self._set_source,
-            },
+            settings.address, settings.monitor_port, routed(monitored)
         )
-        self._rpc = HttpService(
-            settings.address,
-            settings.rpc_port,
-            {("GET", "/api/plugins.flushBuffers"): self._flush_by_rpc},
-        )
+        rpc = {("GET", "/api/plugins.flushBuffers"): self._flush_by_rpc}
+        self._rpc = HttpService(settings.address, settings.rpc_port, routed(rpc))
         self._source = (
             LineSource(settings.source, self.output.emit, settings.ledger)
             if settings.source
