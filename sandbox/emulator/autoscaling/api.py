@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.autoscaling.urls import url_bases
 from moto.core.responses import ActionResult, EmptyResult
 
-from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.paging import in_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 
 __all__ = ["WaitingAutoScalingResponse", "url_bases", "url_paths"]
 
@@ -23,10 +24,7 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
     @property
     def waiting_backend(self) -> WaitingAutoScalingBackend:
         """The backend of the caller's account and region."""
-        backend = self.autoscaling_backend
-        if not isinstance(backend, WaitingAutoScalingBackend):
-            raise TypeError("the emulator's Auto Scaling backend is not installed")
-        return backend
+        return cast("WaitingAutoScalingBackend", self.autoscaling_backend)
 
     def create_auto_scaling_group(self) -> ActionResult:
         """CreateAutoScalingGroup, with its hooks and its instance lifecycle policy."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.ec2.models import ec2_backends
 from moto.moto_api._internal import mock_random
+from moto.ssm.exceptions import InvalidDocument, SSMException, ValidationException
 from moto.ssm.models import ssm_backends
 
 from sandbox.emulator.agents import Assignment, Report
-from sandbox.emulator.ssm import errors
 from sandbox.emulator.ssm.document import CommandDocument, InvalidParametersError
 from sandbox.emulator.ssm.documents import COMMAND, CheckedDocumentsBackend
 from sandbox.emulator.ssm.invocations import Invocation
@@ -126,16 +126,16 @@ class RunCommandBackend(CheckedDocumentsBackend):
         """The command with this id."""
         sent = self.sent_commands.get(command_id)
         if sent is None:
-            raise errors.invalid_command(command_id)
+            raise SSMException("InvalidCommandId", f"Command {command_id} does not exist.")
         return sent
 
     def invocation(self, command_id: str, instance_id: str, step: str | None) -> Invocation:
         """What came of a command on one instance, so far."""
         found = self.sent_command(command_id).invocations.get(instance_id)
         if found is None or self.world.now < found.known_from:
-            raise errors.no_invocation()
+            raise SSMException("InvocationDoesNotExist", "The invocation does not exist.")
         if step is not None and step != found.assignment.step:
-            raise errors.invalid_plugin(step)
+            raise SSMException("InvalidPluginName", f"The document has no step {step}.")
         return found
 
     def fetch(self, instance_ids: Iterable[str]) -> list[Assignment]:
@@ -174,7 +174,10 @@ class RunCommandBackend(CheckedDocumentsBackend):
         managed = self.managed_instances()
         missing = [one for one in instance_ids if not managed.get(one)]
         if missing:
-            raise errors.invalid_instances(missing)
+            raise SSMException(
+                "InvalidInstanceId",
+                f"Instances [[{', '.join(missing)}]] not in a valid state for account",
+            )
 
     def _dispatch(
         self,
@@ -263,30 +266,36 @@ def _prepared(
 ) -> tuple[CommandDocument, dict[str, Any]]:
     """The document, and the value of each of its parameters."""
     if document.document_type != COMMAND:
-        raise errors.invalid_document(document.name)
+        raise InvalidDocument(f"Document with name {document.name} does not exist.")
     command = CommandDocument.parse(document.content_json)
     try:
         values = command.resolve(given)
         command.render(values)
     except InvalidParametersError as error:
-        raise errors.invalid_parameters(str(error)) from error
+        raise SSMException("InvalidParameters", str(error)) from error
     return command, values
 
 
 def _require_limits(request: Mapping[str, Any]) -> int:
     """Refuse what breaks the API's own limits; gives the seconds that delivery may take."""
     if request.get("Targets"):
-        raise errors.validation("'targets' is not emulated: name the instances")
+        raise _invalid("'targets' is not emulated: name the instances")
     instance_ids = request.get("InstanceIds") or []
     if not 1 <= len(instance_ids) <= MOST_INSTANCES:
-        raise errors.validation(f"'instanceIds' must have 1 to {MOST_INSTANCES} members")
+        raise _invalid(f"'instanceIds' must have 1 to {MOST_INSTANCES} members")
     if len(set(instance_ids)) < len(instance_ids):
-        raise errors.duplicate_instances()
+        raise SSMException(
+            "DuplicateInstanceId", "You can't specify an instance ID more than once."
+        )
     if len(request.get("Comment") or "") > LONGEST_COMMENT:
-        raise errors.validation(f"'comment' must have {LONGEST_COMMENT} characters at most")
+        raise _invalid(f"'comment' must have {LONGEST_COMMENT} characters at most")
     seconds = request.get("TimeoutSeconds")
     seconds = DEFAULT_DELIVERY_SECONDS if seconds is None else int(seconds)
     shortest, longest = SHORTEST_DELIVERY_SECONDS, LONGEST_DELIVERY_SECONDS
     if not shortest <= seconds <= longest:
-        raise errors.validation(f"'timeoutSeconds' must be from {shortest} to {longest}")
+        raise _invalid(f"'timeoutSeconds' must be from {shortest} to {longest}")
     return seconds
+
+
+def _invalid(reason: str) -> ValidationException:
+    return ValidationException(f"1 validation error detected: {reason}")
