@@ -58,15 +58,11 @@ class EmulatorControl:
 
     def warn_of_spot_interruption(self, instance_id: str) -> None:
         """Have EC2 reclaim an instance: it says so now, and takes it two minutes later."""
-        self._ask(
-            "interruptions", {"instance_id": instance_id, "signal": "spot_interruption_warning"}
-        )
+        self._interrupt(instance_id, "spot_interruption_warning")
 
     def recommend_rebalance(self, instance_id: str) -> None:
         """Have EC2 say that it may want an instance back."""
-        self._ask(
-            "interruptions", {"instance_id": instance_id, "signal": "rebalance_recommendation"}
-        )
+        self._interrupt(instance_id, "rebalance_recommendation")
 
     def fetch_commands(self, instance_ids: Iterable[str]) -> list[dict[str, Any]]:
         """What SSM has for the agents of these instances; it counts as begun from now on."""
@@ -78,6 +74,9 @@ class EmulatorControl:
         """Say what came of a command; False: nobody waits for it any more."""
         told = {"command_id": command_id, "instance_id": instance_id, "report": report}
         return bool(self._ask("commands/report", told)["taken"])
+
+    def _interrupt(self, instance_id: str, signal: str) -> None:
+        self._ask("interruptions", {"instance_id": instance_id, "signal": signal})
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         method = "GET" if body is None else "POST"

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 from sandbox.demo.model import Disruption, JournalEntry, Notification, Phase, Sample
 from sandbox.demo.view.words import announced, told
-from sandbox.demo.waiting import WaitedInVain, wait_until
+from sandbox.host.waiting import CheckFailed, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,7 +147,7 @@ class Recorder:
             self._insist_on_sight()
             for sample in self._since(begun):
                 if not holds(sample):
-                    raise WaitedInVain(f"It did not hold that {what}. {self.situation()}")
+                    raise CheckFailed(f"It did not hold that {what}. {self.situation()}")
             time.sleep(_INTERVAL_SECONDS)
 
     def situation(self) -> str:
@@ -175,7 +175,7 @@ class Recorder:
     def _insist_on_sight(self) -> None:
         blind = self._clock.now() - self._last_look
         if blind > _BLIND_SECONDS:
-            raise WaitedInVain(
+            raise CheckFailed(
                 f"The local cloud could not be looked at for {blind:.0f} s: {self._last_error}"
             )
 

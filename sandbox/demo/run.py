@@ -13,13 +13,11 @@ from sandbox.demo.observer import CloudObserver
 from sandbox.demo.recording import Clock, Recorder
 from sandbox.demo.scenarios import chaos
 from sandbox.demo.scenarios.acts import bring_everything_home
-from sandbox.demo.scenarios.redrive import RedriveFailed
 from sandbox.demo.scenarios.stage import Stage
 from sandbox.demo.set_up import fleet_of, names_of, start_prometheus, variables
 from sandbox.demo.view.apply_progress import ApplyProgress
-from sandbox.demo.waiting import WaitedInVain
 from sandbox.demo.warm_up import warmed_up
-from sandbox.fleet.fleet import NotFinishedError
+from sandbox.host.waiting import CheckFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from sandbox.demo.view.view import View
 
 LINES_PER_SECOND_EACH = 200.0
-
-_IN_VAIN = (WaitedInVain, NotFinishedError, RedriveFailed)
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Performance:
         for part in (self.scenario.begin, self.scenario.play, bring_everything_home):
             try:
                 part(self.stage)
-            except _IN_VAIN as error:
+            except CheckFailed as error:
                 failures.append(f"{error}")
                 self.recorder.note(f"FAILED: {error}")
         self.recorder.phase("Counting lines")

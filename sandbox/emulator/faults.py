@@ -6,31 +6,22 @@ so a test can say exactly which of its calls suffers.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeVar
+from dataclasses import asdict, field
+from typing import Any, Literal, TypeVar, get_args
 
-OPERATION_ERROR_CODES = frozenset(
-    {
-        "ACCESS_DENIED",
-        "CANNOT_CREATE_HOSTED_ZONE",
-        "EXPIRED_TOKEN",
-        "HOSTED_ZONE_NOT_FOUND",
-        "INTERNAL_FAILURE",
-        "INVALID_CHANGE_BATCH",
-        "THROTTLED_REQUEST",
-    }
-)
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
-DURATIONS = frozenset(
-    {
-        "operation_seconds",
-        "proceed_seconds",
-        "unnoticed_seconds",
-        "invocation_hidden_seconds",
-        "delivery_seconds",
-    }
-)
-INSTANCE_LISTS = frozenset({"agents_off", "agents_silent", "undeliverable"})
+OperationErrorCode = Literal[
+    "ACCESS_DENIED",
+    "CANNOT_CREATE_HOSTED_ZONE",
+    "EXPIRED_TOKEN",
+    "HOSTED_ZONE_NOT_FOUND",
+    "INTERNAL_FAILURE",
+    "INVALID_CHANGE_BATCH",
+    "THROTTLED_REQUEST",
+]
+OPERATION_ERROR_CODES = frozenset(get_args(OperationErrorCode))
 EVERY_INSTANCE = "*"
 
 
@@ -38,9 +29,9 @@ EVERY_INSTANCE = "*"
 class OperationFailure:
     """The next `times` Cloud Map operations end in FAIL with this code."""
 
-    code: str
-    message: str
-    times: int
+    code: OperationErrorCode = "INTERNAL_FAILURE"
+    message: str = "injected"
+    times: int = 1
 
 
 @dataclass
@@ -53,15 +44,15 @@ class CallFailure:
 
     action: str
     code: str
-    message: str
-    times: int
-    moment: Literal["before", "after"]
+    message: str = "injected"
+    times: int = 1
+    moment: Literal["before", "after"] = "before"
 
 
 Failure = TypeVar("Failure", OperationFailure, CallFailure)
 
 
-@dataclass
+@dataclass(config=ConfigDict(extra="forbid"))
 class Faults:
     """Settable misbehaviour, and how long the slow parts of the cloud take."""
 
@@ -104,28 +95,17 @@ class Faults:
     operation_failures: list[OperationFailure] = field(default_factory=list)
     call_failures: list[CallFailure] = field(default_factory=list)
 
-    def fail_operations(
-        self, times: int = 1, code: str = "INTERNAL_FAILURE", message: str = "injected"
-    ) -> None:
+    def fail_operations(self, times: int = 1, **failure: Any) -> None:  # noqa: ANN401 - its fields
         """Let the next Cloud Map operations that are submitted end in FAIL."""
-        if code not in OPERATION_ERROR_CODES:
-            raise ValueError(f"{code!r} is no error code of a Cloud Map operation")
-        self.operation_failures.append(OperationFailure(code, message, times))
+        self.operation_failures.append(OperationFailure(times=times, **failure))
 
     def throttle(self, action: str, times: int = 1) -> None:
         """Let the next calls of `action` be refused as too many."""
         self.fail_calls(action, code="Throttling", message="Rate exceeded", times=times)
 
-    def fail_calls(
-        self,
-        action: str,
-        code: str,
-        message: str = "injected",
-        times: int = 1,
-        moment: Literal["before", "after"] = "before",
-    ) -> None:
+    def fail_calls(self, action: str, code: str, **failure: Any) -> None:  # noqa: ANN401
         """Let the next calls of `action` ("CompleteLifecycleAction", ...) end in an error."""
-        self.call_failures.append(CallFailure(action, code, message, times, moment))
+        self.call_failures.append(CallFailure(action, code, **failure))
 
     def concerns(self, names: list[str], instance_id: str) -> bool:
         """Whether a list of instances means this one."""
@@ -138,24 +118,12 @@ class Faults:
             setattr(self, name, value)
 
     def update(self, settings: dict[str, Any]) -> None:
-        """Set what a JSON document says, as the control API receives it."""
-        unknown = set(settings) - {*vars(self)}
-        if unknown:
-            raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
-        for name in DURATIONS & set(settings):
-            setattr(self, name, float(settings[name]))
-        for name in INSTANCE_LISTS & set(settings):
-            setattr(self, name, [str(one) for one in settings[name]])
-        if "abandoned_replacement" in settings:
-            self.abandoned_replacement = _abandoned(settings["abandoned_replacement"])
-        if "failing_replacements" in settings:
-            self.failing_replacements = int(settings["failing_replacements"])
-        if "short_pages" in settings:
-            self.short_pages = [int(one) for one in settings["short_pages"]]
-        for failure in settings.get("operation_failures", []):
-            self.fail_operations(**failure)
-        for failure in settings.get("call_failures", []):
-            self.fail_calls(**failure)
+        """Set what a JSON document says, as the control API receives it; failures are added."""
+        wanted = Faults(**settings)
+        wanted.operation_failures[:0] = self.operation_failures
+        wanted.call_failures[:0] = self.call_failures
+        for name in settings:
+            setattr(self, name, getattr(wanted, name))
 
     def as_dict(self) -> dict[str, Any]:
         """The present settings, as JSON can carry them."""
@@ -169,13 +137,6 @@ class Faults:
         """The failure for the call that is being answered, if one is set."""
         meant = [failure for failure in self.call_failures if failure.action == action]
         return _use_up(self.call_failures, meant)
-
-
-def _abandoned(outcome: object) -> Literal["replaced", "terminated", "kept"]:
-    match outcome:
-        case "replaced" | "terminated" | "kept":
-            return outcome
-    raise ValueError(f"abandoned_replacement: {outcome!r} is not replaced, terminated or kept")
 
 
 def _use_up(failures: list[Failure], candidates: list[Failure]) -> Failure | None:

@@ -28,7 +28,7 @@ from moto.ssm.models import ssm_backends
 from sandbox.emulator.autoscaling import api as autoscaling_api
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.autoscaling.groups import WaitingGroup
-from sandbox.emulator.autoscaling.interruptions import announced, announced_stop, dated_start
+from sandbox.emulator.autoscaling.interruptions import announced, dated_start
 from sandbox.emulator.cloud_map import api as cloud_map_api
 from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
 from sandbox.emulator.faults import OperationFailure
@@ -78,9 +78,9 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
             (servicediscovery_backends, "backend", map_backend),
             (ssm_backends, "backend", command_backend),
             (autoscaling_models, "FakeAutoScalingGroup", WaitingGroup),
-            (Instance, "terminate", announced(world, Instance.terminate)),
+            (Instance, "terminate", announced(world, Instance.terminate, "shutting-down")),
             (InstanceResponse, "describe_instances", _described_in_pages(world)),
-            (Instance, "stop", announced_stop(world, Instance.stop, _tell_groups(world))),
+            (Instance, "stop", announced(world, Instance.stop, "stopping", _tell_groups(world))),
             (Instance, "start", dated_start(world, Instance.start)),
             (BaseResponse, "call_action", _in_turn(world, gate)),
             (route53_models, "create_route53_zone_id", new_zone_id),

@@ -100,12 +100,6 @@ class World:
         heapq.heappush(self._timers, timer)
         return timer
 
-    def next_due(self) -> float | None:
-        """When something happens next by itself: what a test with virtual time jumps to."""
-        with self._lock:
-            pending = [timer.due for timer in self._timers if not timer.cancelled]
-            return min(pending, default=None)
-
     def record(self, event: str, instance_id: str, **details: object) -> None:
         """Write one line of the journal."""
         entry: dict[str, Any] = {"at": self.now, "event": event, "instance_id": instance_id}

@@ -5,7 +5,6 @@ Start a `Prometheus` first (the module needs its address), apply the module, the
 
 import shutil
 import signal
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -23,20 +22,16 @@ from sandbox.fleet.forwarders.dns import DnsSettings
 from sandbox.fleet.forwarders.process import ForwardersSettings
 from sandbox.fleet.host import AggregatorCommand, AggregatorHost, simulated_aggregator
 from sandbox.fleet.instances import Instance, group_instances, lifecycle_states
-from sandbox.fleet.load import DnsProcess, ForwardersProcess, Load
+from sandbox.fleet.load import ForwardersProcess, Load, start_dns
 from sandbox.fleet.ssm_agent import Machine, RunCommandService, SsmAgents
 from sandbox.fleet.supervisor import POLL_SECONDS, Supervisor
 from sandbox.fleet.web_servers import WebServers
 from sandbox.host.background import Background
 from sandbox.host.parts import Parts
 from sandbox.host.processes import Processes, clean_environment
+from sandbox.host.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
-WAIT_SECONDS = 0.25
-
-
-class NotFinishedError(Exception):
-    """Lines are still on their way: forwarders wait for targets, or aggregators hold chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +128,9 @@ class Fleet(Parts):
     def end_load(self, timeout_seconds: float = 60.0) -> None:
         """End the load, and wait until every line made is acknowledged by an aggregator."""
         self._running_load.drain()
-        self._wait(
+        wait_until(
+            "the forwarders, which hold lines that no aggregator acknowledged",
             self._running_load.is_finished,
-            "forwarders still hold lines that no aggregator acknowledged",
             timeout_seconds,
         )
 
@@ -152,9 +147,9 @@ class Fleet(Parts):
         """End the load, flush the aggregators that are left, and account for every line."""
         self.end_load(timeout_seconds)
         self.flush()
-        self._wait(
+        wait_until(
+            "the aggregators, which still hold chunks",
             lambda: not any(self.held_bytes(name) for name in self.alive()),
-            "aggregators still hold chunks",
             timeout_seconds,
         )
         return self.delivered()
@@ -245,16 +240,13 @@ class Fleet(Parts):
 
     def _start_forwarders(self) -> ForwardersProcess:
         settings = self._settings
-        dns = DnsProcess(
-            DnsSettings(settings.services, settings.dns_ttl_seconds),
-            self._processes,
-            self._environment,
-        )
+        served = DnsSettings(settings.services, settings.dns_ttl_seconds)
+        dns_address, dns_port = start_dns(served, self._processes, self._environment)
         return ForwardersProcess(
             ForwardersSettings(
                 services=tuple(settings.services),
-                dns_address=dns.address,
-                dns_port=dns.port,
+                dns_address=dns_address,
+                dns_port=dns_port,
                 count=settings.forwarders,
                 lines_per_second=settings.lines_per_second,
                 interval_seconds=settings.forwarder_interval_seconds,
@@ -280,10 +272,3 @@ class Fleet(Parts):
 
     def _state(self, instance_id: str, at: float | None) -> BufferState | None:
         return self.history(instance_id).state_at(float("inf") if at is None else at)
-
-    def _wait(self, done: Callable[[], bool], otherwise: str, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            if time.monotonic() > deadline:
-                raise NotFinishedError(f"{otherwise}, after {seconds:.0f} s")
-            time.sleep(WAIT_SECONDS)

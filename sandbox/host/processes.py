@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import FrameType, TracebackType
+    from types import FrameType
 
 CHILD = Path(__file__).with_name("child.py")
 STOP_SECONDS = 10.0
@@ -94,25 +94,17 @@ class Process:
             os.killpg(self.popen.pid, number)
 
 
-class Processes:
+class Processes(ExitStack):
     """Starts children; leaving the block stops them, the last one first."""
 
     def __init__(self, logs: Path) -> None:
+        super().__init__()
         self._logs = logs
-        self._stack = ExitStack()
         self._started: list[Process] = []
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
 
     def start(
         self,
@@ -136,7 +128,7 @@ class Processes:
                 start_new_session=True,
             )
         process = Process(name, popen, log)
-        self._stack.callback(process.stop)
+        self.callback(process.stop)
         self._started.append(process)
         return process
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import astuple, dataclass
 
-from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.destination import DestinationMode
+from sandbox.host.waiting import wait_until
 from tests.support.instance_profile import attach_profile
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, NO_JOURNAL, Walk, walk

@@ -1,6 +1,6 @@
 """What scenarios are made of: how they begin and end, what they wait for, what they look at.
 
-Every wait is bounded and raises WaitedInVain when what has to happen did not.
+Every wait is bounded and raises CheckFailed when what has to happen did not.
 """
 
 from __future__ import annotations

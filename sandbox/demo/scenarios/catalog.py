@@ -1,6 +1,6 @@
 """The scenarios: what is done to the group, and what has to come of it.
 
-A scenario raises WaitedInVain when something that has to happen did not. That nothing was lost and
+A scenario raises CheckFailed when something that has to happen did not. That nothing was lost and
 nobody was released early is judged afterwards, from the record, for all of them alike.
 """
 

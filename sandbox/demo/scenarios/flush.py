@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.demo.scenarios import acts
-from sandbox.demo.waiting import WaitedInVain
+from sandbox.host.waiting import CheckFailed
 
 if TYPE_CHECKING:
     from sandbox.demo.scenarios.stage import Stage
@@ -61,7 +61,7 @@ def flush_in_backoff(stage: Stage) -> None:
     for name, before in in_vain.items():
         after = stage.flush_requests(name) - before
         if not before or not after:
-            raise WaitedInVain(
+            raise CheckFailed(
                 f"{name} was told to flush {before} x before S3 was back, {after} x after."
             )
         stage.proven(
@@ -137,4 +137,4 @@ def scale_in_hourly(stage: Stage) -> None:
 def _insist_on_requests(stage: Stage, names: list[str]) -> None:
     for name in names:
         if not stage.flush_requests(name):
-            raise WaitedInVain(f"{name} was released, and nobody told it to flush.")
+            raise CheckFailed(f"{name} was released, and nobody told it to flush.")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.demo.scenarios import acts
-from sandbox.demo.waiting import WaitedInVain, wait_until
 from sandbox.fleet.forwarders.dns import ANSWER_LIMIT
+from sandbox.host.waiting import CheckFailed, wait_until
 
 if TYPE_CHECKING:
     from sandbox.demo.scenarios.stage import Stage
@@ -106,14 +106,14 @@ def _watch(stage: Stage, everybody: frozenset[str]) -> Watched:
     while time.monotonic() < end:
         for forwarder, targets in stage.targets().items():
             if targets != everybody:
-                raise WaitedInVain(
+                raise CheckFailed(
                     f"{forwarder} flaps: of {len(everybody)} aggregators that stayed in service it "
                     f"does not know {sorted(everybody - targets)}, and knows besides "
                     f"{sorted(targets - everybody)}."
                 )
         fullest = max(fullest, *stage.shard_sizes())
         if fullest > ANSWER_LIMIT:
-            raise WaitedInVain(f"A shard held {fullest} aggregators; an answer names 8 of them.")
+            raise CheckFailed(f"A shard held {fullest} aggregators; an answer names 8 of them.")
         looks += 1
         time.sleep(_LOOK_SECONDS)
     return Watched(begun_at, looks, fullest)
@@ -125,5 +125,5 @@ def _chunks_taken(stage: Stage, watched: Watched) -> list[int]:
     taken = {name: stage.chunks_taken(name, watched.begun_at) for name in names}
     if not all(taken.values()):
         silent = [name for name, chunks in taken.items() if not chunks]
-        raise WaitedInVain(f"In service, known to all, and without a line: {', '.join(silent)}.")
+        raise CheckFailed(f"In service, known to all, and without a line: {', '.join(silent)}.")
     return list(taken.values())

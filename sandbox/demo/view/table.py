@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.demo.view.words import clock, human_size
+from sandbox.demo.view.words import clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +113,7 @@ def _buffer(size: int | None, largest: int) -> Text:
     if size > 0:
         filled = max(filled, 1)
     return Text.assemble(
-        (f"{human_size(size):>9} ", "bold" if size else "green"),
+        (f"{decimal(size):>9} ", "bold" if size else "green"),
         ("█" * filled, "yellow"),
         ("·" * (_BAR_WIDTH - filled), "bright_black"),
     )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Group
+from rich.filesize import decimal
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
@@ -18,7 +19,6 @@ from rich.text import Text
 from sandbox.demo.model import Phase
 from sandbox.demo.view import table
 from sandbox.demo.view.table import GONE
-from sandbox.demo.view.words import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -143,5 +143,6 @@ def _row(instance: InstanceSample) -> str:
     parts = [instance.instance_id, instance.lifecycle_state]
     if instance.lifecycle_state != GONE:
         parts += ["registered" if instance.registered else "not-registered"]
-        parts += [f"buffer={human_size(instance.buffer_bytes) or 'none'}"]
+        held = instance.buffer_bytes
+        parts += [f"buffer={'none' if held is None else decimal(held)}"]
     return " ".join(filter(None, (*parts, instance.verdict, instance.reason)))

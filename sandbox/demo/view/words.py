@@ -1,4 +1,4 @@
-"""What happens, in words and sizes that fit a line. Pure."""
+"""What happens, in words that fit a line. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sandbox.demo.model import JournalEntry, Notification
-
-_KILO = 1000
 
 # The entries of the journal that an operator wants to read; heartbeats would drown them.
 _TOLD: dict[str, str] = {
@@ -39,17 +37,6 @@ def told(entry: JournalEntry) -> str | None:
 def announced(notification: Notification) -> str:
     """A notification as a sentence."""
     return f"SNS notified the operator: {notification.alarm} is {notification.state}"
-
-
-def human_size(size: int | None) -> str:
-    """A buffer's size, short enough for a table's cell."""
-    if size is None:
-        return ""
-    if abs(size) < _KILO:
-        return f"{size} B"
-    if abs(size) < _KILO**2:
-        return f"{size / _KILO:.1f} kB"
-    return f"{size / _KILO**2:,.1f} MB"
 
 
 def clock(seconds: float) -> str:

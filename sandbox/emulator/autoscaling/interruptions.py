@@ -23,8 +23,15 @@ if TYPE_CHECKING:
     from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
     from sandbox.emulator.world import World
 
+    Change = Callable[[Instance], InstanceState]
+
 NOTICE_SECONDS = 120.0
 STATE_CHANGE = "EC2 Instance State-change Notification"
+# From these states there is no such change any more.
+ALREADY = {
+    "shutting-down": {"terminated"},
+    "stopping": {"pending", "stopping", "stopped", "shutting-down", "terminated"},
+}
 
 
 def reclaim(backend: WaitingAutoScalingBackend, instance_id: str) -> None:
@@ -49,40 +56,22 @@ def recommend(backend: WaitingAutoScalingBackend, instance_id: str) -> None:
 
 
 def announced(
-    world: World, terminate: Callable[[Instance], InstanceState]
-) -> Callable[[Instance], InstanceState]:
-    """EC2's end of an instance, and the event of it; an instance shuts down only once."""
+    world: World, change: Change, state: str, then: Callable[[str], None] = lambda _: None
+) -> Change:
+    """EC2's end or stop of an instance, the event of it, and what its group makes of it, once."""
 
-    def terminate_aloud(instance: Instance) -> InstanceState:
-        before = terminate(instance)
-        if before.name != "terminated":
+    def announce(instance: Instance) -> InstanceState:
+        before = change(instance)
+        if before.name not in ALREADY[state]:
             whose = _whose(instance.ec2_backend)
-            state = "shutting-down"
             world.emit(ec2_event(whose, instance.id, STATE_CHANGE, world.now, state=state))
+            then(instance.id)
         return before
 
-    return terminate_aloud
+    return announce
 
 
-def announced_stop(
-    world: World, stop: Callable[[Instance], InstanceState], told: Callable[[str], None]
-) -> Callable[[Instance], InstanceState]:
-    """EC2's stop of an instance, the event of it, and what its group makes of it."""
-
-    def stop_aloud(instance: Instance) -> InstanceState:
-        before = stop(instance)
-        if before.name == "running":
-            whose = _whose(instance.ec2_backend)
-            world.emit(ec2_event(whose, instance.id, STATE_CHANGE, world.now, state="stopping"))
-            told(instance.id)
-        return before
-
-    return stop_aloud
-
-
-def dated_start(
-    world: World, start: Callable[[Instance], InstanceState]
-) -> Callable[[Instance], InstanceState]:
+def dated_start(world: World, start: Change) -> Change:
     """EC2's start of an instance: LaunchTime is when it was last started."""
 
     def start_now(instance: Instance) -> InstanceState:
