@@ -73,7 +73,7 @@ def rules(faults: Mapping[Fault, float]) -> list[dict[str, Any]]:
 
 
 def kind_of(action: str) -> Fault | None:
-    """What a fault is that microburst calls so in its metrics; None: none of ours."""
+    """The fault behind a name in microburst's metrics; None: none of ours."""
     what, _, detail = action.partition(":")
     if what == "error":
         return Fault.SERVER_ERROR if detail in SERVER_ERRORS else Fault.THROTTLED

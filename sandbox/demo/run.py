@@ -12,7 +12,7 @@ from sandbox.demo.model import Comparison, Run
 from sandbox.demo.observer import CloudObserver
 from sandbox.demo.recording import Clock, Recorder
 from sandbox.demo.scenarios import chaos
-from sandbox.demo.scenarios.acts import bring_everything_home
+from sandbox.demo.scenarios.acts import deliver_everything
 from sandbox.demo.scenarios.stage import Stage
 from sandbox.demo.set_up import fleet_of, names_of, start_prometheus, variables
 from sandbox.demo.view.apply_progress import ApplyProgress
@@ -39,9 +39,9 @@ class Performance:
     stage: Stage
 
     def play(self) -> Run:
-        """Play the scenario from beginning to end; what goes wrong in it is part of the result."""
+        """Play the scenario from beginning to end; its failures are part of the result."""
         failures = []
-        for part in (self.scenario.begin, self.scenario.play, bring_everything_home):
+        for part in (self.scenario.begin, self.scenario.play, deliver_everything):
             try:
                 part(self.stage)
             except CheckFailed as error:
@@ -76,7 +76,7 @@ class Performance:
 
 
 def perform(scenario: Scenario, output: Path, clock: Clock, view: View) -> Run:
-    """Set everything up in `output`, play the scenario, and tear everything down again."""
+    """Set everything up in `output`, play the scenario, and stop everything again."""
     output.mkdir(parents=True, exist_ok=True)
     with (
         _logs_in(output / "demo.log"),
@@ -102,7 +102,7 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
     recorder.phase("Starting the fleet")
     names = names_of(outputs)
     fleet = fleet_of(scenario.setting, cloud, outputs, output)
-    # What ends a stage with a proof; an operation is waited for without a hurry.
+    # Only the stages with a proof: a cold start of the operation stage hides nothing.
     proving = [name for name in names.waiters if not name.endswith("-operation-waiter")]
     with warmed_up(cloud.client("lambda"), proving):
         stack.enter_context(fleet)

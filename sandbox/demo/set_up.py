@@ -27,8 +27,8 @@ NAME = "fluentd"
 DNS_TTL_SECONDS = 1
 FORWARDER_REFRESH_SECONDS = 2
 SCRAPE_INTERVAL_SECONDS = 1
-# So long may a chunk be staged before it is written: whoever let an aggregator go too early would
-# lose what came in during that time.
+# A chunk is staged for so long before it is written: an aggregator that is released too early loses
+# what came in during that time.
 FLUSH_INTERVAL_SECONDS = 12.0
 
 # The module's own inputs, compressed: what takes minutes on AWS takes seconds here.
@@ -113,7 +113,7 @@ def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> di
     """The inputs of the stack that holds the module."""
     timing = {**TIMING, **scenario.timing}
     if not scenario.setting.cloud_map:
-        # Nobody has to let go; the module works out that this takes no time.
+        # There are no forwarders; the module computes that settling takes no time.
         del timing["settle_seconds"]
     return {
         "name": NAME,

@@ -1,11 +1,11 @@
-"""The control API under /_sandbox/: what tests and the demo need to know that AWS would not tell.
+"""The control API under /_sandbox/: what tests and the demo need and AWS has no API for.
 
 GET  /_sandbox/health             {"status": "ready"}
 GET  /_sandbox/journal?after=N    {"entries": [...], "next": M}
 GET  /_sandbox/events?after=N     {"events": [...], "next": M}
 GET  /_sandbox/faults             the present faults
 POST /_sandbox/faults             set faults: what `Faults.update` takes
-POST /_sandbox/faults/clear       back to a healthy day
+POST /_sandbox/faults/clear       remove all faults
 POST /_sandbox/tick               apply what is due
 POST /_sandbox/retention          {"autoscaling_group_name": ..., "terminate_hook_abandon":
 "retain" | "terminate"}: an instance lifecycle policy, for
@@ -15,7 +15,7 @@ POST /_sandbox/interruptions      {"instance_id": ..., "signal": "spot_interrupt
 POST /_sandbox/commands/fetch     {"instance_ids": [...]}: {"assignments": [...]}, what SSM has for
 these instances' agents; each is in progress from now on
 POST /_sandbox/commands/report    {"command_id", "instance_id", "report": {"exit_code", "output",
-"error", "timed_out"}}: {"taken": whether somebody still waited for it}
+"error", "timed_out"}}: {"taken": whether the command was still running}
 """
 
 from __future__ import annotations

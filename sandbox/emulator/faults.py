@@ -1,6 +1,6 @@
 """What goes wrong in the emulated cloud, set by tests and by the control API.
 
-The defaults are those of a healthy day. Every fault is consumed in the order in which it was set,
+By default nothing goes wrong. Every fault is consumed in the order in which it was set,
 so a test can say exactly which of its calls suffers.
 """
 
@@ -39,7 +39,7 @@ class CallFailure:
     """The next `times` calls of `action` answer with an error.
 
     `moment` says whether the call did its work first: after a failure "after" it, the caller
-    knows nothing and the cloud has changed, as with a reply that was lost on its way.
+    knows nothing and the cloud has changed, as after a lost reply.
     """
 
     action: str
@@ -78,7 +78,7 @@ class Faults:
     """Instances whose agent was heard a moment ago and fetches nothing: DeliveryTimedOut."""
 
     undeliverable: list[str] = field(default_factory=list)
-    """Instances to which SSM gives up delivering: Undeliverable."""
+    """Instances to which SSM cannot deliver: Undeliverable."""
 
     short_pages: list[int] = field(default_factory=list)
     """How many items the first pages of every paged answer hold; the page after them has the rest.
@@ -112,9 +112,9 @@ class Faults:
         return instance_id in names or EVERY_INSTANCE in names
 
     def clear(self) -> None:
-        """Back to a healthy day."""
-        healthy = Faults()
-        for name, value in vars(healthy).items():
+        """Remove all faults."""
+        none = Faults()
+        for name, value in vars(none).items():
             setattr(self, name, value)
 
     def update(self, settings: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from moto.moto_server.werkzeug_app import (
 from sandbox.emulator.control import ControlAPI
 from sandbox.emulator.iam.gatekeeper import Gatekeeper
 from sandbox.emulator.iam.roles import Roles
-from sandbox.emulator.install import Gate, installed, let_in
+from sandbox.emulator.install import Gate, allow, installed
 from sandbox.emulator.world import World
 from sandbox.host.background import Background
 from sandbox.host.http import HttpService
@@ -40,7 +40,7 @@ class ServerSettings:
     region: str
     root_key: str
     iam_endpoint: str | None = None
-    """Where functions and their roles are; without it nobody's permissions are checked."""
+    """Where functions and their roles are; without it no permissions are checked."""
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def serving(settings: ServerSettings) -> Iterator[tuple[World, str]]:
 
 def _gate(settings: ServerSettings) -> Gate:
     if settings.iam_endpoint is None:
-        return let_in
+        return allow
     session = boto3.Session(settings.root_key, settings.root_key, region_name=settings.region)
     config = Config(connect_timeout=2, read_timeout=10)
     roles = Roles(

@@ -1,4 +1,4 @@
-"""The whole simulated fleet of one run, behind one face.
+"""The whole simulated fleet of one run, in one object.
 
 Start a `Prometheus` first (the module needs its address), apply the module, then enter a `Fleet`.
 """
@@ -174,7 +174,7 @@ class Fleet(Parts):
         return state.buffer_bytes if state else 0
 
     def held_bytes(self, instance_id: str, at: float | None = None) -> int:
-        """The bytes that only this instance has: its buffer, and chunks that were set aside."""
+        """The bytes that only this instance has: its buffer, and backed-up chunks."""
         state = self._state(instance_id, at)
         return state.held_bytes if state else 0
 
@@ -185,7 +185,7 @@ class Fleet(Parts):
             self._supervisor.host(name).signal(signal.SIGUSR1)
 
     def rescue(self, instance_id: str) -> None:
-        """Bring what an instance has set aside to S3 and remove it there, as a person would."""
+        """Copy the backed-up chunks of an instance to S3 and delete them, as an operator does."""
         self._supervisor.host(instance_id).rescue()
 
     def retry_at(self, instance_id: str) -> float | None:

@@ -69,14 +69,14 @@ class SsmAgents(Parts):
 
     def _start(self, starting: ExitStack) -> None:
         starting.callback(self._end)
-        starting.enter_context(Background("SSM agents", self.look, POLL_SECONDS))
+        starting.enter_context(Background("SSM agents", self.poll, POLL_SECONDS))
 
     def _end(self) -> None:
         self._kill(lambda _instance_id: True)
         for thread in self._threads:
             thread.join(STOP_SECONDS)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Fetch what there is to do and begin with it; an instance that is gone does no more."""
         machines = self._machines()
         self._kill(lambda instance_id: instance_id not in machines)

@@ -29,7 +29,7 @@ class MinistackMissingError(Exception):
 
 @dataclass(frozen=True)
 class MinistackSettings:
-    """Where it listens, whose cloud it is, and what the functions it runs are told."""
+    """Where it listens, whose cloud it is, and the environment of its functions."""
 
     port: int
     work: Path

@@ -4,8 +4,8 @@ resource "aws_launch_template" "aggregator" {
   instance_type = "c6g.large"
 }
 
-# It exists before the module does, empty: the hooks are there before the first instance, as they
-# are for a user who creates group and hooks in one run. The size is set later, by an API call, as
+# It is created before the module, empty: the hooks exist before the first instance, as for a user
+# who creates group and hooks in one run. The size is set later, by an API call, as
 # a scaling policy would.
 # There is a second group only to compare with: its module has no `flush`.
 resource "aws_autoscaling_group" "aggregators" {

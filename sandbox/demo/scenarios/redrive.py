@@ -1,4 +1,4 @@
-"""What the runbook tells the operator to type: move the dead letters back to their queue."""
+"""What the runbook asks the operator to type: move the dead letters back to their queue."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def redrive(sqs: Any, source_arn: str, destination_arn: str) -> int:  # noqa: AN
 
 
 def replay(sqs: Any, functions: Any, queue_url: str, function_name: str) -> int:  # noqa: ANN401
-    """Give a function its events again that Lambda had set aside; return how many it took.
+    """Send a function its dead-lettered events again; return how many it took.
 
     As in docs/runbooks/lifecycle-dlq.md: SQS cannot redrive what Lambda put there. A record that
     the function refuses once more stays where it is.

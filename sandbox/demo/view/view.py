@@ -1,4 +1,4 @@
-"""The demo as it is seen: a line whenever something happened and, in a terminal, a live table.
+"""What the demo shows: a line for each event and, in a terminal, a live table.
 
 The table stays below the lines and is redrawn in place. Without it (in CI, in a file) a change of
 an instance is a line, too.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sandbox.demo.model import InstanceSample, Sample
 
-# A log file needs no more than that of a slow step.
+# A log file needs no more lines than that about a slow step.
 _PROGRESS_SECONDS = 5.0
 
 
@@ -93,8 +93,8 @@ class View:
 
     def render(self) -> RenderableType:
         """The table and what belongs to it, as it is now."""
-        told = self._phase, self._progress, self._scenario, self._now()
-        parts: list[RenderableType] = [table.headline(self._spinner, *told)]
+        shown = self._phase, self._progress, self._scenario, self._now()
+        parts: list[RenderableType] = [table.headline(self._spinner, *shown)]
         if self._sample is not None:
             rows = list(self._instances.values())
             parts += [table.totals(self._sample), table.instances(rows, self._console.width)]
@@ -103,7 +103,7 @@ class View:
 
     def _write_changes(self, before: Mapping[str, InstanceSample], sample: Sample) -> None:
         for name, instance in self._instances.items():
-            if name not in before or _face(before[name]) != _face(instance):
+            if name not in before or _without_size(before[name]) != _without_size(instance):
                 self._write(sample.at, _row(instance))
         letters = {queue: depth for queue, depth in sample.dead_letters.items() if depth}
         group = (sample.desired_capacity, letters, sample.alarms, sample.notifications)
@@ -134,8 +134,8 @@ def _gone(last: InstanceSample, sample: Sample) -> InstanceSample:
     )
 
 
-def _face(instance: InstanceSample) -> InstanceSample:
-    """What has to differ for a new line; the buffer's size does every time."""
+def _without_size(instance: InstanceSample) -> InstanceSample:
+    """What must change for a new line; the buffer's size changes every time."""
     return replace(instance, buffer_bytes=None)
 
 

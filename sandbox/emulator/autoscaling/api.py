@@ -29,7 +29,7 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
     def create_auto_scaling_group(self) -> ActionResult:
         """CreateAutoScalingGroup, with its hooks and its instance lifecycle policy."""
         name = self._get_param("AutoScalingGroupName")
-        # First the hooks: the instances that the group is born with must already meet them.
+        # First the hooks: they must hold the first instances, which this call launches.
         hook_specifications = self._get_param("LifecycleHookSpecificationList", [])
         self.waiting_backend.prepare_group(name, hook_specifications)
         result = super().create_auto_scaling_group()

@@ -91,7 +91,7 @@ class WaitingAutoScalingBackend(HookedBackend):
         group.set_desired_capacity(wanted)
 
     def delete_group(self, group_name: str, *, force: bool) -> None:
-        """Delete a group; by force, its instances die at once and no hook is asked."""
+        """Delete a group; by force, its instances end at once and no hook is asked."""
         group = self.group(group_name)
         if not force:
             require_empty(group)
@@ -183,7 +183,7 @@ class WaitingAutoScalingBackend(HookedBackend):
         return [hook for hook in known if not names or hook.name in names]
 
     def delete_hook(self, group_name: str, name: str) -> None:
-        """Delete a hook; what it holds is let go: launches abandoned, terminations continued."""
+        """Delete a hook and complete what it holds: launches ABANDON, terminations CONTINUE."""
         group = self.group(group_name)
         hook = self._hook(group_name, name)
         launching = hook.lifecycle_transition == Transition.LAUNCHING

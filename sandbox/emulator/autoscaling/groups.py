@@ -1,11 +1,11 @@
 """An Auto Scaling group whose instances pass through wait states, on top of moto's.
 
 What counts towards capacity: Pending, Pending:Wait, Pending:Proceed, InService, and those whose
-root volume is being replaced. Instances on their way out (Terminating:*), in Standby and in the
+root volume is being replaced. Terminating instances (Terminating:*), in Standby and in the
 warm pool do not. Capacity counts instances: weights of a mixed instances policy are ignored.
 
 Scale-in takes the oldest unprotected InService instance first, then the oldest that is still
-launching. AWS balances zones and looks at launch templates before it looks at age; the emulator is
+launching. AWS balances zones and compares launch templates before it compares age; the emulator is
 deterministic instead, so that a test can say which instance will go.
 
 Terminated by hand through EC2, an instance is found unhealthy, at once unless the faults say later:
@@ -165,7 +165,7 @@ class WaitingGroup(FakeAutoScalingGroup):
             self._arrive(state, journey)
 
     def terminate_on_request(self, state: InstanceState, *, should_decrement: bool) -> None:
-        """What TerminateInstanceInAutoScalingGroup does; it ends a retained instance for good."""
+        """What TerminateInstanceInAutoScalingGroup does; it ends a retained instance, too."""
         if state.lifecycle_state.endswith(":Retained"):
             self.end(state)
         elif state in self.pool.instances:
@@ -177,7 +177,7 @@ class WaitingGroup(FakeAutoScalingGroup):
             self.keep_capacity()
 
     def lose(self, state: InstanceState) -> None:
-        """The instance is gone without the group's doing, which finds out a while later."""
+        """The instance ended outside the group, which finds out a while later."""
         self.record("killed", state)
         self._later(self.world.faults.unnoticed_seconds, lambda: self._miss(state))
 
@@ -192,7 +192,7 @@ class WaitingGroup(FakeAutoScalingGroup):
         self._later(self.world.faults.unnoticed_seconds, replace_if_still_stopped)
 
     def _miss(self, state: InstanceState) -> None:
-        """The hooks hear of an instance that is gone as of any other."""
+        """Send an instance that is gone through the hooks, as any other."""
         if state not in self.everybody():
             return
         state.health_status = "Unhealthy"

@@ -1,8 +1,8 @@
-"""What EC2 does and tells by itself, hook or no hook.
+"""What EC2 does and announces by itself, whatever the hooks say.
 
-It warns of a spot interruption, and takes the instance two minutes later. It sends an event the
-moment that an instance shuts down or stops, whoever ends or stops it; the events of other changes
-of state are left out. A group finds an instance in service that is stopped unhealthy, and replaces
+It warns of a spot interruption, and terminates the instance two minutes later. It sends an event
+when an instance shuts down or stops, whatever the cause; the events of other changes of state are
+left out. A group finds an instance in service that is stopped unhealthy, and replaces
 it, unless it was started again before the group has noticed.
 """
 

@@ -105,7 +105,7 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
                 )
 
     def made_by(self, creator_request_id: str | None) -> Service | None:
-        """The service that this request made before: its answer may have got lost on the way."""
+        """The service that this request made before: its answer may have been lost."""
         made = (one for one in self.services.values() if creator_request_id)
         return next((one for one in made if one.creator_request_id == creator_request_id), None)
 
@@ -178,7 +178,9 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         operation = SlowOperation(
             errors.new_operation_id(), operation_type, service_id, instance_id, now, ends_at
         )
-        operation.failure = self.world.doom or self.world.faults.take_operation_failure()
+        operation.failure = (
+            self.world.operation_failure or self.world.faults.take_operation_failure()
+        )
         self.slow_operations[operation.id] = operation
         self._under_way[service_id, instance_id] = operation
         self.world.call_at(ends_at, lambda: self._end(operation))

@@ -2,7 +2,7 @@
 
     Pending -> InProgress -> Success | Failed | TimedOut (ExecutionTimedOut)
     Pending -> TimedOut (DeliveryTimedOut): no agent fetched it in time
-    Pending -> Failed (Undeliverable): SSM gave up delivering it
+    Pending -> Failed (Undeliverable): SSM could not deliver it
 
 Statuses and limits: "Understanding command statuses" in the Systems Manager user guide.
 """

@@ -103,7 +103,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         return {name: not faults.concerns(faults.agents_off, name) for name in running}
 
     def send(self, request: Mapping[str, Any]) -> SentCommand:
-        """SendCommand: refuse what is wrong, hand the rest to the agents."""
+        """SendCommand: refuse what is wrong, send the rest to the agents."""
         delivery_seconds = _require_limits(request)
         document = self.document_version(request["DocumentName"], request.get("DocumentVersion"))
         command, values = _prepared(document, request.get("Parameters") or {})
@@ -154,7 +154,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         return [invocation.assignment for invocation in fetched]
 
     def report(self, command_id: str, instance_id: str, report: Report) -> bool:
-        """Take an agent's report; False if nobody waits for it any more."""
+        """Take an agent's report; False if the command has already ended."""
         sent = self.sent_commands.get(command_id)
         invocation = sent.invocations.get(instance_id) if sent else None
         if invocation is None or not invocation.is_running:
@@ -203,13 +203,13 @@ class RunCommandBackend(CheckedDocumentsBackend):
         self._later(
             invocation,
             sent.requested_at + sent.delivery_seconds,
-            lambda: self._give_up(invocation, "TimedOut", "DeliveryTimedOut"),
+            lambda: self._fail(invocation, "TimedOut", "DeliveryTimedOut"),
         )
         if faults.concerns(faults.undeliverable, instance_id):
             self._later(
                 invocation,
                 invocation.arrives_at,
-                lambda: self._give_up(invocation, "Failed", "Undeliverable"),
+                lambda: self._fail(invocation, "Failed", "Undeliverable"),
             )
         else:
             self._later(invocation, invocation.arrives_at, lambda: self._call(invocation))
@@ -237,7 +237,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         self._later(
             invocation,
             self.world.now + invocation.execution_seconds + REPORT_SECONDS,
-            lambda: self._give_up(invocation, "TimedOut", "ExecutionTimedOut"),
+            lambda: self._fail(invocation, "TimedOut", "ExecutionTimedOut"),
         )
 
     def _later(self, invocation: Invocation, due: float, action: Callable[[], None]) -> None:
@@ -247,7 +247,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         invocation.end(self.world.now, report)
         self._record("command_ended", invocation)
 
-    def _give_up(self, invocation: Invocation, status: str, details: str) -> None:
+    def _fail(self, invocation: Invocation, status: str, details: str) -> None:
         invocation.close(self.world.now, status, details)
         self._record("command_ended", invocation)
 

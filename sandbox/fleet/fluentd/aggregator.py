@@ -2,8 +2,8 @@
 
 It listens on an address of its own for forwarders (24224), Prometheus (24231), RPC (24444) and, on
 the port of `monitor_agent` (24220), for live counters and for the faults that a scenario injects.
-With a `source` it also reads the lines of a web server beside it. SIGUSR1 flushes, SIGTERM ends it
-with its chunks left on disk, SIGKILL is the end of its instance.
+With a `source` it also reads the lines of a web server on its instance. SIGUSR1 flushes, SIGTERM
+ends it with its chunks left on disk, SIGKILL is the end of its instance.
 """
 
 import logging
@@ -66,7 +66,7 @@ class AggregatorSettings:
 
     @property
     def backup_directory(self) -> Path:
-        """Where Fluentd's `root_dir` puts chunks that it set aside."""
+        """Where Fluentd's `root_dir` puts backed-up chunks."""
         return self.fluentd_directory / "backup" / "worker0" / PLUGIN_ID
 
     @property
@@ -81,7 +81,7 @@ class AggregatorSettings:
 
 
 class Part(Protocol):
-    """Something of a Fluentd process that runs beside the rest."""
+    """A part of a Fluentd process with threads of its own."""
 
     def start(self) -> object: ...
 

@@ -1,4 +1,4 @@
-"""What MiniStack does not do by itself: say which of its workers is at work, and send twice.
+"""For random faults: notes which worker runs a function, and sends messages twice.
 
 Runs in MiniStack's own environment, inside its process. Only if `SANDBOX_CHAOS_DIRECTORY` is set;
 then that folder holds
@@ -7,7 +7,7 @@ then that folder holds
     duplicates.json   {"probability": 0.2, "seed": "..."}: how many check messages come twice
     duplicated        a line for each that did, the name of the queue
 
-A standard queue delivers at least once: that a message comes twice is no fault of anybody
+A standard queue delivers at least once: a duplicate message is no error
 (docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues-at-least-once-delivery.html).
 """
 

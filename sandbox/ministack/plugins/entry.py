@@ -1,4 +1,4 @@
-"""Start MiniStack as if a proxy in front of it ended TLS. Runs in MiniStack's own environment.
+"""Start MiniStack as if a proxy before it ended TLS. Runs in MiniStack's own environment.
 
 The module's queues refuse plain HTTP, as they should, and MiniStack enforces that. A certificate
 would have to be known to Terraform, to every function and to every helper, for bytes that never

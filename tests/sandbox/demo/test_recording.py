@@ -97,10 +97,10 @@ def test_a_wait_in_vain_tells_how_things_stood(recorder: Recorder) -> None:
 def test_a_local_cloud_that_cannot_be_seen_ends_the_wait(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "_BLIND_SECONDS", 0.2)
+    monkeypatch.setattr(recording, "_UNANSWERED_SECONDS", 0.2)
     recorder.watch(Blind())
 
-    with pytest.raises(CheckFailed, match=r"could not be looked at .*nobody answers"):
+    with pytest.raises(CheckFailed, match=r"did not answer .*nobody answers"):
         recorder.wait_for("anything", lambda sample: True, 30)
     assert "error" in kinds(tmp_path / "timeline.jsonl")
 

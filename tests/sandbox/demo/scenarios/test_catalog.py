@@ -20,7 +20,7 @@ from sandbox.demo.model import InstanceSample, Sample
 from sandbox.demo.observer import StageNames
 from sandbox.demo.recording import Clock, Observation, Recorder
 from sandbox.demo.scenarios import acts, catalog, chaos, flush, sharded
-from sandbox.demo.scenarios.acts import bring_everything_home
+from sandbox.demo.scenarios.acts import deliver_everything
 from sandbox.demo.scenarios.catalog import SCENARIOS
 from sandbox.demo.view.view import View
 from sandbox.host import waiting
@@ -272,11 +272,11 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
         "_LEAVE_SECONDS": 2.0,
         "_RELEASE_SECONDS": 2.0,
         "KEPT_SECONDS": 0.8,
-        "_HOME_SECONDS": 1.0,
+        "_DELIVERY_SECONDS": 1.0,
     }.items():
         monkeypatch.setattr(acts, name, seconds)
     monkeypatch.setattr(flush, "_UPLOAD_SECONDS", 2.0)
-    for name in ("_SETTLE_SECONDS", "_CALLED_SECONDS"):
+    for name in ("_SETTLE_SECONDS", "_PAGED_SECONDS"):
         monkeypatch.setattr(chaos, name, 2.0)
     monkeypatch.setattr(chaos, "_something_is_missing", lambda _stage: False)
     monkeypatch.setattr(chaos, "_LOAD_SECONDS", 0.1)
@@ -290,7 +290,7 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
         "_JOIN_SECONDS": 1.0,
         "_LEARN_SECONDS": 1.0,
         "_STEADY_SECONDS": 0.3,
-        "_LOOK_SECONDS": 0.1,
+        "_POLL_SECONDS": 0.1,
     }.items():
         monkeypatch.setattr(sharded, name, number)
 
@@ -310,7 +310,7 @@ def play(name: str, stand_in: StandIn, tmp_path: Path) -> list[str]:
         recorder.watch(stand_in)
         scenario.begin(stage)
         scenario.play(stage)
-        bring_everything_home(stage)
+        deliver_everything(stage)
     return stand_in.statements
 
 
@@ -345,7 +345,7 @@ def test_a_release_without_a_flush_fails_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.tells_at_all = False
 
-    with pytest.raises(CheckFailed, match="i-1 was released, and nobody told it to flush"):
+    with pytest.raises(CheckFailed, match="i-1 was released without a flush command"):
         play("agents-to-s3", stand_in, tmp_path)
 
 
@@ -353,7 +353,7 @@ def test_a_pipeline_that_signals_only_once_fails_the_scenario(tmp_path: Path) ->
     stand_in = StandIn()
     stand_in.tells_again = False
 
-    with pytest.raises(CheckFailed, match="0 x after"):
+    with pytest.raises(CheckFailed, match="0 after"):
         play("flush-in-backoff", stand_in, tmp_path)
 
 

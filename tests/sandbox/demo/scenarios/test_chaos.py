@@ -93,8 +93,8 @@ def test_the_report_shows_it(run: Run, tmp_path: Path) -> None:
     [
         ({"functions_killed": {}}, "No function was killed"),
         ({"prometheus_crashes": 0}, "Prometheus was never killed"),
-        ({"duplicate_events": 0, "duplicate_messages": {}}, "Nothing came twice"),
-        ({"faults": {"sqs": {"throttled": 3}}}, "No call suffered this: answer lost"),
+        ({"duplicate_events": 0, "duplicate_messages": {}}, "Nothing was delivered twice"),
+        ({"faults": {"sqs": {"throttled": 3}}}, "No call had this fault: answer lost"),
     ],
 )
 def test_chaos_that_did_not_happen_proves_nothing(

@@ -61,7 +61,7 @@ def test_a_wide_terminal_shows_whole_instance_ids() -> None:
 def test_the_clock_the_phase_and_the_line_counts_are_shown() -> None:
     text = rendered(100, sample(KEPT))
 
-    for expected in ("Draining", "01:23", "lines sent 1,200", "in S3 1,100", "on the way 100"):
+    for expected in ("Draining", "01:23", "lines sent 1,200", "in S3 1,100", "in transit 100"):
         assert expected in text
 
 
