@@ -1,4 +1,4 @@
-"""A client of the emulator's control API; `sandbox.emulator.control` says what its routes do."""
+"""A client of the emulator's control API; its routes are in `sandbox.emulator.control`."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Courier:
 
 @dataclass
 class Chaos(Parts):
-    """What goes wrong, by plan; quiet until it begins.
+    """The random faults of a plan; none until it begins.
 
     The cloud calls `before` while it starts; entering the block starts the killer.
     """

@@ -31,7 +31,7 @@ _SLOW_INTERVAL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class StageNames:
-    """What belongs to one stage of the pipeline."""
+    """The names of one stage."""
 
     queue_arn: str
     dead_letter_queue_arn: str

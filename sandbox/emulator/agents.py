@@ -37,8 +37,3 @@ class Report:
 
 
 Agent = Callable[[Assignment], Report]
-
-
-def idle(_assignment: Assignment) -> Report:
-    """An agent whose scripts do nothing, successfully."""
-    return Report()

@@ -1,4 +1,4 @@
-"""What goes wrong in the emulated cloud, set by tests and by the control API.
+"""The faults of the emulated cloud, set by tests and by the control API.
 
 By default nothing goes wrong. Every fault is consumed in the order in which it was set,
 so a test can say exactly which of its calls suffers.
@@ -72,10 +72,10 @@ class Faults:
     """How long a command takes to reach the agent of its instance."""
 
     agents_off: list[str] = field(default_factory=list)
-    """Instances (`*`: all) whose agent SSM does not hear: SendCommand is refused."""
+    """Instances (`*`: all) whose agent is offline for SSM: SendCommand is refused."""
 
     agents_silent: list[str] = field(default_factory=list)
-    """Instances whose agent was heard a moment ago and fetches nothing: DeliveryTimedOut."""
+    """Instances whose agent was just online and fetches nothing: DeliveryTimedOut."""
 
     undeliverable: list[str] = field(default_factory=list)
     """Instances to which SSM cannot deliver: Undeliverable."""
@@ -83,7 +83,7 @@ class Faults:
     short_pages: list[int] = field(default_factory=list)
     """How many items the first pages of every paged answer hold; the page after them has the rest.
 
-    AWS promises no more: a page may be empty though others follow.
+    AWS does not promise more: a page may be empty although others follow.
     """
 
     abandoned_replacement: Literal["replaced", "terminated", "kept"] = "replaced"

@@ -88,7 +88,7 @@ def installed(world: World, gate: Gate = allow) -> Iterator[None]:
             (moto_errors, "warn", lambda *_, **__: None),
         ):
             stack.enter_context(patch.object(owner, name, replacement))
-        # Nothing of another world may be seen in this one, nor of this one later.
+        # Nothing of another world is visible in this one, and nothing of this one later.
         BackendDict.reset()
         stack.callback(BackendDict.reset)
         yield

@@ -46,7 +46,7 @@ class ServerSettings:
 @contextmanager
 def serving(settings: ServerSettings) -> Iterator[tuple[World, str]]:
     """Serve until the block ends; gives the world and the server's address."""
-    # moto asks the environment whose account it is.
+    # moto takes the account from the environment.
     os.environ["MOTO_ACCOUNT_ID"] = settings.account_id
     world = World(time.time)
     with installed(world, _gate(settings)), ExitStack() as stack:

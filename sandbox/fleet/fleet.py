@@ -17,7 +17,7 @@ from sandbox.fleet.fluentd.backoff import BackoffPolicy
 from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
-from sandbox.fleet.fluentd.history import BufferState, History
+from sandbox.fleet.fluentd.history import History
 from sandbox.fleet.forwarders.dns import DnsSettings
 from sandbox.fleet.forwarders.process import ForwardersSettings
 from sandbox.fleet.host import AggregatorCommand, AggregatorHost, simulated_aggregator
@@ -168,14 +168,9 @@ class Fleet(Parts):
         """What the aggregator of an instance truly held, moment by moment."""
         return self._supervisor.host(instance_id).history
 
-    def buffer_bytes(self, instance_id: str, at: float | None = None) -> int:
-        """The bytes in the buffer of an instance at a time (now by default)."""
-        state = self._state(instance_id, at)
-        return state.buffer_bytes if state else 0
-
     def held_bytes(self, instance_id: str, at: float | None = None) -> int:
-        """The bytes that only this instance has: its buffer, and backed-up chunks."""
-        state = self._state(instance_id, at)
+        """The bytes that only this instance has, now or then: its buffer, and backed-up chunks."""
+        state = self.history(instance_id).state_at(float("inf") if at is None else at)
         return state.held_bytes if state else 0
 
     def flush(self, instance_id: str | None = None) -> None:
@@ -269,6 +264,3 @@ class Fleet(Parts):
             backoff=self._settings.backoff,
         )
         return AggregatorHost(settings, self._processes, self._environment, self._command)
-
-    def _state(self, instance_id: str, at: float | None) -> BufferState | None:
-        return self.history(instance_id).state_at(float("inf") if at is None else at)

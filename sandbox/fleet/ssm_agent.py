@@ -52,7 +52,7 @@ class RunCommandService(Protocol):
         """What SSM has for the agents of these instances."""
 
     def report_command(self, command_id: str, instance_id: str, report: dict[str, Any]) -> bool:
-        """Say what came of a command."""
+        """Report the result of a command."""
 
 
 class SsmAgents(Parts):
@@ -77,7 +77,7 @@ class SsmAgents(Parts):
             thread.join(STOP_SECONDS)
 
     def poll(self) -> None:
-        """Fetch what there is to do and begin with it; an instance that is gone does no more."""
+        """Fetch new commands and start them; stop those of instances that are gone."""
         machines = self._machines()
         self._kill(lambda instance_id: instance_id not in machines)
         for assignment in self._service.fetch_commands(machines):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # How long systems of this kind commonly sleep after SIGUSR1 before they terminate an instance,
 # drained or not.
 FIXED_SLEEP_SECONDS = 300
+MOMENTS = ("launched_at", "registered_at", "deregistered_at", "drained_at", "released_at")
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -84,11 +85,7 @@ def dead_lettered(samples: Iterable[Sample]) -> int:
 def _instance(story: InstanceStory) -> dict[str, Any]:
     return {
         "id": story.instance_id,
-        "launched_at": _rounded(story.launched_at),
-        "registered_at": _rounded(story.registered_at),
-        "deregistered_at": _rounded(story.deregistered_at),
-        "drained_at": _rounded(story.drained_at),
-        "released_at": _rounded(story.released_at),
+        **{name: _rounded(getattr(story, name)) for name in MOMENTS},
         "outcome": story.outcome.value,
         "buffer_bytes_at_release": story.buffer_bytes_at_release,
     }

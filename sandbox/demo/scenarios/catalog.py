@@ -1,4 +1,4 @@
-"""The scenarios: what is done to the group, and what has to come of it.
+"""The scenarios: what is done to the group, and what must happen then.
 
 A scenario raises CheckFailed when something that has to happen did not. That nothing was lost and
 no instance was released early is judged afterwards, from the record, for all of them alike.
@@ -60,7 +60,7 @@ class Scenario:
     begin: Callable[[Stage], None] = acts.scale_out_under_load
     # Overrides of the module's `lambda`.
     functions: Mapping[str, float] = field(default_factory=dict)
-    # What goes wrong around the functions; None: nothing.
+    # Random faults around the functions; None: no faults.
     chaos: Plan | None = None
 
 
@@ -201,9 +201,8 @@ SCENARIOS: Mapping[str, Scenario] = {
             chaos.TIMING,
             begin=chaos.begin,
             functions={
-                "handler_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
-                "operation_waiter_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
-                "buffer_waiter_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
+                f"{one}_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS
+                for one in ("handler", "operation_waiter", "buffer_waiter")
             },
             chaos=Plan(),
         ),

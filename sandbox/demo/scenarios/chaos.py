@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sandbox.demo.scenarios.stage import Stage
 
 # The module's inputs that chaos asks for. One killed function costs its message a visibility
-# timeout; several in a row must cost neither the drain nor the hook its time.
+# timeout; the drain and the hook must have time for several in a row.
 TIMING = {
     "drain_timeout_seconds": 900,
     "operation_timeout_seconds": 600,

@@ -34,7 +34,7 @@ def replay(sqs: Any, functions: Any, queue_url: str, function_name: str) -> int:
     """Send a function its dead-lettered events again; return how many it took.
 
     As in docs/runbooks/lifecycle-dlq.md: SQS cannot redrive what Lambda put there. A record that
-    the function refuses once more stays where it is.
+    the function refuses again stays where it is.
     """
     taken = 0
     deadline = time.monotonic() + _TASK_SECONDS

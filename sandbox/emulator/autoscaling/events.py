@@ -125,7 +125,7 @@ def terminate_successful_event(
 def ec2_event(
     group: GroupIdentity, instance_id: str, detail_type: str, at: float, **detail: str
 ) -> dict[str, Any]:
-    """What EC2 says of an instance by itself; it does not name the group."""
+    """An event of EC2 itself about an instance; it does not name the group."""
     return _envelope(group, "aws.ec2", detail_type, at) | {
         "resources": [_instance_arn(group, instance_id)],
         "detail": {"instance-id": instance_id, **detail},

@@ -113,7 +113,7 @@ class WaitingGroup(FakeAutoScalingGroup):
         return desired
 
     def set_desired_capacity(self, new_capacity: int | None) -> None:
-        """Launch what is missing, send away what is too much."""
+        """Launch what is missing, terminate what is too much."""
         self.desired_capacity = self.min_size if new_capacity is None else new_capacity
         surplus = len(self.active_instances()) - (self.desired_capacity or 0)
         away = RETURN if self.pool.takes_back else TERMINATE
@@ -136,7 +136,7 @@ class WaitingGroup(FakeAutoScalingGroup):
             self.autoscaling_backend.update_attached_target_groups(self.name)
 
     def launch(self, count: int) -> list[InstanceState]:
-        """New instances, members of the group, not yet on their way."""
+        """New instances, members of the group, not yet sent into the hooks."""
         known = len(self.instance_states)
         self.replace_autoscaling_group_instances(count, self.get_propagated_tags())
         launched = self.instance_states[known:]
@@ -151,7 +151,7 @@ class WaitingGroup(FakeAutoScalingGroup):
         state.instance.launch_time = datetime.fromtimestamp(now, UTC)
 
     def set_out(self, state: InstanceState, journey: Journey) -> None:
-        """Send an instance on its way, into the hooks of that transition."""
+        """Begin a transition: send an instance into its hooks."""
         self.waits.cancel(state.instance_id)
         if journey.transition is Transition.TERMINATING and journey is not REPLACE:
             self._left_at[state.instance_id] = self.world.now

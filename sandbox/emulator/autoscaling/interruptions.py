@@ -39,7 +39,7 @@ def reclaim(backend: WaitingAutoScalingBackend, instance_id: str) -> None:
     world = backend.world
     warning = "EC2 Spot Instance Interruption Warning"
     action = {"instance-action": "terminate"}
-    world.emit(ec2_event(_whose(backend), instance_id, warning, world.now, **action))
+    world.emit(ec2_event(_identity(backend), instance_id, warning, world.now, **action))
 
     def take() -> None:
         backend.ec2_backend.terminate_instances([instance_id])
@@ -52,7 +52,7 @@ def recommend(backend: WaitingAutoScalingBackend, instance_id: str) -> None:
     """Recommend to rebalance; nothing else happens."""
     world = backend.world
     recommendation = "EC2 Instance Rebalance Recommendation"
-    world.emit(ec2_event(_whose(backend), instance_id, recommendation, world.now))
+    world.emit(ec2_event(_identity(backend), instance_id, recommendation, world.now))
 
 
 def announced(
@@ -63,8 +63,8 @@ def announced(
     def announce(instance: Instance) -> InstanceState:
         before = change(instance)
         if before.name not in ALREADY[state]:
-            whose = _whose(instance.ec2_backend)
-            world.emit(ec2_event(whose, instance.id, STATE_CHANGE, world.now, state=state))
+            identity = _identity(instance.ec2_backend)
+            world.emit(ec2_event(identity, instance.id, STATE_CHANGE, world.now, state=state))
             then(instance.id)
         return before
 
@@ -83,6 +83,6 @@ def dated_start(world: World, start: Change) -> Change:
     return start_now
 
 
-def _whose(backend: AutoScalingBackend | EC2Backend) -> GroupIdentity:
-    """Whose event it is; EC2 knows no group."""
+def _identity(backend: AutoScalingBackend | EC2Backend) -> GroupIdentity:
+    """Account and region of an event; EC2 knows no group."""
     return GroupIdentity("", "", backend.region_name, backend.account_id)

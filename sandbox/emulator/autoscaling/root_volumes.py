@@ -64,7 +64,7 @@ class RefreshedGroup(Protocol):
 
 @dataclass
 class InstanceRefresh:
-    """One refresh of one group: whose turn is still to come, and who is done."""
+    """One refresh of one group: the instances still to be replaced, and those that are done."""
 
     group: RefreshedGroup
     image_id: str
@@ -96,7 +96,7 @@ class InstanceRefresh:
         }
 
     def go_on(self) -> None:
-        """See who is done, and take those whose turn it is."""
+        """Note which instances are done, and begin with the next ones."""
         if not self.is_active:
             return
         self._settle()

@@ -40,7 +40,7 @@ class LifecycleAction:
 
 @dataclass
 class Passage:
-    """One instance on its way through a wait state."""
+    """One instance in a wait state."""
 
     instance_id: str
     journey: Journey

@@ -1,4 +1,4 @@
-"""Who calls: the role behind an access key, and what that role may do.
+"""The role behind an access key, and the policies of that role.
 
 The Lambda emulator keeps functions, roles and policies; it gives every function a session of its
 execution role. No API call returns the role of an access key, so the keys are computed here as
@@ -50,7 +50,7 @@ class Roles:
         return self._sessions.get(access_key)
 
     def policies(self, session: Session) -> list[Document]:
-        """Everything that says what the role may do."""
+        """All policies of the role, inline and attached."""
         read_at, documents = self._policies.get(session.role_name, (float("-inf"), []))
         if time.monotonic() - read_at > REMEMBERED_SECONDS:
             documents = list(self._read_policies(session.role_name))

@@ -65,7 +65,7 @@ class RunCommandResponse(SimpleSystemManagerResponse):
         return ActionResult({"CommandInvocations": shown})
 
     def describe_instance_information(self) -> ActionResult:
-        """DescribeInstanceInformation: whose agents are heard; by id if asked."""
+        """DescribeInstanceInformation: whether agents are online; by id if asked."""
         filters = self._get_param("Filters") or self._get_param("InstanceInformationFilterList")
         wanted = {
             value
@@ -76,11 +76,11 @@ class RunCommandResponse(SimpleSystemManagerResponse):
         shown = [
             {
                 "InstanceId": name,
-                "PingStatus": "Online" if is_heard else "ConnectionLost",
+                "PingStatus": "Online" if is_online else "ConnectionLost",
                 "PlatformType": "Linux",
                 "ResourceType": "EC2Instance",
             }
-            for name, is_heard in self.run_command_backend.managed_instances().items()
+            for name, is_online in self.run_command_backend.managed_instances().items()
             if not wanted or name in wanted
         ]
         return ActionResult({"InstanceInformationList": shown})

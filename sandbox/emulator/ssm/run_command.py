@@ -38,7 +38,7 @@ REPORT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class SentCommand:
-    """A command, and what came of it on each instance."""
+    """A command, and its invocation on each instance."""
 
     command_id: str
     document_name: str
@@ -97,7 +97,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         return {}
 
     def managed_instances(self) -> dict[str, bool]:
-        """The running instances, and whether SSM hears their agents."""
+        """The running instances, and whether their agents are online."""
         faults = self.world.faults
         running = [one.id for one in self._instances() if one.state == "running"]
         return {name: not faults.concerns(faults.agents_off, name) for name in running}
@@ -130,7 +130,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         return sent
 
     def invocation(self, command_id: str, instance_id: str, step: str | None) -> Invocation:
-        """What came of a command on one instance, so far."""
+        """The invocation of a command on one instance, so far."""
         found = self.sent_command(command_id).invocations.get(instance_id)
         if found is None or self.world.now < found.known_from:
             raise SSMException("InvocationDoesNotExist", "The invocation does not exist.")
@@ -186,7 +186,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         command: CommandDocument,
         values: Mapping[str, Any],
     ) -> None:
-        """Arrange for what will come of the command on one instance."""
+        """Schedule the delivery and the time-outs of a command on one instance."""
         faults = self.world.faults
         invocation = sent.invocations[instance_id] = Invocation(
             Assignment(

@@ -187,7 +187,7 @@ class Aggregator:
             self._source.set_rate(float(body["lines_per_second"]))
 
     def _flush_by_rpc(self, _body: object) -> dict[str, Any]:
-        """`rpc_endpoint`: it answers at once, and says nothing of what came of it."""
+        """`rpc_endpoint`: it answers at once, without a result."""
         self.output.flush()
         return {"ok": True}
 

@@ -1,4 +1,4 @@
-"""Fluentd's file buffer: what is staged, what is queued, what is on its way to the destination.
+"""Fluentd's file buffer: what is staged, what is queued, what is in flight to the destination.
 
 One lock guards it. Every change is reported to `on_change` while the lock is held, so that a
 reader of the history never sees an outdated state.

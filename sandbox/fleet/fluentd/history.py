@@ -1,6 +1,6 @@
 """What an aggregator really held, moment by moment, written by the aggregator itself.
 
-Metrics lag, can freeze and can lie. The demo judges the pipeline against this record instead: one
+Metrics lag, can freeze and can be wrong. The demo judges the module by this record instead: one
 JSON line at every change, appended before the change is visible to any other process.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class BufferState:
-    """Everything that dies with the instance: what is staged, queued and being written.
+    """Everything that would be lost with the instance: what is staged, queued and being written.
 
     Backed-up chunks are no longer in the buffer, but they are still logs that only this instance
     has, so they are counted as held.

@@ -55,7 +55,7 @@ class Load:
 
 
 class ForwarderThread:
-    """Runs one forwarder: started again and again until DNS names a target, then for ever."""
+    """Runs one forwarder: restarted until DNS names a target, then it runs until the end."""
 
     def __init__(self, name: str, settings: ForwardersSettings, load: Load) -> None:
         self._settings = settings

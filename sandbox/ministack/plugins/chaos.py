@@ -77,6 +77,6 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 def _is_check(request: dict[str, Any]) -> bool:
-    """Whether it is a stage's message, and not on its way to a dead-letter queue."""
+    """Whether it is a stage's message, and not sent to a dead-letter queue."""
     to = str(request.get("QueueUrl", ""))
     return not to.endswith("-dlq") and '"action"' in str(request.get("MessageBody", ""))

@@ -121,7 +121,7 @@ def test_what_drained_before_its_end_is_delivered_and_what_died_is_lost(
 
     survivor = cloud.launch(group)
     wait_until(lambda: receives(fleet, survivor))
-    wait_until(lambda: fleet.buffer_bytes(killed) > 0)
+    wait_until(lambda: fleet.held_bytes(killed) > 0)
     cloud.terminate(killed)
     wait_until(lambda: killed not in fleet.alive())
     cloud.deregister(killed)
