@@ -415,7 +415,7 @@ def test_what_the_pipeline_gave_up_on_in_chaos_is_redriven_on_a_quiet_day(tmp_pa
     play("chaos", stand_in, tmp_path)
 
     assert stand_in.chaos.switched == ["on", "off", "on", "off"]
-    assert stand_in.done["calls"] == 1
+    assert stand_in.done["pages"] == 1
 
 
 def test_a_dead_letter_without_its_alarm_fails_the_chaos(tmp_path: Path) -> None:

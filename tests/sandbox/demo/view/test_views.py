@@ -109,7 +109,7 @@ def test_plain_output_writes_nothing_when_nothing_changed() -> None:
     [
         (
             InstanceSample(KEPT.instance_id, "Terminating:Wait", False, 0, "DRAINED", "proven"),
-            "buffer=0 B DRAINED proven",
+            "buffer=0 bytes DRAINED proven",
         ),
         (SERVING, f"{KEPT.instance_id} {GONE}"),
     ],
