@@ -93,7 +93,7 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
     def require_free_name(self, namespace_id: str | None, name: str) -> None:
         """Refuse a service in an unknown namespace, or one that is there already or cannot be."""
         if not errors.SERVICE_NAME.fullmatch(name):
-            raise errors.invalid_input(f"Name {name} does not match {errors.SERVICE_NAME.pattern}")
+            raise errors.CloudMapError("InvalidInput", f"{name!r} is no valid Name")
         if namespace_id not in self.namespaces:
             raise errors.not_found("Namespace", namespace_id)
         for other in self.services.values():
