@@ -6,9 +6,9 @@ is released by a plain redrive.
 
 from collections.abc import Sequence
 
-from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
+from sandbox.host.waiting import wait_until
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, NO_JOURNAL, Walk, walk
 
@@ -79,7 +79,7 @@ def find_the_cause(operator: Walk, instance_id: str, stays: str) -> None:
 
 def override_by_hand(operator: Walk, instance_id: str) -> None:
     first = operator.type("disk")
-    assert "buffered:  0 chunk files\nset aside: 0 chunk files\n" in first
+    assert "buffered:  0 chunk files\nbacked up: 0 chunk files\n" in first
     assert '"emit_records"' in first
     assert operator.type("disk") == first
     operator.type("not-registered", fails_with="InstanceNotFound")
@@ -91,7 +91,7 @@ def override_by_hand(operator: Walk, instance_id: str) -> None:
 def rescue_backed_up_chunks(operator: Walk, instance_id: str) -> None:
     operator.open_session(instance_id)
     count = len(operator.scene.chunks_set_aside(instance_id))
-    assert f" aside: {count} chunk files" in operator.type("disk")
+    assert f"backed up: {count} chunk files" in operator.type("disk")
     operator.type("rescue")
     objects = operator.scene.cloud.client("s3").list_objects_v2(
         Bucket=operator.scene.bucket, Prefix=f"rescued/{instance_id}/backup/"

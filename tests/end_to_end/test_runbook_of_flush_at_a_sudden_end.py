@@ -1,6 +1,6 @@
 """What the runbook of unclean ends says of a flush, typed beside the stage that can tell."""
 
-from sandbox.demo.waiting import wait_until
+from sandbox.host.waiting import wait_until
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import walk
 

@@ -7,8 +7,8 @@ third, systemd runs no Fluentd. The fourth has backed-up chunks, and its group r
 import re
 from dataclasses import astuple, dataclass
 
-from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.destination import DestinationMode
+from sandbox.host.waiting import wait_until
 from tests.support.instance_profile import attach_profile
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, NO_JOURNAL, Walk, walk
@@ -99,7 +99,7 @@ def find_no_agent(operator: Walk, instance_id: str, stays: str) -> None:
 def override_by_hand(operator: Walk, instance_id: str) -> None:
     operator.open_session(instance_id)
     first = operator.type("disk")
-    assert "buffered:  0 chunk files\nset aside: 0 chunk files\n" in first
+    assert "buffered:  0 chunk files\nbacked up: 0 chunk files\n" in first
     assert '"emit_records"' in first
     assert operator.type("disk") == first
     operator.type("not-registered", fails_with="InstanceNotFound")
@@ -144,7 +144,7 @@ def rescue_backed_up_chunks(operator: Walk, instance_id: str) -> None:
     sizes = {str(path): path.stat().st_size for path in place.chunks_set_aside(instance_id)}
     assert re.search(r'"set_aside":[1-9]', operator.type("answer"))
     operator.open_session(instance_id)
-    assert f" aside: {len(sizes)} chunk files" in operator.type("disk")
+    assert f"backed up: {len(sizes)} chunk files" in operator.type("disk")
     written = operator.type("rescue")
     assert all(f" {sizes[path]} rescued/{instance_id}{path}\n" in written for path in sizes)
     assert sorted(written.splitlines()[-len(sizes) :]) == sorted(sizes)
@@ -152,7 +152,7 @@ def rescue_backed_up_chunks(operator: Walk, instance_id: str) -> None:
     kept = place.disk(instance_id) / "var" / "tmp" / "rescued"
     moved = operator.type("put-away", edits={"KEPT": str(kept)})
     assert len(moved.splitlines()) == len(sizes)
-    assert " aside: 0 chunk files" in operator.type("disk")
+    assert "backed up: 0 chunk files" in operator.type("disk")
     place.fleet.destination(DestinationMode.OK, instance_id)
 
 

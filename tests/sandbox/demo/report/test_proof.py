@@ -13,7 +13,7 @@ def test_a_good_run_is_told_with_its_numbers(good_run: Run, leaving: str) -> Non
     statements = proven(good_run)
     assert statements[0] == good_run.proven[0]
     assert "Each of the 10,000 lines that the forwarders sent is in S3." in statements
-    emptied = rf"{leaving} was empty .*9\.0 s after it left discovery"
+    emptied = rf"{leaving} was .*empty 9\.0 s after it left discovery"
     assert re.fullmatch(rf"{emptied}, and released 18\.0 s after that\.", statements[-1])
 
 

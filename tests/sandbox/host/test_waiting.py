@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from sandbox.demo.waiting import WaitedInVain, wait_until
+from sandbox.host.waiting import CheckFailed, wait_until
 
 
 def test_a_wait_returns_what_the_probe_found() -> None:
@@ -13,7 +13,7 @@ def test_a_wait_returns_what_the_probe_found() -> None:
 
 
 def test_a_failed_wait_names_what_was_waited_for_and_how_things_stood() -> None:
-    with pytest.raises(WaitedInVain) as failure:
+    with pytest.raises(CheckFailed) as failure:
         wait_until("the alarm", lambda: None, 0, situation=lambda: "Last seen: nothing.")
     said = str(failure.value)
     assert re.fullmatch(r"Waited 0 s .*for the alarm\. Last seen: nothing\.", said)
