@@ -143,7 +143,9 @@ class Parts:
     @property
     def done(self) -> list[str]:
         """What was changed, in order; a tag by its state, a message by its stage."""
-        return [_told(name, arguments) for name, arguments in self.client.calls if name in _CHANGES]
+        return [
+            _named(name, arguments) for name, arguments in self.client.calls if name in _CHANGES
+        ]
 
     def sent_to(self, queue: str) -> list[dict[str, Any]]:
         """The arguments of each message that was sent to a queue."""
@@ -181,7 +183,7 @@ def marked(kind: MarkKind, at: float = NOW) -> dict[str, Any]:
     return described(INSTANCE_ID, mark=Mark(kind, at))
 
 
-def _told(name: str, arguments: Mapping[str, Any]) -> str:
+def _named(name: str, arguments: Mapping[str, Any]) -> str:
     if name == "create_tags":
         return f"tag {arguments['Tags'][0]['Value'].partition(' ')[0]}"
     if name == "send_message":

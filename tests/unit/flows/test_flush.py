@@ -23,7 +23,7 @@ from tests.support.messages import (
     sqs_event,
 )
 from tests.support.parts import POLLS, Parts
-from tests.support.scripted import THROTTLED, aws_error
+from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error
 
 SETTLE = 75.0
 COMMAND_TIMEOUT = 55.0
@@ -66,8 +66,8 @@ class Agents:
 class World:
     """The waiter on scripted clients; forwarders stopped sending long ago unless a test says so."""
 
-    def __init__(self, *, is_last: bool = False, now: float = NOW + SETTLE) -> None:
-        self.parts = parts = Parts()
+    def __init__(self, *, is_last: bool = False, now: float = NOW + SETTLE, **answers: Any) -> None:
+        self.parts = parts = Parts(**answers)
         parts.now = now
         self.telemetry = parts.telemetry
         self.agents = Agents()
@@ -324,3 +324,9 @@ class TestLeaving:
         assert world.parts.done == ["tag proven", "complete"]
         assert world.telemetry.total(Metric.LIFECYCLE_ACTION_COMPLETED) == 1
         assert world.telemetry.total(Metric.DRAIN_SECONDS) == world.parts.now - (NOW - 100)
+
+    def test_one_that_ended_without_a_proof_raises_the_alarm(self) -> None:
+        world = World(is_last=True, record_lifecycle_action_heartbeat=NO_ACTIVE_ACTION)
+        world.agents.refusals = {INSTANCE_ID: aws_error("InvalidInstanceId")}
+        assert world.receive(flush_check()) == []
+        assert world.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
