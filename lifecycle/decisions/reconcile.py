@@ -202,7 +202,7 @@ def can_wait(subject: Subject) -> bool:
 def _why_in(subject: Subject) -> str | None:
     if not is_in_service(subject.state) or subject.instance is None:
         return None
-    if not subject.instance.is_running or _is_reclaimed(subject):
+    if not subject.instance.is_running or subject.instance.is_reclaimed:
         return None
     return "in service, and not registered"
 
@@ -221,7 +221,7 @@ def _why_out(subject: Subject) -> str | None:
         return None
     if instance.is_stopped:
         return f"registered, and {instance.state}"
-    return "registered, and AWS takes it away" if _is_reclaimed(subject) else None
+    return "registered, and AWS takes it away" if instance.is_reclaimed else None
 
 
 def _is_kept(subject: Subject) -> bool:
@@ -232,10 +232,6 @@ def _is_kept(subject: Subject) -> bool:
     the proof, or with a time-out, which pages.
     """
     return is_retained(subject.state) and subject.instance is not None
-
-
-def _is_reclaimed(subject: Subject) -> bool:
-    return subject.mark is not None and subject.mark.kind is MarkKind.RECLAIMED
 
 
 def _longest_wait(heartbeat_timeout_seconds: float) -> float:

@@ -173,12 +173,9 @@ class Reconciler:
         located = []
         for one in known:
             member = memberships.get(one.id)
-            ours = (
-                member is not None
-                and member.autoscaling_group_name == self.settings.autoscaling_group_name
-            )
-            state = member.state if member is not None and ours else None
-            located.append(replace(one, state=state, is_elsewhere=member is not None and not ours))
+            state = member.state_in(self.settings.autoscaling_group_name) if member else None
+            is_elsewhere = member is not None and state is None
+            located.append(replace(one, state=state, is_elsewhere=is_elsewhere))
         return located
 
     def _described(self, subjects: Iterable[Subject]) -> list[Subject]:
@@ -247,21 +244,19 @@ class Reconciler:
 
     def _restart(self, correction: Correction, subject: Subject) -> bool:
         """Start the pipeline of a wait, if it is our hook that holds the instance, or held it."""
-        if is_retained(subject.state):
-            [action] = self._possible_waits(subject)
-            self._start(action, subject)
-            self._made(correction, lifecycle_hook_name=action.lifecycle_hook_name)
-            return True
         for action in self._possible_waits(subject):
-            # Also keeps the wait alive, until the pipeline's own heartbeats do.
-            heartbeat, said = self.autoscaling.record_heartbeat(action)
-            if heartbeat is Heartbeat.FAILED:
-                raise UnexpectedState(f"no heartbeat for {action.lifecycle_hook_name}: {said}")
-            if heartbeat is Heartbeat.RECORDED:
+            if is_retained(subject.state) or self._holds(action):
                 self._start(action, subject)
                 self._made(correction, lifecycle_hook_name=action.lifecycle_hook_name)
                 return True
         return self._not_needed(correction, "no hook of ours holds it")
+
+    def _holds(self, action: LifecycleAction) -> bool:
+        """Tell whether this wait is under way, and keep it alive for its pipeline's heartbeats."""
+        heartbeat, said = self.autoscaling.record_heartbeat(action)
+        if heartbeat is Heartbeat.FAILED:
+            raise UnexpectedState(f"no heartbeat for {action.lifecycle_hook_name}: {said}")
+        return heartbeat is Heartbeat.RECORDED
 
     def _possible_waits(self, subject: Subject) -> list[LifecycleAction]:
         """Return the waits that the state can mean; a launch and a return both lead into a pool."""

@@ -91,7 +91,9 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
                 properties["HostedZoneId"] = properties["HostedZoneId"].rsplit("/", 1)[-1]
 
     def require_free_name(self, namespace_id: str | None, name: str) -> None:
-        """Refuse a service in an unknown namespace, or one that is there already."""
+        """Refuse a service in an unknown namespace, or one that is there already or cannot be."""
+        if not errors.SERVICE_NAME.fullmatch(name):
+            raise errors.CloudMapError("InvalidInput", f"{name!r} is no valid Name")
         if namespace_id not in self.namespaces:
             raise errors.not_found("Namespace", namespace_id)
         for other in self.services.values():

@@ -8,6 +8,9 @@ import string
 from moto.core.exceptions import ServiceException
 from moto.moto_api._internal import mock_random
 
+# `Name` of CreateService, by the service's model.
+_LABEL = r"(?:[a-zA-Z0-9_][a-zA-Z0-9-_]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9])"
+SERVICE_NAME = re.compile(rf"(?=.{{1,127}}$){_LABEL}(?:\.{_LABEL})*")
 INSTANCE_ID = re.compile(r"[0-9a-zA-Z_/:.@-]{1,64}")
 
 
