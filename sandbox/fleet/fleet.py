@@ -236,9 +236,8 @@ class Fleet(Parts):
 
     def _start_forwarders(self) -> ForwardersProcess:
         settings = self._settings
-        served = DnsSettings(
-            settings.services, settings.dns_ttl_seconds, settings.dns_propagation_seconds
-        )
+        propagation = settings.dns_propagation_seconds
+        served = DnsSettings(settings.services, settings.dns_ttl_seconds, propagation)
         dns_address, dns_port = start_dns(served, self._processes, self._environment)
         return ForwardersProcess(
             ForwardersSettings(
