@@ -123,8 +123,8 @@ def _corrections() -> Iterator[Mutation]:
                 f"{module}:_why_out": _gone_at_once
             },
             "a reconciler that starts again what is under way": {
-                f"{module}:_is_stranded": lambda subject, look: (
-                    look.is_waiting(subject) or reconcile._is_kept(subject)
+                f"{module}:_is_stranded": lambda subject, snapshot: (
+                    snapshot.is_waiting(subject) or reconcile._is_kept(subject)
                 )
             },
         },
@@ -153,9 +153,11 @@ def _gone_at_once(subject: Subject) -> str | None:
     return _why_out(subject)
 
 
-def _corrected(self: Reconciler, found: Sequence[Correction], look: Snapshot) -> tuple[int, int]:
+def _corrected(
+    self: Reconciler, found: Sequence[Correction], snapshot: Snapshot
+) -> tuple[int, int]:
     settings = self.settings.model_copy(update={"reconcile_mode": ReconcileMode.CORRECT})
-    return _correct(replace(self, settings=settings), found, look)
+    return _correct(replace(self, settings=settings), found, snapshot)
 
 
 def _fullest(instance_id: str, members: Members) -> str:
