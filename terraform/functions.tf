@@ -11,8 +11,9 @@ locals {
       operation    = local.operation_waiter
       flush        = local.flush_waiter
       buffer       = local.buffer_waiter
+      evidence     = local.evidence_function
       reconcile    = local.reconciler
-    } : key => function if lookup(local.uses, key, true)
+    } : key => function if function != null
   }
 
   common_environment = {

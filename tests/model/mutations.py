@@ -197,7 +197,7 @@ def _questions() -> Iterator[Mutation]:
     )
     yield Mutation(
         "a redirect followed that repeats the credentials",
-        {f"{module}:_Discreet.get_redirect_target": _redirected},
+        {f"{module}:_RedactingSession.get_redirect_target": _redirected},
         _PROMETHEUS,
     )
 

@@ -135,7 +135,7 @@ def answers() -> Iterator[Mutation]:
     )
     yield Mutation(
         "the data taken for the whole answer",
-        {f"{module}:_Discreet._examine": lambda self, response, **_settings: None},
+        {f"{module}:_RedactingSession._examine": lambda self, response, **_settings: None},
         MODEL,
         breaks="never released on a partial answer",
     )

@@ -104,10 +104,21 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
         "VISIBILITY_TIMEOUT_SECONDS": "360",
         "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": "3600",
         "EMPTY_FOR_SECONDS": "300",
+        "EVIDENCE_FUNCTION_NAME": "pipeline-evidence",
+        "EVIDENCE_TIMEOUT_SECONDS": "32",
         "SETTLE_SECONDS": "75",
+        "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15",
+        **changes,
+    }
+
+
+def evidence(**changes: str) -> dict[str, str]:
+    """What ``handlers.evidence`` finds in its environment, without its optional settings."""
+    return {
+        **_COMMON,
+        **_CLOUD_MAP,
         "PROMETHEUS_URL": PROMETHEUS_URL,
         "PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "10",
-        "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15",
         **changes,
     }
 
@@ -130,6 +141,7 @@ def everything() -> dict[str, str]:
         **operation_waiter(),
         **flush_waiter(),
         **buffer_waiter(),
+        **evidence(),
         "PROMETHEUS_DIALECT": "prometheus",
         "PROMETHEUS_AUTH": "none",
         "PROMETHEUS_INSTANCE_LABEL": "instance_id",

@@ -15,6 +15,7 @@ import boto3
 from moto.autoscaling.models import autoscaling_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from handlers import evidence as evidence_function
 from handlers import interruption as interruption_handler
 from handlers import lifecycle as lifecycle_handler
 from handlers import reconcile as reconciling
@@ -31,6 +32,7 @@ from sandbox.emulator import Faults, World
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from tests.support import queues
 from tests.support.fleet import Fleet
+from tests.support.functions import InProcess
 from tests.support.histories import START
 from tests.support.machines import Machines
 from tests.support.messages import GROUP, LAUNCH_HOOK, TERMINATE_HOOK
@@ -100,6 +102,7 @@ class Pipeline:
     flush: Stage[FlushCheck] = field(init=False)
     buffer: Stage[BufferCheck] = field(init=False)
     reconciler: Reconciler = field(init=False)
+    evidence: InProcess = field(default_factory=InProcess)
     reconcile_at: float | None = None  # when the schedule invokes the reconciler next
     stages: tuple[str, ...] = ("operation", "buffer")  # those in use, in their order
     alter: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda event: event)
@@ -141,7 +144,9 @@ class Pipeline:
         if "flush" in stages:
             self.flush = flush_waiter.wire(environment, runtime)
         if "buffer" in stages:
-            self.buffer = buffer_waiter.wire(environment, runtime, querier)
+            self.evidence.handle = evidence_function.wire(environment, runtime, querier).handle
+            functions: Any = self.evidence
+            self.buffer = buffer_waiter.wire(environment, runtime, functions)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
