@@ -228,7 +228,7 @@ run "flush_and_prometheus_in_cloud_map" {
       }
       }) == jsonencode({
       buffer       = { BUFFER_QUEUE_URL = "https://sqs/buffer", OPERATION_QUEUE_URL = "https://sqs/operation" }
-      evidence     = { OPERATION_QUEUE_URL = "https://sqs/operation" }
+      evidence     = {}
       flush        = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }
       interruption = { OPERATION_QUEUE_URL = "https://sqs/operation" }
       lifecycle    = { OPERATION_QUEUE_URL = "https://sqs/operation" }

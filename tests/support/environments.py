@@ -116,7 +116,6 @@ def evidence(**changes: str) -> dict[str, str]:
     """What ``handlers.evidence`` finds in its environment, without its optional settings."""
     return {
         **_COMMON,
-        **_CLOUD_MAP,
         "PROMETHEUS_URL": PROMETHEUS_URL,
         "PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "10",
         **changes,

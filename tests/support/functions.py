@@ -11,7 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 from tests.support.scripted import aws_error
 
 _PROVEN = {"state": "DRAINED", "reason": "proven_empty", "detail": "a lie"}
-_STRANGER = "i-0fedcba9876543210"
+_STRANGER = "i-0f0f0f0f"
 
 
 class Invoking(StrEnum):

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handlers import evidence as evidence_module
 from handlers import lifecycle as handler_module
 from handlers import reconcile as reconcile_module
 from lifecycle.errors import ConfigurationError
 from lifecycle.settings import (
     AnySettings,
     BufferWaiterSettings,
+    EvidenceSettings,
     FlushWaiterSettings,
     IdentifyBy,
     LifecycleHandlerSettings,
@@ -44,6 +46,10 @@ def buffer_problem(**changes: str) -> str:
     return problem_of(BufferWaiterSettings, environments.buffer_waiter(**changes))
 
 
+def evidence_problem(**changes: str) -> str:
+    return problem_of(EvidenceSettings, environments.evidence(**changes))
+
+
 def test_the_environment_that_terraform_sets_is_right_for_every_function() -> None:
     handler = load_settings(LifecycleHandlerSettings, environments.lifecycle_handler())
     operation = load_settings(OperationWaiterSettings, environments.operation_waiter())
@@ -59,9 +65,10 @@ def test_the_environment_that_terraform_sets_is_right_for_every_function() -> No
 
 
 def test_the_optional_settings_of_prometheus_have_the_documented_defaults() -> None:
+    connection = load_settings(EvidenceSettings, environments.evidence())
+    assert connection.prometheus_dialect is PrometheusDialect.PROMETHEUS
+    assert connection.prometheus_auth is PrometheusAuth.NONE
     settings = load_settings(BufferWaiterSettings, environments.buffer_waiter())
-    assert settings.prometheus_dialect is PrometheusDialect.PROMETHEUS
-    assert settings.prometheus_auth is PrometheusAuth.NONE
     assert settings.prometheus_instance_label == "instance_id"
     assert settings.prometheus_identify_by is IdentifyBy.INSTANCE_ID
     assert settings.prometheus_metric_prefix == "fluentd_output_status_"
@@ -133,13 +140,15 @@ NEEDS = [
         set(),
         id="buffer-alone",
     ),
+    pytest.param(EvidenceSettings, environments.evidence(), set(), id="evidence"),
 ]
 FEWEST = {
     LifecycleHandlerSettings: 4,
     ReconcilerSettings: 7,
     OperationWaiterSettings: 10,
     FlushWaiterSettings: 12,
-    BufferWaiterSettings: 13,
+    BufferWaiterSettings: 15,
+    EvidenceSettings: 5,
 }
 
 
@@ -311,22 +320,11 @@ def test_services_must_be_separated_by_commas_and_differ(ids: str) -> None:
         ("EMPTY_FOR_SECONDS", "nan"),
         ("SETTLE_SECONDS", "-1"),
         ("SETTLE_SECONDS", "inf"),
-        ("PROMETHEUS_URL", "prometheus:9090"),
-        ("PROMETHEUS_URL", "ftp://prometheus"),
-        ("PROMETHEUS_URL", "http://"),
-        ("PROMETHEUS_URL", "http://prometheus:port"),
-        ("PROMETHEUS_URL", "http://prometheus:0"),
-        ("PROMETHEUS_URL", "http://prometheus:65536"),
-        ("PROMETHEUS_URL", "http://prometheus\n"),
-        ("PROMETHEUS_URL", " http://prometheus"),
-        ("PROMETHEUS_URL", "http://prome theus"),
-        ("PROMETHEUS_REQUEST_TIMEOUT_SECONDS", "0"),
+        ("EVIDENCE_FUNCTION_NAME", ""),
+        ("EVIDENCE_TIMEOUT_SECONDS", "0"),
+        ("EVIDENCE_TIMEOUT_SECONDS", "inf"),
         ("PROMETHEUS_SCRAPE_INTERVAL_SECONDS", "0"),
         ("PROMETHEUS_SCRAPE_INTERVAL_SECONDS", "101"),
-        ("PROMETHEUS_DIALECT", "Thanos"),
-        ("PROMETHEUS_DIALECT", ""),
-        ("PROMETHEUS_AUTH", "kerberos"),
-        ("PROMETHEUS_CREDENTIALS_ARN", ""),
         ("PROMETHEUS_INSTANCE_LABEL", "instance-id"),
         ("PROMETHEUS_INSTANCE_LABEL", 'a="b",c'),
         ("PROMETHEUS_INSTANCE_LABEL", "instance_id\n"),
@@ -341,6 +339,33 @@ def test_services_must_be_separated_by_commas_and_differ(ids: str) -> None:
 )
 def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:
     problem = buffer_problem(**{name: value})
+    assert problem.startswith(f"wrong settings: {name}: ")
+    assert problem.endswith(f" (got {value!r})")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PROMETHEUS_URL", "prometheus:9090"),
+        ("PROMETHEUS_URL", "ftp://prometheus"),
+        ("PROMETHEUS_URL", "http://"),
+        ("PROMETHEUS_URL", "http://prometheus:port"),
+        ("PROMETHEUS_URL", "http://prometheus:0"),
+        ("PROMETHEUS_URL", "http://prometheus:65536"),
+        ("PROMETHEUS_URL", "http://prometheus\n"),
+        ("PROMETHEUS_URL", " http://prometheus"),
+        ("PROMETHEUS_URL", "http://prome theus"),
+        ("PROMETHEUS_REQUEST_TIMEOUT_SECONDS", "0"),
+        ("PROMETHEUS_DIALECT", "Thanos"),
+        ("PROMETHEUS_DIALECT", ""),
+        ("PROMETHEUS_AUTH", "kerberos"),
+        ("PROMETHEUS_CREDENTIALS_ARN", ""),
+    ],
+)
+def test_a_wrong_setting_of_the_evidence_function_is_named_with_its_value(
+    name: str, value: str
+) -> None:
+    problem = evidence_problem(**{name: value})
     assert problem.startswith(f"wrong settings: {name}: ")
     assert problem.endswith(f" (got {value!r})")
 
@@ -364,40 +389,38 @@ def test_what_two_settings_are_to_each_other_is_reported_beside_everything_else(
         TIMEOUT_SECONDS="soon",
         POLL_INTERVAL_MAX_SECONDS="10",
         EMPTY_FOR_SECONDS="44",
-        PROMETHEUS_AUTH="basic",
         PROMETHEUS_IDENTIFY_BY="luck",
     )
     for part in (
         "TIMEOUT_SECONDS: Input should be a valid number",
         "POLL_INTERVAL_MAX_SECONDS: must not be smaller than POLL_INTERVAL_SECONDS",
         "EMPTY_FOR_SECONDS must be at least 3 times as long",
-        "PROMETHEUS_CREDENTIALS_ARN: is missing; PROMETHEUS_AUTH=basic needs the ARN",
         "PROMETHEUS_IDENTIFY_BY: Input should be 'instance_id' or 'private_ip_address'",
     ):
         assert part in problem
-    assert problem.count(";") == 4 + 1
+    assert problem.count(";") == 3
 
 
 @pytest.mark.parametrize("auth", ["basic", "bearer"])
 def test_authentication_with_a_secret_needs_its_arn(auth: str) -> None:
-    assert buffer_problem(PROMETHEUS_AUTH=auth) == (
+    assert evidence_problem(PROMETHEUS_AUTH=auth) == (
         f"wrong settings: PROMETHEUS_CREDENTIALS_ARN: is missing; PROMETHEUS_AUTH={auth} "
         "needs the ARN of a secret or a parameter"
     )
     settings = load_settings(
-        BufferWaiterSettings,
-        environments.buffer_waiter(PROMETHEUS_AUTH=auth, PROMETHEUS_CREDENTIALS_ARN=SECRET_ARN),
+        EvidenceSettings,
+        environments.evidence(PROMETHEUS_AUTH=auth, PROMETHEUS_CREDENTIALS_ARN=SECRET_ARN),
     )
     assert settings.prometheus_credentials_arn == SECRET_ARN
 
 
 def test_signing_requests_needs_a_region() -> None:
-    assert buffer_problem(PROMETHEUS_AUTH="sigv4") == (
+    assert evidence_problem(PROMETHEUS_AUTH="sigv4") == (
         "wrong settings: PROMETHEUS_REGION: is missing; PROMETHEUS_AUTH=sigv4 needs it"
     )
     settings = load_settings(
-        BufferWaiterSettings,
-        environments.buffer_waiter(PROMETHEUS_AUTH="sigv4", PROMETHEUS_REGION="eu-west-1"),
+        EvidenceSettings,
+        environments.evidence(PROMETHEUS_AUTH="sigv4", PROMETHEUS_REGION="eu-west-1"),
     )
     assert settings.prometheus_region == "eu-west-1"
 
@@ -424,14 +447,14 @@ def test_three_scrapes_are_the_shortest_window() -> None:
     ],
 )
 def test_a_password_in_a_url_is_refused_and_not_printed(url: str) -> None:
-    problem = buffer_problem(PROMETHEUS_URL=url, BUFFER_QUEUE_URL=url.replace("http", "x"))
+    problem = evidence_problem(PROMETHEUS_URL=url)
     assert "PROMETHEUS_URL: " in problem
     assert SECRET not in problem
 
 
 @pytest.mark.parametrize("user", ["http://@prometheus", "http://:@prometheus"])
 def test_even_an_empty_user_in_a_url_is_refused(user: str) -> None:
-    assert "must not hold credentials" in buffer_problem(PROMETHEUS_URL=user)
+    assert "must not hold credentials" in evidence_problem(PROMETHEUS_URL=user)
 
 
 @pytest.mark.parametrize(
@@ -447,8 +470,8 @@ def test_even_an_empty_user_in_a_url_is_refused(user: str) -> None:
     ],
 )
 def test_the_address_of_prometheus_may_have_a_port_and_a_path(url: str, kept: str) -> None:
-    environment = environments.buffer_waiter(PROMETHEUS_URL=url)
-    assert load_settings(BufferWaiterSettings, environment).prometheus_url == kept
+    environment = environments.evidence(PROMETHEUS_URL=url)
+    assert load_settings(EvidenceSettings, environment).prometheus_url == kept
 
 
 def test_variables_of_others_are_nobodys_problem() -> None:
@@ -491,7 +514,11 @@ def test_no_environment_raises_anything_but_a_configuration_error(changes: dict[
         ),
         (
             buffer_module.wire,
-            environments.buffer_waiter(PROMETHEUS_URL="x", TIMEOUT_SECONDS="y"),
+            environments.buffer_waiter(EVIDENCE_TIMEOUT_SECONDS="x", TIMEOUT_SECONDS="y"),
+        ),
+        (
+            evidence_module.wire,
+            environments.evidence(PROMETHEUS_URL="x", PROMETHEUS_REQUEST_TIMEOUT_SECONDS="y"),
         ),
     ],
 )
@@ -512,7 +539,14 @@ def test_a_misconfigured_function_fails_at_once_with_all_problems_in_one_log_lin
 @pytest.mark.usefixtures("service")
 @pytest.mark.parametrize(
     "module",
-    [handler_module, reconcile_module, operation_module, flush_module, buffer_module],
+    [
+        handler_module,
+        reconcile_module,
+        operation_module,
+        flush_module,
+        buffer_module,
+        evidence_module,
+    ],
 )
 def test_every_invocation_of_a_misconfigured_function_fails_alike(
     module: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -16,7 +16,7 @@ from lifecycle.adapters import clients
 from lifecycle.adapters.credentials import Authentication, CredentialsSource
 from lifecycle.adapters.prometheus import SigV4
 from lifecycle.errors import PrometheusFailed
-from lifecycle.settings import BufferWaiterSettings, load_settings
+from lifecycle.settings import EvidenceSettings, load_settings
 from tests.support import environments
 from tests.support.scripted import aws_error, scripted
 
@@ -26,10 +26,10 @@ PARAMETER_ARN = "arn:aws:ssm:ap-northeast-1:123456789012:parameter/prometheus"
 
 
 def source(auth: str, arn: str = SECRET_ARN) -> CredentialsSource:
-    environment = environments.buffer_waiter(
+    environment = environments.evidence(
         PROMETHEUS_AUTH=auth, PROMETHEUS_CREDENTIALS_ARN=arn, PROMETHEUS_REGION="ap-northeast-1"
     )
-    return CredentialsSource(load_settings(BufferWaiterSettings, environment))
+    return CredentialsSource(load_settings(EvidenceSettings, environment))
 
 
 def authorization(authentication: Authentication) -> str | None:
