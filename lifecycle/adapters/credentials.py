@@ -70,7 +70,7 @@ class CredentialsSource:
         token = next(iter(members.values())) if len(members) == 1 else secret
         token = token.strip() if isinstance(token, str) else ""
         # An HTTP client that refuses a header prints it.
-        if not _B64TOKEN.fullmatch(token):
+        if not _is_token(token):
             raise self._malformed(
                 "it must hold one token (letters, digits and -._~+/, then =, as RFC 6750 has it): "
                 "the token itself, or a JSON object with it as the only member"
@@ -109,6 +109,10 @@ def _members(secret: str) -> dict[str, object]:
     except (ValueError, RecursionError):
         return {}
     return members if isinstance(members, dict) else {}
+
+
+def _is_token(text: str) -> bool:
+    return _B64TOKEN.fullmatch(text) is not None
 
 
 def _is_printable(value: object) -> TypeGuard[str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lifecycle.decisions.answers import Question, flaw_of, parse_answer
 from lifecycle.decisions.buffer import Verdict
@@ -32,13 +32,17 @@ class EvidenceFunction:
             Payload=question.model_dump_json().encode(),
         )
         payload = answer["Payload"].read()
-        if answer.get("FunctionError"):
+        if _has_failed(answer):
             raise EvidenceFailed(f"{self._name} failed: {_error(payload)}")
         parsed = parse_answer(payload)
         flaw = flaw_of(parsed, question, asked_at=asked_at, received_at=self._clock())
         if flaw is not None:
             raise EvidenceFailed(f"{self._name} gave {flaw}")
         return parsed.verdicts
+
+
+def _has_failed(answer: Mapping[str, Any]) -> bool:
+    return "FunctionError" in answer
 
 
 def _error(payload: bytes) -> str:

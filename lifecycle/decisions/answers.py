@@ -77,14 +77,18 @@ def flaw_of(
     if not _is_about(answer, question):
         about, asked = ", ".join(answer.verdicts) or "nothing", ", ".join(question.instances)
         return f"an answer about {about}, asked was {asked}"
-    slack = question.rules.scrape_interval_seconds
-    if not asked_at - slack <= answer.now <= received_at + slack:
-        return (
-            f"an answer of another time: {answer.now:.1f}, more than {slack:g} s beside "
-            f"{asked_at:.1f} to {received_at:.1f}"
-        )
+    if not _is_of_this_time(answer, question, asked_at, received_at):
+        waited = f"{asked_at:.1f} to {received_at:.1f}"
+        return f"an answer of another time: {answer.now:.1f}, it was waited for from {waited}"
     return None
 
 
 def _is_about(answer: Answer, question: Question) -> bool:
     return answer.verdicts.keys() == question.instances.keys()
+
+
+def _is_of_this_time(
+    answer: Answer, question: Question, asked_at: float, received_at: float
+) -> bool:
+    slack = question.rules.scrape_interval_seconds
+    return asked_at - slack <= answer.now <= received_at + slack

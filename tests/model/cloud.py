@@ -61,6 +61,7 @@ class Cloud(Played):
         """Deploy what the shape says."""
         self.shape, self.stages = shape, shape.stages
         self.monitoring = Monitoring(self.clock, self.count)
+        self.evidence.count = self.count
         self.promises = Promises(self)
         record = self.world.record
 

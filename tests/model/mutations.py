@@ -656,6 +656,7 @@ MUTATIONS = [
     *_verdicts(),
     *mutations_of_evidence.observers(),
     *mutations_of_evidence.answers(),
+    *mutations_of_evidence.functions(),
     *_questions(),
     *_flushes(),
     *_batches(),

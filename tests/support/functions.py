@@ -11,6 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 from tests.support.scripted import aws_error
 
 _PROVEN = {"state": "DRAINED", "reason": "proven_empty", "detail": "a lie"}
+_SLOW_SECONDS = 32.0
 _STRANGER = "i-0f0f0f0f"
 
 
@@ -33,11 +34,16 @@ class InProcess:
         self.handle = handle
         self.invoking = Invoking.SOUND
         self.payloads: list[str] = []
+        self.sleep: Callable[[float], None] = lambda _seconds: None
+        self.count: Callable[[str], None] = lambda _fault: None
 
     def invoke(self, **asked: Any) -> dict[str, Any]:
         """Invoke the function, or fail to."""
         assert asked["InvocationType"] == "RequestResponse"
+        if self.invoking is not Invoking.SOUND:
+            self.count(f"evidence function: {self.invoking}")
         if self.invoking is Invoking.SLOW:
+            self.sleep(_SLOW_SECONDS)
             raise ReadTimeoutError(endpoint_url="https://lambda")
         if self.invoking is Invoking.THROTTLED:
             raise aws_error("TooManyRequestsException", "Rate Exceeded.")

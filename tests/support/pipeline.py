@@ -145,6 +145,7 @@ class Pipeline:
             self.flush = flush_waiter.wire(environment, runtime)
         if "buffer" in stages:
             self.evidence.handle = evidence_function.wire(environment, runtime, querier).handle
+            self.evidence.sleep = self._sleep
             functions: Any = self.evidence
             self.buffer = buffer_waiter.wire(environment, runtime, functions)
 

@@ -97,6 +97,12 @@ def test_a_bearer_token_is_sent_without_the_blanks_around_it(stores: Stores, tok
     assert authorization(source("bearer").authentication()) == f"Bearer {SECRET}"
 
 
+@pytest.mark.parametrize("name", ["token", "value", "hunter"])
+def test_a_bearer_token_may_be_the_only_member_of_a_json_object(stores: Stores, name: str) -> None:
+    stores.hold(json.dumps({name: f"{SECRET}=="}))
+    assert authorization(source("bearer").authentication()) == f"Bearer {SECRET}=="
+
+
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
 def test_the_arn_says_which_store_to_ask_in_every_partition(stores: Stores, partition: str) -> None:
     stores.hold("from-the-secret", "from-the-parameter")
@@ -173,6 +179,8 @@ def test_an_empty_secret_is_named(stores: Stores, auth: str, nothing: str | byte
         json.dumps({"username": None, "password": SECRET}),
         json.dumps({"username": "grafana", "password": 12345}),
         json.dumps({"username": "grafana", "password": f"{SECRET}\ud800"}),
+        json.dumps({"username": "graf:ana", "password": SECRET}),
+        json.dumps({"username": "grafana", "password": f"{SECRET}\n"}),
         SECRET.encode(),
         200_000 * "[" + SECRET,
     ],
@@ -181,6 +189,7 @@ def test_a_malformed_secret_is_named_and_never_printed(stores: Stores, secret: s
     stores.hold(secret)
     problem = failure("basic")
     assert SECRET_ARN in problem
+    assert isinstance(secret, bytes) or '"username"' in problem or '"password"' in problem
     assert SECRET not in problem
 
 
@@ -195,6 +204,20 @@ def test_a_malformed_secret_is_named_and_never_printed(stores: Stores, secret: s
         f"\ufeff{SECRET}",
         SECRET.encode(),
         " \n ",
+        f"={SECRET}",
+        f"{SECRET}=x",
+        f'"{SECRET}"',
+        f"'{SECRET}'",
+        f"token:{SECRET}",
+        json.dumps({"token": SECRET, "expires": "never"}),
+        json.dumps({"token": {"value": SECRET}}),
+        json.dumps({"token": [SECRET]}),
+        json.dumps({"token": f"Bearer {SECRET}"}),
+        json.dumps([SECRET]),
+        f'{{"token": "{SECRET}", "token": "{SECRET}2"}}',
+        f'{{"token": "{SECRET}"',
+        "{}",
+        '{"token": null}',
     ],
 )
 def test_a_token_that_no_header_can_hold_is_named_and_never_printed(
