@@ -108,7 +108,7 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
     fleet = fleet_of(scenario.setting, cloud, outputs, output)
     # What ends a stage with a proof; an operation is waited for without a hurry.
     proving = [name for name in names.waiters if not name.endswith("-operation-waiter")]
-    with warmed_up(cloud.client("lambda"), proving):
+    with warmed_up(cloud.client("lambda"), [*proving, *names.evidence]):
         stack.enter_context(fleet)
     setting = scenario.setting
     rate = setting.lines_per_second if setting.cloud_map else LINES_PER_SECOND_EACH

@@ -203,7 +203,6 @@ SCENARIOS: Mapping[str, Scenario] = {
             functions={
                 "handler_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
                 "operation_waiter_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
-                "buffer_waiter_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
             },
             chaos=Plan(),
         ),
