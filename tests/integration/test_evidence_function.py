@@ -81,6 +81,7 @@ def test_it_reads_its_one_secret_and_calls_nothing_else_of_aws(
     prometheus: PrometheusServer,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    *,
     settings: dict[str, str],
     calls: list[str],
 ) -> None:

@@ -113,5 +113,5 @@ def test_an_answer_made_while_it_was_waited_for_counts_however_long_that_took(no
 
 @pytest.mark.usefixtures("aws_environment")
 def test_the_client_invokes_once_and_waits_as_long_as_it_is_told() -> None:
-    config = clients.functions(32.0).meta.config
+    config: Any = clients.functions(32.0).meta.config
     assert (config.read_timeout, config.retries["total_max_attempts"]) == (32.0, 1)

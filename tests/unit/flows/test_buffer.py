@@ -37,7 +37,7 @@ class Prometheus:
 
 
 def waiter_of(
-    parts: Parts, answers: Prometheus, invoking: Invoking = Invoking.SOUND, **settings: str
+    parts: Parts, answers: Prometheus, invoking: Invoking = Invoking.SOUND, /, **settings: str
 ) -> BufferWaiter:
     parts.now = NOW
     functions: Any = InProcess(Prover(lambda: answers, parts.runtime).handle)
