@@ -13,7 +13,7 @@ from lifecycle.adapters import prometheus
 from lifecycle.adapters.credentials import CredentialsSource
 from lifecycle.flows.evidence import Prover
 from lifecycle.settings import EvidenceSettings
-from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import settings_of
 
 Querier = Callable[[], prometheus.Querier]
@@ -51,6 +51,7 @@ def _wired() -> Prover:
     return wire(os.environ)
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 (Lambda's signature)
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Entry point of the function ``evidence``."""
+    begin_invocation(context)
     return _wired().handle(event)

@@ -2,6 +2,10 @@
 # description is the deadline for the operator, one sentence, and the link to that runbook.
 
 locals {
+  topics_elsewhere = [
+    for arn in concat(var.alarms.actions, var.alarms.ok_actions) : arn
+    if can(regex("^arn:[^:]+:sns:", arn)) && try(regex("^arn:[^:]+:sns:([^:]+):", arn)[0], "") != local.region
+  ]
   metrics_namespace = "FluentdLifecycle"
 
   # The functions and SQS report once a minute, and CloudWatch evaluates once a minute.
@@ -69,7 +73,7 @@ locals {
     function-errors   = "${local.act.timed_out} A function of ${var.name} raised an error (a bug, a wrong setting or a missing permission, not a slow drain): instances that wait for it get no heartbeats."
     reconciler-silent = "${local.act.silent} The reconciler has not finished a run on ${var.autoscaling_group_name} for ${local.silent_intervals} intervals of ${var.reconcile.interval_minutes} min: lost events are not found, and if no function runs at all, no instance gets heartbeats (normal until the first run after the first apply)."
 
-    heartbeats-failing = "${local.act.failing} Heartbeats fail, twice in a row, for one or more instances of ${var.autoscaling_group_name} (a missing permission or VPC endpoint, or EC2 Auto Scaling itself): each is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after its last recorded heartbeat${local.uses.operation ? ", ${var.timing.launch_heartbeat_timeout_seconds} s while it launches" : ""}."
+    heartbeats-failing = "${local.act.failing} Heartbeats fail, twice in a row, for one or more instances of ${var.autoscaling_group_name} (a missing permission, or EC2 Auto Scaling itself): each is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after its last recorded heartbeat${local.uses.operation ? ", ${var.timing.launch_heartbeat_timeout_seconds} s while it launches" : ""}."
     heartbeats-overdue = "${local.act.overdue} For half of its hook's heartbeat timeout no heartbeat of an instance of ${var.autoscaling_group_name} was recorded: its waiter times out at two thirds, and the log line heartbeat_failed says until when it is kept (kept_until)."
 
     lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions completed it: its instance is retained by the group, or may have ended with logs in its buffer."
@@ -158,6 +162,13 @@ resource "aws_cloudwatch_metric_alarm" "reported" {
 resource "aws_cloudwatch_metric_alarm" "function_errors" {
   alarm_name        = local.alarm_names["function-errors"]
   alarm_description = local.alarm_descriptions["function-errors"]
+
+  lifecycle {
+    precondition {
+      condition     = length(local.topics_elsewhere) == 0
+      error_message = "CloudWatch notifies only SNS topics of its own region, ${local.region}; no page would come from ${join(", ", local.topics_elsewhere)}. Put topics of ${local.region} into alarms.actions and alarms.ok_actions."
+    }
+  }
 
   evaluation_periods  = 1
   threshold           = 0

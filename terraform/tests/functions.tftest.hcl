@@ -90,7 +90,7 @@ run "functions_are_told_exactly_what_they_read" {
       TIMEOUT_SECONDS                    = "3600"
       VISIBILITY_TIMEOUT_SECONDS         = "360"
       EMPTY_FOR_SECONDS                  = "300"
-      SETTLE_SECONDS                     = "75"
+      SETTLE_SECONDS                     = "135"
       EVIDENCE_FUNCTION_NAME             = "fluentd-evidence"
       EVIDENCE_TIMEOUT_SECONDS           = "32"
       PROMETHEUS_SCRAPE_INTERVAL_SECONDS = "15"

@@ -24,15 +24,15 @@ from lifecycle.decisions.buffer import Verdict
 from lifecycle.decisions.evidence import BUFFER_METRICS, Evidence, Series
 from lifecycle.decisions.flush import FlushReason, FlushState
 from lifecycle.decisions.instance import Instance
-from lifecycle.decisions.interruption import Ending, Traces
+from lifecycle.decisions.interruption import Ending
 from lifecycle.decisions.marks import MarkKind
 from lifecycle.decisions.operation import WANTED_TYPE, NextStep, Operation, OperationStatus
-from lifecycle.decisions.reconcile import Correction, Look, Subject
+from lifecycle.decisions.reconcile import Correction, Snapshot, Subject
 from lifecycle.decisions.shards import Members
 from lifecycle.errors import NotReady, PrometheusFailed
 from lifecycle.events import Interruption
 from lifecycle.flows import batch
-from lifecycle.flows.interruption import InterruptionHandler
+from lifecycle.flows.interruption import _Interrupted
 from lifecycle.flows.placement import Placement, Standing
 from lifecycle.flows.reconcile import Reconciler
 from lifecycle.flows.release import Exit
@@ -68,10 +68,6 @@ _OBSERVING = (
 _DRAINING = (
     "tests/integration/test_draining.py::TestDiscovery"
     "::test_an_instance_that_somebody_registered_again_is_taken_out_again"
-)
-_KILLED = (
-    "tests/integration/test_interruptions.py::TestKilled"
-    "::test_one_of_an_adopted_fleet_that_no_hook_holds_is_counted_all_the_same"
 )
 
 
@@ -478,7 +474,7 @@ def _entrances() -> Iterator[Mutation]:
     )
 
 
-_confirmed, _why_out, _longest = reconcile.confirmed, reconcile._why_out, Look._longest
+_confirmed, _why_out, _longest = reconcile.confirmed, reconcile._why_out, Snapshot._longest
 _correct = Reconciler._correct
 
 
@@ -497,7 +493,7 @@ def _corrections() -> Iterator[Mutation]:
     yield Mutation(
         "a reconciler that calls again and again about who is retained with a proof",
         {
-            f"{module}:Look._longest": lambda self, subject, kind: (
+            f"{module}:Snapshot._longest": lambda self, subject, kind: (
                 -math.inf if kind is MarkKind.RETAINED else _longest(self, subject, kind)
             )
         },
@@ -551,7 +547,7 @@ def _gone_at_once(subject: Subject) -> str | None:
     return _why_out(subject)
 
 
-def _corrected(self: Reconciler, found: Sequence[Correction], look: Look) -> tuple[int, int]:
+def _corrected(self: Reconciler, found: Sequence[Correction], look: Snapshot) -> tuple[int, int]:
     settings = self.settings.model_copy(update={"reconcile_mode": ReconcileMode.CORRECT})
     return _correct(replace(self, settings=settings), found, look)
 
@@ -561,21 +557,21 @@ def _fullest(instance_id: str, members: Members) -> str:
     return homes[0] if homes else max(members, key=lambda service_id: len(members[service_id]))
 
 
-_once_down = InterruptionHandler._instance_once_down
+_once_down = _Interrupted._find_once_down
 _how_it_ended = interruption.how_it_ended
 
 
 def _interruptions() -> Iterator[Mutation]:
-    handler = "lifecycle.flows.interruption:InterruptionHandler"
+    interrupted = "lifecycle.flows.interruption:_Interrupted"
     yield Mutation(
         "a working instance deregistered on EC2's word alone",
-        {f"{handler}._instance_once_down": _ending},
+        {f"{interrupted}._find_once_down": _ending},
         _INTERRUPTION_HANDLER,
     )
     yield Mutation(
         "the only trace that a killed instance had served removed",
-        {f"{handler}._keep_trace": lambda self, instance, trace, cloud_map: None},
-        _KILLED,
+        {f"{interrupted}._keep_trace": lambda self, discovery: None},
+        _INTERRUPTION_HANDLER,
     )
     yield Mutation(
         "a sudden end that nobody knows anything about counted as clean",
@@ -584,13 +580,15 @@ def _interruptions() -> Iterator[Mutation]:
     )
 
 
-def _ending(self: InterruptionHandler, end: Interruption) -> Instance | None:
-    instance = _once_down(self, end)
+def _ending(self: _Interrupted) -> Instance | None:
+    instance = _once_down(self)
     return instance and replace(instance, state="shutting-down")
 
 
-def _clean(termination: Interruption, traces: Traces) -> Ending:
-    ending = _how_it_ended(termination, traces)
+def _clean(
+    termination: Interruption, instance: Instance | None, *, may_have_served: bool
+) -> Ending:
+    ending = _how_it_ended(termination, instance, may_have_served=may_have_served)
     return Ending.PROVEN if ending is Ending.UNKNOWN_TO_EC2 else ending
 
 

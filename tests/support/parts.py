@@ -29,6 +29,7 @@ _CHANGES = {
     "register_instance",
     "deregister_instance",
     "create_tags",
+    "send_command",
     "send_message",
     "complete_lifecycle_action",
     "record_lifecycle_action_heartbeat",
@@ -50,10 +51,14 @@ def members(states: Mapping[str, str] | None = None, **more: str) -> dict[str, A
 
 
 def described(
-    *instance_ids: str, state: str = "running", mark: Mark | None = None, address: str = "10.0.0.7"
+    *instance_ids: str,
+    state: str = "running",
+    mark: Mark | None = None,
+    address: str = "10.0.0.7",
+    **tags: str,
 ) -> dict[str, Any]:
-    """What EC2 says of these instances."""
-    tags = [{"Key": TAG_KEY, "Value": str(mark)}] if mark else []
+    """What EC2 says of these instances, which all have these tags."""
+    all_tags = tags | ({TAG_KEY: str(mark)} if mark else {})
     instances = [
         {
             "InstanceId": one,
@@ -61,7 +66,7 @@ def described(
             "PrivateIpAddress": address,
             "Placement": {"AvailabilityZone": "ap-northeast-1a"},
             "LaunchTime": datetime.fromtimestamp(NOW - 500, UTC),
-            "Tags": tags,
+            "Tags": [{"Key": key, "Value": value} for key, value in all_tags.items()],
         }
         for one in instance_ids
     ]
@@ -85,9 +90,10 @@ class Parts:
                 "describe_instances": lambda **asked: described(*asked["Filters"][0]["Values"]),
                 "get_instance": NOT_REGISTERED,
                 "list_instances": listed(),
+                **{name: {} for name in _CHANGES},
                 "register_instance": {"OperationId": "register-1"},
                 "deregister_instance": {"OperationId": "deregister-1"},
-                **{name: {} for name in _CHANGES - {"register_instance", "deregister_instance"}},
+                "send_command": {"Command": {"CommandId": "command-1"}},
                 **answers,
             }
         )

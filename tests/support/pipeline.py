@@ -44,6 +44,7 @@ from waiters import operation as operation_waiter
 PORT = 24224
 EMPTY_FOR = 60.0
 SETTLE = 20.0
+PROPAGATION = 8.0  # as much of it as DNS may take to leave a deregistered instance out
 DRAIN_TIMEOUT = 900.0
 HEARTBEAT_TIMEOUT = 300
 _IN_CLOUD_MAP = (
@@ -219,11 +220,16 @@ class Pipeline:
             Preferences=preferences,
         )
 
-    def move(self, instance_id: str, state: str) -> None:
-        """Do what EnterStandby and ExitStandby come to: no hook is asked, no event is sent."""
+    @property
+    def backend(self) -> WaitingAutoScalingBackend:
+        """The emulator of the account and region that the group is in."""
         backends = WaitingAutoScalingBackend.all_of(self.world)
         [backend] = [one for one in backends if GROUP in one.autoscaling_groups]
-        group, member = backend.member(instance_id)
+        return backend
+
+    def move(self, instance_id: str, state: str) -> None:
+        """Do what EnterStandby and ExitStandby come to: no hook is asked, no event is sent."""
+        group, member = self.backend.member(instance_id)
         group.move(member, state)
 
     def register(self, instance_id: str) -> None:
