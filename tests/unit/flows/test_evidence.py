@@ -96,7 +96,7 @@ def test_whatever_goes_wrong_with_prometheus_is_unknown_and_no_error(
         ({"version": 2}, "version"),
         ({"version": None}, "version"),
         ({"instances": {}}, "instances"),
-        ({"instances": {"somebody": SUBJECT}}, "instances.somebody"),
+        ({"instances": {"another": SUBJECT}}, "instances.another"),
         ({"instances": {INSTANCE_ID: {**SUBJECT, "label_value": ""}}}, "label_value"),
         ({"instances": {INSTANCE_ID: {**SUBJECT, "label_value": 'x"}'}}}, "label_value"),
         ({"instances": {INSTANCE_ID: {**SUBJECT, "deregistered_at": "now"}}}, "deregistered_at"),
