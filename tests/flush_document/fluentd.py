@@ -6,8 +6,8 @@
 (it is in back-off), `set_aside` in `backup`; send them and have more come in, which it buffers
 (`restage`, a record `seconds` later) or sends at once (`emit`, a record whenever monitor_agent is
 asked); be `replaced` by `successor` in the unit of the file `replaces`, its chunks gone; or `end`.
-It loads the chunk files that are below `buffer` when it starts, and holds them open, as Fluentd does;
-with `worker` another process does, one that systemd does not know. `plugins` is what monitor_agent
+It loads the chunk files that are below `buffer` when it starts, and holds them open, as Fluentd
+does; with `worker` another process does, one that systemd does not know. `plugins` is what monitor_agent
 shows rather than the truth, `root_dir` what it names. The first line of output is `ready PORT`.
 """
 

@@ -164,7 +164,9 @@ class TestSetAside:
         answer = stuck.flush(wait_seconds=0, buffer_paths=f"{stuck.root}/fluentd")
         assert counted(answer) == (1, 1)
 
-    def test_what_no_process_has_loaded_is_a_chunk_while_none_runs(self, instance: Instance) -> None:
+    def test_what_no_process_has_loaded_is_a_chunk_while_none_runs(
+        self, instance: Instance
+    ) -> None:
         instance.chunk()
         instance.chunk(f"old/worker0/{ID}.log")
         answer = instance.flush(wait_seconds=0, backup_paths=f"{instance.root}/old")

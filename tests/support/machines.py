@@ -32,6 +32,8 @@ def answer(**changes: Any) -> dict[str, Any]:
         "bytes": 0,
         "set_aside": 0,
         "quiet": True,
+        "restartable": True,
+        "looked_at": ["/var/log/fluentd", "the open files of process 4711"],
         "monitor": None,
     }
     return {**sound, **changes}
@@ -46,6 +48,7 @@ def monitor(**changes: Any) -> dict[str, Any]:
         "retrying": 0,
         "retry_next_at": None,
         "emit_records": 0,
+        "secondary": 0,
     }
     return {**empty, **changes}
 
