@@ -7,8 +7,9 @@
 (`restage`, a record `seconds` later) or sends at once (`emit`, a record whenever monitor_agent is
 asked); be `replaced` by `successor` in the unit of the file `replaces`, its chunks gone; or `end`.
 It loads the chunk files that are below `buffer` when it starts, and holds them open, as Fluentd
-does; with `worker` another process does, one that systemd does not know. `plugins` is what monitor_agent
-shows rather than the truth, `root_dir` what it names. The first line of output is `ready PORT`.
+does; with `worker` another process does, one that systemd does not know. `plugins` is what
+monitor_agent shows rather than the truth, `root_dir` what it names. The first line of output is
+`ready PORT`.
 """
 
 import http.server
