@@ -5,16 +5,18 @@
 # instance, as root, with /bin/sh. One line of JSON on the standard output is the answer:
 #
 #   {"version":1,"service":"fluentd","signalled":true,"chunks":0,"bytes":0,"set_aside":0,
-#    "quiet":true,"restartable":true,"looked_at":["..."],"monitor":null}
+#    "quiet":true,"restartable":true,"looked_at":["..."],"outputs_before":{},"monitor":null}
 #
 # where "monitor", if monitor_agent answered, is
 #
-#   {"staged":0,"queued":0,"bytes":0,"retrying":0,"retry_next_at":null,"emit_records":9,"secondary":0}
+#   {"staged":0,"queued":0,"bytes":0,"retrying":0,"retry_next_at":null,"emit_records":9,"secondary":0,
+#    "outputs":{"out_s3":9}}
 #
+# "outputs" say how many records each has emitted, "outputs_before" the same at the look before.
 # A chunk that Fluentd has loaded is a file that it holds open. Any other file in its folders is one
 # that no flush sends: backed up, evacuated, of a worker or an @id that is no more. "restartable" says
-# that all that Fluentd holds is in files. "Nothing left" is never said for want of looking: what cannot
-# be looked at ends the script with status 1 and the reason on the standard error output.
+# that all that Fluentd holds is in files. What cannot be looked at ends the script with status 1 and the
+# reason on the standard error output: "nothing left" is never said for want of looking.
 #
 # Needed: a POSIX shell, GNU find, awk, curl for monitor_agent and METHOD=rpc, systemctl for
 # METHOD=signal, and what every Linux has. Tested on its own by tests/flush_document.
@@ -98,9 +100,8 @@ list_processes() {
   done
 }
 
-# The main process alone, Fluentd's supervisor: it tells its workers. `systemctl kill` would by
-# default signal everything in the unit, and SIGUSR1 ends a gzip that is compressing a chunk; the
-# option that narrows it has two spellings, neither of which every systemd knows.
+# The main process alone, Fluentd's supervisor: it tells its workers. `systemctl kill` would signal
+# everything in the unit, and SIGUSR1 ends a gzip that is compressing a chunk.
 signal_service() {
   main_process=$(find_main_process)
   if [ -z "$main_process" ]; then
@@ -147,8 +148,8 @@ has_taken_it() {
 # ---- Ask monitor_agent ----
 
 # Reads /api/plugins and /api/config, where a line is a plugin, or the process, in fields NAME:VALUE. Prints
-# "STAGED QUEUED BYTES EMITTED SECONDARY" of the outputs that have a buffer, root_dir, and a line for each
-# process; only "broken" if a number is missing.
+# "STAGED QUEUED BYTES EMITTED SECONDARY" of the outputs that have a buffer, what each has emitted as JSON,
+# root_dir, and a line for each process; only "broken" if a number is missing.
 read_monitor() {
   awk -F '\t' '
     {
@@ -168,11 +169,14 @@ read_monitor() {
       # Without the sign: the counter can drift below zero and must not hide another output.
       bytes += size + 0 < 0 ? -size : size
       emitted += value["emit_records"]
+      gsub(/[\\"]/, "?", value["plugin_id"])
+      emissions[value["plugin_id"]] += value["emit_records"]
       secondary += value["write_secondary_count"]
     }
     END {
+      for (id in emissions) list = list (list == "" ? "" : ",") sprintf("\"%s\":%.0f", id, emissions[id])
       if (broken) print "broken"
-      else printf "%.0f %.0f %.0f %.0f %.0f\n%s%s\n", staged, queued, bytes, emitted, secondary, root, processes
+      else printf "%.0f %.0f %.0f %.0f %.0f\n{%s}\n%s%s\n", staged, queued, bytes, emitted, secondary, list, root, processes
     }
   '
 }
@@ -196,7 +200,7 @@ find_worker() {
 # processes; "null" if it does not answer. With several workers, all of them or none.
 ask_monitor() {
   monitor=null workers='' root_dir='' said='' times=''
-  staged=0 queued=0 buffered=0 emitted='' answers=0 worker=0
+  staged=0 queued=0 buffered=0 emitted='' outputs='{}' answers=0 worker=0
   while [ "$MONITOR_AGENT_PORT" -gt 0 ] && [ "$worker" -lt "$WORKERS" ]; do
     url=http://$address:$((MONITOR_AGENT_PORT + worker))/api
     worker=$((worker + 1))
@@ -220,7 +224,7 @@ ask_monitor() {
 use_answers() {
   said=$(printf '%s' "$said" | read_monitor)
   [ "$said" != broken ] || fail "monitor_agent counts in no whole numbers"
-  { IFS=' ' read -r staged queued buffered emitted secondary; read -r root_dir; numbers=$(cat); } <<SAID
+  { IFS=' ' read -r staged queued buffered emitted secondary; read -r outputs; read -r root_dir; numbers=$(cat); } <<SAID
 $said
 SAID
   [ "$(printf '%s\n' "$numbers" | grep -c '^[0-9]*$')" -eq "$WORKERS" ] || fail "what answers on $address:$MONITOR_AGENT_PORT is no monitor_agent"
@@ -244,7 +248,7 @@ SAID
   # Where BACKUP_PATHS say where a <secondary> writes, its files count, and not its past.
   [ -z "$BACKUP_PATHS" ] || secondary=0
   monitor="{\"staged\":$staged,\"queued\":$queued,\"bytes\":$buffered,\"retrying\":$retrying"
-  monitor="$monitor,\"retry_next_at\":$retry_next_at,\"emit_records\":$emitted,\"secondary\":$secondary}"
+  monitor="$monitor,\"retry_next_at\":$retry_next_at,\"emit_records\":$emitted,\"secondary\":$secondary,\"outputs\":$outputs}"
 }
 
 # ---- Look at the disk ----
@@ -399,10 +403,8 @@ for path in $buffer_paths $backup_paths; do
   esac
 done
 
-main_process='' unopened='' signalled=false quiet=false restartable=false
-if request_flush; then
-  signalled=true
-fi
+main_process='' unopened='' outputs_before='{}' signalled=false quiet=false restartable=false
+request_flush && signalled=true
 
 deadline=$(($(date +%s) + WAIT_SECONDS))
 look
@@ -416,21 +418,18 @@ done
 if is_nothing_left; then
   # Empty if monitor_agent does not answer: once with it and once without cannot be compared.
   emitted_before=$emitted
+  outputs_before=$outputs
   sleep "$QUIET_SECONDS"
   look
-  if is_nothing_left && [ "$emitted" = "$emitted_before" ]; then
-    quiet=true
-  fi
+  is_nothing_left && [ "$emitted" = "$emitted_before" ] && quiet=true
 fi
 if [ -n "$trouble" ] && [ "$((chunks + set_aside))" -eq 0 ]; then
   fail "cannot look everywhere: $trouble"
 fi
-if [ "$signalled" = true ] && ! has_taken_it; then
-  signalled=false
-fi
+[ "$signalled" = false ] || has_taken_it || signalled=false
 if [ "$signalled" = true ] && [ "$monitor" != null ] && [ "$((staged + queued))" -le "$chunks" ] && [ "$buffered" -le "$bytes" ]; then
   restartable=true
 fi
 
-printf '{"version":1,"service":"%s","signalled":%s,"chunks":%d,"bytes":%d,"set_aside":%d,"quiet":%s,"restartable":%s,"looked_at":[%s],"monitor":%s}\n' \
-  "$SERVICE" "$signalled" "$chunks" "$bytes" "$set_aside" "$quiet" "$restartable" "$(list_places | write_list)" "$monitor"
+printf '{"version":1,"service":"%s","signalled":%s,"chunks":%d,"bytes":%d,"set_aside":%d,"quiet":%s,"restartable":%s,"looked_at":[%s],"outputs_before":%s,"monitor":%s}\n' \
+  "$SERVICE" "$signalled" "$chunks" "$bytes" "$set_aside" "$quiet" "$restartable" "$(list_places | write_list)" "$outputs_before" "$monitor"

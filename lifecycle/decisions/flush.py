@@ -96,6 +96,7 @@ class _Monitor(BaseModel):
     emit_records: _Count
     # Chunks that went to a <secondary> of which flush.backup_paths do not say where it writes.
     secondary: _Count
+    outputs: dict[str, _Count]
 
 
 class _Report(BaseModel):
@@ -111,6 +112,8 @@ class _Report(BaseModel):
     # Whether a restart of Fluentd would lose nothing: for the operator, no part of the verdict.
     restartable: bool
     looked_at: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    # What each output had emitted at the look before.
+    outputs_before: dict[str, _Count]
     monitor: _Monitor | None
 
 
@@ -192,7 +195,10 @@ def _conclude(report: _Report) -> tuple[FlushState, FlushReason, str]:
         detail = f"{report.service} took no signal: it may not run, or hang"
         return FlushState.UNKNOWN, FlushReason.NOT_SIGNALLED, detail
     if not report.quiet:
-        detail = "empty, but records came in between two looks"
+        after = monitor.outputs if monitor else {}
+        moved = {one: count - report.outputs_before.get(one, 0) for one, count in after.items()}
+        names = ", ".join(f"{one} (+{records})" for one, records in moved.items() if records)
+        detail = f"empty, but records came in between two looks{names and ': into '}{names}"
         return FlushState.REMAINING, FlushReason.RECEIVING, detail
     looked_at = ", ".join(report.looked_at)
     detail = f"no chunk file left, none backed up; looked at {looked_at}"

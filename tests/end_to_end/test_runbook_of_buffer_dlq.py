@@ -49,7 +49,13 @@ def test_buffer_dlq_keeps_proves_overrides_and_redrives(place: Scene) -> None:
         assert "fluentd-buffer-dlq\t" in verified
         assert place.states() == {stays: "InService"}
         assert f"of {redriven}, which was proven empty" in person.type("undo")
-        person.finish({"session": INTERACTIVE, "fluentd-log": NO_JOURNAL})
+        person.finish(
+            {
+                "session": INTERACTIVE,
+                "fluentd-log": NO_JOURNAL,
+                "restart": "the script is not there to say that it loses nothing",
+            }
+        )
 
 
 def stop_the_clock(person: Walk, stuck: Sequence[str]) -> None:
@@ -75,9 +81,10 @@ def find_the_cause(person: Walk, instance_id: str, stays: str) -> None:
     assert person.type("prometheus-failed") == ""
     assert "out_heartbeat" in person.type("settings")
     person.type("flush")
-    person.type("restart")
+    refused = person.type("may-restart", fails_with="InvalidDocument")
+    assert f"Do not restart Fluentd on {instance_id}" in refused
     assert person.session is not None
-    assert person.session.services_commanded() == ["kill --signal=USR1 fluentd", "restart fluentd"]
+    assert person.session.services_commanded() == ["kill --signal=USR1 fluentd"]
     person.type("successor")
 
 

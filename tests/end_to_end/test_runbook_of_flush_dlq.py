@@ -122,6 +122,9 @@ def bring_the_agent_back(person: Walk, instance_id: str) -> None:
     assert commanded(person) == ["restart amazon-ssm-agent"]
     person.scene.cloud.control.set_faults(agents_off=[])
     assert person.type("agent").startswith(f"{instance_id}\tOnline\t")
+    assert f"A restart of Fluentd on {instance_id} loses nothing." in person.type("may-restart")
+    person.type("restart")
+    assert commanded(person) == ["restart amazon-ssm-agent", "restart fluentd"]
 
 
 def start_fluentd(person: Walk, instance_id: str) -> None:
@@ -134,9 +137,9 @@ def start_fluentd(person: Walk, instance_id: str) -> None:
     assert "Service\tfluentd" in settings
     assert "BackupPaths\t/var/log/fluentd/backup" in settings
     person.open_session(instance_id)
-    person.type("restart")
+    assert f"Do not restart Fluentd on {instance_id}" in person.type("may-restart")
     assert person.type("start") == "active\n"
-    assert commanded(person) == ["restart fluentd", "start fluentd", "is-active fluentd"]
+    assert commanded(person) == ["start fluentd", "is-active fluentd"]
     person.scene.start_unit(instance_id)
 
 

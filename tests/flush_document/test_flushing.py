@@ -30,6 +30,7 @@ def said(answer: Answer) -> dict[str, Any]:
     """The answer without the places that were looked at; there are some."""
     json = answer.json
     assert json.pop("looked_at")
+    del json["outputs_before"]
     return json
 
 
@@ -83,6 +84,7 @@ def test_a_record_that_was_sent_between_the_looks_is_no_quiet(instance: Instance
     answer = instance.flush(quiet_seconds=1, monitor_agent_port=port).json
     assert answer["chunks"] == 0
     assert not answer["quiet"]
+    assert answer["monitor"]["outputs"]["out_s3"] > answer["outputs_before"]["out_s3"]
 
 
 def test_the_heartbeat_of_an_output_without_a_buffer_is_quiet(instance: Instance) -> None:

@@ -5,10 +5,11 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 
-from tests.flush_document.conftest import Instance
+from tests.flush_document.conftest import Answer, Instance
 from tests.flush_document.fluentd import line
 
 EMPTY = {
@@ -43,10 +44,17 @@ def output(staged: int = 0, queued: int = 0, size: int = 0, **more: object) -> d
     }
 
 
-def monitor(instance: Instance, *plugins: dict[str, object], **settings: object) -> object:
+def monitor(instance: Instance, *plugins: dict[str, object], **settings: object) -> dict[str, Any]:
     """What the script makes of these plugins."""
     port = instance.start(plugins=[ITSELF, *plugins])
-    return instance.flush(wait_seconds=0, monitor_agent_port=port, **settings).json["monitor"]
+    return told(instance.flush(wait_seconds=0, monitor_agent_port=port, **settings))
+
+
+def told(answer: Answer) -> dict[str, Any]:
+    """What it says of monitor_agent; the outputs emitted what all of them did."""
+    counters: dict[str, Any] = answer.json["monitor"]
+    assert sum(counters.pop("outputs").values()) == counters["emit_records"]
+    return counters
 
 
 @contextmanager
@@ -233,10 +241,10 @@ class TestWorkers:
     def test_workers_are_added_up(self, instance: Instance) -> None:
         instance.start()
         with neighbours(instance, ITSELF, output(staged=1, size=5)) as port:
-            first = instance.flush(wait_seconds=0, monitor_agent_port=port).json["monitor"]
-            both = instance.flush(wait_seconds=0, monitor_agent_port=port, workers=2).json
+            first = told(instance.flush(wait_seconds=0, monitor_agent_port=port))
+            both = told(instance.flush(wait_seconds=0, monitor_agent_port=port, workers=2))
         assert first == {**EMPTY, "staged": 1, "bytes": 5, "emit_records": 100}
-        assert both["monitor"] == {**EMPTY, "staged": 2, "bytes": 10, "emit_records": 200}
+        assert both == {**EMPTY, "staged": 2, "bytes": 10, "emit_records": 200}
 
     def test_a_worker_that_does_not_answer_beside_one_that_does_is_refused(
         self, instance: Instance

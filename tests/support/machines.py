@@ -34,6 +34,7 @@ def answer(**changes: Any) -> dict[str, Any]:
         "quiet": True,
         "restartable": True,
         "looked_at": ["/var/log/fluentd", "the open files of process 4711"],
+        "outputs_before": {},
         "monitor": None,
     }
     return {**sound, **changes}
@@ -49,6 +50,7 @@ def monitor(**changes: Any) -> dict[str, Any]:
         "retry_next_at": None,
         "emit_records": 0,
         "secondary": 0,
+        "outputs": {},
     }
     return {**empty, **changes}
 

@@ -84,6 +84,15 @@ def test_the_verdict_says_when_fluentd_tries_again_and_what_is_left() -> None:
         assert part in verdict.detail
 
 
+def test_a_verdict_names_the_output_that_moved_and_by_how_much() -> None:
+    moving = answer(
+        quiet=False,
+        outputs_before={"out_s3": 7, "out_copy": 3},
+        monitor=monitor(emit_records=12, outputs={"out_s3": 9, "out_copy": 3}),
+    )
+    assert judged(moving).detail.endswith("between two looks: into out_s3 (+2)")
+
+
 def test_what_is_flushed_names_what_was_looked_at() -> None:
     verdict = judged(answer(looked_at=["/var/log/fluentd", "the open files of process 7"]))
     assert verdict.detail.endswith("looked at /var/log/fluentd, the open files of process 7")
