@@ -10,7 +10,7 @@
 # where "monitor", if monitor_agent answered, is
 #
 #   {"staged":0,"queued":0,"bytes":0,"retrying":0,"retry_next_at":null,"emit_records":9,"secondary":0,
-#    "outputs":{"out_s3":9}}
+#    "outputs":{"out_s3":9} }
 #
 # "outputs" say how many records each has emitted, "outputs_before" the same at the look before.
 # A chunk that Fluentd has loaded is a file that it holds open. Any other file in its folders is one
@@ -227,7 +227,7 @@ use_answers() {
   { IFS=' ' read -r staged queued buffered emitted secondary; read -r outputs; read -r root_dir; numbers=$(cat); } <<SAID
 $said
 SAID
-  [ "$(printf '%s\n' "$numbers" | grep -c '^[0-9]*$')" -eq "$WORKERS" ] || fail "what answers on $address:$MONITOR_AGENT_PORT is no monitor_agent"
+  [ "$(printf '%s\n' "$numbers" | grep -c '^[0-9][0-9]*$')" -eq "$WORKERS" ] || fail "what answers on $address:$MONITOR_AGENT_PORT is no monitor_agent"
   if [ "$METHOD" = rpc ] || [ -n "$main_process" ]; then
     for number in $numbers; do
       found=$(find_worker "$number")

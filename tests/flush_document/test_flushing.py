@@ -168,9 +168,14 @@ class TestWhoIsSignalled:
         children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
         hanging = int(children[0]) if worker else main
         os.kill(hanging, signal.SIGSTOP)
+        while "State:\tT" not in Path(f"/proc/{hanging}/status").read_text():
+            time.sleep(0.01)
         if worker:
             os.kill(hanging, signal.SIGUSR1)  # as its supervisor does
-        answer = instance.flush()
+        try:
+            answer = instance.flush()
+        finally:
+            os.kill(hanging, signal.SIGKILL)
         assert answer.json["signalled"] is False
         assert f"process {hanging} hangs" in answer.complaint
 
