@@ -315,7 +315,7 @@ run "monitor_agent_may_be_left_alone" {
     source = "./tests/without_provider"
   }
   variables {
-    flush = { buffer_paths = ["/var/log/fluent/buffer"], monitor_agent_port = 0 }
+    flush = { buffer_paths = ["/var/log/fluent/buffer"], monitor_agent_port = 0, monitor_agent_required = false }
   }
 }
 

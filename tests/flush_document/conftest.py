@@ -52,7 +52,7 @@ class Instance:
     """One instance: its disk, its units, its Fluentd."""
 
     root: Path
-    late: dict[str, object] | None = None
+    late: dict[str, Any] | None = None
     """With what to start Fluentd before the first flush: it loads what is there by then."""
     _processes: list[subprocess.Popen[str]] = field(default_factory=list)
 

@@ -19,8 +19,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 BEATS_A_SECOND = 1000
 
@@ -33,12 +34,14 @@ class Fluentd:
         self.backup = Path(settings.get("backup", "/nowhere"))
         self.at_flush = settings.get("at_flush", "send")
         self.seconds = settings.get("seconds", 0.0)
-        self.shown = settings.get("plugins")
+        self.shown: list[dict[str, object]] | None = settings.get("plugins")
         self.emitted = 7
         self.unit = Path(settings.get("replaces", "/nowhere"))
         self.successor = settings.get("successor", "")
         self.root_dir = settings.get("root_dir", "")
-        self.loaded = {path: path.open("rb") for path in self.buffer.rglob("*.[bq]*.*")}
+        self.loaded: dict[Path, IO[bytes]] = {
+            path: path.open("rb") for path in self.buffer.rglob("*.[bq]*.*")
+        }
 
     def chunks(self) -> list[Path]:
         return sorted(path for path in self.loaded if path.suffix != ".meta")
@@ -122,7 +125,7 @@ class Fluentd:
         return server.server_port
 
 
-def line(fields: dict[str, object]) -> str:
+def line(fields: Mapping[str, object]) -> str:
     """A line as monitor_agent writes it: objects are left out."""
     shown = {name: value for name, value in fields.items() if not isinstance(value, dict)}
     return "\t".join(f"{name}:{value}" for name, value in shown.items()) + "\n"

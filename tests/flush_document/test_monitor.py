@@ -3,7 +3,7 @@
 import http.server
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ EMPTY = {
 ITSELF = {"plugin_id": "object:618", "type": "monitor_agent", "retry_count": ""}
 
 
-def output(staged: int = 0, queued: int = 0, size: int = 0, **more: object) -> dict[str, object]:
+def output(staged: int = 0, queued: int = 0, size: int = 0, **more: Any) -> dict[str, object]:
     """A buffered output as Fluentd 1.19 shows it."""
     return {
         "plugin_id": "out_s3",
@@ -44,7 +44,7 @@ def output(staged: int = 0, queued: int = 0, size: int = 0, **more: object) -> d
     }
 
 
-def monitor(instance: Instance, *plugins: dict[str, object], **settings: object) -> dict[str, Any]:
+def monitor(instance: Instance, *plugins: dict[str, object], **settings: Any) -> dict[str, Any]:
     """What the script makes of these plugins."""
     port = instance.start(plugins=[ITSELF, *plugins])
     return told(instance.flush(wait_seconds=0, monitor_agent_port=port, **settings))
@@ -58,7 +58,7 @@ def told(answer: Answer) -> dict[str, Any]:
 
 
 @contextmanager
-def neighbours(instance: Instance, *plugins: dict[str, object]) -> Iterator[int]:
+def neighbours(instance: Instance, *plugins: Mapping[str, object]) -> Iterator[int]:
     """Two that answer alike on neighbouring ports; the lower one."""
     for port in range(23220, 24220, 2):
         with ExitStack() as stack:
@@ -232,7 +232,7 @@ class TestNoAnswer:
     def test_counters_that_are_no_whole_numbers_are_refused(
         self, instance: Instance, name: str, value: object
     ) -> None:
-        port = instance.start(plugins=[ITSELF, output(**{name: value})])
+        port = instance.start(plugins=[ITSELF, {**output(), name: value}])
         refusal = instance.flush(monitor_agent_port=port).refusal()
         assert "monitor_agent counts in no whole numbers" in refusal
 
