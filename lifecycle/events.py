@@ -150,16 +150,12 @@ class Interruption:
         return {"instance_id": self.instance_id, "signal": self.signal}
 
 
-class _Tolerant(BaseModel):
-    # AWS may add fields, so unknown ones are ignored.
-    model_config = ConfigDict(frozen=True)
-
-
-class _Ec2Detail(_Tolerant):
+# AWS may add fields, so unknown ones are ignored in what follows.
+class _Ec2Detail(BaseModel):
     instance_id: Annotated[InstanceId, Field(alias="instance-id")]
 
 
-class _Notice(_Tolerant):
+class _Notice(BaseModel):
     source: Literal["aws.ec2"]
     detail_type: Annotated[
         Literal["EC2 Spot Instance Interruption Warning", "EC2 Instance Rebalance Recommendation"],
@@ -176,7 +172,7 @@ class _StateDetail(_Ec2Detail):
     state: Literal["shutting-down", "stopping"]
 
 
-class _StateChange(_Tolerant):
+class _StateChange(BaseModel):
     source: Literal["aws.ec2"]
     detail_type: Annotated[
         Literal["EC2 Instance State-change Notification"], Field(alias="detail-type")
@@ -187,7 +183,7 @@ class _StateChange(_Tolerant):
         return Interruption(_SIGNALS[self.detail.state], self.detail.instance_id)
 
 
-class _TerminationDetail(_Tolerant):
+class _TerminationDetail(BaseModel):
     AutoScalingGroupName: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     EC2InstanceId: InstanceId
     Origin: str | None = None
@@ -195,7 +191,7 @@ class _TerminationDetail(_Tolerant):
     StartTime: AwareDatetime | None = None
 
 
-class _TerminationEvent(_Tolerant):
+class _TerminationEvent(BaseModel):
     source: Literal["aws.autoscaling"]
     detail_type: Annotated[
         Literal["EC2 Instance Terminate Successful", "EC2 Instance Terminate Unsuccessful"],
@@ -211,7 +207,7 @@ class _TerminationEvent(_Tolerant):
             autoscaling_group_name=detail.AutoScalingGroupName,
             origin=detail.Origin,
             destination=detail.Destination,
-            started_at=_epoch_seconds(detail.StartTime),
+            started_at=detail.StartTime.timestamp() if detail.StartTime else None,
         )
 
 
@@ -219,10 +215,6 @@ _Ec2Event = Annotated[_Notice | _StateChange, Field(discriminator="detail_type")
 _EVENT: TypeAdapter[_Notice | _StateChange | _TerminationEvent] = TypeAdapter(
     Annotated[_Ec2Event | _TerminationEvent, Field(discriminator="source")]
 )
-
-
-def _epoch_seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
 
 
 def parse_interruption(event: object) -> Interruption:

@@ -12,7 +12,7 @@ variable "flush" {
     monitor_agent_required   = optional(bool, true)
     workers                  = optional(number, 1)
     wait_seconds             = optional(number, 20)
-    quiet_seconds            = optional(number, 5)
+    quiet_seconds            = optional(number)
     longest_hold_seconds     = optional(number, 0)
     command_timeout_seconds  = optional(number)
     delivery_timeout_seconds = optional(number, 60)
@@ -42,7 +42,8 @@ variable "flush" {
       memory buffer, which is what Fluentd uses without `@type`, nor where `root_dir` is.
     - `workers`: how many workers Fluentd has, 1 to 64; each has its own `monitor_agent`.
     - `wait_seconds`: how long one command waits for the flush to end, 0 to 600.
-    - `quiet_seconds`: for how long after that nothing may come in, 1 to 300.
+    - `quiet_seconds`: for how long after that nothing may come in, 1 to 600. By default 5; with
+      `cloud_map` and without `prometheus`, `timing.forwarder_flush_interval_seconds`.
     - `longest_hold_seconds`: for how long an input or a filter of yours keeps a record before an output
       has it, which nothing can see: the longest `refresh_interval` and `multiline_flush_interval` of
       `in_tail` and `flush_interval` of `concat`. It must be below `quiet_seconds`.
@@ -114,8 +115,8 @@ variable "flush" {
   }
 
   validation {
-    condition     = var.flush == null ? true : var.flush.quiet_seconds >= 1 && var.flush.quiet_seconds <= 300 && floor(var.flush.quiet_seconds) == var.flush.quiet_seconds
-    error_message = "flush.quiet_seconds must be a whole number from 1 to 300: two checks at the same moment cannot show whether anything still comes in."
+    condition     = try(var.flush.quiet_seconds, null) == null ? true : var.flush.quiet_seconds >= 1 && var.flush.quiet_seconds <= 600 && floor(var.flush.quiet_seconds) == var.flush.quiet_seconds
+    error_message = "flush.quiet_seconds must be a whole number from 1 to 600: two checks at the same moment cannot show whether anything still comes in."
   }
 
   validation {
@@ -131,8 +132,8 @@ variable "flush" {
   }
 
   validation {
-    condition     = var.flush == null ? true : var.flush.longest_hold_seconds >= 0 && var.flush.longest_hold_seconds < var.flush.quiet_seconds
-    error_message = "flush.longest_hold_seconds must be at least 0 and below flush.quiet_seconds: a record that an input or a filter still keeps is seen only if the quiet time is longer. Lower that setting of Fluentd, or raise flush.quiet_seconds above it."
+    condition     = var.flush == null ? true : var.flush.longest_hold_seconds >= 0
+    error_message = "flush.longest_hold_seconds must be at least 0."
   }
 
   validation {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,16 +23,12 @@ from lifecycle.messages import LifecycleAction, Transition
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
-    from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
+    from mypy_boto3_autoscaling.type_defs import (
+        AutoScalingGroupTypeDef,
+        RecordLifecycleActionHeartbeatTypeTypeDef,
+    )
 
 _MOST_IDS = 50  # DescribeAutoScalingInstances takes no more at a time
-
-
-class _NamedAction(TypedDict):
-    AutoScalingGroupName: str
-    LifecycleHookName: str
-    InstanceId: str
-    LifecycleActionToken: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +49,10 @@ class Membership:
 
     autoscaling_group_name: str
     state: str
+
+    def state_in(self, group: str) -> str | None:
+        """Return the lifecycle state of a member of this group, None for one of another."""
+        return self.state if self.autoscaling_group_name == group else None
 
 
 class Heartbeat(StrEnum):
@@ -103,8 +103,8 @@ class AutoScaling:
 
         Values: docs.aws.amazon.com/autoscaling/ec2/APIReference, AutoScalingInstanceDetails.
         """
-        membership = self.membership(instance_id)
-        return None if membership is None else membership.state
+        member = self.membership(instance_id)
+        return member.state if member else None
 
     def group(self, name: str) -> Group:
         """Return a group; raises UnexpectedState if there is none of this name."""
@@ -189,8 +189,8 @@ def _read(group: "AutoScalingGroupTypeDef") -> Group:
     )
 
 
-def _named(action: LifecycleAction) -> "_NamedAction":
-    named: _NamedAction = {
+def _named(action: LifecycleAction) -> "RecordLifecycleActionHeartbeatTypeTypeDef":
+    named: RecordLifecycleActionHeartbeatTypeTypeDef = {
         "AutoScalingGroupName": action.autoscaling_group_name,
         "LifecycleHookName": action.lifecycle_hook_name,
         "InstanceId": action.instance_id,

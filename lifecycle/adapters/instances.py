@@ -1,6 +1,6 @@
 """EC2: what it knows of an instance, and the tags on it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lifecycle.decisions.heartbeats import HEARTBEATS_TAG_KEY, Failing
@@ -52,27 +52,26 @@ class Instances:
 
     def mark(self, instance_id: str, mark: Mark) -> None:
         """Write the mark on the instance, over the one before."""
-        self._client.create_tags(
-            Resources=[instance_id], Tags=[{"Key": TAG_KEY, "Value": str(mark)}]
-        )
+        self._tag(instance_id, {TAG_KEY: str(mark)})
 
     def mark_counted(self, instance_id: str, at: float, mark: Mark | None) -> None:
         """Write that its end has been counted (epoch seconds), and a mark if there is a new one."""
-        tags = {COUNTED_TAG_KEY: written(at)} | ({} if mark is None else {TAG_KEY: str(mark)})
-        self._client.create_tags(
-            Resources=[instance_id],
-            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-        )
+        new_mark = {} if mark is None else {TAG_KEY: str(mark)}
+        self._tag(instance_id, {COUNTED_TAG_KEY: written(at)} | new_mark)
 
     def write_failing_heartbeats(self, instance_id: str, failing: Failing) -> None:
         """Write which heartbeats failed, over what was written before."""
-        self._client.create_tags(
-            Resources=[instance_id], Tags=[{"Key": HEARTBEATS_TAG_KEY, "Value": str(failing)}]
-        )
+        self._tag(instance_id, {HEARTBEATS_TAG_KEY: str(failing)})
 
     def remove_failing_heartbeats(self, instance_id: str) -> None:
         """Remove that tag, whatever it says."""
         self._client.delete_tags(Resources=[instance_id], Tags=[{"Key": HEARTBEATS_TAG_KEY}])
+
+    def _tag(self, instance_id: str, tags: Mapping[str, str]) -> None:
+        self._client.create_tags(
+            Resources=[instance_id],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        )
 
 
 def address_of(instance: Instance) -> Address | None:

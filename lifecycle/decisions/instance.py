@@ -58,6 +58,11 @@ class Instance:
         return self.state in _ENDING
 
     @property
+    def is_reclaimed(self) -> bool:
+        """Tell whether AWS takes it away, by its state tag."""
+        return self.mark is not None and self.mark.kind is MarkKind.RECLAIMED
+
+    @property
     def rests_since_its_proof(self) -> bool:
         """Tell whether it is stopped, and has not run since it was known to hold nothing.
 

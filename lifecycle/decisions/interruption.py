@@ -1,8 +1,8 @@
 """Judges whether an instance that ended without a lifecycle hook may have taken logs with it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.marks import Mark, MarkKind
 from lifecycle.events import Interruption, Location
 
@@ -29,48 +29,34 @@ class Ending(StrEnum):
         return self in {Ending.NOT_PROVEN, Ending.UNKNOWN_TO_EC2}
 
 
-@dataclass(frozen=True, slots=True)
-class Traces:
-    """What an instance has left behind.
+def how_it_ended(
+    termination: Interruption, instance: Instance | None, *, may_have_served: bool
+) -> Ending:
+    """Judge an instance that is gone; what is not known is unclean.
 
-    ``is_known`` is whether EC2 still shows it: for about an hour after its end it does, tags and
-    all. ``is_counted``: its end was counted as unclean before. ``may_be_registered``: forwarders
-    may have known it; None for a fleet that is in no service discovery, where every instance in
-    service has logs.
+    ``instance`` is what EC2 still shows: for about an hour after an end it does, tags and all.
+    ``may_have_served``: forwarders may have known it; so it is in a fleet without service
+    discovery, where every instance in service has logs.
     """
-
-    is_known: bool
-    mark: Mark | None
-    is_counted: bool
-    may_be_registered: bool | None
-
-
-def how_it_ended(termination: Interruption, traces: Traces) -> Ending:
-    """Judge an instance that is gone, by what is left of it; what is not known is unclean."""
-    if not traces.is_known:
+    if instance is None:
         return Ending.UNKNOWN_TO_EC2
-    if traces.is_counted:
+    if instance.is_counted:
         return Ending.ALREADY_COUNTED
     from_pool = termination.origin == Location.WARM_POOL
-    mark = traces.mark
-    if from_pool and mark is not None and mark.kind is MarkKind.POOLED:
+    mark = instance.mark
+    if from_pool and (mark is None or mark.kind is MarkKind.POOLED):
         return Ending.NEVER_IN_SERVICE
     if mark is not None:
-        # After its root volume was replaced it served again.
-        is_proven = (mark.is_proof and mark.kind is not MarkKind.REPLACED) and (
-            # What has been in the warm pool, or retained, since its proof has received nothing.
-            from_pool or mark.kind is MarkKind.RETAINED or _belongs_to(mark.at, termination)
-        )
-        return Ending.PROVEN if is_proven else Ending.NOT_PROVEN
-    if from_pool:
-        return Ending.NEVER_IN_SERVICE
-    if traces.may_be_registered is False:
-        # An abandoned launch. The mark is written when the registration is asked for.
-        return Ending.NEVER_REGISTERED
-    return Ending.NOT_PROVEN
+        return Ending.PROVEN if _is_proof_of(mark, termination) else Ending.NOT_PROVEN
+    # An abandoned launch has no mark: that is written when the registration is asked for.
+    return Ending.NOT_PROVEN if may_have_served else Ending.NEVER_REGISTERED
 
 
-def _belongs_to(proven_at: float, termination: Interruption) -> bool:
-    """Tell whether a proof is of this termination, not of an earlier life in a warm pool."""
+def _is_proof_of(mark: Mark, termination: Interruption) -> bool:
+    """Tell whether it is a proof, and of this termination: no earlier life in a warm pool."""
+    if not mark.is_proof or mark.kind is MarkKind.REPLACED:
+        return False  # after its root volume was replaced it served again
+    if mark.kind is MarkKind.RETAINED or termination.origin == Location.WARM_POOL:
+        return True  # what has been in the warm pool, or retained, since has received nothing
     started_at = termination.started_at
-    return started_at is not None and proven_at >= started_at - _OLDEST_PROOF_SECONDS
+    return started_at is not None and mark.at >= started_at - _OLDEST_PROOF_SECONDS

@@ -9,17 +9,16 @@ EventBridge invokes it asynchronously, at least once. Whatever it raises, Lambda
 then sends the event to the function's on-failure destination, which has an alarm.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 from lifecycle.adapters.autoscaling import AutoScaling, Membership
-from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.instance import Instance
-from lifecycle.decisions.interruption import Ending, Traces, how_it_ended
+from lifecycle.decisions.interruption import how_it_ended
 from lifecycle.decisions.marks import Mark, MarkKind
 from lifecycle.decisions.states import (
     has_left,
@@ -37,8 +36,6 @@ from lifecycle.telemetry import LogEvent, Metric, Runtime
 # EC2's answers can be a moment older than its events ("eventual consistency" in its API reference).
 _LOOKS = 3
 _LOOK_AGAIN_SECONDS = 2.0
-
-_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,283 +60,251 @@ class InterruptionHandler:
         everything else is done: the event is then delivered again, and all of it can be repeated.
         """
         try:
-            interruption = parse_interruption(event)
+            told = parse_interruption(event)
         except Malformed as error:
             self.runtime.telemetry.error(LogEvent.INTERRUPTION_INVALID, reason=str(error))
             raise
-        self.runtime.telemetry.info(LogEvent.INTERRUPTION_RECEIVED, **interruption.log_fields())
+        self.runtime.telemetry.info(LogEvent.INTERRUPTION_RECEIVED, **told.log_fields())
         try:
-            member = self.autoscaling.membership(interruption.instance_id)
-            reason = self._why_not_ours(interruption, member)
-            if reason is not None:
-                self._ignore(interruption, reason)
-            elif interruption.signal.is_notice:
-                assert member is not None  # else it is not ours
-                self._take_out(interruption, member)
-            elif interruption.signal.is_state_change:
-                assert member is not None  # else it is not ours
-                self._take_out_dead(interruption, member)
+            member = self.autoscaling.membership(told.instance_id)
+            interrupted = _Interrupted(self, told, None if member is None else member.state)
+            reason = self._why_not_ours(told, member)
+            if reason is None:
+                interrupted.act()
             else:
-                self._account_for(interruption, member)
+                interrupted.ignore(reason)
         finally:
             self.runtime.telemetry.flush()
 
-    def _why_not_ours(self, interruption: Interruption, member: Membership | None) -> str | None:
-        ours = self.settings.autoscaling_group_name
-        if interruption.signal.is_from_ec2:
+    def _why_not_ours(self, told: Interruption, member: Membership | None) -> str | None:
+        group = told.autoscaling_group_name  # EC2's events name none
+        if told.signal.is_from_ec2:
             if member is None:
                 return "in no Auto Scaling group"
-            return None if member.autoscaling_group_name == ours else "another Auto Scaling group"
-        if interruption.autoscaling_group_name != ours:
+            group = member.autoscaling_group_name
+        if group != self.settings.autoscaling_group_name:
             return "another Auto Scaling group"
-        if interruption.destination == Location.WARM_POOL:
+        if told.destination == Location.WARM_POOL:
             return "it went into the warm pool"
-        if interruption.destination == Location.AUTO_SCALING_GROUP:
+        if told.destination == Location.AUTO_SCALING_GROUP:
             return "it stays in its group"
-        if member is not None and may_serve(member.state):
+        if not told.signal.is_from_ec2 and member is not None and may_serve(member.state):
             # The termination failed, or is of an earlier life in a warm pool.
             return f"it is {member.state}"
         return None
 
-    def _take_out(self, notice: Interruption, member: Membership) -> None:
-        """Deal with an instance that still runs; the most urgent first."""
-        attempts = _Attempts(notice, self.runtime)
-        stays = attempts.make("look for others", lambda: self._must_stay(notice, member))
-        if stays is False:
-            attempts.make("deregister", lambda: self._deregister(notice))
-        attempts.make("flush", lambda: self._flush(notice))
-        if stays is False:
-            attempts.make("count", lambda: self._count_notice(notice, member))
-        elif stays:
-            self._ignore(notice, "no other registered instance is in service")
-        attempts.finish()
 
-    def _must_stay(self, notice: Interruption, member: Membership) -> bool:
+class _Interrupted:
+    """An instance of ours that an event tells of; ``state`` is None for no member of a group."""
+
+    def __init__(self, parts: InterruptionHandler, told: Interruption, state: str | None) -> None:
+        self._parts, self._told, self._state = parts, told, state
+        self._id, self._fields = told.instance_id, told.log_fields()
+        self._telemetry = parts.runtime.telemetry
+        self._failures: list[Exception] = []
+
+    def ignore(self, reason: str) -> None:
+        """Log that nothing is done, or nothing more, and why."""
+        self._telemetry.info(LogEvent.INTERRUPTION_IGNORED, **self._fields, reason=reason)
+
+    def act(self) -> None:
+        """Do what is left to do, the most urgent first; then raise what failed first."""
+        if self._told.signal.is_notice:
+            self._take_out()
+        elif self._told.signal.is_state_change:
+            with self._attempt("deregister"):
+                self._take_out_dead()
+        elif not self._lives():
+            self._account_for()
+        if self._failures:
+            raise self._failures[0]
+
+    @contextmanager
+    def _attempt(self, step: str) -> Iterator[None]:
+        """Keep what fails from hindering the other steps."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (raised again, when all has been tried)
+            reason = f"{type(error).__name__}: {error}"
+            self._telemetry.warning(
+                LogEvent.INTERRUPTION_STEP_FAILED, **self._fields, step=step, reason=reason
+            )
+            self._failures.append(error)
+
+    def _take_out(self) -> None:
+        """Deal with an instance that still runs."""
+        stays: bool | None = None  # not known
+        with self._attempt("look for others"):
+            stays = self._must_stay()
+        if stays is False:
+            with self._attempt("deregister"):
+                self._deregister()
+        with self._attempt("flush"):
+            self._flush()
+        if stays is False:
+            with self._attempt("count"):
+                self._count_notice()
+        elif stays:
+            self.ignore("no other registered instance is in service")
+
+    def _must_stay(self) -> bool:
         """Tell whether taking it out would empty the service for a mere recommendation.
 
         Forwarders ignore an empty answer anyway, and it may live on for long. It is marked before
         the look: of several that are recommended at the same moment, none relies on another.
         """
-        is_urgent = notice.signal is not Signal.REBALANCE_RECOMMENDATION
-        if is_urgent or self.discovery is None or has_left(member.state):
+        discovery = self._parts.discovery
+        is_urgent = self._told.signal is not Signal.REBALANCE_RECOMMENDATION
+        if is_urgent or discovery is None or has_left(self._state):
             return False
-        if is_leaving(member.state):  # the mark is that of its pipeline
-            return not self._may_leave(notice, self.discovery)
-        self.instances.mark(notice.instance_id, Mark(MarkKind.RECLAIMED, self.runtime.clock()))
+        has_own_mark = is_leaving(self._state)  # that of its pipeline
+        if not has_own_mark:
+            self._mark(MarkKind.RECLAIMED)
         stays = True
         try:
-            stays = not self._may_leave(notice, self.discovery)
+            stays = not discovery.placement.may_leave(self._id, self._fields, self._reclaimed)
         finally:
-            if stays:  # as any instance in service
-                self.instances.mark(
-                    notice.instance_id, Mark(MarkKind.LAUNCHING, self.runtime.clock())
-                )
+            if stays and not has_own_mark:  # as any instance in service
+                self._mark(MarkKind.LAUNCHING)
         return stays
-
-    def _may_leave(self, notice: Interruption, discovery: Discovery) -> bool:
-        return discovery.placement.may_leave(
-            notice.instance_id, notice.log_fields(), leaving=self._reclaimed
-        )
 
     def _reclaimed(self, in_service: AbstractSet[str]) -> AbstractSet[str]:
         """Return those that EC2 takes away or does not show: no successor to count on."""
-        described = self.instances.describe(sorted(in_service))
-        stay = {
-            one.id
-            for one in described.values()
-            if one.mark is None or one.mark.kind is not MarkKind.RECLAIMED
-        }
-        return in_service - stay
+        described = self._parts.instances.describe(sorted(in_service))
+        return in_service - {one.id for one in described.values() if not one.is_reclaimed}
 
-    def _deregister(self, interruption: Interruption) -> bool:
+    def _deregister(self) -> bool:
         """Take it out of service discovery; tell whether it was there."""
-        if self.discovery is None:
-            return False
-        operation_id = self.discovery.cloud_map.deregister(interruption.instance_id)
+        discovery = self._parts.discovery
+        operation_id = discovery.cloud_map.deregister(self._id) if discovery else None
         if operation_id is None:
             return False
-        self.runtime.telemetry.info(
-            LogEvent.DEREGISTRATION_REQUESTED,
-            **interruption.log_fields(),
-            operation_id=operation_id,
+        self._telemetry.info(
+            LogEvent.DEREGISTRATION_REQUESTED, **self._fields, operation_id=operation_id
         )
         return True
 
-    def _flush(self, notice: Interruption) -> None:
+    def _flush(self) -> None:
         """Send the flush command without waiting for its result."""
-        if self.run_command is None:
+        if self._parts.run_command is None:
             return
         try:
-            command_id = self.run_command.send(notice.instance_id)
+            command_id = self._parts.run_command.send(self._id)
         except AgentNotReachable as error:
             # It may be gone already; trying again in a minute is no better.
-            self.runtime.telemetry.warning(
-                LogEvent.FLUSH_NOT_REQUESTED, **notice.log_fields(), reason=str(error)
-            )
-            return
-        self.runtime.telemetry.info(
-            LogEvent.FLUSH_REQUESTED, commands={notice.instance_id: command_id}
-        )
+            self._telemetry.warning(LogEvent.FLUSH_NOT_REQUESTED, **self._fields, reason=str(error))
+        else:
+            self._telemetry.info(LogEvent.FLUSH_REQUESTED, commands={self._id: command_id})
 
-    def _count_notice(self, notice: Interruption, member: Membership) -> None:
+    def _count_notice(self) -> None:
         """Count it, once, and tag it so that it is not registered again."""
-        instance = self._instance(notice)
-        mark = instance.mark if instance else None
-        leaving = is_leaving(member.state)
-        if leaving and mark is not None and mark.is_proof:
-            self._ignore(notice, "it has been proven to hold nothing")
+        instance = self._find()
+        is_leaving_already = is_leaving(self._state)
+        if is_leaving_already and instance and instance.mark and instance.mark.is_proof:
+            self.ignore("it has been proven to hold nothing")
             return
         if instance is None or not instance.is_counted:
-            self._count(notice, str(notice.signal), mark)
+            self._count(str(self._told.signal), instance)
         # A pipeline that is under way keeps its own state tag, so that it is not started again.
-        reclaimed = None if leaving else Mark(MarkKind.RECLAIMED, self.runtime.clock())
-        self.instances.mark_counted(notice.instance_id, self.runtime.clock(), reclaimed)
+        now = self._parts.runtime.clock()
+        reclaimed = None if is_leaving_already else Mark(MarkKind.RECLAIMED, now)
+        self._parts.instances.mark_counted(self._id, now, reclaimed)
 
-    def _take_out_dead(self, end: Interruption, member: Membership) -> None:
-        """Deal with an instance that EC2 ends or stops, also with the last one of its service.
+    def _take_out_dead(self) -> None:
+        """Deregister an instance that EC2 ends or stops, also the last one of its service.
 
         Nothing there accepts logs any more. Nothing is counted: the event of Auto Scaling that
         follows an end judges it by all that it left. What a stopped one holds is on its disk.
         """
-        attempts = _Attempts(end, self.runtime)
-        attempts.make("deregister", lambda: self._deregister_if_dead(end, member))
-        attempts.finish()
-
-    def _deregister_if_dead(self, end: Interruption, member: Membership) -> None:
-        if self.discovery is None:
-            self._ignore(end, "the fleet is in no service discovery")
+        discovery = self._parts.discovery
+        if discovery is None:
+            self.ignore("the fleet is in no service discovery")
             return
-        instance = self._instance_once_down(end)
+        instance = self._find_once_down()
         if instance is not None and not instance.is_down:
-            self._ignore(end, f"EC2 shows it as {instance.state}")
+            self.ignore(f"EC2 shows it as {instance.state}")
             return
-        may_return = end.signal is Signal.STOPPING and may_serve(member.state)
-        trace = MarkKind.LAUNCHING if may_return else MarkKind.RECLAIMED
-        self._keep_trace(instance, trace, self.discovery.cloud_map)
-        if not self._deregister(end):
-            self._ignore(end, "it is not registered")
+        if instance is not None and instance.mark is None:
+            self._keep_trace(discovery)
+        if not self._deregister():
+            self.ignore("it is not registered")
 
-    def _instance_once_down(self, end: Interruption) -> Instance | None:
+    def _find_once_down(self) -> Instance | None:
         """Look until EC2 shows what it told, a few times at most; None for one it does not know."""
-        instance = self._instance(end)
+        instance = self._find()
         for _ in range(_LOOKS - 1):
             if instance is None or instance.is_down:
                 break
-            self.runtime.sleep(_LOOK_AGAIN_SECONDS)
-            instance = self._instance(end)
+            self._parts.runtime.sleep(_LOOK_AGAIN_SECONDS)
+            instance = self._find()
         return instance
 
-    def _keep_trace(self, instance: Instance | None, trace: MarkKind, cloud_map: CloudMap) -> None:
+    def _keep_trace(self, discovery: Discovery) -> None:
         """Mark one that only its registration shows to have served, as in an adopted fleet.
 
         With neither left, its end would pass for that of an abandoned launch. So what
         cannot be marked stays registered: until the next attempt, or Auto Scaling's event. One that
         stops may be started and registered again: it is not marked as reclaimed.
         """
-        if instance is None or instance.mark is not None:
+        if self._id in discovery.cloud_map.registered_instances():
+            may_return = self._told.signal is Signal.STOPPING and may_serve(self._state)
+            self._mark(MarkKind.LAUNCHING if may_return else MarkKind.RECLAIMED)
+
+    def _lives(self) -> bool:
+        """Tell whether its termination failed, or its state is not known, and EC2 shows it alive.
+
+        Raises UnexpectedState for one that lives in a state that is not known.
+        """
+        failed = self._told.signal is Signal.TERMINATION_UNSUCCESSFUL
+        if self._state is None or (is_known(self._state) and not failed):
+            return False
+        instance = self._find()
+        if instance is None or instance.is_ending:
+            return False
+        require_known(self._id, self._state)
+        self.ignore("it has not ended")
+        return True
+
+    def _account_for(self) -> None:
+        """Deal with an instance that is gone."""
+        may_have_served = True  # also if the deregistration fails: that tells nothing
+        with self._attempt("deregister"):
+            may_have_served = self._deregister() or self._parts.discovery is None
+        with self._attempt("count"):
+            self._count_end(may_have_served=may_have_served)
+
+    def _count_end(self, *, may_have_served: bool) -> None:
+        instance = self._find()
+        ending = how_it_ended(self._told, instance, may_have_served=may_have_served)
+        if not ending.is_unclean:
+            self._telemetry.info(
+                LogEvent.INSTANCE_ENDED, **self._fields, reason=ending, mark=_mark_of(instance)
+            )
             return
-        if instance.id in cloud_map.registered_instances():
-            self.instances.mark(instance.id, Mark(trace, self.runtime.clock()))
-
-    def _account_for(self, termination: Interruption, member: Membership | None) -> None:
-        """Deal with an instance that is gone; one whose termination failed is left as it is."""
-        is_unsuccessful = termination.signal is Signal.TERMINATION_UNSUCCESSFUL
-        state = None if member is None else member.state
-        if (is_unsuccessful or not is_known(state)) and self._lives(termination, member):
-            require_known(termination.instance_id, state)
-            self._ignore(termination, "it has not ended")
-            return
-        attempts = _Attempts(termination, self.runtime)
-        was_registered = attempts.make("deregister", lambda: self._deregister(termination))
-        # A deregistration that failed tells nothing: it may have been registered.
-        registration = None if self.discovery is None else was_registered is not False
-        attempts.make("count", lambda: self._count_end(termination, may_be_registered=registration))
-        attempts.finish()
-
-    def _lives(self, termination: Interruption, member: Membership | None) -> bool:
-        instance = self._instance(termination)
-        return instance is not None and not instance.is_ending and member is not None
-
-    def _count_end(self, termination: Interruption, *, may_be_registered: bool | None) -> None:
-        instance = self._instance(termination)
-        mark = instance.mark if instance else None
-        ending = how_it_ended(
-            termination,
-            Traces(
-                is_known=instance is not None,
-                mark=mark,
-                is_counted=instance is not None and instance.is_counted,
-                may_be_registered=may_be_registered,
-            ),
-        )
-        if ending.is_unclean:
-            self._count(termination, str(ending), mark)
-            self._remember(termination)
-        else:
-            self._log_clean(termination, ending, mark)
-
-    def _instance(self, interruption: Interruption) -> Instance | None:
-        return self.instances.find(interruption.instance_id)
-
-    def _count(self, interruption: Interruption, reason: str, mark: Mark | None) -> None:
-        self.runtime.telemetry.error(
-            LogEvent.UNCLEAN_TERMINATION,
-            **interruption.log_fields(),
-            autoscaling_group_name=self.settings.autoscaling_group_name,
-            reason=reason,
-            mark=None if mark is None else str(mark),
-        )
-        self.runtime.telemetry.measure(Metric.UNCLEAN_TERMINATION)
-
-    def _remember(self, termination: Interruption) -> None:
-        """Keep a second event of the same end from being counted, if EC2 lets us."""
-        try:
-            self.instances.mark_counted(termination.instance_id, self.runtime.clock(), None)
+        self._count(str(ending), instance)
+        try:  # to keep a second event of the same end from being counted
+            self._parts.instances.mark_counted(self._id, self._parts.runtime.clock(), None)
         except Exception as error:  # noqa: BLE001 (a terminated instance may take no tag)
-            self.runtime.telemetry.warning(
-                LogEvent.MARK_FAILED,
-                **termination.log_fields(),
-                mark="counted",
-                reason=str(error),
+            self._telemetry.warning(
+                LogEvent.MARK_FAILED, **self._fields, mark="counted", reason=str(error)
             )
 
-    def _log_clean(self, termination: Interruption, ending: Ending, mark: Mark | None) -> None:
-        self.runtime.telemetry.info(
-            LogEvent.INSTANCE_ENDED,
-            **termination.log_fields(),
-            reason=ending,
-            mark=None if mark is None else str(mark),
+    def _find(self) -> Instance | None:
+        return self._parts.instances.find(self._id)
+
+    def _mark(self, kind: MarkKind) -> None:
+        self._parts.instances.mark(self._id, Mark(kind, self._parts.runtime.clock()))
+
+    def _count(self, reason: str, instance: Instance | None) -> None:
+        self._telemetry.error(
+            LogEvent.UNCLEAN_TERMINATION,
+            **self._fields,
+            autoscaling_group_name=self._parts.settings.autoscaling_group_name,
+            reason=reason,
+            mark=_mark_of(instance),
         )
-
-    def _ignore(self, interruption: Interruption, reason: str) -> None:
-        self.runtime.telemetry.info(
-            LogEvent.INTERRUPTION_IGNORED, **interruption.log_fields(), reason=reason
-        )
+        self._telemetry.measure(Metric.UNCLEAN_TERMINATION)
 
 
-class _Attempts:
-    """Several things to do, none of which may keep the others from being done."""
-
-    def __init__(self, interruption: Interruption, runtime: Runtime) -> None:
-        self._interruption = interruption
-        self._runtime = runtime
-        self._first: Exception | None = None
-
-    def make(self, what: str, attempt: Callable[[], _Answer]) -> _Answer | None:
-        """Try one thing; None if it fails, which is logged."""
-        try:
-            return attempt()
-        except Exception as error:  # noqa: BLE001 (raised again, when all has been tried)
-            self._runtime.telemetry.warning(
-                LogEvent.INTERRUPTION_STEP_FAILED,
-                **self._interruption.log_fields(),
-                step=what,
-                reason=f"{type(error).__name__}: {error}",
-            )
-            self._first = self._first or error
-            return None
-
-    def finish(self) -> None:
-        """Raise what failed first."""
-        if self._first is not None:
-            raise self._first
+def _mark_of(instance: Instance | None) -> str | None:
+    return str(instance.mark) if instance and instance.mark else None

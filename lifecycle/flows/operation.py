@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from lifecycle.adapters.autoscaling import AutoScaling, Completion
 from lifecycle.adapters.instances import Instances
-from lifecycle.decisions.instance import Address
 from lifecycle.decisions.operation import NextStep, Operation, OperationStatus, next_step
 from lifecycle.decisions.polling import PollPolicy
 from lifecycle.decisions.states import may_serve, require_known
@@ -96,22 +95,23 @@ class OperationWaiter:
             )
 
     def _request_again(self, message: OperationCheck) -> None:
-        state = self.autoscaling.lifecycle_state(message.action.instance_id)
-        require_known(message.action.instance_id, state)
-        if message.action.transition is Transition.TERMINATING:
-            action = message.action
+        action, cloud_map = message.action, self.discovery.cloud_map
+        state = self.autoscaling.lifecycle_state(action.instance_id)
+        require_known(action.instance_id, state)
+        if action.transition is Transition.TERMINATING:
             if may_serve(state):
                 raise NotReady(f"it is {state}: its termination may have ended")
             self.discovery.placement.make_way(action.instance_id, action.log_fields())
-            operation_id = self.discovery.cloud_map.deregister(message.action.instance_id)
-            self._check_again(message, operation_id)
+            self._check_again(message, cloud_map.deregister(action.instance_id))
             return
         # The instance may have been sent away since the first request.
-        address = self.instances.address(message.action.instance_id) if may_serve(state) else None
+        address = self.instances.address(action.instance_id) if may_serve(state) else None
         if address is None:
-            self._withdraw(message, f"it is {state or 'unknown to Auto Scaling'}, or gone")
-        else:
-            self._check_again(message, self._register_again(message, address))
+            self._withdraw(action, f"it is {state or 'unknown to Auto Scaling'}, or gone")
+            return
+        # With an id of before, Cloud Map would answer with the failed request.
+        request_id = f"{action.request_id}-{self.runtime.clock():.0f}"
+        self._check_again(message, cloud_map.register(action.instance_id, address, request_id))
 
     def _settle(self, action: LifecycleAction) -> None:
         """Raise NotReady while something is left to move in the shards of a launching instance.
@@ -128,14 +128,6 @@ class OperationWaiter:
             raise NotReady("instances move to another shard")
         self.discovery.placement.measure(standing.shards_of(action.instance_id))
 
-    def _register_again(self, message: OperationCheck, address: Address) -> str:
-        return self.discovery.cloud_map.register(
-            message.action.instance_id,
-            address,
-            # With an id of before, Cloud Map would answer with the failed request.
-            f"{message.action.request_id}-{self.runtime.clock():.0f}",
-        )
-
     def _check_again(self, message: OperationCheck, operation_id: str | None) -> None:
         action = message.action
         count = message.requested_again + 1
@@ -151,32 +143,30 @@ class OperationWaiter:
         )
 
     def _go_on(self, message: OperationCheck) -> None:
-        action = message.action
-        if action.transition is Transition.LAUNCHING:
+        action, launches = message.action, message.action.transition is Transition.LAUNCHING
+        if launches:
             self._settle(action)
         self.runtime.telemetry.info(
             LogEvent.OPERATION_SUCCEEDED, **action.log_fields(), operation_id=message.operation_id
         )
-        if action.transition is Transition.LAUNCHING:
-            self._put_in_service(message)
+        if launches:
+            self._put_in_service(action)
             return
         self.next_stage.enqueue(
             action, deregistered_at=self.runtime.clock(), requested_again=message.requested_again
         )
 
-    def _put_in_service(self, message: OperationCheck) -> None:
-        action = message.action
+    def _put_in_service(self, action: LifecycleAction) -> None:
         completion = self.autoscaling.complete(action, "CONTINUE")
         report_completion(action, completion, self.runtime)
         if completion in _GONE:
-            self._withdraw(message, "the instance ended while it was being registered")
+            self._withdraw(action, "the instance ended while it was being registered")
 
-    def _withdraw(self, message: OperationCheck, reason: str) -> None:
+    def _withdraw(self, action: LifecycleAction, reason: str) -> None:
         """Take a dead instance out: one dead SRV target makes forwarders skip every refresh.
 
         The last one that runs stays until its own termination has found a successor.
         """
-        action = message.action
         self.runtime.telemetry.warning(LogEvent.INSTANCE_GONE, **action.log_fields(), reason=reason)
         may_leave = self.discovery.placement.may_leave(action.instance_id, action.log_fields())
         if not may_leave and self.instances.address(action.instance_id) is not None:

@@ -25,17 +25,20 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2]
 NAME = "fluentd"
 DNS_TTL_SECONDS = 1
+DNS_PROPAGATION_SECONDS = 3
 FORWARDER_REFRESH_SECONDS = 2
 SCRAPE_INTERVAL_SECONDS = 1
-# So long may a chunk be staged before it is written: whoever let an aggregator go too early would
-# lose what came in during that time.
+# A chunk is staged for so long before it is written: an aggregator that is released too early loses
+# what came in during that time.
 FLUSH_INTERVAL_SECONDS = 12.0
 
 # The module's own inputs, compressed: what takes minutes on AWS takes seconds here.
 TIMING: dict[str, float] = {
+    "dns_propagation_seconds": DNS_PROPAGATION_SECONDS,
     "forwarder_refresh_seconds": FORWARDER_REFRESH_SECONDS,
-    # TTL, refresh, and the 3 s tick on which Fluentd applies what it learnt.
-    "settle_seconds": DNS_TTL_SECONDS + FORWARDER_REFRESH_SECONDS + 3,
+    "forwarder_flush_interval_seconds": 1,
+    # Propagation, TTL, refresh, and the 3 s tick on which Fluentd applies what it learnt.
+    "settle_seconds": DNS_PROPAGATION_SECONDS + DNS_TTL_SECONDS + FORWARDER_REFRESH_SECONDS + 3,
     "empty_for_seconds": 10,
     "drain_timeout_seconds": 300,
     "poll_interval_seconds": 1,
@@ -92,6 +95,7 @@ def fleet_of(
         forwarders=setting.forwarders,
         lines_per_second=0,
         dns_ttl_seconds=DNS_TTL_SECONDS,
+        dns_propagation_seconds=DNS_PROPAGATION_SECONDS,
         forwarder_interval_seconds=FORWARDER_REFRESH_SECONDS,
         staging=StagingPolicy(
             flush_interval_seconds=FLUSH_INTERVAL_SECONDS, timekey_seconds=setting.timekey_seconds
@@ -113,7 +117,7 @@ def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> di
     """The inputs of the stack that holds the module."""
     timing = {**TIMING, **scenario.timing}
     if not scenario.setting.cloud_map:
-        # Nobody has to let go; the module works out that this takes no time.
+        # There are no forwarders; the module computes that settling takes no time.
         del timing["settle_seconds"]
     return {
         "name": NAME,
@@ -149,11 +153,7 @@ def _package() -> dict[str, Any]:
     architecture = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
     path = PROJECT / "build" / "package" / f"fluentd-lifecycle-{architecture}-{runtime}.zip"
-    return {
-        "package": {"local_path": str(path)},
-        "architecture": architecture,
-        "runtime": runtime,
-    }
+    return {"package": {"local_path": str(path)}, "architecture": architecture, "runtime": runtime}
 
 
 def names_of(outputs: Mapping[str, Any]) -> Names:

@@ -363,6 +363,17 @@ run "quiet_must_be_some_time" {
   expect_failures = [var.flush]
 }
 
+run "quiet_must_fit_into_a_function" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush = { buffer_paths = ["/var/log/fluent/buffer"], quiet_seconds = 601 }
+  }
+  expect_failures = [var.flush]
+}
+
 run "quiet_must_be_whole" {
   command = plan
   module {
@@ -447,17 +458,6 @@ run "flush_timeout_must_be_whole" {
   }
   variables {
     flush = { buffer_paths = ["/var/log/fluent/buffer"], timeout_seconds = 600.5 }
-  }
-  expect_failures = [var.flush]
-}
-
-run "longest_hold_must_be_below_the_quiet_time" {
-  command = plan
-  module {
-    source = "./tests/without_provider"
-  }
-  variables {
-    flush = { buffer_paths = ["/var/log/fluent/buffer"], quiet_seconds = 60, longest_hold_seconds = 60 }
   }
   expect_failures = [var.flush]
 }

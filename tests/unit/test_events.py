@@ -71,6 +71,11 @@ class TestLifecycleEvents:
         event["novelty"] = True
         assert parse_lifecycle_event(event) == parse_lifecycle_event(terminate_event())
 
+    def test_the_token_of_a_documented_sample_passes(self) -> None:
+        token = "05e7e05e-05e7-05e7-05e7-05e7eEXAMPLE"
+        parsed = parse_lifecycle_event(terminate_event(LifecycleActionToken=token))
+        assert parsed.action.lifecycle_action_token == token
+
     @pytest.mark.parametrize("instance_id", NOT_INSTANCE_IDS)
     def test_what_is_no_instance_id_never_passes(self, instance_id: str) -> None:
         problem = problem_of(terminate_event(EC2InstanceId=instance_id))
@@ -170,25 +175,22 @@ def without(event: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 class TestInterruptions:
-    def test_a_spot_warning_is_read_as_ec2_writes_it(self) -> None:
-        expected = Interruption(Signal.SPOT_INTERRUPTION_WARNING, INSTANCE_ID)
-        assert parse_interruption(spot_event()) == expected
-        assert expected.signal.is_notice
+    @pytest.mark.parametrize(
+        ("event", "signal", "is_notice"),
+        [
+            (spot_event(), Signal.SPOT_INTERRUPTION_WARNING, True),
+            (rebalance_event(), Signal.REBALANCE_RECOMMENDATION, True),
+            (shutting_down_event(), Signal.SHUTTING_DOWN, False),
+            (shutting_down_event(state="stopping"), Signal.STOPPING, False),
+        ],
+    )
+    def test_an_event_of_ec2_is_read_as_ec2_writes_it(
+        self, event: dict[str, Any], signal: Signal, *, is_notice: bool
+    ) -> None:
+        assert parse_interruption(event) == Interruption(signal, INSTANCE_ID)
+        assert signal.is_notice is is_notice
 
-    def test_a_rebalance_recommendation_is_read_as_ec2_writes_it(self) -> None:
-        expected = Interruption(Signal.REBALANCE_RECOMMENDATION, INSTANCE_ID)
-        assert parse_interruption(rebalance_event()) == expected
-        assert expected.signal.is_notice
-
-    def test_an_instance_that_shuts_down_is_read_as_ec2_writes_it(self) -> None:
-        expected = Interruption(Signal.SHUTTING_DOWN, INSTANCE_ID)
-        assert parse_interruption(shutting_down_event()) == expected
-        assert not expected.signal.is_notice
-
-    def test_an_instance_that_stops_is_told_from_one_that_shuts_down(self) -> None:
-        expected = Interruption(Signal.STOPPING, INSTANCE_ID)
-        assert parse_interruption(shutting_down_event(state="stopping")) == expected
-        assert not expected.signal.is_notice
+    def test_only_ends_and_stops_are_changes_of_state(self) -> None:
         changes = {one for one in Signal if one.is_state_change}
         assert changes == {Signal.SHUTTING_DOWN, Signal.STOPPING}
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from handlers.interruption import wire as wire_interruption_handler
 from handlers.lifecycle import wire
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
@@ -105,3 +106,13 @@ def test_the_flush_waiter_knows_the_stage_after_it_and_the_one_to_go_back_to(
         assert waiter.exit.next_stage.model is BufferCheck
     assert waiter.run_command.document_name == "pipeline-flush"
     assert waiter.run_command.delivery_timeout_seconds == 60
+
+
+def test_the_interruption_handler_takes_out_and_flushes_where_the_fleet_is_configured_so() -> None:
+    handler = wire_interruption_handler(environments.interruption())
+    assert handler.discovery is not None
+    assert handler.run_command is not None
+    bare = environments.without_cloud_map(environments.interruption())
+    bare = {name: value for name, value in bare.items() if not name.startswith("FLUSH_")}
+    handler = wire_interruption_handler(bare)
+    assert (handler.discovery, handler.run_command) == (None, None)

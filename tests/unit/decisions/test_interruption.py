@@ -1,106 +1,65 @@
 """Ends that no hook held up, judged by what the instance left behind."""
 
+from dataclasses import replace
+
 import pytest
 
-from lifecycle.decisions.interruption import Ending, Traces, how_it_ended
+from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.interruption import Ending, how_it_ended
 from lifecycle.decisions.marks import Mark, MarkKind
 from lifecycle.events import Interruption, Signal
 from tests.support.messages import GROUP, INSTANCE_ID, NOW
 
 ENDED = Interruption(
-    Signal.TERMINATION_SUCCESSFUL,
-    INSTANCE_ID,
-    autoscaling_group_name=GROUP,
-    origin="AutoScalingGroup",
-    destination="EC2",
-    started_at=NOW,
+    Signal.TERMINATION_SUCCESSFUL, INSTANCE_ID, GROUP, "AutoScalingGroup", "EC2", started_at=NOW
 )
-FROM_POOL = Interruption(
-    Signal.TERMINATION_SUCCESSFUL, INSTANCE_ID, GROUP, "WarmPool", "EC2", started_at=NOW
+FROM_POOL = replace(ENDED, origin="WarmPool")
+UNDATED = replace(ENDED, started_at=None)
+GONE = Instance(INSTANCE_ID, "terminated", NOW - 86400, address=None, mark=None)
+UNPROVEN = (MarkKind.LAUNCHING, MarkKind.TERMINATING, MarkKind.RECLAIMED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "age", "termination", "ending"),
+    [
+        (MarkKind.PROVEN, -600, ENDED, Ending.PROVEN),
+        (MarkKind.PROVEN, 60, ENDED, Ending.PROVEN),  # should the activity begin when the hook ends
+        (MarkKind.PROVEN, 3600, ENDED, Ending.NOT_PROVEN),  # of an earlier life in a warm pool
+        (MarkKind.PROVEN, 0, UNDATED, Ending.NOT_PROVEN),
+        (MarkKind.PROVEN, 86400, FROM_POOL, Ending.PROVEN),  # it stayed in the pool since
+        (MarkKind.RETAINED, 30 * 86400, ENDED, Ending.PROVEN),  # until the operator ends it
+        (MarkKind.REPLACED, -5, ENDED, Ending.NOT_PROVEN),  # it served again
+        (MarkKind.POOLED, 86400, FROM_POOL, Ending.NEVER_IN_SERVICE),
+        (MarkKind.POOLED, 86400, ENDED, Ending.NOT_PROVEN),
+        *((kind, 0, how, Ending.NOT_PROVEN) for kind in UNPROVEN for how in (ENDED, FROM_POOL)),
+    ],
 )
-
-
-def ended(
-    mark: Mark | None,
-    *,
-    termination: Interruption = ENDED,
-    is_known: bool = True,
-    is_counted: bool = False,
-    may_be_registered: bool | None = True,
-) -> Ending:
-    traces = Traces(
-        is_known=is_known,
-        mark=mark,
-        is_counted=is_counted,
-        may_be_registered=may_be_registered,
-    )
-    return how_it_ended(termination, traces)
-
-
-def test_a_proof_of_this_termination_is_a_clean_end() -> None:
-    assert ended(Mark(MarkKind.PROVEN, NOW + 600)) is Ending.PROVEN
-    # Should the activity begin only when the hook lets go.
-    assert ended(Mark(MarkKind.PROVEN, NOW - 60)) is Ending.PROVEN
-
-
-def test_a_proof_of_an_earlier_life_in_a_warm_pool_proves_nothing() -> None:
-    assert ended(Mark(MarkKind.PROVEN, NOW - 3600)) is Ending.NOT_PROVEN
-
-
-def test_the_proof_of_a_retained_instance_holds_until_a_person_ends_it() -> None:
-    assert ended(Mark(MarkKind.RETAINED, NOW - 30 * 86400)) is Ending.PROVEN
-
-
-def test_a_proof_that_cannot_be_dated_proves_nothing() -> None:
-    undated = Interruption(Signal.TERMINATION_SUCCESSFUL, INSTANCE_ID, GROUP)
-    mark = Mark(MarkKind.PROVEN, NOW)
-    assert ended(mark, termination=undated) is Ending.NOT_PROVEN
-
-
-@pytest.mark.parametrize("kind", [MarkKind.LAUNCHING, MarkKind.TERMINATING, MarkKind.RECLAIMED])
-@pytest.mark.parametrize("termination", [ENDED, FROM_POOL])
-def test_an_instance_that_was_not_proven_ended_uncleanly(
-    kind: MarkKind, termination: Interruption
+@pytest.mark.parametrize("may_have_served", [True, False])
+def test_a_mark_says_whether_an_end_is_clean(
+    kind: MarkKind, age: float, termination: Interruption, ending: Ending, *, may_have_served: bool
 ) -> None:
-    ending = ended(Mark(kind, NOW), termination=termination, may_be_registered=False)
-    assert ending is Ending.NOT_PROVEN
-    assert ending.is_unclean
+    instance = replace(GONE, mark=Mark(kind, NOW - age))
+    found = how_it_ended(termination, instance, may_have_served=may_have_served)
+    assert found is ending
+    assert found.is_unclean == (ending is Ending.NOT_PROVEN)
 
 
-def test_an_instance_that_ec2_does_not_know_any_more_ended_uncleanly() -> None:
-    ending = ended(None, is_known=False, may_be_registered=False, termination=FROM_POOL)
-    assert ending is Ending.UNKNOWN_TO_EC2
-    assert ending.is_unclean
-
-
-def test_one_end_is_counted_once() -> None:
-    ending = ended(Mark(MarkKind.TERMINATING, NOW), is_counted=True)
-    assert ending is Ending.ALREADY_COUNTED
-    assert not ending.is_unclean
-
-
-def test_a_launch_that_was_abandoned_before_its_registration_is_no_loss() -> None:
-    ending = ended(None, may_be_registered=False)
-    assert ending is Ending.NEVER_REGISTERED
-    assert not ending.is_unclean
-
-
-@pytest.mark.parametrize("registered", [True, None])
-def test_an_instance_without_a_mark_that_may_have_served_ended_uncleanly(
-    registered: bool | None,
+@pytest.mark.parametrize(
+    ("instance", "termination", "may_have_served", "ending", "is_unclean"),
+    [
+        (None, FROM_POOL, False, Ending.UNKNOWN_TO_EC2, True),
+        (GONE, ENDED, True, Ending.NOT_PROVEN, True),
+        (GONE, ENDED, False, Ending.NEVER_REGISTERED, False),  # an abandoned launch
+        (GONE, FROM_POOL, True, Ending.NEVER_IN_SERVICE, False),
+        (replace(GONE, is_counted=True), ENDED, True, Ending.ALREADY_COUNTED, False),
+    ],
+)
+def test_without_a_mark_what_is_not_known_is_unclean(
+    instance: Instance | None,
+    termination: Interruption,
+    may_have_served: bool,
+    ending: Ending,
+    is_unclean: bool,
 ) -> None:
-    assert ended(None, may_be_registered=registered) is Ending.NOT_PROVEN
-
-
-def test_an_instance_that_never_left_the_warm_pool_is_no_loss() -> None:
-    assert ended(None, termination=FROM_POOL, may_be_registered=None) is Ending.NEVER_IN_SERVICE
-
-
-def test_an_old_proof_holds_for_an_instance_that_stayed_in_the_warm_pool() -> None:
-    assert ended(Mark(MarkKind.PROVEN, NOW - 86400), termination=FROM_POOL) is Ending.PROVEN
-
-
-def test_one_that_was_let_into_the_pool_and_never_out_of_it_has_received_nothing() -> None:
-    mark = Mark(MarkKind.POOLED, NOW - 86400)
-    assert ended(mark, termination=FROM_POOL) is Ending.NEVER_IN_SERVICE
-    assert ended(mark) is Ending.NOT_PROVEN
+    found = how_it_ended(termination, instance, may_have_served=may_have_served)
+    assert (found, found.is_unclean) == (ending, is_unclean)

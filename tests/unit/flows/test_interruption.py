@@ -1,455 +1,287 @@
-"""The handler's order and its refusals; what it does with AWS is in tests/integration."""
+"""What the handler does about each event, in which order, and what it leaves alone.
+
+Several events of one instance, and other functions beside it, are in tests/integration.
+"""
 
 from typing import Any
 
 import pytest
 
-from handlers.interruption import wire
-from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.cloud_map import CloudMap
-from lifecycle.adapters.instances import Instances
-from lifecycle.adapters.queues import Queue
-from lifecycle.adapters.run_command import RunCommand
-from lifecycle.errors import ConfigurationError, Malformed, UnexpectedState
-from lifecycle.flows.interruption import InterruptionHandler
-from lifecycle.flows.placement import Placement
-from lifecycle.flows.stage import Discovery
-from lifecycle.settings import InterruptionSettings, load_settings
-from lifecycle.telemetry import LogEvent, Metric, Runtime
-from tests.support import environments
-from tests.support.messages import (
-    GROUP,
-    INSTANCE_ID,
-    NOW,
-    OTHER_INSTANCE_ID,
-    rebalance_event,
-    shutting_down_event,
-    spot_event,
-    termination_event,
-)
-from tests.support.recording import RecordingTelemetry
-from tests.support.scripted import THROTTLED, aws_error, scripted
+from lifecycle.errors import Malformed, UnexpectedState
+from lifecycle.telemetry import LogEvent
+from tests.support import messages
+from tests.support.interrupted import AT, Handled, shown
+from tests.support.messages import INSTANCE_ID, OTHER_INSTANCE_ID, termination_event
+from tests.support.parts import NOT_REGISTERED, described, listed
+from tests.support.scripted import THROTTLED, aws_error
 
+LAUNCHING, TERMINATING, RECLAIMED = f"launching {AT}", f"terminating {AT}", f"reclaimed {AT}"
 PROVEN = "proven 2023-11-14T22:13:25Z"
-TERMINATING = "terminating 2023-11-14T22:13:20Z"
-RECLAIMED = "reclaimed 2023-11-14T22:13:20Z"
+SPOT, REBALANCE = messages.spot_event(), messages.rebalance_event()
+SHUTTING_DOWN = messages.shutting_down_event()
+STOPPING = messages.shutting_down_event(state="stopping")
+ENDED = termination_event()
+NOT_ENDED = ENDED | {"detail-type": "EC2 Instance Terminate Unsuccessful"}
+UNTIL_GONE = "Terminating:Proceed"
+UNKNOWN = "AStateThatAwsAddsLater"
+IN_SERVICE_AGAIN = ("InService", "Pending", "Pending:Wait")
+NOT_KNOWN: dict[str, Any] = {"Reservations": []}
+OUT_AND_FLUSHED = ["deregister_instance", "send_command"]
 
 
-def described(
-    state: str = "running", mark: str | None = None, *, counted: bool = False
-) -> dict[str, Any]:
-    tags = {"fluentd-lifecycle": mark, "fluentd-lifecycle-unclean": "x" if counted else None}
-    instance = {
-        "InstanceId": INSTANCE_ID,
-        "State": {"Name": state},
-        "LaunchTime": type("Moment", (), {"timestamp": lambda _: NOW})(),
-        "Tags": [{"Key": key, "Value": value} for key, value in tags.items() if value],
-    }
-    return {"Reservations": [{"Instances": [instance]}]}
-
-
-STOPPING_EVENT = shutting_down_event(state="stopping")
-NOBODY: dict[str, Any] = {"Reservations": []}
-
-
-class Handled:
-    """One event, handled while the instance is in this state of this group."""
-
-    def __init__(
-        self,
-        event: object,
-        state: str | None = "InService",
-        instance: Any = None,
-        *,
-        group: str = GROUP,
-        deregistration: Any = None,
-        command: Any = None,
-        tagging: Any = None,
-        registered: Any = None,
+class TestNotice:
+    @pytest.mark.parametrize("other", [None, "InService"])
+    def test_a_warning_takes_out_flushes_counts_and_marks_also_the_last_one(
+        self, other: str | None
     ) -> None:
-        members = [
-            {"InstanceId": INSTANCE_ID, "LifecycleState": state, "AutoScalingGroupName": group}
-        ]
-        self.autoscaling = scripted(
-            describe_auto_scaling_instances={"AutoScalingInstances": members if state else []}
-        )
-        self.cloud_map = scripted(
-            deregister_instance=deregistration or {"OperationId": "operation-1"},
-            list_instances=registered or {"Instances": [{"Id": INSTANCE_ID}]},
-        )
-        self.ssm = scripted(send_command=command or {"Command": {"CommandId": "command-1"}})
-        self.ec2 = scripted(create_tags=tagging or {}, describe_instances=instance or described())
-        self.telemetry = RecordingTelemetry()
-        self.slept: list[float] = []
-        self.error: Exception | None = None
-        runtime = Runtime(self.telemetry, lambda: NOW, self.slept.append)
-        autoscaling = AutoScaling(self.autoscaling)
-        instances = Instances(self.ec2)
-        cloud_map = CloudMap(self.cloud_map, ["srv-1"], 24224)
-        handler = InterruptionHandler(
-            settings=load_settings(InterruptionSettings, environments.interruption()),
-            autoscaling=autoscaling,
-            instances=instances,
-            discovery=Discovery(
-                cloud_map,
-                Queue(scripted(), "https://sqs/operation"),
-                Placement(cloud_map, autoscaling, instances, allow_empty=False, runtime=runtime),
-            ),
-            run_command=RunCommand(self.ssm, "pipeline-flush", 30),
-            runtime=runtime,
-        )
-        try:
-            handler.handle(event)
-        except Exception as error:  # noqa: BLE001 (the tests look at it)
-            self.error = error
+        handled = Handled(SPOT, other=other)
+        assert (handled.done, handled.counted, handled.error) == (OUT_AND_FLUSHED, 1, None)
+        assert handled.tags == [AT, RECLAIMED]
+        assert handled.reason(LogEvent.UNCLEAN_TERMINATION) == "spot_interruption_warning"
+        assert handled.telemetry.flushed == 1
 
-    @property
-    def done(self) -> set[str]:
-        """What was changed anywhere."""
-        calls = (*self.cloud_map.calls, *self.ssm.calls, *self.ec2.calls)
-        return {name for name, _ in calls} - {"list_instances", "describe_instances"}
-
-    @property
-    def tags(self) -> dict[str, str]:
-        return {
-            tag["Key"]: tag["Value"]
-            for call in self.ec2.arguments_of("create_tags")
-            for tag in call["Tags"]
-        }
-
-    @property
-    def counted(self) -> float:
-        return self.telemetry.total(Metric.UNCLEAN_TERMINATION)
-
-    def reason(self, event: LogEvent) -> object:
-        return self.telemetry.the(event)["reason"]
-
-
-def test_a_warning_is_acted_upon_counted_and_remembered() -> None:
-    handled = Handled(spot_event())
-    assert handled.done == {"deregister_instance", "send_command", "create_tags"}
-    assert handled.counted == 1
-    assert handled.tags == {
-        "fluentd-lifecycle": RECLAIMED,
-        "fluentd-lifecycle-unclean": "2023-11-14T22:13:20Z",
-    }
-    assert handled.telemetry.flushed == 1
-    assert handled.error is None
-
-
-def test_a_flush_that_no_agent_can_take_is_logged_and_holds_nothing_up() -> None:
-    handled = Handled(spot_event(), command=aws_error("InvalidInstanceId"))
-    assert (handled.error, handled.counted) == (None, 1)
-    assert INSTANCE_ID in str(handled.reason(LogEvent.FLUSH_NOT_REQUESTED))
-    assert handled.telemetry.of(LogEvent.FLUSH_REQUESTED) == []
-
-
-def test_a_warning_of_one_that_was_counted_is_acted_upon_and_not_counted() -> None:
-    handled = Handled(spot_event(), instance=described(mark=RECLAIMED, counted=True))
-    assert {"deregister_instance", "send_command"} <= handled.done
-    assert handled.counted == 0
-
-
-def test_a_warning_of_one_that_is_proven_and_leaves_is_not_counted() -> None:
-    handled = Handled(spot_event(), "Terminating:Proceed", described(mark=PROVEN))
-    assert handled.counted == 0
-    assert handled.tags == {}
-    assert "proven" in str(handled.reason(LogEvent.INTERRUPTION_IGNORED))
-
-
-def test_a_proof_of_an_earlier_life_does_not_keep_a_warning_from_counting() -> None:
-    handled = Handled(spot_event(), "InService", described(mark=PROVEN))
-    assert handled.counted == 1
-
-
-def test_a_warning_of_one_whose_pipeline_is_under_way_keeps_its_mark() -> None:
-    handled = Handled(spot_event(), "Terminating:Wait", described(mark=TERMINATING))
-    assert handled.counted == 1
-    assert list(handled.tags) == ["fluentd-lifecycle-unclean"]
-
-
-def test_a_warning_of_one_that_ec2_does_not_know_yet_is_counted() -> None:
-    assert Handled(spot_event(), instance=NOBODY).counted == 1
-
-
-@pytest.mark.parametrize(("state", "group"), [(None, GROUP), ("InService", "somebody-elses")])
-@pytest.mark.parametrize(
-    "event", [spot_event(), rebalance_event(), shutting_down_event(), STOPPING_EVENT]
-)
-def test_nothing_is_done_about_an_instance_of_others(
-    event: dict[str, Any], state: str | None, group: str
-) -> None:
-    handled = Handled(event, state, group=group)
-    assert handled.done == set()
-    assert handled.counted == 0
-    assert handled.telemetry.the(LogEvent.INTERRUPTION_IGNORED)["instance_id"] == INSTANCE_ID
-
-
-@pytest.mark.parametrize("state", ["InService", "Standby", "Terminating:Wait"])
-@pytest.mark.parametrize("shown", ["shutting-down", "terminated"])
-def test_one_that_ec2_ends_is_only_deregistered(state: str, shown: str) -> None:
-    handled = Handled(shutting_down_event(), state, described(shown, TERMINATING))
-    assert handled.done == {"deregister_instance"}
-    assert handled.counted == 0
-    assert handled.telemetry.the(LogEvent.DEREGISTRATION_REQUESTED)["instance_id"] == INSTANCE_ID
-    assert handled.slept == []
-    assert handled.error is None
-
-
-def test_one_that_ec2_ends_and_does_not_know_any_more_is_deregistered() -> None:
-    handled = Handled(shutting_down_event(), instance=NOBODY)
-    assert handled.done == {"deregister_instance"}
-    assert handled.counted == 0
-
-
-@pytest.mark.parametrize("event", [shutting_down_event(), STOPPING_EVENT])
-@pytest.mark.parametrize("shown", ["pending", "running"])
-def test_one_that_ec2_shows_alive_is_never_deregistered(shown: str, event: dict[str, Any]) -> None:
-    handled = Handled(event, instance=described(shown))
-    assert handled.done == set()
-    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == f"EC2 shows it as {shown}"
-    assert handled.slept == [2.0, 2.0]
-    assert handled.error is None
-
-
-@pytest.mark.parametrize("state", ["InService", "Standby", "Terminating:Wait", "Warmed:Stopped"])
-@pytest.mark.parametrize("shown", ["stopping", "stopped", "shutting-down"])
-def test_one_that_ec2_stops_is_only_deregistered(state: str, shown: str) -> None:
-    handled = Handled(STOPPING_EVENT, state, described(shown, TERMINATING))
-    assert handled.done == {"deregister_instance"}
-    assert (handled.counted, handled.error) == (0, None)
-    assert handled.telemetry.the(LogEvent.DEREGISTRATION_REQUESTED)["signal"] == "stopping"
-
-
-def test_one_that_stops_and_may_be_started_again_is_never_marked_as_reclaimed() -> None:
-    in_service = Handled(STOPPING_EVENT, instance=described("stopping"))
-    assert in_service.tags == {"fluentd-lifecycle": "launching 2023-11-14T22:13:20Z"}
-    leaving = Handled(STOPPING_EVENT, "Terminating:Wait", described("stopping"))
-    assert leaving.tags == {"fluentd-lifecycle": RECLAIMED}
-
-
-def test_one_that_the_warm_pool_stops_is_neither_marked_nor_counted() -> None:
-    handled = Handled(
-        STOPPING_EVENT,
-        "Warmed:Stopped",
-        described("stopped", PROVEN),
-        deregistration=aws_error("InstanceNotFound"),
+    @pytest.mark.parametrize(
+        ("state", "seen", "counted", "tags"),
+        [
+            ("InService", NOT_KNOWN, 1, [AT, RECLAIMED]),
+            ("InService", shown(mark=RECLAIMED, counted=True), 0, [AT, RECLAIMED]),
+            ("InService", shown(mark=PROVEN), 1, [AT, RECLAIMED]),  # of an earlier life
+            ("Terminating:Proceed", shown(mark=PROVEN), 0, []),
+            ("Terminating:Wait", shown(mark=TERMINATING), 1, [AT]),  # its pipeline's mark stays
+        ],
     )
-    assert (handled.tags, handled.counted, handled.error) == ({}, 0, None)
-    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == "it is not registered"
+    def test_it_is_counted_once_and_not_if_it_leaves_with_a_proof(
+        self, state: str, seen: Any, counted: int, tags: list[str]
+    ) -> None:
+        handled = Handled(SPOT, state, seen)
+        assert (handled.done, handled.counted, handled.tags) == (OUT_AND_FLUSHED, counted, tags)
 
+    def test_without_ec2_it_is_taken_out_all_the_same_and_counted_later(self) -> None:
+        handled = Handled(SPOT, instance=THROTTLED)
+        assert (handled.done, handled.counted, handled.error) == (OUT_AND_FLUSHED, 0, THROTTLED)
 
-@pytest.mark.parametrize("detail_type", ["Successful", "Unsuccessful"])
-def test_an_end_of_one_that_lives_in_an_unknown_state_is_asked_for_again(detail_type: str) -> None:
-    event = termination_event() | {"detail-type": f"EC2 Instance Terminate {detail_type}"}
-    handled = Handled(event, "AStateThatAwsAddsLater", described())
-    assert isinstance(handled.error, UnexpectedState)
-    assert "keep the instance, discard nothing" in str(handled.error)
-    assert (handled.done, handled.counted) == (set(), 0)
-    gone = Handled(termination_event(), "AStateThatAwsAddsLater", described("terminated"))
-    assert (gone.counted, gone.error) == (1, None)
+    def test_a_flush_that_no_agent_can_take_is_logged_and_holds_nothing_up(self) -> None:
+        handled = Handled(SPOT, send_command=aws_error("InvalidInstanceId"))
+        assert (handled.error, handled.counted) == (None, 1)
+        assert INSTANCE_ID in str(handled.reason(LogEvent.FLUSH_NOT_REQUESTED))
+        assert handled.telemetry.of(LogEvent.FLUSH_REQUESTED) == []
 
+    def test_a_recommended_one_leaves_others_that_serve(self) -> None:
+        both = described(INSTANCE_ID, OTHER_INSTANCE_ID)
+        handled = Handled(REBALANCE, instance=both, other="InService")
+        assert (handled.done, handled.counted) == (OUT_AND_FLUSHED, 1)
 
-def test_an_activity_that_ends_in_the_group_is_no_end() -> None:
-    handled = Handled(termination_event(Destination="AutoScalingGroup"), "Pending:Wait")
-    assert handled.done == set()
-    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == "it stays in its group"
-
-
-def test_a_proof_from_before_its_root_volume_was_replaced_says_nothing_of_its_end() -> None:
-    replaced = described("terminated", "replaced 2023-11-14T22:13:25Z")
-    assert Handled(termination_event(), None, replaced).counted == 1
-    assert Handled(termination_event(), None, described("terminated", PROVEN)).counted == 0
-
-
-def test_an_answer_of_ec2_that_is_older_than_its_event_is_asked_for_again() -> None:
-    shown = [described(mark=TERMINATING), described("shutting-down", TERMINATING)]
-    handled = Handled(shutting_down_event(), instance=shown)
-    assert handled.done == {"deregister_instance"}
-    assert handled.slept == [2.0]
-
-
-def test_one_that_ec2_ends_after_its_proven_release_is_a_quiet_line() -> None:
-    gone = aws_error("InstanceNotFound")
-    handled = Handled(
-        shutting_down_event(),
-        "Terminating:Proceed",
-        described("shutting-down", PROVEN),
-        deregistration=gone,
+    @pytest.mark.parametrize(
+        ("state", "tags"), [("InService", [RECLAIMED, LAUNCHING]), ("Terminating:Wait", [])]
     )
-    assert handled.tags == {}
-    assert handled.counted == 0
-    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == "it is not registered"
-    assert {line.level for line in handled.telemetry.lines} == {"INFO"}
-    assert handled.error is None
+    @pytest.mark.parametrize("other", ["Standby", "InService"])
+    def test_a_recommended_one_stays_registered_without_a_successor_and_is_flushed(
+        self, other: str, state: str, tags: list[str]
+    ) -> None:
+        """EC2 does not show the other one, so it is none to count on."""
+        handled = Handled(REBALANCE, state, other=other)
+        assert (handled.done, handled.counted, handled.error) == (["send_command"], 0, None)
+        assert handled.tags == tags
+        assert handled.ignored == "no other registered instance is in service"
+
+    def test_a_registration_that_cannot_be_looked_at_keeps_a_recommended_one_in(self) -> None:
+        handled = Handled(REBALANCE, list_instances=THROTTLED)
+        assert (handled.done, handled.counted) == (["send_command"], 0)
+        assert (handled.error, handled.tags) == (THROTTLED, [RECLAIMED, LAUNCHING])
 
 
-def test_one_that_only_its_registration_shows_to_have_served_is_marked_before_it_is_taken_out() -> (
-    None
-):
-    handled = Handled(shutting_down_event(), instance=described("shutting-down"))
-    assert handled.tags == {"fluentd-lifecycle": RECLAIMED}
-    assert "deregister_instance" in handled.done
-    assert handled.counted == 0
-
-
-def test_one_that_was_never_registered_is_not_marked() -> None:
-    handled = Handled(
-        shutting_down_event(),
-        "Pending:Proceed",
-        described("shutting-down"),
-        deregistration=aws_error("InstanceNotFound"),
-        registered={"Instances": []},
+class TestStateChange:
+    @pytest.mark.parametrize(
+        "state", ["InService", "Standby", "Terminating:Wait", "Warmed:Stopped"]
     )
-    assert handled.tags == {}
-    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == "it is not registered"
+    @pytest.mark.parametrize(
+        ("event", "seen"),
+        [
+            (SHUTTING_DOWN, NOT_KNOWN),
+            (SHUTTING_DOWN, shown("shutting-down", TERMINATING)),
+            (SHUTTING_DOWN, shown("terminated", TERMINATING)),
+            (STOPPING, shown("stopping", TERMINATING)),
+            (STOPPING, shown("stopped", TERMINATING)),
+        ],
+    )
+    def test_one_that_is_down_is_only_deregistered(
+        self, event: dict[str, Any], seen: Any, state: str
+    ) -> None:
+        handled = Handled(event, state, seen)
+        assert handled.done == ["deregister_instance"]
+        assert (handled.counted, handled.tags) == (0, [])
+        assert (handled.slept, handled.error) == ([], None)
+        assert handled.telemetry.the(LogEvent.DEREGISTRATION_REQUESTED)["instance_id"]
+
+    @pytest.mark.parametrize("event", [SHUTTING_DOWN, STOPPING])
+    @pytest.mark.parametrize("seen", ["pending", "running"])
+    def test_one_that_ec2_shows_alive_is_never_deregistered(
+        self, seen: str, event: dict[str, Any]
+    ) -> None:
+        handled = Handled(event, instance=shown(seen))
+        assert (handled.done, handled.ignored) == ([], f"EC2 shows it as {seen}")
+        assert (handled.slept, handled.error) == ([2.0, 2.0], None)
+
+    def test_an_answer_of_ec2_that_is_older_than_its_event_is_asked_for_again(self) -> None:
+        seen = [shown(mark=TERMINATING), shown("shutting-down", TERMINATING)]
+        handled = Handled(SHUTTING_DOWN, instance=seen)
+        assert (handled.done, handled.slept) == (["deregister_instance"], [2.0])
+
+    @pytest.mark.parametrize(
+        ("event", "state", "tag"),
+        [
+            (SHUTTING_DOWN, "InService", RECLAIMED),
+            (STOPPING, "Terminating:Wait", RECLAIMED),
+            (STOPPING, "InService", LAUNCHING),  # it may be started again, and serve again
+        ],
+    )
+    def test_one_that_only_its_registration_shows_to_have_served_is_marked_before_it_leaves(
+        self, event: dict[str, Any], state: str, tag: str
+    ) -> None:
+        handled = Handled(event, state, shown(event["detail"]["state"]))
+        names = [name for name, _ in handled.parts.client.calls]
+        assert names.index("create_tags") < names.index("deregister_instance")
+        assert (handled.tags, handled.counted) == ([tag], 0)
+
+    @pytest.mark.parametrize(
+        ("event", "state", "seen"),
+        [
+            (SHUTTING_DOWN, "Terminating:Proceed", shown("shutting-down", PROVEN)),
+            (SHUTTING_DOWN, "Pending:Proceed", shown("shutting-down")),
+            (STOPPING, "Warmed:Stopped", shown("stopped", PROVEN)),
+        ],
+    )
+    def test_one_that_is_not_registered_is_a_quiet_line(
+        self, event: dict[str, Any], state: str, seen: dict[str, Any]
+    ) -> None:
+        handled = Handled(
+            event, state, seen, deregister_instance=NOT_REGISTERED, list_instances=listed()
+        )
+        assert (handled.tags, handled.counted, handled.error) == ([], 0, None)
+        assert handled.ignored == "it is not registered"
+        assert {line.level for line in handled.telemetry.lines} == {"INFO"}
+
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            {"deregister_instance": THROTTLED, "instance": shown("terminated", TERMINATING)},
+            {"instance": THROTTLED},
+            {"instance": shown("terminated"), "list_instances": THROTTLED},
+            {"instance": shown("terminated"), "create_tags": THROTTLED},
+        ],
+        ids=["DeregisterInstance", "DescribeInstances", "ListInstances", "CreateTags"],
+    )
+    def test_what_aws_refuses_is_named_and_raised(self, refused: dict[str, Any]) -> None:
+        """What cannot be marked keeps the only trace of its service."""
+        handled = Handled(SHUTTING_DOWN, **refused)
+        assert (handled.error, handled.counted) == (THROTTLED, 0)
+        assert handled.done == ["deregister_instance"] * ("deregister_instance" in refused)
+        assert handled.telemetry.the(LogEvent.INTERRUPTION_STEP_FAILED)["step"] == "deregister"
+        assert handled.telemetry.flushed == 1
 
 
-def test_what_cannot_be_marked_keeps_the_only_trace_of_its_service() -> None:
-    handled = Handled(shutting_down_event(), instance=described("shutting-down"), tagging=THROTTLED)
-    assert "deregister_instance" not in handled.done
-    assert handled.error is THROTTLED
+class TestEnd:
+    @pytest.mark.parametrize(("mark", "reason"), [(PROVEN, "proven"), (None, "never_registered")])
+    def test_a_clean_end_is_logged_and_not_counted(self, mark: str | None, reason: str) -> None:
+        seen = shown("terminated", mark)
+        handled = Handled(ENDED, None, seen, deregister_instance=NOT_REGISTERED)
+        line = handled.telemetry.the(LogEvent.INSTANCE_ENDED)
+        assert (handled.counted, line["reason"], line["mark"]) == (0, reason, mark)
+
+    @pytest.mark.parametrize(
+        ("event", "state", "seen", "reason"),
+        [
+            (ENDED, None, NOT_KNOWN, "unknown_to_ec2"),
+            (ENDED, UNKNOWN, shown("terminated"), "not_proven"),
+            (NOT_ENDED, None, shown("terminated", TERMINATING), "not_proven"),
+        ],
+    )
+    def test_an_end_without_proof_is_deregistered_counted_and_remembered(
+        self, event: dict[str, Any], state: str | None, seen: Any, reason: str
+    ) -> None:
+        handled = Handled(event, state, seen)
+        assert (handled.done, handled.counted) == (["deregister_instance"], 1)
+        assert (handled.tags, handled.error) == ([AT], None)
+        assert handled.reason(LogEvent.UNCLEAN_TERMINATION) == reason
+
+    def test_it_is_counted_although_it_cannot_be_deregistered_or_tagged(self) -> None:
+        failed = Handled(ENDED, None, shown("terminated"), deregister_instance=THROTTLED)
+        assert (failed.counted, failed.error) == (1, THROTTLED)
+        untagged = Handled(ENDED, None, shown("terminated"), create_tags=THROTTLED)
+        assert (untagged.counted, untagged.error) == (1, None)
+        assert untagged.telemetry.the(LogEvent.MARK_FAILED)["mark"] == "counted"
+
+    @pytest.mark.parametrize("event", [ENDED, NOT_ENDED])
+    def test_one_that_lives_in_an_unknown_state_is_asked_for_again(
+        self, event: dict[str, Any]
+    ) -> None:
+        handled = Handled(event, UNKNOWN)
+        assert isinstance(handled.error, UnexpectedState)
+        assert "keep the instance, discard nothing" in str(handled.error)
+        assert (handled.done, handled.counted) == ([], 0)
 
 
 @pytest.mark.parametrize(
-    "refused",
+    ("event", "state", "seen", "done", "counted"),
     [
-        {"deregistration": THROTTLED, "instance": described("terminated", TERMINATING)},
-        {"instance": THROTTLED},
-        {"instance": described("terminated"), "registered": THROTTLED},
+        (REBALANCE, "InService", shown(), ["send_command"], 1),
+        (SHUTTING_DOWN, "InService", shown("shutting-down"), [], 0),
+        (ENDED, None, shown("terminated"), [], 1),
     ],
-    ids=["DeregisterInstance", "DescribeInstances", "ListInstances"],
 )
-def test_what_aws_refuses_while_ec2_ends_one_is_named_and_raised(refused: dict[str, Any]) -> None:
-    handled = Handled(shutting_down_event(), **refused)
-    assert handled.error is THROTTLED
-    assert handled.counted == 0
-    assert handled.telemetry.the(LogEvent.INTERRUPTION_STEP_FAILED)["step"] == "deregister"
-    assert handled.telemetry.flushed == 1
-
-
-def test_an_end_in_another_group_is_ignored() -> None:
-    handled = Handled(termination_event(AutoScalingGroupName="somebody-elses"), None)
-    assert handled.done == set()
-    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == "another Auto Scaling group"
-
-
-def test_a_return_into_the_warm_pool_is_no_end() -> None:
-    handled = Handled(termination_event(Destination="WarmPool"), "Warmed:Stopped")
-    assert handled.done == set()
-    assert handled.counted == 0
-
-
-@pytest.mark.parametrize("state", ["InService", "Pending", "Pending:Wait"])
-def test_a_working_instance_is_never_deregistered_for_a_late_or_failed_termination(
-    state: str,
+def test_outside_of_service_discovery_all_else_is_done(
+    event: dict[str, Any], state: str | None, seen: Any, done: list[str], counted: int
 ) -> None:
-    event = termination_event() | {"detail-type": "EC2 Instance Terminate Unsuccessful"}
-    for one in (event, termination_event()):
-        handled = Handled(one, state)
-        assert handled.done == set()
-        assert handled.counted == 0
+    handled = Handled(event, state, seen, in_cloud_map=False)
+    assert (handled.done, handled.counted, handled.error) == (done, counted, None)
 
 
-@pytest.mark.parametrize("state", ["Terminating:Wait", "Terminating:Proceed"])
-def test_one_whose_termination_failed_stays_as_it_is_while_it_lives(state: str) -> None:
-    event = termination_event() | {"detail-type": "EC2 Instance Terminate Unsuccessful"}
-    handled = Handled(event, state, described(mark=TERMINATING))
-    assert handled.done == set()
-    assert handled.counted == 0
-    assert handled.reason(LogEvent.INTERRUPTION_IGNORED) == "it has not ended"
+@pytest.mark.parametrize("event", [SPOT, REBALANCE, SHUTTING_DOWN, STOPPING])
+def test_nothing_is_done_about_an_instance_of_others(event: dict[str, Any]) -> None:
+    check_ignored(Handled(event, None), "in no Auto Scaling group")
+    check_ignored(Handled(event, group="others"), "another Auto Scaling group")
 
 
-def test_a_termination_that_failed_after_the_instance_was_gone_is_counted() -> None:
-    event = termination_event() | {"detail-type": "EC2 Instance Terminate Unsuccessful"}
-    handled = Handled(event, None, described("terminated", mark=TERMINATING))
-    assert handled.counted == 1
+@pytest.mark.parametrize(
+    ("event", "state", "reason"),
+    [
+        (termination_event(AutoScalingGroupName="others"), None, "another Auto Scaling group"),
+        (termination_event(Destination="WarmPool"), "Warmed:Stopped", "it went into the warm pool"),
+        (
+            termination_event(Destination="AutoScalingGroup"),
+            "Pending:Wait",
+            "it stays in its group",
+        ),
+        *((ENDED, state, f"it is {state}") for state in IN_SERVICE_AGAIN),
+        *((NOT_ENDED, state, f"it is {state}") for state in IN_SERVICE_AGAIN),
+        *((NOT_ENDED, state, "it has not ended") for state in ("Terminating:Wait", UNTIL_GONE)),
+    ],
+)
+def test_nothing_is_done_about_one_that_has_not_ended(
+    event: dict[str, Any], state: str | None, reason: str
+) -> None:
+    check_ignored(Handled(event, state, shown(mark=TERMINATING)), reason)
 
 
-def test_a_proven_end_is_logged_and_not_counted() -> None:
-    gone = aws_error("InstanceNotFound")
-    handled = Handled(
-        termination_event(), None, described("terminated", PROVEN), deregistration=gone
-    )
-    assert handled.counted == 0
-    assert handled.reason(LogEvent.INSTANCE_ENDED) == "proven"
-    assert handled.telemetry.the(LogEvent.INSTANCE_ENDED)["mark"] == PROVEN
-
-
-def test_an_end_that_ec2_has_forgotten_is_counted_and_its_registration_removed() -> None:
-    handled = Handled(termination_event(), None, NOBODY)
-    assert handled.counted == 1
-    assert "deregister_instance" in handled.done
-    assert handled.reason(LogEvent.UNCLEAN_TERMINATION) == "unknown_to_ec2"
-
-
-def test_a_deregistration_that_fails_at_the_end_counts_what_may_have_been_registered() -> None:
-    handled = Handled(termination_event(), None, described("terminated"), deregistration=THROTTLED)
-    assert handled.counted == 1
-    assert handled.error is THROTTLED
-
-
-def test_a_tag_that_a_terminated_instance_does_not_take_is_no_failure() -> None:
-    handled = Handled(termination_event(), None, described("terminated"), tagging=THROTTLED)
-    assert handled.counted == 1
-    assert handled.error is None
-    assert handled.telemetry.the(LogEvent.MARK_FAILED)["mark"] == "counted"
+def check_ignored(handled: Handled, reason: str) -> None:
+    assert (handled.done, handled.tags, handled.counted) == ([], [], 0)
+    assert (handled.ignored, handled.error) == (reason, None)
 
 
 def test_what_failed_first_is_raised_when_all_else_is_done() -> None:
     refused = aws_error("AccessDeniedException")
-    handled = Handled(spot_event(), deregistration=refused, command=THROTTLED, tagging=THROTTLED)
-    assert handled.done == {"deregister_instance", "send_command", "create_tags"}
-    assert handled.counted == 1
-    assert handled.error is refused
+    handled = Handled(
+        SPOT, deregister_instance=refused, send_command=THROTTLED, create_tags=THROTTLED
+    )
+    assert (handled.done, handled.counted, handled.error) == (OUT_AND_FLUSHED, 1, refused)
     steps = [one["step"] for one in handled.telemetry.of(LogEvent.INTERRUPTION_STEP_FAILED)]
     assert steps == ["deregister", "flush", "count"]
     assert handled.telemetry.flushed == 1
-
-
-def test_without_ec2_it_is_taken_out_all_the_same_and_counted_later() -> None:
-    handled = Handled(spot_event(), instance=THROTTLED)
-    assert handled.done == {"deregister_instance", "send_command"}
-    assert handled.counted == 0
-    assert handled.error is THROTTLED
 
 
 @pytest.mark.parametrize("event", [None, [], "text", {}, {"source": "aws.ec2"}])
 def test_a_malformed_event_is_named_and_raised(event: object) -> None:
     handled = Handled(event)
     assert isinstance(handled.error, Malformed)
-    assert handled.done == set()
+    assert handled.done == []
     assert "interruption event: " in str(handled.reason(LogEvent.INTERRUPTION_INVALID))
-
-
-def test_nothing_that_it_calls_can_let_an_instance_go() -> None:
-    """The rule that outranks all; its role in Terraform could not do it either."""
-    for event in (
-        spot_event(),
-        termination_event(),
-        rebalance_event(OTHER_INSTANCE_ID),
-        shutting_down_event(),
-    ):
-        for state in ("InService", "Terminating:Wait", None):
-            handled = Handled(event, state)
-            assert {name for name, _ in handled.autoscaling.calls} <= {
-                "describe_auto_scaling_instances"
-            }
-
-
-@pytest.mark.usefixtures("aws_environment", "service")
-def test_it_is_wired_from_its_environment() -> None:
-    handler = wire(environments.interruption())
-    assert handler.discovery is not None
-    assert handler.run_command is not None
-    bare = environments.without_cloud_map(environments.interruption())
-    bare = {name: value for name, value in bare.items() if not name.startswith("FLUSH_")}
-    handler = wire(bare)
-    assert handler.discovery is None
-    assert handler.run_command is None
-
-
-@pytest.mark.usefixtures("aws_environment", "service")
-def test_wrong_settings_are_named() -> None:
-    with pytest.raises(ConfigurationError, match="FLUSH_DELIVERY_TIMEOUT_SECONDS"):
-        wire(environments.interruption(FLUSH_DELIVERY_TIMEOUT_SECONDS="29"))

@@ -1,14 +1,11 @@
 """An instance refresh with the strategy ReplaceRootVolume, as the user guide describes it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-if TYPE_CHECKING:
-    from tests.sandbox.emulator.conftest import Cloud
+from tests.sandbox.emulator.conftest import Cloud
 
 GROUP = "aggregators"
 POLICY = {
@@ -238,5 +235,5 @@ class TestRefused:
             cloud.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
 
     def test_an_outcome_of_abandon_that_is_none(self, cloud: Cloud) -> None:
-        with pytest.raises(ValueError, match="'forgotten' is not replaced, terminated or kept"):
+        with pytest.raises(ValueError, match=r"abandoned_replacement\n.*'terminated' or 'kept'"):
             cloud.world.faults.update({"abandoned_replacement": "forgotten"})

@@ -1,0 +1,91 @@
+"""One event of an instance that ends without its hook, handled on a scripted client."""
+
+from typing import Any
+
+from lifecycle.adapters.run_command import RunCommand
+from lifecycle.flows.interruption import InterruptionHandler
+from lifecycle.settings import InterruptionSettings, load_settings
+from lifecycle.telemetry import LogEvent, Metric
+from tests.support import environments
+from tests.support.messages import GROUP, INSTANCE_ID, OTHER_INSTANCE_ID
+from tests.support.parts import Parts, described, listed, members
+
+AT = "2023-11-14T22:13:20Z"
+
+
+def shown(
+    state: str = "running", mark: str | None = None, *, counted: bool = False
+) -> dict[str, Any]:
+    """What EC2 says of our instance."""
+    tags: dict[str, Any] = {
+        "fluentd-lifecycle": mark,
+        "fluentd-lifecycle-unclean": AT if counted else None,
+    }
+    return described(INSTANCE_ID, state=state, **{key: one for key, one in tags.items() if one})
+
+
+class Handled:
+    """One event, handled while the instance is in this state of this group."""
+
+    def __init__(
+        self,
+        event: object,
+        state: str | None = "InService",
+        instance: Any = None,
+        *,
+        group: str = GROUP,
+        other: str | None = None,
+        in_cloud_map: bool = True,
+        **answers: Any,
+    ) -> None:
+        found = {INSTANCE_ID: state, OTHER_INSTANCE_ID: other}
+        states = {one: state for one, state in found.items() if state}
+        self.parts = Parts(
+            **{
+                "describe_auto_scaling_instances": members(states, group=group),
+                "describe_instances": instance or shown(),
+                "list_instances": listed(INSTANCE_ID, *states),
+                **answers,
+            }
+        )
+        self.telemetry, self.slept = self.parts.telemetry, self.parts.slept
+        client: Any = self.parts.client
+        self.error: Exception | None = None
+        handler = InterruptionHandler(
+            settings=load_settings(InterruptionSettings, environments.interruption()),
+            autoscaling=self.parts.autoscaling,
+            instances=self.parts.instances,
+            discovery=self.parts.discovery if in_cloud_map else None,
+            run_command=RunCommand(client, "pipeline-flush", 30),
+            runtime=self.parts.runtime,
+        )
+        try:
+            handler.handle(event)
+        except Exception as error:  # noqa: BLE001 (the tests look at it)
+            self.error = error
+
+    @property
+    def done(self) -> list[str]:
+        """What was changed, in order; tags apart."""
+        asked = ("describe_", "list_", "get_", "create_tags")
+        return [name for name, _ in self.parts.client.calls if not name.startswith(asked)]
+
+    @property
+    def tags(self) -> list[str]:
+        """The value of every tag that was written, in order."""
+        calls = self.parts.client.arguments_of("create_tags")
+        return [tag["Value"] for call in calls for tag in call["Tags"]]
+
+    @property
+    def counted(self) -> float:
+        """How many ends were counted as unclean."""
+        return self.telemetry.total(Metric.UNCLEAN_TERMINATION)
+
+    @property
+    def ignored(self) -> object:
+        """Why nothing was done."""
+        return self.reason(LogEvent.INTERRUPTION_IGNORED)
+
+    def reason(self, event: LogEvent) -> object:
+        """The reason in the only line of this event."""
+        return self.telemetry.the(event)["reason"]
