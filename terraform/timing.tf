@@ -201,6 +201,16 @@ resource "terraform_data" "timing_budget" {
     }
 
     precondition {
+      condition     = !local.uses.flush || try(var.flush.longest_hold_seconds, 0) < local.flush_quiet_seconds
+      error_message = "A record that an input or a filter of Fluentd keeps for ${try(var.flush.longest_hold_seconds, 0)} s (flush.longest_hold_seconds) is seen only if the quiet time is longer. Raise flush.quiet_seconds above that, or lower that setting of Fluentd."
+    }
+
+    precondition {
+      condition     = !local.uses.buffer || var.timing.empty_for_seconds > try(var.flush.longest_hold_seconds, 0)
+      error_message = "A record that an input or a filter of Fluentd keeps for ${try(var.flush.longest_hold_seconds, 0)} s (flush.longest_hold_seconds) is seen only in a longer window. Raise timing.empty_for_seconds above that."
+    }
+
+    precondition {
       condition     = !local.uses.buffer || var.timing.empty_for_seconds >= 3 * local.scrape_interval_seconds
       error_message = "A window of timing.empty_for_seconds must hold at least three scrapes: two cannot tell an empty buffer from one that was between two flushes, nor a gap from a late scrape. Raise timing.empty_for_seconds to at least ${3 * local.scrape_interval_seconds}."
     }

@@ -380,3 +380,28 @@ run "short_times_of_a_flush_that_is_not_there_do_not_count" {
     timing     = merge(var.timing, { drain_timeout_seconds = 1000, empty_for_seconds = 45 })
   }
 }
+
+run "records_that_an_input_keeps_are_seen_in_the_quiet_time" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush  = { buffer_paths = ["/var/log/fluent/buffer"], quiet_seconds = 61, longest_hold_seconds = 60 }
+    timing = {}
+    lambda = {}
+  }
+}
+
+run "records_that_an_input_keeps_for_longer_are_refused" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush  = { buffer_paths = ["/var/log/fluent/buffer"], quiet_seconds = 60, longest_hold_seconds = 60 }
+    timing = {}
+    lambda = {}
+  }
+  expect_failures = [terraform_data.timing_budget]
+}

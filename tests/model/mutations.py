@@ -57,6 +57,11 @@ def _flushes() -> Iterator[Mutation]:
         {conclude: lambda report: _conclude(report.model_copy(update={"set_aside": 0}))},
         _FLUSH_VERDICT,
     )
+    yield Mutation(
+        "what went to a secondary is delivered",
+        {conclude: lambda report: _conclude(report.model_copy(update={"monitor": None}))},
+        _FLUSH_VERDICT,
+    )
     nothing = {"chunks": 0, "bytes": 0, "monitor": None}
     yield from each(
         _FLUSH_VERDICT,
