@@ -62,7 +62,7 @@ locals {
     QuietSeconds = {
       variable    = "QUIET_SECONDS"
       description = "For how many seconds after that nothing may come in."
-      value       = tostring(try(var.flush.quiet_seconds, 0))
+      value       = tostring(local.flush_quiet_seconds)
       allowed     = { allowedPattern = "^[1-9][0-9]{0,2}$" }
     }
   }

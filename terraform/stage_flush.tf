@@ -5,7 +5,7 @@ locals {
   flush_waiter = !local.uses.flush ? null : {
     description     = "${var.name}: flushes Fluentd on an instance until no chunk is left on it"
     handler         = "waiters.flush.handler"
-    timeout_seconds = var.lambda.flush_waiter_timeout_seconds
+    timeout_seconds = local.flush_waiter_timeout_seconds
     network         = null
 
     environment = {

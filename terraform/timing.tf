@@ -8,7 +8,6 @@ locals {
   request_timeout_seconds = try(var.prometheus.request_timeout_seconds, 0)
   scrape_interval_seconds = try(var.prometheus.scrape_interval_seconds, 0)
   flush_timeout_seconds   = try(var.flush.timeout_seconds, 0)
-  shortest_flush_seconds  = try(var.flush.wait_seconds + var.flush.quiet_seconds, 0)
 
   # Limits of SQS, and of EC2 Auto Scaling: any lifecycle action ends after 48 hours or 100 heartbeat
   # timeouts, whichever comes first.
@@ -30,7 +29,7 @@ locals {
       timeout_seconds          = local.flush_timeout_seconds
       poll_input               = "timing.poll_interval_seconds"
       poll_seconds             = var.timing.poll_interval_seconds
-      function_timeout_seconds = var.lambda.flush_waiter_timeout_seconds
+      function_timeout_seconds = local.flush_waiter_timeout_seconds
     }
     buffer = {
       timeout_input            = "timing.drain_timeout_seconds"
@@ -50,7 +49,7 @@ locals {
   }
 
   # Without Cloud Map no forwarder has to stop sending first.
-  settle_seconds_needed = local.uses.operation ? local.dns_ttl_seconds + var.timing.forwarder_refresh_seconds + 3 : 0
+  settle_seconds_needed = local.uses.operation ? var.timing.dns_propagation_seconds + local.dns_ttl_seconds + var.timing.forwarder_refresh_seconds + 3 : 0
 
   budget = {
     settle_seconds = coalesce(var.timing.settle_seconds, ceil(local.settle_seconds_needed / 5) * 5)
@@ -88,13 +87,20 @@ locals {
   terminate_overrun_seconds = local.stage_timeouts_seconds + var.timing.terminate_heartbeat_timeout_seconds - local.budget.terminate_limit_seconds
 
   # The shortest that a flush or a drain can take, settling not counted.
-  shortest_drain_seconds = max(try(var.flush.quiet_seconds, 0), local.uses.buffer ? var.timing.empty_for_seconds : 0)
+  shortest_drain_seconds = max(local.flush_quiet_seconds, local.uses.buffer ? var.timing.empty_for_seconds : 0)
+
+  # A forwarder that still has the instance in its list shows itself once in a flush interval. Without
+  # Prometheus only the quiet time of the flush can see it.
+  flush_is_only_proof    = local.uses.flush && local.uses.operation && !local.uses.buffer
+  flush_quiet_seconds    = local.uses.flush ? coalesce(var.flush.quiet_seconds, local.flush_is_only_proof ? max(5, var.timing.forwarder_flush_interval_seconds) : 5) : 0
+  shortest_flush_seconds = try(var.flush.wait_seconds, 0) + local.flush_quiet_seconds
 
   # What the agent needs at least to start the script and to return its answer, and what the flush
   # waiter needs for its other calls.
   command_overhead_seconds      = 5
   flush_calls_seconds           = 10
   flush_command_timeout_seconds = try(coalesce(var.flush.command_timeout_seconds, local.shortest_flush_seconds + 30), 0)
+  flush_waiter_timeout_seconds  = coalesce(var.lambda.flush_waiter_timeout_seconds, max(90, local.flush_command_timeout_seconds + local.flush_calls_seconds))
 
   # How often lifecycle/adapters/prometheus.py asks within one invocation, and how long each attempt may
   # take to connect before it waits for the answer.
@@ -180,7 +186,12 @@ resource "terraform_data" "timing_budget" {
 
     precondition {
       condition     = local.budget.settle_seconds >= local.settle_seconds_needed
-      error_message = "Forwarders may go on sending for ${local.settle_seconds_needed} s after deregistration (cloud_map.dns_ttl_seconds + timing.forwarder_refresh_seconds + 3). Raise timing.settle_seconds to at least that, or leave it out."
+      error_message = "Forwarders may go on sending for ${local.settle_seconds_needed} s after deregistration (timing.dns_propagation_seconds + cloud_map.dns_ttl_seconds + timing.forwarder_refresh_seconds + 3). Raise timing.settle_seconds to at least that, or leave it out."
+    }
+
+    precondition {
+      condition     = !local.flush_is_only_proof || local.flush_quiet_seconds >= var.timing.forwarder_flush_interval_seconds
+      error_message = "A forwarder that still sends to the instance would not be seen: it sends once in ${var.timing.forwarder_flush_interval_seconds} s (timing.forwarder_flush_interval_seconds), and without prometheus only flush.quiet_seconds looks for it. Raise flush.quiet_seconds to at least that, leave it out, or set prometheus."
     }
 
     precondition {
@@ -206,7 +217,7 @@ resource "terraform_data" "timing_budget" {
     # --- Within a function's timeout ---
 
     precondition {
-      condition     = !local.uses.flush || var.lambda.flush_waiter_timeout_seconds >= local.flush_command_timeout_seconds + local.flush_calls_seconds
+      condition     = !local.uses.flush || local.flush_waiter_timeout_seconds >= local.flush_command_timeout_seconds + local.flush_calls_seconds
       error_message = "A slow command would run the flush waiter into its own timeout: the waiter waits for up to ${local.flush_command_timeout_seconds} s. Raise lambda.flush_waiter_timeout_seconds to at least ${local.flush_command_timeout_seconds + local.flush_calls_seconds}, or lower flush.command_timeout_seconds or flush.wait_seconds."
     }
 

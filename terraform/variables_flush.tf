@@ -12,7 +12,7 @@ variable "flush" {
     monitor_agent_required   = optional(bool, false)
     workers                  = optional(number, 1)
     wait_seconds             = optional(number, 20)
-    quiet_seconds            = optional(number, 5)
+    quiet_seconds            = optional(number)
     command_timeout_seconds  = optional(number)
     delivery_timeout_seconds = optional(number, 60)
     timeout_seconds          = optional(number, 3600)
@@ -40,7 +40,8 @@ variable "flush" {
       a memory buffer, for which this is the only evidence.
     - `workers`: how many workers Fluentd has, 1 to 64; each has its own `monitor_agent`.
     - `wait_seconds`: how long one command waits for the flush to end, 0 to 600.
-    - `quiet_seconds`: for how long after that nothing may come in, 1 to 300.
+    - `quiet_seconds`: for how long after that nothing may come in, 1 to 600. By default 5; with
+      `cloud_map` and without `prometheus`, `timing.forwarder_flush_interval_seconds`.
     - `command_timeout_seconds`: how long the function waits for the answer of a command before it
       sends another, 6 to 880. By default `wait_seconds` + `quiet_seconds` + 30.
     - `delivery_timeout_seconds`: how long SSM tries to reach the instance's agent, 30 to 3600.
@@ -109,8 +110,8 @@ variable "flush" {
   }
 
   validation {
-    condition     = var.flush == null ? true : var.flush.quiet_seconds >= 1 && var.flush.quiet_seconds <= 300 && floor(var.flush.quiet_seconds) == var.flush.quiet_seconds
-    error_message = "flush.quiet_seconds must be a whole number from 1 to 300: two checks at the same moment cannot show whether anything still comes in."
+    condition     = try(var.flush.quiet_seconds, null) == null ? true : var.flush.quiet_seconds >= 1 && var.flush.quiet_seconds <= 600 && floor(var.flush.quiet_seconds) == var.flush.quiet_seconds
+    error_message = "flush.quiet_seconds must be a whole number from 1 to 600: two checks at the same moment cannot show whether anything still comes in."
   }
 
   validation {

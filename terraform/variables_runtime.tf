@@ -15,7 +15,7 @@ variable "lambda" {
     memory_mb                        = optional(number, 256)
     handler_timeout_seconds          = optional(number, 30)
     operation_waiter_timeout_seconds = optional(number, 60)
-    flush_waiter_timeout_seconds     = optional(number, 90)
+    flush_waiter_timeout_seconds     = optional(number)
     buffer_waiter_timeout_seconds    = optional(number, 60)
     maximum_concurrency              = optional(number, 5)
     reserved_concurrency             = optional(number)
@@ -36,7 +36,8 @@ variable "lambda" {
     - `runtime`: `python3.11` to `python3.14`; the package must be built for it.
     - `memory_mb`: memory of each function, 128 to 10240.
     - `handler_timeout_seconds`, `operation_waiter_timeout_seconds`, `flush_waiter_timeout_seconds`,
-      `buffer_waiter_timeout_seconds`: the longest run of each function, 1 to 900.
+      `buffer_waiter_timeout_seconds`: the longest run of each function, 1 to 900. By default the flush
+      waiter has 90 s, or `flush.command_timeout_seconds` + 10 if that is longer.
     - `maximum_concurrency`: how many batches (of up to 10 instances) a stage may work on at once, 2
       to 1000.
     - `reserved_concurrency`: concurrency reserved for each function, which is also its limit. Unset:
@@ -68,7 +69,7 @@ variable "lambda" {
   validation {
     condition = alltrue([
       for seconds in [var.lambda.handler_timeout_seconds, var.lambda.operation_waiter_timeout_seconds, var.lambda.flush_waiter_timeout_seconds, var.lambda.buffer_waiter_timeout_seconds] :
-      seconds >= 1 && seconds <= 900 && floor(seconds) == seconds
+      seconds == null ? true : seconds >= 1 && seconds <= 900 && floor(seconds) == seconds
     ])
     error_message = "lambda.handler_timeout_seconds, operation_waiter_timeout_seconds, flush_waiter_timeout_seconds and buffer_waiter_timeout_seconds must be whole numbers from 1 to 900, the limits of Lambda."
   }

@@ -6,7 +6,9 @@ variable "timing" {
     drain_timeout_seconds               = optional(number, 3600)
     empty_for_seconds                   = optional(number, 300)
     settle_seconds                      = optional(number)
+    dns_propagation_seconds             = optional(number, 60)
     forwarder_refresh_seconds           = optional(number, 60)
+    forwarder_flush_interval_seconds    = optional(number, 60)
     poll_interval_seconds               = optional(number, 15)
     poll_interval_max_seconds           = optional(number, 120)
     operation_poll_interval_seconds     = optional(number, 5)
@@ -26,8 +28,14 @@ variable "timing" {
     - `empty_for_seconds`: how long an instance must have been empty and quiet to be released, 1 to
       86400.
     - `settle_seconds`: how long forwarders may go on sending after deregistration, 0 to 3600. By
-      default `dns_ttl_seconds` + `forwarder_refresh_seconds` + 3, rounded up to 5.
+      default `dns_propagation_seconds` + `dns_ttl_seconds` + `forwarder_refresh_seconds` + 3, rounded
+      up to 5.
+    - `dns_propagation_seconds`: how long Route 53's name servers may show an instance after Cloud Map
+      reports that it is deregistered, 0 to 3600. Route 53 names 60 seconds as usual.
     - `forwarder_refresh_seconds`: `interval` of the forwarders' `sd_srv`, 1 to 3600.
+    - `forwarder_flush_interval_seconds`: the longest `flush_interval` of the forwarders'
+      `out_forward`, 1 to 600. With `cloud_map` and without `prometheus`, `flush.quiet_seconds` must be
+      as long.
     - `poll_interval_seconds`: the shortest pause between two polls of an instance, 1 to 43200.
     - `poll_interval_max_seconds`: the longest pause between two polls, 1 to 43200, as far as the timing
       budget allows: 600, and a sixth of both heartbeat timeouts.
@@ -64,12 +72,22 @@ variable "timing" {
 
   validation {
     condition     = var.timing.settle_seconds == null ? true : var.timing.settle_seconds >= 0 && var.timing.settle_seconds <= 3600
-    error_message = "timing.settle_seconds must be between 0 and 3600; leave it out to have it computed from the TTL and the forwarders' refresh interval."
+    error_message = "timing.settle_seconds must be between 0 and 3600; leave it out to have it computed from the TTL, the propagation and the forwarders' refresh interval."
   }
 
   validation {
     condition     = var.timing.forwarder_refresh_seconds >= 1 && var.timing.forwarder_refresh_seconds <= 3600
     error_message = "timing.forwarder_refresh_seconds must be between 1 and 3600: the interval of the forwarders' sd_srv (60 unless they set it)."
+  }
+
+  validation {
+    condition     = var.timing.dns_propagation_seconds >= 0 && var.timing.dns_propagation_seconds <= 3600
+    error_message = "timing.dns_propagation_seconds must be between 0 and 3600. Route 53 usually shows a change on all name servers within 60 seconds: leave it out for 60."
+  }
+
+  validation {
+    condition     = var.timing.forwarder_flush_interval_seconds >= 1 && var.timing.forwarder_flush_interval_seconds <= 600
+    error_message = "timing.forwarder_flush_interval_seconds must be between 1 and 600: the longest flush_interval of the forwarders' out_forward (60 unless they set it)."
   }
 
   validation {

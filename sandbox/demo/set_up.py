@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2]
 NAME = "fluentd"
 DNS_TTL_SECONDS = 1
+DNS_PROPAGATION_SECONDS = 3
 FORWARDER_REFRESH_SECONDS = 2
 SCRAPE_INTERVAL_SECONDS = 1
 # So long may a chunk be staged before it is written: whoever let an aggregator go too early would
@@ -33,9 +34,11 @@ FLUSH_INTERVAL_SECONDS = 12.0
 
 # The module's own inputs, compressed: what takes minutes on AWS takes seconds here.
 TIMING: dict[str, float] = {
+    "dns_propagation_seconds": DNS_PROPAGATION_SECONDS,
     "forwarder_refresh_seconds": FORWARDER_REFRESH_SECONDS,
-    # TTL, refresh, and the 3 s tick on which Fluentd applies what it learnt.
-    "settle_seconds": DNS_TTL_SECONDS + FORWARDER_REFRESH_SECONDS + 3,
+    "forwarder_flush_interval_seconds": 1,
+    # Propagation, TTL, refresh, and the 3 s tick on which Fluentd applies what it learnt.
+    "settle_seconds": DNS_PROPAGATION_SECONDS + DNS_TTL_SECONDS + FORWARDER_REFRESH_SECONDS + 3,
     "empty_for_seconds": 10,
     "drain_timeout_seconds": 300,
     "poll_interval_seconds": 1,
@@ -92,6 +95,7 @@ def fleet_of(
         forwarders=setting.forwarders,
         lines_per_second=0,
         dns_ttl_seconds=DNS_TTL_SECONDS,
+        dns_propagation_seconds=DNS_PROPAGATION_SECONDS,
         forwarder_interval_seconds=FORWARDER_REFRESH_SECONDS,
         staging=StagingPolicy(
             flush_interval_seconds=FLUSH_INTERVAL_SECONDS, timekey_seconds=setting.timekey_seconds

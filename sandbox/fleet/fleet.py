@@ -54,6 +54,7 @@ class FleetSettings:
     lines_per_second: float = 1000.0
     """Of all forwarders together, or of each instance that writes its own."""
     dns_ttl_seconds: int = 1
+    dns_propagation_seconds: float = 0.0
     forwarder_interval_seconds: float = 2.0
     forwarder_tick_seconds: float = 3.0
     monitor_interval_seconds: float = 1.0
@@ -253,7 +254,9 @@ class Fleet(Parts):
     def _start_forwarders(self) -> ForwardersProcess:
         settings = self._settings
         dns = DnsProcess(
-            DnsSettings(settings.services, settings.dns_ttl_seconds),
+            DnsSettings(
+                settings.services, settings.dns_ttl_seconds, settings.dns_propagation_seconds
+            ),
             self._processes,
             self._environment,
         )

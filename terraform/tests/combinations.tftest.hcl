@@ -193,7 +193,7 @@ run "flush_in_cloud_map" {
         FLUSH_QUEUE_URL       = "https://sqs/flush"
         LAUNCH_HOOK_NAME      = "fluentd-launch"
         OPERATION_QUEUE_URL   = "https://sqs/operation"
-        SETTLE_SECONDS        = "75"
+        SETTLE_SECONDS        = "135"
       }
       interruption = {
         ALLOW_EMPTY_SERVICE   = "false"
@@ -253,7 +253,7 @@ run "flush_and_prometheus_in_cloud_map" {
     error_message = "A function may send to the next stage, to its own dead-letter queue, and back."
   }
   assert {
-    condition     = output.timing.minimum_drain_seconds == 375
+    condition     = output.timing.minimum_drain_seconds == 435
     error_message = "The window of 300 s is longer than the 5 s that a flush must be quiet."
   }
 }
@@ -319,6 +319,6 @@ run "settling_can_be_asked_for_without_cloud_map" {
 
   assert {
     condition     = output.timing.settle_seconds == 30 && output.timing.minimum_drain_seconds == 35
-    error_message = "Who sends by another way (a load balancer, say) may need time to let go."
+    error_message = "Who sends by another way (a load balancer, say) may need time to stop."
   }
 }

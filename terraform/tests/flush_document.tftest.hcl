@@ -133,7 +133,7 @@ run "defaults_at_their_limits_fit_the_patterns" {
       monitor_agent_port      = 65472
       workers                 = 64
       wait_seconds            = 0
-      quiet_seconds           = 300
+      quiet_seconds           = 600
       command_timeout_seconds = 880
     }
     lambda = merge(var.lambda, { flush_waiter_timeout_seconds = 900 })

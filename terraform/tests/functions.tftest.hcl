@@ -90,7 +90,7 @@ run "functions_are_told_exactly_what_they_read" {
       TIMEOUT_SECONDS                    = "3600"
       VISIBILITY_TIMEOUT_SECONDS         = "360"
       EMPTY_FOR_SECONDS                  = "300"
-      SETTLE_SECONDS                     = "75"
+      SETTLE_SECONDS                     = "135"
       PROMETHEUS_URL                     = "http://prometheus:9090"
       PROMETHEUS_DIALECT                 = "prometheus"
       PROMETHEUS_REQUEST_TIMEOUT_SECONDS = "10"

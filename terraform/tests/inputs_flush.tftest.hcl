@@ -363,6 +363,17 @@ run "quiet_must_be_some_time" {
   expect_failures = [var.flush]
 }
 
+run "quiet_must_fit_into_a_function" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush = { buffer_paths = ["/var/log/fluent/buffer"], quiet_seconds = 601 }
+  }
+  expect_failures = [var.flush]
+}
+
 run "quiet_must_be_whole" {
   command = plan
   module {

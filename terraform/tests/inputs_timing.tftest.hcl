@@ -66,6 +66,39 @@ run "forwarders_must_refresh" {
   expect_failures = [var.timing]
 }
 
+run "propagation_must_not_be_negative" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = { dns_propagation_seconds = -1 }
+  }
+  expect_failures = [var.timing]
+}
+
+run "forwarders_must_flush" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = { forwarder_flush_interval_seconds = 0 }
+  }
+  expect_failures = [var.timing]
+}
+
+run "forwarders_must_flush_within_the_longest_quiet_time" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = { forwarder_flush_interval_seconds = 601 }
+  }
+  expect_failures = [var.timing]
+}
+
 run "poll_interval_must_not_exceed_sqs" {
   command = plan
   module {

@@ -444,8 +444,8 @@ run "budget_is_told_in_plain_numbers" {
 
   assert {
     condition = jsonencode(output.timing) == jsonencode({
-      settle_seconds            = 75
-      minimum_drain_seconds     = 375
+      settle_seconds            = 135
+      minimum_drain_seconds     = 435
       flush_timeout_seconds     = null
       drain_timeout_seconds     = 3600
       operator_response_seconds = 3600

@@ -18,7 +18,7 @@ variables {
   timing = {
     drain_timeout_seconds               = 1000
     empty_for_seconds                   = 45
-    settle_seconds                      = 73
+    settle_seconds                      = 133
     forwarder_refresh_seconds           = 60
     poll_interval_seconds               = 10
     poll_interval_max_seconds           = 24
@@ -43,8 +43,8 @@ run "defaults_fit" {
   }
 
   assert {
-    condition     = local.budget.settle_seconds == 75
-    error_message = "10 s of TTL + 60 s of refresh + 3 s, rounded up to 5, is 75 s, not ${local.budget.settle_seconds}."
+    condition     = local.budget.settle_seconds == 135
+    error_message = "60 s of propagation + 10 s of TTL + 60 s of refresh + 3 s, rounded up to 5, is 135 s, not ${local.budget.settle_seconds}."
   }
   assert {
     condition     = local.budget.operation.visibility_timeout_seconds == 360 && local.budget.buffer.visibility_timeout_seconds == 360
@@ -234,13 +234,13 @@ run "polls_must_come_every_ten_minutes" {
   expect_failures = [terraform_data.timing_budget]
 }
 
-run "settling_must_cover_ttl_and_refresh" {
+run "settling_must_cover_propagation_ttl_and_refresh" {
   command = plan
   module {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { settle_seconds = 72 })
+    timing = merge(var.timing, { settle_seconds = 132 })
   }
   expect_failures = [terraform_data.timing_budget]
 }
@@ -252,6 +252,17 @@ run "settling_must_cover_the_ttl_of_an_existing_service" {
   }
   variables {
     cloud_map = { service_id = "srv-existing", dns_ttl_seconds = 11 }
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "settling_must_cover_a_longer_propagation" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    timing = merge(var.timing, { dns_propagation_seconds = 61 })
   }
   expect_failures = [terraform_data.timing_budget]
 }
@@ -284,7 +295,7 @@ run "shortest_possible_drain_at_its_limit" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { drain_timeout_seconds = 143 }) # 73 + 45 + 24 = 142
+    timing = merge(var.timing, { drain_timeout_seconds = 203 }) # 133 + 45 + 24 = 202
   }
 }
 
@@ -294,7 +305,7 @@ run "drain_timeout_must_leave_time_to_succeed" {
     source = "./tests/without_provider"
   }
   variables {
-    timing = merge(var.timing, { drain_timeout_seconds = 142 })
+    timing = merge(var.timing, { drain_timeout_seconds = 202 })
   }
   expect_failures = [terraform_data.timing_budget]
 }

@@ -215,11 +215,57 @@ run "flush_timeout_must_leave_time_to_settle" {
   }
   variables {
     cloud_map = { service_id = "srv-existing" }
-    flush     = merge(var.flush, { timeout_seconds = 109 }) # 75 + 10 + 24 = 109
+    flush     = merge(var.flush, { timeout_seconds = 169 }) # 135 + 10 + 24 = 169
     lambda    = { flush_waiter_timeout_seconds = 20, operation_waiter_timeout_seconds = 20 }
-    timing    = merge(var.timing, { operation_timeout_seconds = 500, launch_heartbeat_timeout_seconds = 145 })
+    timing    = merge(var.timing, { operation_timeout_seconds = 500, launch_heartbeat_timeout_seconds = 145, forwarder_flush_interval_seconds = 1 })
   }
   expect_failures = [terraform_data.timing_budget]
+}
+
+run "quiet_time_follows_the_forwarders_flush_interval" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush     = { buffer_paths = ["/var/log/fluent/buffer"] }
+    cloud_map = { service_id = "srv-existing" }
+    timing    = { forwarder_flush_interval_seconds = 90 }
+    lambda    = {}
+  }
+
+  assert {
+    condition     = local.flush_quiet_seconds == 90 && local.flush_command_timeout_seconds == 140 && local.flush_waiter_timeout_seconds == 150
+    error_message = "20 + 90 + 30 + 10 = 150 s: ${local.flush_quiet_seconds}, ${local.flush_command_timeout_seconds}, ${local.flush_waiter_timeout_seconds}"
+  }
+}
+
+run "quiet_time_must_show_each_forwarder" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush     = { buffer_paths = ["/var/log/fluent/buffer"], quiet_seconds = 59 }
+    cloud_map = { service_id = "srv-existing" }
+    timing    = {}
+    lambda    = {}
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "quiet_time_may_be_short_beside_prometheus" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush      = { buffer_paths = ["/var/log/fluent/buffer"], quiet_seconds = 1 }
+    cloud_map  = { service_id = "srv-existing" }
+    prometheus = { url = "http://prometheus:9090" }
+    timing     = {}
+    lambda     = {}
+  }
 }
 
 run "termination_of_100_heartbeats_at_its_limit" {

@@ -15,7 +15,7 @@ variables {
   timing = {
     drain_timeout_seconds               = 1000
     empty_for_seconds                   = 45
-    settle_seconds                      = 73
+    settle_seconds                      = 133
     forwarder_refresh_seconds           = 60
     poll_interval_seconds               = 10
     poll_interval_max_seconds           = 24

@@ -23,7 +23,7 @@ from sandbox.emulator.autoscaling.events import REPLACE
 from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS
-from tests.model.fluentd import TICK, Fluentd, Traffic, Worker
+from tests.model.fluentd import TICK, Fluentd, Worker
 from tests.model.monitoring import Monitoring
 from tests.model.playing import Played
 from tests.model.promises import Life, Promises, hook_of
@@ -287,7 +287,7 @@ class Cloud(Played):
             chunks=len(chunks),
             bytes=sum(chunks),
             set_aside=fluentd.set_aside,
-            quiet=not fluentd.may_receive(self.clock()) or fluentd.traffic is Traffic.NONE,
+            quiet=fluentd.was_quiet_for(self.shape.quiet_seconds),
             monitor=monitor if fluentd.is_running else None,
         )
 
@@ -310,7 +310,7 @@ class Cloud(Played):
 
     def _let_go(self, fluentd: Fluentd) -> None:
         if fluentd.lets_go_at is None:
-            fluentd.lets_go_at = self.world.now + self.shape.lag
+            fluentd.lets_go_at = self.world.now + self.shape.propagation_seconds + self.shape.lag
 
     def _witness(self, entry: Mapping[str, Any]) -> None:
         """Something happened in the emulated cloud."""

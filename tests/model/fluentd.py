@@ -25,6 +25,7 @@ class Traffic(StrEnum):
 
 _STAGED_FOR = {Traffic.LAZY: 90.0, Traffic.STEADY: 10.0}
 _SPARSE_EVERY = 35.0  # shorter than any window, as the traffic of a fleet that matters
+FLUSH_INTERVAL = 40.0  # of the forwarders: none is silent for longer while it has records
 
 
 @dataclass
@@ -93,6 +94,10 @@ class Fluentd:
     def may_receive(self, at: float) -> bool:
         """Whether a forwarder can still send to it."""
         return self.receives and (self.lets_go_at is None or at < self.lets_go_at)
+
+    def was_quiet_for(self, seconds: float) -> bool:
+        """Whether nothing came in for so long."""
+        return self.now - self.last_record_at >= seconds
 
     def run_until(self, now: float) -> None:
         """Let time pass."""

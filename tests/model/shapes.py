@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from tests.model.fluentd import HEARTBEAT, Traffic
+from tests.model.fluentd import FLUSH_INTERVAL, HEARTBEAT, Traffic
 from tests.model.monitoring import SCRAPE_INTERVAL, Scraping
-from tests.support.pipeline import EMPTY_FOR, SETTLE
+from tests.support.pipeline import EMPTY_FOR, PROPAGATION, SETTLE
 
 # Longer than two of the reconciler's intervals and a grace, as the module's timing budget demands:
 # one run may fail, and the next finds a lost event in time.
@@ -34,7 +34,9 @@ _DENIED: tuple[tuple[str, ...], ...] = (
 
 @dataclass(frozen=True)
 class Shape:
-    """``lag`` is how long after the deregistration the last forwarder still sends (seconds).
+    """``lag`` is how long the last forwarder still sends after DNS left the instance out (seconds).
+
+    ``propagation_seconds`` is how long after Cloud Map's SUCCESS DNS still has it.
 
     ``unnoticed_seconds`` is how much later than EC2 the group learns that an instance was killed.
 
@@ -54,11 +56,17 @@ class Shape:
     traffic: Traffic = Traffic.LAZY
     workers: int = 1
     flight_seconds: float = 0.0
-    lag: float = SETTLE
+    lag: float = SETTLE - PROPAGATION
+    propagation_seconds: float = PROPAGATION
     unnoticed_seconds: float = 0.0
     demands_heartbeat: bool = False
     scraping: Scraping | None = None
     denied: tuple[str, ...] = ()
+
+    @property
+    def quiet_seconds(self) -> float:
+        """How long the script looks for records that come in; as Terraform has it."""
+        return FLUSH_INTERVAL if self.stages == ("operation", "flush") else 5.0
 
     @property
     def range_seconds(self) -> float:
@@ -86,16 +94,18 @@ class Shape:
 def shapes(draw: st.DrawFn) -> Shape:
     """Every combination that the design makes a promise for.
 
-    Forwarders that hold on for longer than ``settle`` are caught by ``emit_records`` alone, so
-    they need a buffer stage and traffic, and an exporter whose timer does not die meanwhile.
+    Forwarders that send for longer than ``settle`` are seen by ``emit_records``, which takes a
+    buffer stage, traffic, and an exporter whose timer does not die meanwhile; or by the quiet time
+    of a flush, which in a fleet without a buffer stage is longer than their flush interval.
     """
     stages = draw(st.sampled_from(STAGES))
     size = draw(st.integers(1, 3))
     traffic = draw(st.sampled_from(Traffic))
     demands_heartbeat = draw(st.booleans())
     workers = draw(st.sampled_from([1, 1, 2]))
-    may_hold_on = "buffer" in stages and traffic is not Traffic.NONE and not demands_heartbeat
-    lags = [0.0, 8.0, SETTLE - 1] + ([90.0] if may_hold_on else [])
+    is_watched = not demands_heartbeat if "buffer" in stages else "operation" in stages
+    may_hold_on = is_watched and traffic is not Traffic.NONE
+    lags = [0.0, 8.0, SETTLE - PROPAGATION - 1] + ([90.0] if may_hold_on else [])
     in_cloud_map = "operation" in stages
     hides_a_worker = workers > 1 and draw(st.booleans())
     return Shape(
@@ -110,6 +120,7 @@ def shapes(draw: st.DrawFn) -> Shape:
         workers=workers,
         flight_seconds=draw(st.sampled_from([0.0, 0.0, 25.0])),
         lag=draw(st.sampled_from(lags)),
+        propagation_seconds=draw(st.floats(0.0, PROPAGATION)),
         unnoticed_seconds=draw(st.sampled_from([0.0, 75.0])),
         demands_heartbeat=demands_heartbeat,
         scraping=Scraping.ONE_WORKER_ONLY if hides_a_worker else None,

@@ -42,6 +42,7 @@ from waiters import operation as operation_waiter
 PORT = 24224
 EMPTY_FOR = 60.0
 SETTLE = 20.0
+PROPAGATION = 8.0  # as much of it as DNS may take to leave a deregistered instance out
 DRAIN_TIMEOUT = 900.0
 HEARTBEAT_TIMEOUT = 300
 _IN_CLOUD_MAP = (

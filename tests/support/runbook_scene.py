@@ -290,6 +290,7 @@ def _fleet_settings(outputs: dict[str, Any], names: Names) -> FleetSettings:
         forwarders=2,
         lines_per_second=0,
         dns_ttl_seconds=demo.DNS_TTL_SECONDS,
+        dns_propagation_seconds=demo.DNS_PROPAGATION_SECONDS,
         forwarder_interval_seconds=demo.FORWARDER_REFRESH_SECONDS,
     )
 

@@ -2,7 +2,8 @@
 
 `_fluentd._tcp.<namespace>` has an SRV record for each registered instance, with priority and weight
 1, and each target has an A record. An answer names at most eight instances, chosen at random, and
-is kept for the record's TTL. Without instances the name does not exist. When Cloud Map cannot be
+is kept for the record's TTL. Each change in Cloud Map is shown up to `propagation_seconds` late, as
+Route 53's name servers do. Without instances the name does not exist. When Cloud Map cannot be
 asked the answer is SERVFAIL: never an empty list made up from an error.
 
 `python -m sandbox.fleet.forwarders.dns SETTINGS` serves it over UDP and TCP on a port that the
@@ -14,6 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,12 +26,14 @@ from dnslib import QTYPE, RCODE, RR, SRV, A, DNSRecord
 from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer
 
 from sandbox.fleet import signals
+from sandbox.host.background import Background
 from sandbox.host.settings import read
 
 ANSWER_LIMIT = 8
 UDP_LIMIT_BYTES = 512
 PORT_ATTEMPTS = 20
 STOP_POLL_SECONDS = 0.1
+POLL_SECONDS = 0.25
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +54,7 @@ class DnsSettings:
     service_ids: Mapping[str, str]
     """The id in Cloud Map of each `_fluentd._tcp.NAMESPACE`, one a shard."""
     ttl_seconds: int
+    propagation_seconds: float = 0.0
 
 
 class CloudMapUnavailableError(Exception):
@@ -71,6 +76,51 @@ def registered_instances(client: Any, service_id: str) -> list[Registered]:  # n
         )
         for instance in found
     ]
+
+
+class Propagation:
+    """What the name servers show of one service: each change at a random moment of the time given.
+
+    Its `look` has to be called every `POLL_SECONDS`; that much is part of the time.
+    """
+
+    def __init__(
+        self,
+        instances: Callable[[], list[Registered]],
+        seconds: float,
+        dice: random.Random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._instances = instances
+        self._seconds = max(0.0, seconds - 2 * POLL_SECONDS)
+        self._dice = dice
+        self._clock = clock
+        self._shown: set[Registered] | None = None
+        self._due: dict[Registered, float] = {}
+
+    def look(self) -> None:
+        """Notice what changed, and show each change whose moment has come."""
+        try:
+            registered = set(self._instances())
+        except CloudMapUnavailableError:
+            logger.exception("Cloud Map cannot be asked")
+            self._shown = None
+            return
+        if self._shown is None:
+            self._shown, self._due = registered, {}
+        now = self._clock()
+        changed = registered ^ self._shown
+        drawn = {
+            one: now + self._dice.uniform(0, self._seconds) for one in changed - self._due.keys()
+        }
+        self._due = {one: due for one, due in self._due.items() if one in changed} | drawn
+        self._shown ^= {one for one, due in self._due.items() if due <= now}
+
+    def shown(self) -> list[Registered]:
+        """What an answer is made of. Raises CloudMapUnavailableError if nothing is known."""
+        if self._shown is None:
+            raise CloudMapUnavailableError("Cloud Map did not answer")
+        return sorted(self._shown, key=lambda one: one.instance_id)
 
 
 class ServiceZone(BaseResolver):  # type: ignore[misc]  # dnslib has no types
@@ -197,16 +247,26 @@ def main() -> None:
     """Serve until SIGTERM."""
     settings = read(DnsSettings)
     client = boto3.client("servicediscovery")
-    zones = [
-        ServiceZone(name, settings.ttl_seconds, partial(registered_instances, client, service_id))
+    services = {
+        name: Propagation(
+            partial(registered_instances, client, service_id),
+            settings.propagation_seconds,
+            random.Random(),
+        )
         for name, service_id in settings.service_ids.items()
-    ]
+    }
+    zones = [ServiceZone(name, settings.ttl_seconds, one.shown) for name, one in services.items()]
     signals.block()
+    for one in services.values():
+        one.look()
     service = DnsService(Namespace(zones)).start()
     # The parent reads from the log where it is.
     print(f"dns://{service.address}:{service.port}", flush=True)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
-    signals.await_end()
+    with ExitStack() as looking:
+        for name, one in services.items():
+            looking.enter_context(Background(f"propagation of {name}", one.look, POLL_SECONDS))
+        signals.await_end()
     service.stop()
 
 

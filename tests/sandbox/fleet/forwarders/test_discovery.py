@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -23,6 +24,7 @@ from sandbox.fleet.forwarders.dns import (
     CloudMapUnavailableError,
     DnsService,
     Namespace,
+    Propagation,
     Registered,
     ServiceZone,
     registered_instances,
@@ -175,6 +177,45 @@ def test_cloud_map_in_trouble_is_servfail_and_not_an_empty_answer(
 
     with pytest.raises(LookupFailedError, match="SERVFAIL"):
         client.targets(SERVICE)
+
+
+def test_each_change_is_shown_within_the_time_of_propagation_and_not_all_at_once(dns: Dns) -> None:
+    dns.instances = registered(20)
+    propagation = Propagation(dns.look_up, 60.0, Random(1), dns.clock)
+    propagation.look()
+    dns.instances = []
+    shown = []
+    for _ in range(60):
+        propagation.look()
+        shown.append(len(propagation.shown()))
+        dns.clock.now += 1
+
+    assert shown[0] >= 19
+    assert shown == sorted(shown, reverse=True)
+    assert len(set(shown)) > 10
+    assert shown[-1] == 0
+
+
+def test_a_change_that_is_undone_in_time_is_never_shown(dns: Dns) -> None:
+    propagation = Propagation(dns.look_up, 60.0, Random(1), dns.clock)
+    propagation.look()
+    for instances in (registered(1), []):
+        dns.instances = instances
+        propagation.look()
+    dns.clock.now += 61
+    propagation.look()
+
+    assert propagation.shown() == []
+
+
+def test_nothing_is_shown_while_cloud_map_cannot_be_asked(dns: Dns) -> None:
+    propagation = Propagation(dns.look_up, 60.0, Random(1), dns.clock)
+    propagation.look()
+    dns.failure = CloudMapUnavailableError("throttled")
+    propagation.look()
+
+    with pytest.raises(CloudMapUnavailableError):
+        propagation.shown()
 
 
 def test_one_target_without_an_address_spoils_the_whole_refresh() -> None:
