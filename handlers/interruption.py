@@ -11,7 +11,7 @@ from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.flows.interruption import InterruptionHandler
 from lifecycle.settings import InterruptionSettings
-from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import discovery_of, settings_of
 
 
@@ -40,6 +40,7 @@ def _wired() -> InterruptionHandler:
     return wire(os.environ)
 
 
-def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001 (Lambda's signature)
+def handler(event: dict[str, Any], context: object) -> None:
     """Entry point of the function ``interruption``."""
+    begin_invocation(context)
     _wired().handle(event)

@@ -10,7 +10,7 @@ from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.instances import Instances
 from lifecycle.flows.lifecycle import LifecycleHandler
 from lifecycle.settings import LifecycleHandlerSettings
-from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import entrance_of, settings_of
 
 
@@ -31,6 +31,7 @@ def _wired() -> LifecycleHandler:
     return wire(os.environ)
 
 
-def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001 (Lambda's signature)
+def handler(event: dict[str, Any], context: object) -> None:
     """Entry point of the function ``lifecycle``."""
+    begin_invocation(context)
     _wired().handle(event)

@@ -10,7 +10,7 @@ from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.instances import Instances
 from lifecycle.flows.reconcile import Reconciler
 from lifecycle.settings import ReconcilerSettings
-from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import entrance_of, settings_of
 
 
@@ -37,4 +37,5 @@ def _wired() -> Reconciler:
 
 def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001 (Lambda's signature)
     """Entry point of the function ``reconciler``."""
+    begin_invocation(context)
     _wired().handle()

@@ -16,7 +16,8 @@ from lifecycle.errors import Malformed, describe_problems, shown
 _INSTANCE_ID = r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})"
 InstanceId = Annotated[str, StringConstraints(pattern=f"^{_INSTANCE_ID}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-Token = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{36}$")]
+# 36 characters of any kind, by AWS's model; its own samples are no UUIDs.
+Token = Annotated[str, StringConstraints(pattern=r"^[!-~]{36}$")]
 _EpochSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 

@@ -164,8 +164,8 @@ class ReconcileMode(StrEnum):
 class ReconcilerSettings(LifecycleHandlerSettings):
     """Settings of ``handlers.reconcile``, which starts the same pipelines.
 
-    ``reconcile_grace_seconds`` lie between its two looks; the heartbeat timeouts are those of the
-    hooks.
+    ``reconcile_grace_seconds`` lie between its two snapshots; the heartbeat timeouts are those of
+    the hooks.
     """
 
     reconcile_mode: ReconcileMode

@@ -226,6 +226,14 @@ class Runtime:
     sleep: Callable[[float], None] = time.sleep
 
 
+def begin_invocation(context: object) -> None:
+    """Put Lambda's request id into every line of this invocation, as `function_request_id`.
+
+    It leads to Lambda's own lines (START, REPORT, a time-out), which name it, too.
+    """
+    Logger().append_keys(function_request_id=getattr(context, "aws_request_id", None))
+
+
 def on_lambda() -> Runtime:
     """Return the runtime of a deployed function."""
     return Runtime(PowertoolsTelemetry())

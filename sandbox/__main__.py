@@ -12,7 +12,7 @@ USAGE = "usage: python -m sandbox up | demo [--help]"
 
 
 def main(arguments: list[str]) -> int:
-    """Hand over to the verb that is asked for."""
+    """Run the verb that is asked for."""
     match arguments:
         case ["up"]:
             logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")

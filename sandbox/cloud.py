@@ -28,10 +28,10 @@ from sandbox.host.parts import Parts
 from sandbox.host.ports import LOOPBACK, free_port, held_subnet
 from sandbox.host.processes import Processes, clean_environment
 from sandbox.ministack import server
-from sandbox.ministack.alarm_player import LOOK_SECONDS, Alarms
+from sandbox.ministack.alarm_player import EVALUATION_SECONDS, Alarms
 from sandbox.ministack.function_logs import FunctionLogs
 from sandbox.ministack.server import MinistackSettings
-from sandbox.terraform import Result, Terraform, nobody
+from sandbox.terraform import Result, Terraform, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
 
     from sandbox.chaos.plan import Plan
-    from sandbox.terraform import Tell
+    from sandbox.terraform import Reader
 
 PROJECT = Path(__file__).parents[1]
 STACK = PROJECT / "sandbox" / "stack"
@@ -71,7 +71,7 @@ class LocalCloud(Parts):
     """Plays EventBridge; its `courier` can lose or repeat events."""
 
     chaos: Chaos | None
-    """What goes wrong around the functions, once it begins; None: nothing that nobody sets."""
+    """The random faults around the functions, once they begin; None: no random faults."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class LocalCloud(Parts):
         self._variables: dict[str, Any] = {}
 
     def _start(self, starting: ExitStack) -> None:
-        # What an earlier cloud has left is history: its state must not be taken for this one's.
+        # The state of an earlier cloud must not be taken for this one's.
         for folder in ("logs", "ministack", "terraform", "chaos"):
             shutil.rmtree(self.directory / folder, ignore_errors=True)
         self.subnet = starting.enter_context(held_subnet())
@@ -101,7 +101,7 @@ class LocalCloud(Parts):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What tells boto3, Terraform and the functions where this cloud is, and who asks."""
+        """The endpoints and the credentials for boto3, Terraform and the functions."""
         return {
             **_endpoints(self._addresses),
             "AWS_ACCESS_KEY_ID": ROOT_KEY,
@@ -109,14 +109,14 @@ class LocalCloud(Parts):
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
-            # Nobody's own profiles have a say here.
+            # The user's own profiles must have no effect here.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """The address of each service, for people."""
+        """The address of each service, for display."""
         emulated = dict.fromkeys(EMULATED, self._emulator)
         return {**emulated, "all others": self._ministack}
 
@@ -128,22 +128,22 @@ class LocalCloud(Parts):
             self._clients[service] = session.client(
                 service,
                 endpoint_url=self._emulator if service in EMULATED else self._ministack,
-                # Loopback: whatever proxy a person has does not lead there.
+                # A proxy of the user does not lead to loopback.
                 config=Config(inject_host_prefix=False, max_pool_connections=20, proxies={}),
             )
         return self._clients[service]
 
     def apply(
-        self, configuration: Path, variables: Mapping[str, Any], tell: Tell = nobody
+        self, configuration: Path, variables: Mapping[str, Any], reader: Reader = ignore
     ) -> dict[str, Any]:
         """Apply a Terraform configuration with the real provider; gives its outputs.
 
-        `tell` gets each line that Terraform writes, as it writes it.
+        `reader` gets each line that Terraform writes, as it writes it.
         """
         terraform = Terraform(configuration, self.directory / "terraform", self.environment)
         terraform.init()
         self._terraform, self._variables = terraform, dict(variables)
-        written = terraform.apply(variables, tell)
+        written = terraform.apply(variables, reader)
         (self.logs_directory / "terraform.log").write_text(written)
         return terraform.outputs()
 
@@ -152,7 +152,7 @@ class LocalCloud(Parts):
         return self._applied.plan(self._variables)
 
     def destroy(self) -> None:
-        """Remove what was applied, as a person would; leaving the block does not need it."""
+        """Remove what was applied, as a user would; leaving the block does not need it."""
         self._applied.destroy(self._variables)
 
     @property
@@ -225,7 +225,7 @@ class LocalCloud(Parts):
             self._function_logs,
         )
         starting.enter_context(Background("EventBridge", self.bridge.deliver_new, POLL_SECONDS))
-        starting.enter_context(Background("alarms", alarms.look, LOOK_SECONDS))
+        starting.enter_context(Background("alarms", alarms.evaluate, EVALUATION_SECONDS))
 
 
 def _endpoints(addresses: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A client of the emulator's control API; `sandbox.emulator.control` says what its routes do."""
+"""A client of the emulator's control API; its routes are in `sandbox.emulator.control`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS = 30.0
 
 
 class EmulatorControl:
-    """Asks the emulator what AWS would not tell, and sets its faults."""
+    """Reads what AWS has no API for (the journal), and sets faults."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -41,7 +41,7 @@ class EmulatorControl:
         self._ask("faults", settings)
 
     def clear_faults(self) -> None:
-        """Back to a healthy day."""
+        """Remove all faults."""
         self._ask("faults/clear", {})
 
     def tick(self) -> None:
@@ -57,16 +57,12 @@ class EmulatorControl:
         self._ask("retention", wanted)
 
     def warn_of_spot_interruption(self, instance_id: str) -> None:
-        """Have EC2 reclaim an instance: it says so now, and takes it two minutes later."""
-        self._ask(
-            "interruptions", {"instance_id": instance_id, "signal": "spot_interruption_warning"}
-        )
+        """Have EC2 reclaim an instance: a warning now, the termination two minutes later."""
+        self._interrupt(instance_id, "spot_interruption_warning")
 
     def recommend_rebalance(self, instance_id: str) -> None:
         """Have EC2 say that it may want an instance back."""
-        self._ask(
-            "interruptions", {"instance_id": instance_id, "signal": "rebalance_recommendation"}
-        )
+        self._interrupt(instance_id, "rebalance_recommendation")
 
     def fetch_commands(self, instance_ids: Iterable[str]) -> list[dict[str, Any]]:
         """What SSM has for the agents of these instances; it counts as begun from now on."""
@@ -75,9 +71,12 @@ class EmulatorControl:
         return assignments
 
     def report_command(self, command_id: str, instance_id: str, report: dict[str, Any]) -> bool:
-        """Say what came of a command; False: nobody waits for it any more."""
-        told = {"command_id": command_id, "instance_id": instance_id, "report": report}
-        return bool(self._ask("commands/report", told)["taken"])
+        """Report the result of a command; False: it had already ended."""
+        body = {"command_id": command_id, "instance_id": instance_id, "report": report}
+        return bool(self._ask("commands/report", body)["taken"])
+
+    def _interrupt(self, instance_id: str, signal: str) -> None:
+        self._ask("interruptions", {"instance_id": instance_id, "signal": signal})
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         method = "GET" if body is None else "POST"

@@ -1,10 +1,10 @@
 """Plays EventBridge between the emulators: events of Auto Scaling and EC2 go to the deployed rules.
 
 The Lambda emulator has EventBridge, but refuses events with a source of AWS's own, as AWS does. So
-each event is held against every enabled rule (`TestEventPattern` decides) and handed to the rules'
+each event is compared with every enabled rule (`TestEventPattern` decides) and sent to the rules'
 targets: asynchronous invocations, which only a resource policy of the function allows. What cannot
-be delivered goes to the target's dead-letter queue, if that queue lets the rule in; else it is
-dropped, as on AWS, and said so in the log.
+be delivered goes to the target's dead-letter queue, if that queue allows the rule; else it is
+dropped, as on AWS, with an error in the log.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class Target:
 
 
 def once(event: Event) -> Iterable[Event]:
-    """The courier of a healthy day."""
+    """The courier that delivers each event once."""
     return [event]
 
 
 class Bridge:
-    """Delivers the emulator's events; `courier` may lose, repeat or change them on their way."""
+    """Delivers the emulator's events; `courier` may lose, repeat or change them."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Bridge:
             except (DeliveryError, ClientError, BotoCoreError) as error:
                 logger.warning("event %s for %s: %s", event["id"], target.arn, error)
                 if attempt == ATTEMPTS:
-                    self._set_aside(event, target, error)
+                    self._dead_letter(event, target, error)
                 else:
                     time.sleep(PAUSE_SECONDS)
             else:
@@ -112,7 +112,7 @@ class Bridge:
 
     def _invoke(self, event: Event, target: Target) -> None:
         if not self._may_invoke(target):
-            raise DeliveryError(f"no resource policy of {target.arn} lets {target.rule_arn} in")
+            raise DeliveryError(f"no resource policy of {target.arn} allows {target.rule_arn}")
         self._functions.invoke(
             FunctionName=target.arn, InvocationType="Event", Payload=json.dumps(event).encode()
         )
@@ -122,9 +122,9 @@ class Bridge:
             policy = self._functions.get_policy(FunctionName=target.arn)["Policy"]
         except self._functions.exceptions.ResourceNotFoundException:
             return False
-        return _lets_in(policy, "lambda:InvokeFunction", target.arn, target.rule_arn)
+        return _allows(policy, "lambda:InvokeFunction", target.arn, target.rule_arn)
 
-    def _set_aside(self, event: Event, target: Target, failure: Exception) -> None:
+    def _dead_letter(self, event: Event, target: Target, failure: Exception) -> None:
         queue_arn = target.dead_letter_queue_arn
         if queue_arn is None:
             logger.error("event %s is lost: the target has no dead-letter queue", event["id"])
@@ -133,8 +133,8 @@ class Bridge:
         url = self._queues.get_queue_url(QueueName=name)["QueueUrl"]
         attributes = self._queues.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
         policy = attributes.get("Attributes", {}).get("Policy", "{}")
-        if not _lets_in(policy, "sqs:SendMessage", queue_arn, target.rule_arn):
-            logger.error("event %s is lost: %s does not let the rule in", event["id"], queue_arn)
+        if not _allows(policy, "sqs:SendMessage", queue_arn, target.rule_arn):
+            logger.error("event %s is lost: %s does not allow the rule", event["id"], queue_arn)
             return
         details = {
             "RULE_ARN": target.rule_arn,
@@ -152,7 +152,7 @@ class Bridge:
         )
 
 
-def _lets_in(policy: str, action: str, resource: str, rule_arn: str) -> bool:
+def _allows(policy: str, action: str, resource: str, rule_arn: str) -> bool:
     """Whether a resource policy allows EventBridge to do this for the rule."""
     document = json.loads(policy)
     ours = [one for one in document.get("Statement", []) if _is_for_eventbridge(one)]

@@ -33,7 +33,7 @@ PROVIDER = Path("hashicorp/aws")
 ADD_ON_SOFTWARE = Path("/opt")
 SEARCH_DEPTH = 6
 
-Tell = Callable[[str], None]
+Reader = Callable[[str], None]
 
 
 class TerraformError(Exception):
@@ -86,13 +86,13 @@ def _searched(root: Path) -> Iterator[Path]:
 
 
 def _private_copy(configuration: Path, tree: Path) -> Path:
-    """Copy the folder, and the module beside it, so that relative paths between them hold."""
+    """Copy the folder and the module, so that relative paths between them stay valid."""
     shutil.rmtree(tree, ignore_errors=True)
     if not configuration.is_relative_to(PROJECT):
         return _copied(configuration, tree / configuration.name)
     for folder in {MODULE, configuration}:
         _copied(folder, tree / folder.relative_to(PROJECT))
-    # The module's default package is beside its folder.
+    # The module's default package is in `build`, next to its folder.
     (tree / "build").symlink_to(PROJECT / "build")
     return tree / configuration.relative_to(PROJECT)
 
@@ -107,11 +107,11 @@ def _copied(folder: Path, place: Path) -> Path:
     return place
 
 
-def nobody(_line: str) -> None:
-    """Nobody follows what Terraform writes."""
+def ignore(_line: str) -> None:
+    """Read a line that Terraform writes, and do nothing."""
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], tell: Tell) -> tuple[int, str]:
+def _run(command: Sequence[str], environment: Mapping[str, str], reader: Reader) -> tuple[int, str]:
     """Run a program to its end, however long it takes; its status, and all it wrote."""
     lines = []
     with subprocess.Popen(
@@ -125,7 +125,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str], tell: Tell) -> 
         try:
             for line in process.stdout or ():
                 lines.append(line)
-                tell(line.rstrip())
+                reader(line.rstrip())
         except BaseException:
             # Leaving the block waits for it.
             process.kill()
@@ -169,9 +169,9 @@ class Terraform:
         """Install the provider and the modules."""
         self.run("init", "-no-color")
 
-    def apply(self, variables: Mapping[str, Any], tell: Tell = nobody) -> str:
-        """Create or change what the configuration describes; `tell` gets each line as it comes."""
-        return self.run("apply", "-auto-approve", *self._with(variables), tell=tell).output
+    def apply(self, variables: Mapping[str, Any], reader: Reader = ignore) -> str:
+        """Create or change what the configuration describes; `reader` gets each line at once."""
+        return self.run("apply", "-auto-approve", *self._with(variables), reader=reader).output
 
     def plan(self, variables: Mapping[str, Any]) -> Result:
         """Compare: status 0 if there is nothing to do, 2 if there is."""
@@ -186,10 +186,12 @@ class Terraform:
         written = self.run("output", "-json").output
         return {name: output["value"] for name, output in json.loads(written).items()}
 
-    def run(self, *arguments: str, allowed: Sequence[int] = (0,), tell: Tell = nobody) -> Result:
+    def run(
+        self, *arguments: str, allowed: Sequence[int] = (0,), reader: Reader = ignore
+    ) -> Result:
         """Run any command of Terraform's; raise if its status is not an allowed one."""
         command = [self._program, f"-chdir={self._configuration}", *arguments]
-        status, output = _run(command, self._environment, tell)
+        status, output = _run(command, self._environment, reader)
         if status not in allowed:
             raise TerraformError(f"terraform {arguments[0]} failed:\n{self._kept(output)}")
         return Result(status, output)
@@ -200,7 +202,7 @@ class Terraform:
         return ["-no-color", "-lock=false", f"-var-file={written}"]
 
     def _keep_state(self) -> None:
-        """Put the state beside the copy of the configuration, which is made anew each time."""
+        """Keep the state outside the copy of the configuration, which every run replaces."""
         path = json.dumps(str(self._work / "terraform.tfstate"))
         override = self._configuration / "state_override.tf"
         override.write_text(f'terraform {{\n  backend "local" {{\n    path = {path}\n  }}\n}}\n')
@@ -213,7 +215,7 @@ class Terraform:
         return f"{output[max(start, 0) :]}\n(everything it wrote is in {everything})"
 
     def _settings(self) -> dict[str, str]:
-        """What sends Terraform to the mirror; without one, a person's own settings hold."""
+        """What sends Terraform to the mirror; without one, the settings of the user apply."""
         mirror = find_mirror()
         own = os.environ.get("TF_CLI_CONFIG_FILE", "")
         if mirror is None:

@@ -27,7 +27,7 @@ EXPECTED = (MinistackMissingError, NoFreePlaceError, ProcessFailedError, Terrafo
 
 
 def up(directory: Path = DIRECTORY) -> int:
-    """Start everything, say where it is, and leave it running until told to stop."""
+    """Start everything, say where it is, and leave it running until Ctrl-C or SIGTERM."""
     print("Starting the local cloud; Terraform takes about a minute ...", flush=True)
     try:
         with sigterm_interrupts(), ExitStack() as stack:
@@ -52,7 +52,7 @@ def up(directory: Path = DIRECTORY) -> int:
 
 
 def welcome(cloud: LocalCloud, prometheus_url: str | None, outputs: Mapping[str, Any]) -> str:
-    """What a person needs to know to look around."""
+    """The text that says how to use the cloud."""
     group = outputs["autoscaling_group_name"]
     settings = "\n".join(
         f"export {name}={shlex.quote(value)}" for name, value in cloud.environment.items()

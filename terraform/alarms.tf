@@ -2,6 +2,10 @@
 # description is the deadline for the operator, one sentence, and the link to that runbook.
 
 locals {
+  topics_elsewhere = [
+    for arn in concat(var.alarms.actions, var.alarms.ok_actions) : arn
+    if can(regex("^arn:[^:]+:sns:", arn)) && try(regex("^arn:[^:]+:sns:([^:]+):", arn)[0], "") != local.region
+  ]
   metrics_namespace = "FluentdLifecycle"
 
   # The functions and SQS report once a minute, and CloudWatch evaluates once a minute.
@@ -158,6 +162,13 @@ resource "aws_cloudwatch_metric_alarm" "reported" {
 resource "aws_cloudwatch_metric_alarm" "function_errors" {
   alarm_name        = local.alarm_names["function-errors"]
   alarm_description = local.alarm_descriptions["function-errors"]
+
+  lifecycle {
+    precondition {
+      condition     = length(local.topics_elsewhere) == 0
+      error_message = "CloudWatch notifies only SNS topics of its own region, ${local.region}; no page would come from ${join(", ", local.topics_elsewhere)}. Put topics of ${local.region} into alarms.actions and alarms.ok_actions."
+    }
+  }
 
   evaluation_periods  = 1
   threshold           = 0

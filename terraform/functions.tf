@@ -100,6 +100,11 @@ resource "aws_lambda_function" "this" {
   timeout                        = each.value.timeout_seconds
   reserved_concurrent_executions = coalesce(var.lambda.reserved_concurrency, -1)
 
+  # What the runtime prints itself (an uncaught error, a time-out) is one JSON object a line, too.
+  logging_config {
+    log_format = "JSON"
+  }
+
   environment {
     # A variable that is null is left out: the function knows its default.
     variables = { for name, value in merge(local.common_environment, each.value.environment) : name => value if value != null }

@@ -8,7 +8,9 @@ variable "name" {
   nullable    = false
   description = <<-EOT
     Prefix of everything the module creates, and the `service` in its logs and metrics. 3 to 40
-    letters, digits and hyphens, starting with a letter; unique in its account and region.
+    letters, digits and hyphens, starting with a letter; unique in its account and region. Do not
+    change it while an instance waits in a hook: another name replaces the hooks, and AWS completes what
+    a deleted hook holds with CONTINUE, proven empty or not, whatever the group's retention policy.
   EOT
 
   validation {
@@ -24,6 +26,8 @@ variable "autoscaling_group_name" {
   description = <<-EOT
     Name of the Auto Scaling group whose instances run Fluentd. It must exist when the hooks are
     created; for a group that is created in the same run, see the output `initial_lifecycle_hooks`.
+    Another group's name replaces the hooks, as another `name` does. To change the group, add a second
+    module for the new one, scale the old one to 0, and then remove the first module.
   EOT
 
   validation {
@@ -101,8 +105,8 @@ variable "cloud_map" {
   }
 
   validation {
-    condition     = var.cloud_map == null ? true : can(regex("^_[a-z0-9-]+\\._(tcp|udp)$", var.cloud_map.service_name))
-    error_message = "cloud_map.service_name must look like _fluentd._tcp (an underscore, lower-case letters, digits or hyphens, then ._tcp or ._udp): Fluentd's sd_srv finds no other."
+    condition     = var.cloud_map == null ? true : can(regex("^_[a-z0-9-]{0,57}[a-z0-9]\\._(tcp|udp)$", var.cloud_map.service_name))
+    error_message = "cloud_map.service_name must look like _fluentd._tcp (an underscore, 1 to 58 lower-case letters, digits or hyphens, no hyphen last, then ._tcp or ._udp): Fluentd's sd_srv finds no other, and Cloud Map refuses longer ones once a shard has its number."
   }
 
   validation {
@@ -259,7 +263,7 @@ variable "prometheus" {
   }
 
   validation {
-    condition     = try(var.prometheus.auth.region, null) == null ? true : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.prometheus.auth.region))
+    condition     = try(var.prometheus.auth.region, null) == null ? true : can(regex("^[a-z]{2,}(-[a-z]+)+-[0-9]+$", var.prometheus.auth.region))
     error_message = "prometheus.auth.region must be an AWS region, such as eu-west-1."
   }
 

@@ -133,7 +133,10 @@ variable "alarms" {
     Actions of the alarms. An instance that is not proven empty in time waits for an operator, who must be
     paged.
 
-    - `actions`: ARNs to notify when an alarm fires, usually one SNS topic; 1 to 5.
+    - `actions`: ARNs to notify when an alarm fires, usually one SNS topic of this region; 1 to 5.
+      CloudWatch cannot publish to a topic that is encrypted with `alias/aws/sns`: nothing fails, and
+      no page comes. Encrypt with a key of your own, whose policy allows `cloudwatch.amazonaws.com`
+      both `kms:Decrypt` and `kms:GenerateDataKey*`, or not at all.
     - `ok_actions`: ARNs to notify when it is over; up to 5.
     - `runbook_base_url`: where `docs/runbooks` of this repository can be read; every alarm's
       description ends with `RUNBOOK_BASE_URL/NAME.md`. By default the path in the repository.

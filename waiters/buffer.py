@@ -16,7 +16,7 @@ from lifecycle.flows.batch import Stage
 from lifecycle.flows.buffer import BufferWaiter
 from lifecycle.messages import BufferCheck
 from lifecycle.settings import BufferWaiterSettings
-from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import exit_of, heartbeats_of, polls_of, settings_of
 
 Querier = Callable[[], prometheus.Querier]
@@ -73,6 +73,7 @@ def _wired() -> Stage[BufferCheck]:
     return wire(os.environ)
 
 
-def handler(event: dict[str, Any], context: object) -> PartialItemFailureResponse:  # noqa: ARG001 (Lambda's signature)
+def handler(event: dict[str, Any], context: object) -> PartialItemFailureResponse:
     """Entry point of the function ``buffer-waiter``."""
+    begin_invocation(context)
     return _wired().handle(event)

@@ -16,7 +16,7 @@ from lifecycle.flows.flush import FlushWaiter
 from lifecycle.flows.stage import NextStage
 from lifecycle.messages import BufferCheck, FlushCheck
 from lifecycle.settings import FlushWaiterSettings
-from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import exit_of, heartbeats_of, polls_of, settings_of
 
 
@@ -54,6 +54,7 @@ def _wired() -> Stage[FlushCheck]:
     return wire(os.environ)
 
 
-def handler(event: dict[str, Any], context: object) -> PartialItemFailureResponse:  # noqa: ARG001 (Lambda's signature)
+def handler(event: dict[str, Any], context: object) -> PartialItemFailureResponse:
     """Entry point of the function ``flush-waiter``."""
+    begin_invocation(context)
     return _wired().handle(event)

@@ -16,7 +16,7 @@ from lifecycle.flows.marking import Marker
 from lifecycle.flows.operation import OperationWaiter
 from lifecycle.messages import OperationCheck
 from lifecycle.settings import OperationWaiterSettings
-from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import (
     discovery_of,
     first_draining_stage,
@@ -62,6 +62,7 @@ def _wired() -> Stage[OperationCheck]:
     return wire(os.environ)
 
 
-def handler(event: dict[str, Any], context: object) -> PartialItemFailureResponse:  # noqa: ARG001 (Lambda's signature)
+def handler(event: dict[str, Any], context: object) -> PartialItemFailureResponse:
     """Entry point of the function ``operation-waiter``."""
+    begin_invocation(context)
     return _wired().handle(event)

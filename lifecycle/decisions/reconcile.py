@@ -2,7 +2,7 @@
 
 Lifecycle events are best effort, and hooks miss instances that are older than them, so what the
 events brought about is compared with what is. A function that moves an instance leaves it, for a
-moment, in a state that looks wrong: only what two snapshots call for is corrected.
+moment, in a state that seems wrong: only what two snapshots call for is corrected.
 """
 
 import math
@@ -51,7 +51,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One instance in one look.
+    """One instance in one snapshot.
 
     ``state`` is its lifecycle state in our group, None outside of it; ``is_elsewhere`` means in
     another group. ``instance`` is None for one that EC2 does not know (any more).
@@ -78,8 +78,8 @@ class HookLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one look showed, at ``now`` (epoch seconds)."""
+class Snapshot:
+    """The fleet at one moment, ``now`` (epoch seconds)."""
 
     now: float
     hooks: HookLimits
@@ -159,34 +159,36 @@ class Look:
         return ours.get(kind, -math.inf)
 
 
-def corrections(look: Look) -> list[Correction]:
-    """Return what a look calls for, instance by instance."""
-    found = (correction_of(subject, look) for subject in look.subjects.values())
+def corrections(snapshot: Snapshot) -> list[Correction]:
+    """Return what a snapshot calls for, instance by instance."""
+    found = (correction_of(subject, snapshot) for subject in snapshot.subjects.values())
     return [one for one in found if one is not None]
 
 
-def confirmed(first: Look, second: Look) -> list[Correction]:
-    """Return what both looks call for, with the reasons of the second."""
+def confirmed(first: Snapshot, second: Snapshot) -> list[Correction]:
+    """Return what both snapshots call for, with the reasons of the second."""
     before = {(one.kind, one.instance_id) for one in corrections(first)}
     return [one for one in corrections(second) if (one.kind, one.instance_id) in before]
 
 
-def correction_of(subject: Subject, look: Look) -> Correction | None:
+def correction_of(subject: Subject, snapshot: Snapshot) -> Correction | None:
     """Return what is to be done with one instance, None if nothing is."""
-    if _is_stranded(subject, look):
+    if _is_stranded(subject, snapshot):
         reason: str | None = f"{subject.state}, and no pipeline is under way"
         kind = CorrectionKind.RESTART
     elif subject.is_registered:
         reason, kind = _why_out(subject), CorrectionKind.DEREGISTER
     else:
-        reason = _why_in(subject) if look.in_cloud_map else None
+        reason = _why_in(subject) if snapshot.in_cloud_map else None
         kind = CorrectionKind.REGISTER
     return None if reason is None else Correction(kind, subject.id, reason)
 
 
-def _is_stranded(subject: Subject, look: Look) -> bool:
+def _is_stranded(subject: Subject, snapshot: Snapshot) -> bool:
     """Tell whether an instance waits for a pipeline that nothing has started."""
-    return (look.is_waiting(subject) or _is_kept(subject)) and not look.is_under_way(subject)
+    return (snapshot.is_waiting(subject) or _is_kept(subject)) and not snapshot.is_under_way(
+        subject
+    )
 
 
 def can_wait(subject: Subject) -> bool:

@@ -15,7 +15,7 @@ from lifecycle.decisions.reconcile import (
     Correction,
     CorrectionKind,
     HookLimits,
-    Look,
+    Snapshot,
     Subject,
     can_wait,
     confirmed,
@@ -60,10 +60,10 @@ class Reconciler:
         return self.settings.reconcile_mode is ReconcileMode.OBSERVE
 
     def handle(self) -> None:
-        """Look, look again if something is wrong, and correct what both looks call for.
+        """Take a snapshot, a second one if something is wrong, and correct what both call for.
 
         Raises UnexpectedState if a correction failed, or an instance is in an unknown lifecycle
-        state (everything else was tried all the same), and what AWS raises during a look: then
+        state (everything else was tried all the same), and what AWS raises during a snapshot: then
         nothing was corrected.
         """
         try:
@@ -72,32 +72,32 @@ class Reconciler:
             self.runtime.telemetry.flush()
 
     def _reconcile(self) -> None:
-        look = self._look()
-        found: Sequence[Correction] = corrections(look)
+        snapshot = self._take_snapshot()
+        found: Sequence[Correction] = corrections(snapshot)
         if found:
             # A function that moves an instance right now is done with it then.
             self.runtime.sleep(self.settings.reconcile_grace_seconds)
-            first, look = look, self._look()
-            found = confirmed(first, look)
+            first, snapshot = snapshot, self._take_snapshot()
+            found = confirmed(first, snapshot)
         for correction in found:
             self.runtime.telemetry.warning(LogEvent.DISCREPANCY_FOUND, **self._fields(correction))
-        made, failed = self._correct(found, look)
-        self._report(look, found=len(found), made=made, failed=failed)
+        made, failed = self._correct(found, snapshot)
+        self._report(snapshot, found=len(found), made=made, failed=failed)
         if self._discovery is not None:
             self._balance(self._discovery.placement)
-        self._mark_adopted(look)
-        self._keep_unknown(look)
+        self._mark_adopted(snapshot)
+        self._keep_unknown(snapshot)
         if failed:
             raise UnexpectedState(f"{failed} of {len(found)} corrections failed")
-        for subject in look.in_unknown_states:
+        for subject in snapshot.in_unknown_states:
             require_known(subject.id, subject.state)
 
-    def _keep_unknown(self, look: Look) -> None:
+    def _keep_unknown(self, snapshot: Snapshot) -> None:
         """Report who is in a lifecycle state that is not known, and keep its wait alive.
 
         No other function may know of it: its event may be lost, or of an unknown kind, too.
         """
-        for subject in look.in_unknown_states:
+        for subject in snapshot.in_unknown_states:
             waits = [] if self._observes else self._possible_waits(subject)
             kept_by = [
                 action.lifecycle_hook_name
@@ -112,12 +112,12 @@ class Reconciler:
                 kept_by=kept_by,
             )
 
-    def _mark_adopted(self, look: Look) -> None:
+    def _mark_adopted(self, snapshot: Snapshot) -> None:
         """Tag instances in service that have no state tag: adopted, or registered by hand."""
         if self._observes:
             return
         # A moment ago they may have got the mark of their way out; without any this asks nothing.
-        for instance_id, instance in self.instances.describe(look.unmarked).items():
+        for instance_id, instance in self.instances.describe(snapshot.unmarked).items():
             if instance.mark is None:
                 self._mark_as_serving(instance_id)
 
@@ -143,7 +143,7 @@ class Reconciler:
         if not self._observes:
             placement.carry_out(standing.steps_to_balance())
 
-    def _look(self) -> Look:
+    def _take_snapshot(self) -> Snapshot:
         # In this order: who is registered here and missing there has left meanwhile, or is gone.
         registered = (
             self._discovery.cloud_map.registered_instances() if self._discovery else set[str]()
@@ -156,7 +156,7 @@ class Reconciler:
             Subject(one, state=state, is_registered=one in registered)
             for one, state in states.items()
         ] + self._located(Subject(one, is_registered=True) for one in others)
-        return Look(
+        return Snapshot(
             now=self.runtime.clock(),
             hooks=HookLimits(
                 self.settings.launch_heartbeat_timeout_seconds,
@@ -183,14 +183,14 @@ class Reconciler:
         described = self.instances.describe([one.id for one in known])
         return [replace(one, instance=described.get(one.id)) for one in known]
 
-    def _correct(self, found: Sequence[Correction], look: Look) -> tuple[int, int]:
+    def _correct(self, found: Sequence[Correction], snapshot: Snapshot) -> tuple[int, int]:
         """Make the corrections, each on its own; return how many were made and how many failed."""
         if self._observes:
             return 0, 0
         made = failed = 0
         for correction in found:
             try:
-                made += self._correct_one(correction, look)
+                made += self._correct_one(correction, snapshot)
             except Exception as error:  # noqa: BLE001 (the others must not wait for this one)
                 failed += 1
                 self.runtime.telemetry.error(
@@ -198,11 +198,11 @@ class Reconciler:
                 )
         return made, failed
 
-    def _correct_one(self, correction: Correction, look: Look) -> bool:
+    def _correct_one(self, correction: Correction, snapshot: Snapshot) -> bool:
         """Make a correction if it is still called for; tell whether it was."""
-        [located] = self._located([look.subjects[correction.instance_id]])
+        [located] = self._located([snapshot.subjects[correction.instance_id]])
         [subject] = self._described([located])
-        now_called_for = correction_of(subject, replace(look, now=self.runtime.clock()))
+        now_called_for = correction_of(subject, replace(snapshot, now=self.runtime.clock()))
         if now_called_for is None or now_called_for.kind is not correction.kind:
             return self._not_needed(correction, "it has moved on")
         if correction.kind is CorrectionKind.RESTART:
@@ -233,7 +233,7 @@ class Reconciler:
         state = self.autoscaling.lifecycle_state(subject.id)
         if not is_in_service(state):
             # Its own termination may have deregistered it a moment before. The stages that drain it
-            # also look at the registration before they release it.
+            # also check the registration before they release it.
             self.runtime.telemetry.warning(
                 LogEvent.REGISTRATION_WITHDRAWN,
                 **self._fields(correction),
@@ -306,15 +306,15 @@ class Reconciler:
             "reason": correction.reason,
         }
 
-    def _report(self, look: Look, *, found: int, made: int, failed: int) -> None:
+    def _report(self, snapshot: Snapshot, *, found: int, made: int, failed: int) -> None:
         values = {
-            Metric.REGISTERED_INSTANCES: len(look.registered),
-            Metric.IN_SERVICE_INSTANCES: len(look.in_service),
-            Metric.WAITING_INSTANCES: len(look.waiting),
-            Metric.OLDEST_WAIT_SECONDS: look.oldest_wait_seconds,
+            Metric.REGISTERED_INSTANCES: len(snapshot.registered),
+            Metric.IN_SERVICE_INSTANCES: len(snapshot.in_service),
+            Metric.WAITING_INSTANCES: len(snapshot.waiting),
+            Metric.OLDEST_WAIT_SECONDS: snapshot.oldest_wait_seconds,
             Metric.CORRECTIONS_MADE: made,
             Metric.CORRECTIONS_FAILED: failed,
-            Metric.RETENTION_POLICY_MISSING: 0 if look.retains_on_abandon else 1,
+            Metric.RETENTION_POLICY_MISSING: 0 if snapshot.retains_on_abandon else 1,
         }
         for metric, value in values.items():
             self.runtime.telemetry.measure(metric, value)
@@ -322,11 +322,11 @@ class Reconciler:
             LogEvent.RECONCILED,
             autoscaling_group_name=self.settings.autoscaling_group_name,
             mode=self.settings.reconcile_mode,
-            registered=len(look.registered),
-            in_service=len(look.in_service),
-            waiting=len(look.waiting),
+            registered=len(snapshot.registered),
+            in_service=len(snapshot.in_service),
+            waiting=len(snapshot.waiting),
             discrepancies=found,
             corrections=made,
             failures=failed,
-            retains_on_abandon=look.retains_on_abandon,
+            retains_on_abandon=snapshot.retains_on_abandon,
         )

@@ -1,5 +1,5 @@
-"""What goes wrong around the functions, all day: failing calls, dying workers, messages twice.
+"""Random faults around the functions: failing calls, killed workers, duplicate messages.
 
-Nothing in here is aimed at a particular call, as the emulator's own faults are; it is drawn from a
+Unlike the emulator's own faults, these are not aimed at a particular call: they are drawn from a
 seed, and counted.
 """

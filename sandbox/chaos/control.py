@@ -1,4 +1,4 @@
-"""All of the chaos of one cloud: begun, paused and counted together."""
+"""All random faults of one cloud: begun, paused and counted together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Courier:
-    """EventBridge on a bad day: at least once, and often twice."""
+    """Delivers events at least once, as EventBridge promises, and often twice."""
 
     dice: Random
     probability: float = 0.0
@@ -42,7 +42,7 @@ class Courier:
 
 @dataclass
 class Chaos(Parts):
-    """What goes wrong, by plan; quiet until it begins.
+    """The random faults of a plan; none until it begins.
 
     The cloud calls `before` while it starts; entering the block starts the killer.
     """
@@ -54,26 +54,23 @@ class Chaos(Parts):
     _proxies: list[FaultProxy] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Throw dice of their own for each part: what one draws does not change another."""
+        """Give each part its own random numbers: what one draws does not change another."""
         self.courier = Courier(self._dice("courier"))
 
     def before(self, processes: Processes, addresses: Mapping[str, str]) -> dict[str, str]:
-        """Put a proxy before each emulator; what functions are to be told instead, by name."""
+        """Put a proxy before each emulator; the addresses for the functions, by name."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        told = {}
+        proxied = {}
         for name, address in addresses.items():
             proxy = FaultProxy.start(processes, name, address, f"{self.plan.seed}-{name}")
             self._proxies.append(proxy)
-            told[name] = proxy.address
-        return told
+            proxied[name] = proxy.address
+        return proxied
 
     def watch(self, workers: Path) -> Self:
         """Kill functions that were started from this folder, once it begins."""
         self._killer = Killer(
-            self.directory / "running",
-            workers,
-            self._dice("killer"),
-            self.plan.killed_runs,
+            self.directory / "running", workers, self._dice("killer"), self.plan.killed_runs
         )
         return self
 
@@ -81,7 +78,7 @@ class Chaos(Parts):
         starting.enter_context(self._killer)
 
     def begin(self) -> None:
-        """Let everything go wrong from now on."""
+        """Inject the faults of the plan from now on."""
         for proxy in self._proxies:
             proxy.inject(rules(self.plan.faults))
         self.courier.probability = self.plan.duplicate_events
@@ -89,7 +86,7 @@ class Chaos(Parts):
         self._killer.begin()
 
     def pause(self) -> None:
-        """A healthy day, until it begins again."""
+        """Inject nothing until it begins again."""
         self._killer.pause()
         self._duplicate_messages(0.0)
         self.courier.probability = 0.0

@@ -1,8 +1,8 @@
 """Kills functions in the middle of their work.
 
 MiniStack runs each function in worker processes of its own and says which of them are at work
-(`sandbox.ministack.plugins.chaos`). One of these is killed with SIGKILL, by its process id: to
-Lambda that is what it is when an execution environment is lost, with half of the calls made.
+(`sandbox.ministack.plugins.chaos`). One of these is killed with SIGKILL, by its process id: the
+same to Lambda as a lost execution environment, with half of the calls made.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from random import Random
 
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 # Runs take 0.1 to 3 s here: somewhere in them.
-LONGEST_PATIENCE_SECONDS = 0.3
+LONGEST_DELAY_SECONDS = 0.3
 WORKER = b"_worker.py"
 
 
@@ -43,8 +43,8 @@ class Running:
 class Killer(Parts):
     """A thread that kills a share of all runs while it is on.
 
-    Each run has the same chance, a second attempt as much as a first one. One that was meant to die
-    and was done too soon hands its fate on to the next.
+    Each run has the same chance, a second attempt as much as a first one. If a chosen run ends
+    before it is killed, the next run is killed instead.
     """
 
     def __init__(self, running: Path, workers: Path, dice: Random, share: float) -> None:
@@ -54,49 +54,49 @@ class Killer(Parts):
         self._dice = dice
         self._share = share
         self._seen: set[Running] = set()
-        self._doomed: dict[Running, float] = {}
-        self._owed = 0
+        self._chosen: dict[Running, float] = {}
+        self._missed = 0
         self._on = threading.Event()
         self.killed: Counter[str] = Counter()
 
     def _start(self, starting: ExitStack) -> None:
-        starting.enter_context(Background("killer", self._look, LOOK_SECONDS))
+        starting.enter_context(Background("killer", self._poll, POLL_SECONDS))
 
     def begin(self) -> None:
         """Kill from now on, also among the runs that are at work already."""
         self._on.set()
 
     def pause(self) -> None:
-        """Kill nobody until told to begin again."""
+        """Kill no run until it begins again."""
         self._on.clear()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         at_work: set[Running] = set()
         if self._on.is_set():
             at_work = running_in(self._running)
-            self._judge(at_work)
+            self._choose(at_work)
             self._execute(at_work)
-        # A run seen while the killer was off has not been judged: it is new at the next `begin`.
+        # A run seen while the killer was off was not drawn for: it is new at the next `begin`.
         self._seen = at_work
 
-    def _judge(self, at_work: set[Running]) -> None:
-        """Throw the dice for each run that is new: whether it dies, and when."""
+    def _choose(self, at_work: set[Running]) -> None:
+        """Draw for each new run whether it is killed, and when."""
         for run in sorted(at_work - self._seen, key=lambda run: run.pid):
-            drawn, patience = self._dice.random(), self._dice.uniform(0, LONGEST_PATIENCE_SECONDS)
-            if drawn < self._share or self._owed:
-                self._owed = max(0, self._owed - 1)
-                self._doomed[run] = time.monotonic() + patience
+            drawn, delay = self._dice.random(), self._dice.uniform(0, LONGEST_DELAY_SECONDS)
+            if drawn < self._share or self._missed:
+                self._missed = max(0, self._missed - 1)
+                self._chosen[run] = time.monotonic() + delay
 
     def _execute(self, at_work: set[Running]) -> None:
-        """Kill those whose time has come, if they are still at work."""
-        for run, due in list(self._doomed.items()):
+        """Kill the chosen runs that are due, if they are still at work."""
+        for run, due in list(self._chosen.items()):
             if run not in at_work:
-                self._owed += 1
+                self._missed += 1
             elif time.monotonic() < due:
                 continue
             elif is_worker(run.pid, self._workers):
                 self._kill(run)
-            del self._doomed[run]
+            del self._chosen[run]
 
     def _kill(self, run: Running) -> None:
         with suppress(ProcessLookupError):

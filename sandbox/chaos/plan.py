@@ -1,4 +1,4 @@
-"""How much goes wrong, and in which form: pure data, and the rules that microburst is given."""
+"""The shares and forms of random faults: pure data, and the rules for microburst."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LATENCY_MILLISECONDS = {"min": 200, "max": 2000}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The seed, the length, and how much goes wrong."""
+    """The seed, the length, and the shares of the faults."""
 
     seed: int = 1
     # Rounds begin until so many seconds of chaos are over; the first one always does.
@@ -62,7 +62,7 @@ class Plan:
 def rules(faults: Mapping[Fault, float]) -> list[dict[str, Any]]:
     """The rules that make microburst inject these shares of all calls.
 
-    It asks rule after rule and draws anew for each, so each gets its share of what is left.
+    It draws for one rule after the other, so each rule gets its share of what is left.
     """
     written = []
     left = 1.0
@@ -73,7 +73,7 @@ def rules(faults: Mapping[Fault, float]) -> list[dict[str, Any]]:
 
 
 def kind_of(action: str) -> Fault | None:
-    """What a fault is that microburst calls so in its metrics; None: none of ours."""
+    """The fault behind a name in microburst's metrics; None: none of ours."""
     what, _, detail = action.partition(":")
     if what == "error":
         return Fault.SERVER_ERROR if detail in SERVER_ERRORS else Fault.THROTTLED

@@ -38,7 +38,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class FaultProxy:
-    """One proxy; without rules it hands everything on."""
+    """One proxy; without rules it forwards everything."""
 
     address: str
 

@@ -1,4 +1,4 @@
-"""Run microburst with its dice thrown from a seed: `python -m ... SEED ARGUMENTS...`."""
+"""Run microburst with a seed for its random numbers: `python -m ... SEED ARGUMENTS...`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def speak_as_sqs_does() -> None:
 
     microburst 0.10 puts `AWS.SimpleQueueService.` before every code of SQS; AWS does so for some
     (NonExistentQueue), and not for RequestThrottled, which the SDKs know by that name only: they
-    would not try again, and a throttled call would be an error of another kind.
+    would not retry, and a throttled call would be an error of another kind.
     """
     models._QUERY_ERROR_NAMESPACE.pop("sqs", None)  # noqa: SLF001 - there is no setting for it
 
 
 def keep_host() -> None:
-    """Hand on the name that the caller has signed, as a proxy that does not sign itself must.
+    """Forward the host name that the caller signed, as a proxy that does not sign itself must.
 
     microburst 0.10 writes the emulator's own; then no signature of a function is right any more.
     """

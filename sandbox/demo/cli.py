@@ -42,7 +42,7 @@ _LEFT_BEHIND = {
     "summary.json": "The numbers",
 }
 
-# What a person can mend: something is missing on this machine, or did not start.
+# What the user can correct: something is missing on this machine, or did not start.
 _NO_SET_UP = (
     TerraformError,
     MinistackMissingError,
@@ -66,9 +66,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--plain", action="store_true", help="write lines even if standard output is a terminal"
     )
-    parser.add_argument("--seed", type=int, help="chaos: what the dice are thrown from (1)")
+    parser.add_argument("--seed", type=int, help="chaos: the seed of the random numbers (1)")
     parser.add_argument(
-        "--seconds", type=float, help="chaos: rounds begin until so many seconds are over (one)"
+        "--seconds", type=float, help="chaos: start rounds for so many seconds (one round)"
     )
     return parser.parse_args(arguments)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InstanceSample:
-    """One instance as it was seen at one moment."""
+    """One instance at one moment."""
 
     instance_id: str
     lifecycle_state: str
@@ -31,7 +31,7 @@ class InstanceSample:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The group, the queues and the alarms as they were seen at one moment."""
+    """The group, the queues and the alarms at one moment."""
 
     at: float
     phase: str
@@ -39,7 +39,7 @@ class Sample:
     instances: tuple[InstanceSample, ...]
     lines_sent: int
     lines_delivered: int
-    # Messages lying in each dead-letter queue, by the queue's name.
+    # Messages in each dead-letter queue, by the queue's name.
     dead_letters: Mapping[str, int]
     # Names of the alarms that were in state ALARM.
     alarms: tuple[str, ...]
@@ -50,7 +50,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """Something that the emulated services know to have happened, with its exact time."""
+    """One event that the emulated services recorded, with its exact time."""
 
     at: float
     instance_id: str
@@ -96,7 +96,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class ChaosCount:
-    """What went wrong around the functions in a run with chaos, all of it on purpose."""
+    """The random faults around the functions in a run of the scenario chaos."""
 
     seed: int
     rounds: int
@@ -109,9 +109,9 @@ class ChaosCount:
     duplicate_events: int
     # Check messages that came twice, by queue.
     duplicate_messages: Mapping[str, int]
-    # Messages for which a person was called, and which a redrive brought back.
+    # Dead-lettered messages for which an alarm fired, and which were redriven.
     redriven: int
-    # How often the schedule of the reconciler came round in the middle of it.
+    # How often the reconciler was invoked during drains.
     reconciler_invocations: int
 
 
@@ -129,7 +129,7 @@ class Run:
     phases: tuple[Phase, ...] = ()
     disruptions: tuple[Disruption, ...] = ()
     notifications: tuple[Notification, ...] = ()
-    # What the scenario showed, and what it waited for in vain, in plain words.
+    # What the scenario showed, and what did not happen in time, in sentences.
     proven: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     # Whether forwarders find the instances, and whether the module makes Fluentd flush.

@@ -1,4 +1,4 @@
-"""Looks at the local cloud through the same AWS API that a person would use.
+"""Polls the local cloud through the same AWS API that an operator would use.
 
 What the group, the queues and the alarms say comes from boto3; what the aggregators really hold,
 and what the services did and when, comes from the simulator's own records.
@@ -25,13 +25,13 @@ VERDICTS = frozenset({"flush_verdict", "buffer_verdict"})
 Verdict = tuple[str, str]
 """A verdict and its reason."""
 
-# Slow questions are asked less often than twice a second: the emulators have two cores to share.
+# Slow calls are made less often than twice a second: the emulators share two cores.
 _SLOW_INTERVAL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class StageNames:
-    """What belongs to one stage of the pipeline."""
+    """The names of one stage."""
 
     queue_arn: str
     dead_letter_queue_arn: str
@@ -45,7 +45,7 @@ class StageNames:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the module and the group beside it are called."""
+    """The names of what the module made, and of its groups."""
 
     group: str
     # Empty: there is no service discovery; several: the fleet is spread over shards.
@@ -57,7 +57,7 @@ class Names:
     notification_queue_url: str
     # The functions of the stages.
     waiters: tuple[str, ...]
-    # The functions that take events, by the queue into which Lambda puts those that they cannot.
+    # The functions that take events, by the dead-letter queue of those that they refuse.
     handlers: Mapping[str, str] = field(default_factory=dict)
     # The alarm of each dead-letter queue, by the queue's name.
     dead_letter_alarms: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Names:
 
 
 class CloudObserver:
-    """One look at everything, as often as it is asked."""
+    """Polls everything once for each call of `observe`."""
 
     def __init__(self, cloud: LocalCloud, fleet: Fleet, names: Names, clock: Clock) -> None:
         self._cloud = cloud
@@ -85,7 +85,7 @@ class CloudObserver:
         self._cloudwatch = cloud.client("cloudwatch")
         self._verdicts: dict[str, Verdict] = {}
         self._journal_length = 0
-        self._calls = Calls()
+        self._pages = Pages()
         self._notified = 0
         self._slow_at = float("-inf")
         self._alarms: tuple[str, ...] = ()
@@ -93,8 +93,8 @@ class CloudObserver:
         self._lines = (0, 0)
 
     def observe(self, at: float, phase: str) -> Observation:
-        """Look once."""
-        notifications = self._look_slowly()
+        """Poll once."""
+        notifications = self._poll_slow_ones()
         journal = self._new_journal()
         groups = self._groups()
         registered, alive = self._registered(), set(self._fleet.alive())
@@ -116,7 +116,7 @@ class CloudObserver:
         )
         return Observation(sample, journal, notifications)
 
-    def _look_slowly(self) -> tuple[Notification, ...]:
+    def _poll_slow_ones(self) -> tuple[Notification, ...]:
         now = time.monotonic()
         if now - self._slow_at < _SLOW_INTERVAL_SECONDS:
             return ()
@@ -139,7 +139,7 @@ class CloudObserver:
         self, instance: dict[str, Any], registered: set[str], alive: set[str], at: float
     ) -> InstanceSample:
         instance_id = instance["InstanceId"]
-        # As it was when the look began: on a busy machine a look takes a while.
+        # As it was when the poll began: on a busy machine a poll takes a while.
         held_at = self._clock.started_at + at
         verdict, reason = self._verdicts.get(instance_id, (None, None))
         return InstanceSample(
@@ -180,28 +180,28 @@ class CloudObserver:
         messages = answer.get("Messages", [])
         for message in messages:
             self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return self._calls.among(notifications(messages, self._clock.now()))
+        return self._pages.among(notifications(messages, self._clock.now()))
 
 
 _COMMON_KEYS = {"at", "instance_id", "event"}
 
 
-class Calls:
-    """Tells calls for a person from the first words of an alarm that was just made.
+class Pages:
+    """Separates pages from the first notification of a new alarm.
 
-    A new alarm that finds nothing wrong goes from INSUFFICIENT_DATA to OK, and says so.
+    A new alarm without a breach goes from INSUFFICIENT_DATA to OK, and notifies.
     """
 
     def __init__(self) -> None:
-        self._called: set[str] = set()
+        self._fired: set[str] = set()
 
     def among(self, received: Iterable[Notification]) -> tuple[Notification, ...]:
-        """The notifications of alarms that have gone off at some time."""
+        """The notifications of alarms that have fired at some time."""
         kept = []
         for notification in received:
             if notification.state == "ALARM":
-                self._called.add(notification.alarm)
-            if notification.alarm in self._called:
+                self._fired.add(notification.alarm)
+            if notification.alarm in self._fired:
                 kept.append(notification)
         return tuple(kept)
 
@@ -230,7 +230,7 @@ def notifications(messages: Sequence[dict[str, Any]], at: float) -> tuple[Notifi
 
 
 def depth(sqs: Any, url: str) -> int:  # noqa: ANN401 - boto3 makes its clients at run time
-    """Messages in a queue, those in somebody's hands included."""
+    """Messages in a queue, those that are being processed included."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
     return sum(int(answer["Attributes"][name]) for name in names)

@@ -1,6 +1,6 @@
-"""The recorder: looks at the world twice a second, keeps all it saw, and tells the view.
+"""The recorder: polls the local cloud twice a second, keeps every answer, informs the view.
 
-timeline.jsonl gets one JSON object a line, as it happens, so that a run that broke off can still
+timeline.jsonl gets one JSON object a line, as it happens, so that an interrupted run can still
 be studied: `{"kind": "sample" | "journal" | "notification" | "phase" | "disruption" | "error"}`.
 """
 
@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 from sandbox.demo.model import Disruption, JournalEntry, Notification, Phase, Sample
 from sandbox.demo.view.words import announced, told
-from sandbox.demo.waiting import WaitedInVain, wait_until
+from sandbox.host.waiting import CheckFailed, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from sandbox.demo.view.view import View
 
 _INTERVAL_SECONDS = 0.5
-# So long may the emulators be too busy to answer before the run is given up as blind.
-_BLIND_SECONDS = 20.0
+# So long may the emulators be too busy to answer before the run fails.
+_UNANSWERED_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at the world: how it is, and what happened since the look before."""
+    """The answers of one poll: the state, and what happened since the poll before."""
 
     sample: Sample
     journal: tuple[JournalEntry, ...]
@@ -38,14 +38,14 @@ class Observation:
 
 
 class Observer(Protocol):
-    """Looks at the local cloud and the fleet."""
+    """Polls the local cloud and the fleet."""
 
     def observe(self, at: float, phase: str) -> Observation:
-        """Look once; `at` is the time of the look in seconds since the start."""
+        """Poll once; `at` is the time of the poll in seconds since the start."""
 
 
 class Clock:
-    """Seconds since the demo started, from a clock that nobody sets back."""
+    """Seconds since the demo started, from a monotonic clock."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -70,7 +70,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._last_look = clock.now()
+        self._last_answer = clock.now()
         self._last_error = ""
         self.samples: list[Sample] = []
         self.journal: list[JournalEntry] = []
@@ -86,18 +86,18 @@ class Recorder:
         self._file.close()
 
     def watch(self, observer: Observer) -> None:
-        """Look at the world from now on, until the recorder is left."""
-        self._last_look = self._clock.now()
+        """Poll from now on, until the recorder is left."""
+        self._last_answer = self._clock.now()
         self._thread = threading.Thread(
             target=self._run, args=(observer,), name="recorder", daemon=True
         )
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more; everything seen so far is kept."""
+        """Poll no more; every answer so far is kept."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(timeout=_BLIND_SECONDS)
+            self._thread.join(timeout=_UNANSWERED_SECONDS)
 
     def phase(self, name: str) -> None:
         """A new part of the scenario begins."""
@@ -111,7 +111,7 @@ class Recorder:
         self._view.progress(text)
 
     def note(self, text: str) -> None:
-        """Tell the person in front of the terminal something."""
+        """Write a line to the terminal."""
         self._view.note(self._clock.now(), text)
 
     @contextmanager
@@ -126,7 +126,7 @@ class Recorder:
         finally:
             self.disruptions[index] = replace(self.disruptions[index], until=self._clock.now())
             self._write("disruption", self.disruptions[index])
-            self.note(f"mended: {name}")
+            self.note(f"repaired: {name}")
 
     def wait_for(
         self, what: str, holds: Callable[[Sample], bool], timeout_seconds: float
@@ -135,26 +135,23 @@ class Recorder:
         begun = self._clock.now()
 
         def probe() -> Sample | None:
-            self._insist_on_sight()
-            return next(
-                (sample for sample in self._since(begun) if holds(sample)),
-                None,
-            )
+            self._require_answers()
+            return next((sample for sample in self._since(begun) if holds(sample)), None)
 
         return wait_until(what, probe, timeout_seconds, situation=self.situation)
 
     def while_holding(self, what: str, holds: Callable[[Sample], bool], seconds: float) -> None:
-        """Watch for so long that `holds` is true of every sample; complain at the first other."""
+        """Watch for so long that `holds` is true of every sample; fail at the first other."""
         begun = self._clock.now()
         while self._clock.now() < begun + seconds:
-            self._insist_on_sight()
+            self._require_answers()
             for sample in self._since(begun):
                 if not holds(sample):
-                    raise WaitedInVain(f"It did not hold that {what}. {self.situation()}")
+                    raise CheckFailed(f"It did not hold that {what}. {self.situation()}")
             time.sleep(_INTERVAL_SECONDS)
 
     def situation(self) -> str:
-        """How things stood when they were last seen, in a sentence or two."""
+        """The newest sample, in a sentence or two."""
         if not self.samples:
             return f"Nothing was seen of the group yet. {self._last_error}".strip()
         sample = self.samples[-1]
@@ -175,11 +172,11 @@ class Recorder:
     def _since(self, begun: float) -> list[Sample]:
         return [sample for sample in self.samples[-200:] if sample.at >= begun]
 
-    def _insist_on_sight(self) -> None:
-        blind = self._clock.now() - self._last_look
-        if blind > _BLIND_SECONDS:
-            raise WaitedInVain(
-                f"The local cloud could not be looked at for {blind:.0f} s: {self._last_error}"
+    def _require_answers(self) -> None:
+        unanswered = self._clock.now() - self._last_answer
+        if unanswered > _UNANSWERED_SECONDS:
+            raise CheckFailed(
+                f"The local cloud did not answer for {unanswered:.0f} s: {self._last_error}"
             )
 
     def _run(self, observer: Observer) -> None:
@@ -194,7 +191,7 @@ class Recorder:
             self._stop.wait(max(0.01, _INTERVAL_SECONDS - (self._clock.now() - began)))
 
     def _keep(self, seen: Observation) -> None:
-        self._last_look = self._clock.now()
+        self._last_answer = self._clock.now()
         for entry in seen.journal:
             self.journal.append(entry)
             self._write("journal", entry)

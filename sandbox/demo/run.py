@@ -12,14 +12,12 @@ from sandbox.demo.model import Comparison, Run
 from sandbox.demo.observer import CloudObserver
 from sandbox.demo.recording import Clock, Recorder
 from sandbox.demo.scenarios import chaos
-from sandbox.demo.scenarios.acts import bring_everything_home
-from sandbox.demo.scenarios.redrive import RedriveFailed
+from sandbox.demo.scenarios.acts import deliver_everything
 from sandbox.demo.scenarios.stage import Stage
 from sandbox.demo.set_up import fleet_of, names_of, start_prometheus, variables
 from sandbox.demo.view.apply_progress import ApplyProgress
-from sandbox.demo.waiting import WaitedInVain
 from sandbox.demo.warm_up import warmed_up
-from sandbox.fleet.fleet import NotFinishedError
+from sandbox.host.waiting import CheckFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from sandbox.demo.view.view import View
 
 LINES_PER_SECOND_EACH = 200.0
-
-_IN_VAIN = (WaitedInVain, NotFinishedError, RedriveFailed)
 
 
 @dataclass(frozen=True)
@@ -43,12 +39,12 @@ class Performance:
     stage: Stage
 
     def play(self) -> Run:
-        """Play the scenario from beginning to end; what goes wrong in it is part of the result."""
+        """Play the scenario from beginning to end; its failures are part of the result."""
         failures = []
-        for part in (self.scenario.begin, self.scenario.play, bring_everything_home):
+        for part in (self.scenario.begin, self.scenario.play, deliver_everything):
             try:
                 part(self.stage)
-            except _IN_VAIN as error:
+            except CheckFailed as error:
                 failures.append(f"{error}")
                 self.recorder.note(f"FAILED: {error}")
         self.recorder.phase("Counting lines")
@@ -80,7 +76,7 @@ class Performance:
 
 
 def perform(scenario: Scenario, output: Path, clock: Clock, view: View) -> Run:
-    """Set everything up in `output`, play the scenario, and tear everything down again."""
+    """Set everything up in `output`, play the scenario, and stop everything again."""
     output.mkdir(parents=True, exist_ok=True)
     with (
         _logs_in(output / "demo.log"),
@@ -106,7 +102,7 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
     recorder.phase("Starting the fleet")
     names = names_of(outputs)
     fleet = fleet_of(scenario.setting, cloud, outputs, output)
-    # What ends a stage with a proof; an operation is waited for without a hurry.
+    # Only the stages with a proof: a cold start of the operation stage hides nothing.
     proving = [name for name in names.waiters if not name.endswith("-operation-waiter")]
     with warmed_up(cloud.client("lambda"), proving):
         stack.enter_context(fleet)

@@ -28,8 +28,8 @@ DNS_TTL_SECONDS = 1
 DNS_PROPAGATION_SECONDS = 3
 FORWARDER_REFRESH_SECONDS = 2
 SCRAPE_INTERVAL_SECONDS = 1
-# So long may a chunk be staged before it is written: whoever let an aggregator go too early would
-# lose what came in during that time.
+# A chunk is staged for so long before it is written: an aggregator that is released too early loses
+# what came in during that time.
 FLUSH_INTERVAL_SECONDS = 12.0
 
 # The module's own inputs, compressed: what takes minutes on AWS takes seconds here.
@@ -117,7 +117,7 @@ def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> di
     """The inputs of the stack that holds the module."""
     timing = {**TIMING, **scenario.timing}
     if not scenario.setting.cloud_map:
-        # Nobody has to let go; the module works out that this takes no time.
+        # There are no forwarders; the module computes that settling takes no time.
         del timing["settle_seconds"]
     return {
         "name": NAME,
@@ -153,11 +153,7 @@ def _package() -> dict[str, Any]:
     architecture = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
     path = PROJECT / "build" / "package" / f"fluentd-lifecycle-{architecture}-{runtime}.zip"
-    return {
-        "package": {"local_path": str(path)},
-        "architecture": architecture,
-        "runtime": runtime,
-    }
+    return {"package": {"local_path": str(path)}, "architecture": architecture, "runtime": runtime}
 
 
 def names_of(outputs: Mapping[str, Any]) -> Names:

@@ -1,7 +1,7 @@
 """Starts the workers of the waiters that a drain waits for, before they are needed.
 
 On AWS a cold start takes about a second. The emulator's takes up to ten on a busy machine, as long
-as a whole drain here, and would hide a waiter that lets an aggregator go too early.
+as a whole drain here, and would hide a waiter that releases an aggregator too early.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class WarmUpFailed(Exception):
 
 @contextmanager
 def warmed_up(functions: Any, names: Sequence[str]) -> Iterator[None]:  # noqa: ANN401 - boto3
-    """Invoke functions beside the block; they are warm when the block ends."""
+    """Invoke functions while the block runs; they are warm when it ends."""
     with ThreadPoolExecutor(len(names)) as pool:
         answers = [pool.submit(_take_nothing, functions, name) for name in names]
         yield

@@ -1,7 +1,7 @@
 """The emulated part of AWS that no other emulator is strict enough about.
 
-moto plays EC2, Route 53, Auto Scaling, Cloud Map and SSM; this package adds to it what an
-aggregator's life and death depend on: wait states and lifecycle actions, Cloud Map operations that
+moto plays EC2, Route 53, Auto Scaling, Cloud Map and SSM; this package adds what the module
+depends on: wait states and lifecycle actions, Cloud Map operations that
 take time, commands that agents run. `extended_aws` runs it inside a test, `python -m
 sandbox.emulator` as a server.
 """

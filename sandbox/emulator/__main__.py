@@ -1,4 +1,4 @@
-"""`python -m sandbox.emulator`: serve until told to stop; the first line printed is the address."""
+"""`python -m sandbox.emulator`: serve until SIGTERM; the first line printed is the address."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The SSM agents of the emulated instances, as the emulator sees them.
 
 In a test an agent is a function (`World.agent`) that is called when a command reaches its instance.
-Beside a server, agents fetch their commands through the control API and report there.
+With a server, agents fetch their commands through the control API and report there.
 """
 
 from __future__ import annotations
@@ -32,13 +32,8 @@ class Report:
     output: str = ""
     error: str = ""
     seconds: float = 0.0
-    """How long it took, on the world's clock; longer than the step may take: it was killed."""
+    """How long it took, on the world's clock; longer than the step may take means: killed."""
     timed_out: bool = False
 
 
 Agent = Callable[[Assignment], Report]
-
-
-def idle(_assignment: Assignment) -> Report:
-    """An agent whose scripts do nothing, successfully."""
-    return Report()

@@ -1,36 +1,27 @@
-"""What goes wrong in the emulated cloud, set by tests and by the control API.
+"""The faults of the emulated cloud, set by tests and by the control API.
 
-The defaults are those of a healthy day. Every fault is consumed in the order in which it was set,
+By default nothing goes wrong. Every fault is consumed in the order in which it was set,
 so a test can say exactly which of its calls suffers.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeVar
+from dataclasses import asdict, field
+from typing import Any, Literal, TypeVar, get_args
 
-OPERATION_ERROR_CODES = frozenset(
-    {
-        "ACCESS_DENIED",
-        "CANNOT_CREATE_HOSTED_ZONE",
-        "EXPIRED_TOKEN",
-        "HOSTED_ZONE_NOT_FOUND",
-        "INTERNAL_FAILURE",
-        "INVALID_CHANGE_BATCH",
-        "THROTTLED_REQUEST",
-    }
-)
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
-DURATIONS = frozenset(
-    {
-        "operation_seconds",
-        "proceed_seconds",
-        "unnoticed_seconds",
-        "invocation_hidden_seconds",
-        "delivery_seconds",
-    }
-)
-INSTANCE_LISTS = frozenset({"agents_off", "agents_silent", "undeliverable"})
+OperationErrorCode = Literal[
+    "ACCESS_DENIED",
+    "CANNOT_CREATE_HOSTED_ZONE",
+    "EXPIRED_TOKEN",
+    "HOSTED_ZONE_NOT_FOUND",
+    "INTERNAL_FAILURE",
+    "INVALID_CHANGE_BATCH",
+    "THROTTLED_REQUEST",
+]
+OPERATION_ERROR_CODES = frozenset(get_args(OperationErrorCode))
 EVERY_INSTANCE = "*"
 
 
@@ -38,9 +29,9 @@ EVERY_INSTANCE = "*"
 class OperationFailure:
     """The next `times` Cloud Map operations end in FAIL with this code."""
 
-    code: str
-    message: str
-    times: int
+    code: OperationErrorCode = "INTERNAL_FAILURE"
+    message: str = "injected"
+    times: int = 1
 
 
 @dataclass
@@ -48,20 +39,20 @@ class CallFailure:
     """The next `times` calls of `action` answer with an error.
 
     `moment` says whether the call did its work first: after a failure "after" it, the caller
-    knows nothing and the cloud has changed, as with a reply that was lost on its way.
+    knows nothing and the cloud has changed, as after a lost reply.
     """
 
     action: str
     code: str
-    message: str
-    times: int
-    moment: Literal["before", "after"]
+    message: str = "injected"
+    times: int = 1
+    moment: Literal["before", "after"] = "before"
 
 
 Failure = TypeVar("Failure", OperationFailure, CallFailure)
 
 
-@dataclass
+@dataclass(config=ConfigDict(extra="forbid"))
 class Faults:
     """Settable misbehaviour, and how long the slow parts of the cloud take."""
 
@@ -81,18 +72,18 @@ class Faults:
     """How long a command takes to reach the agent of its instance."""
 
     agents_off: list[str] = field(default_factory=list)
-    """Instances (`*`: all) whose agent SSM does not hear: SendCommand is refused."""
+    """Instances (`*`: all) whose agent is offline for SSM: SendCommand is refused."""
 
     agents_silent: list[str] = field(default_factory=list)
-    """Instances whose agent was heard a moment ago and fetches nothing: DeliveryTimedOut."""
+    """Instances whose agent was just online and fetches nothing: DeliveryTimedOut."""
 
     undeliverable: list[str] = field(default_factory=list)
-    """Instances to which SSM gives up delivering: Undeliverable."""
+    """Instances to which SSM cannot deliver: Undeliverable."""
 
     short_pages: list[int] = field(default_factory=list)
     """How many items the first pages of every paged answer hold; the page after them has the rest.
 
-    AWS promises no more: a page may be empty though others follow.
+    AWS does not promise more: a page may be empty although others follow.
     """
 
     abandoned_replacement: Literal["replaced", "terminated", "kept"] = "replaced"
@@ -104,58 +95,35 @@ class Faults:
     operation_failures: list[OperationFailure] = field(default_factory=list)
     call_failures: list[CallFailure] = field(default_factory=list)
 
-    def fail_operations(
-        self, times: int = 1, code: str = "INTERNAL_FAILURE", message: str = "injected"
-    ) -> None:
+    def fail_operations(self, times: int = 1, **failure: Any) -> None:  # noqa: ANN401 - its fields
         """Let the next Cloud Map operations that are submitted end in FAIL."""
-        if code not in OPERATION_ERROR_CODES:
-            raise ValueError(f"{code!r} is no error code of a Cloud Map operation")
-        self.operation_failures.append(OperationFailure(code, message, times))
+        self.operation_failures.append(OperationFailure(times=times, **failure))
 
     def throttle(self, action: str, times: int = 1) -> None:
         """Let the next calls of `action` be refused as too many."""
         self.fail_calls(action, code="Throttling", message="Rate exceeded", times=times)
 
-    def fail_calls(
-        self,
-        action: str,
-        code: str,
-        message: str = "injected",
-        times: int = 1,
-        moment: Literal["before", "after"] = "before",
-    ) -> None:
+    def fail_calls(self, action: str, code: str, **failure: Any) -> None:  # noqa: ANN401
         """Let the next calls of `action` ("CompleteLifecycleAction", ...) end in an error."""
-        self.call_failures.append(CallFailure(action, code, message, times, moment))
+        self.call_failures.append(CallFailure(action, code, **failure))
 
     def concerns(self, names: list[str], instance_id: str) -> bool:
         """Whether a list of instances means this one."""
         return instance_id in names or EVERY_INSTANCE in names
 
     def clear(self) -> None:
-        """Back to a healthy day."""
-        healthy = Faults()
-        for name, value in vars(healthy).items():
+        """Remove all faults."""
+        none = Faults()
+        for name, value in vars(none).items():
             setattr(self, name, value)
 
     def update(self, settings: dict[str, Any]) -> None:
-        """Set what a JSON document says, as the control API receives it."""
-        unknown = set(settings) - {*vars(self)}
-        if unknown:
-            raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")
-        for name in DURATIONS & set(settings):
-            setattr(self, name, float(settings[name]))
-        for name in INSTANCE_LISTS & set(settings):
-            setattr(self, name, [str(one) for one in settings[name]])
-        if "abandoned_replacement" in settings:
-            self.abandoned_replacement = _abandoned(settings["abandoned_replacement"])
-        if "failing_replacements" in settings:
-            self.failing_replacements = int(settings["failing_replacements"])
-        if "short_pages" in settings:
-            self.short_pages = [int(one) for one in settings["short_pages"]]
-        for failure in settings.get("operation_failures", []):
-            self.fail_operations(**failure)
-        for failure in settings.get("call_failures", []):
-            self.fail_calls(**failure)
+        """Set what a JSON document says, as the control API receives it; failures are added."""
+        wanted = Faults(**settings)
+        wanted.operation_failures[:0] = self.operation_failures
+        wanted.call_failures[:0] = self.call_failures
+        for name in settings:
+            setattr(self, name, getattr(wanted, name))
 
     def as_dict(self) -> dict[str, Any]:
         """The present settings, as JSON can carry them."""
@@ -169,13 +137,6 @@ class Faults:
         """The failure for the call that is being answered, if one is set."""
         meant = [failure for failure in self.call_failures if failure.action == action]
         return _use_up(self.call_failures, meant)
-
-
-def _abandoned(outcome: object) -> Literal["replaced", "terminated", "kept"]:
-    match outcome:
-        case "replaced" | "terminated" | "kept":
-            return outcome
-    raise ValueError(f"abandoned_replacement: {outcome!r} is not replaced, terminated or kept")
 
 
 def _use_up(failures: list[Failure], candidates: list[Failure]) -> Failure | None:

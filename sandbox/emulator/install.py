@@ -28,11 +28,7 @@ from moto.ssm.models import ssm_backends
 from sandbox.emulator.autoscaling import api as autoscaling_api
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.autoscaling.groups import WaitingGroup
-from sandbox.emulator.autoscaling.interruptions import (
-    announced,
-    announced_stop,
-    dated_start,
-)
+from sandbox.emulator.autoscaling.interruptions import announced, dated_start
 from sandbox.emulator.cloud_map import api as cloud_map_api
 from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
 from sandbox.emulator.faults import OperationFailure
@@ -48,12 +44,12 @@ if TYPE_CHECKING:
     from sandbox.emulator.world import World
 
 Gate = Callable[[BaseResponse, str], OperationFailure | None]
-"""Looks at a call before it is answered; raises a ServiceException to refuse it. What it returns is
-how the operation that the call may start will end."""
+"""Checks a call before it is answered; raises a ServiceException to refuse it. It returns how the
+operation that the call may start will fail, if it will."""
 
 
 WITHOUT_CATALOGUE = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
-"""Nobody here looks an image up, and building moto's catalogue of them takes most of a second."""
+"""No image is looked up here, and building moto's catalogue of them takes most of a second."""
 
 
 class InjectedError(ServiceException):
@@ -65,12 +61,12 @@ def new_zone_id(**_: object) -> str:
     return f"Z{mock_random.get_random_string(length=19).upper()}"
 
 
-def let_in(_response: BaseResponse, _action: str) -> None:
-    """The gate that is always open."""
+def allow(_response: BaseResponse, _action: str) -> None:
+    """The gate that refuses nothing."""
 
 
 @contextmanager
-def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
+def installed(world: World, gate: Gate = allow) -> Iterator[None]:
     """While inside, every call that moto answers is a turn of `world`."""
     groups_backend = _bound(WaitingAutoScalingBackend, world, autoscaling_api)
     map_backend = _bound(SlowCloudMapBackend, world, cloud_map_api)
@@ -82,9 +78,9 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
             (servicediscovery_backends, "backend", map_backend),
             (ssm_backends, "backend", command_backend),
             (autoscaling_models, "FakeAutoScalingGroup", WaitingGroup),
-            (Instance, "terminate", announced(world, Instance.terminate)),
+            (Instance, "terminate", announced(world, Instance.terminate, "shutting-down")),
             (InstanceResponse, "describe_instances", _described_in_pages(world)),
-            (Instance, "stop", announced_stop(world, Instance.stop, _tell_groups(world))),
+            (Instance, "stop", announced(world, Instance.stop, "stopping", _notify_groups(world))),
             (Instance, "start", dated_start(world, Instance.start)),
             (BaseResponse, "call_action", _in_turn(world, gate)),
             (route53_models, "create_route53_zone_id", new_zone_id),
@@ -92,7 +88,7 @@ def installed(world: World, gate: Gate = let_in) -> Iterator[None]:
             (moto_errors, "warn", lambda *_, **__: None),
         ):
             stack.enter_context(patch.object(owner, name, replacement))
-        # Nothing of another world may be seen in this one, nor of this one later.
+        # Nothing of another world is visible in this one, and nothing of this one later.
         BackendDict.reset()
         stack.callback(BackendDict.reset)
         yield
@@ -107,7 +103,7 @@ def _described_in_pages(world: World) -> Callable[[InstanceResponse], ActionResu
     return in_pages(world, InstanceResponse.describe_instances, "Reservations", "MaxResults")
 
 
-def _tell_groups(world: World) -> Callable[[str], None]:
+def _notify_groups(world: World) -> Callable[[str], None]:
     def tell(instance_id: str) -> None:
         for backend in WaitingAutoScalingBackend.all_of(world):
             backend.notify_stopped_instance(instance_id)
@@ -122,7 +118,7 @@ def _in_turn(world: World, gate: Gate) -> Callable[[BaseResponse], TYPE_RESPONSE
         action = self._get_action()
         with world.turn():
             try:
-                world.doom = gate(self, action)
+                world.operation_failure = gate(self, action)
             except ServiceException as refusal:
                 return self.serialized(ActionResult(refusal))
             failure = world.faults.take_call_failure(action)

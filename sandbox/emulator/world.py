@@ -1,9 +1,9 @@
-"""The world an emulated cloud lives in: one clock, its timers, and who is told what happened.
+"""What one emulated cloud shares: a clock, its timers, the journal and the events.
 
 Everything that AWS does "later" (a heartbeat that expires, a Cloud Map operation that ends) is a
 timer here. Timers run in the order of their due times and each sees the time at which it was due,
-however late somebody looks: a test that jumps an hour ahead gets the history that an hour would
-have made. Nothing sleeps and nothing reads the system's clock on its own.
+however late the next call comes: a test that jumps an hour ahead gets the history that an hour
+would have made. Nothing sleeps and nothing reads the system's clock on its own.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class World:
         self.faults = Faults()
         self.journal: list[dict[str, Any]] = []
         self.events: list[Event] = []
-        """What EventBridge was told, of every kind."""
+        """The events for EventBridge, of every kind."""
         self.pages = Pages()
         self.agent: Agent | None = None
         """The SSM agent of every instance; None: agents fetch their commands from outside."""
-        self.doom: OperationFailure | None = None
-        """How an operation that the present call starts is bound to end."""
+        self.operation_failure: OperationFailure | None = None
+        """How the operation that the present call starts will fail; None: it will succeed."""
         self._clock = clock
         self._now = clock()
         self._timers: list[Timer] = []
@@ -100,12 +100,6 @@ class World:
         heapq.heappush(self._timers, timer)
         return timer
 
-    def next_due(self) -> float | None:
-        """When something happens next by itself: what a test with virtual time jumps to."""
-        with self._lock:
-            pending = [timer.due for timer in self._timers if not timer.cancelled]
-            return min(pending, default=None)
-
     def record(self, event: str, instance_id: str, **details: object) -> None:
         """Write one line of the journal."""
         entry: dict[str, Any] = {"at": self.now, "event": event, "instance_id": instance_id}
@@ -117,7 +111,7 @@ class World:
             return [dict(entry) for entry in self.journal[position:]]
 
     def emit(self, event: Event) -> None:
-        """Hand an EventBridge event to the subscribers, once the present turn is over."""
+        """Send an EventBridge event to the subscribers, once the present turn is over."""
         self.events.append(event)
         self._outbox.append(event)
 

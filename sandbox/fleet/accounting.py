@@ -28,7 +28,7 @@ class Delivery:
     duplicated: int
     """Copies in S3 beyond the first."""
     damaged: int = 0
-    """Lines in S3 that are not whole, or that nobody sent."""
+    """Lines in S3 that are not whole, or that were never sent."""
     examples: tuple[str, ...] = ()
     """The first lost lines, as `forwarder#number`."""
 
@@ -95,7 +95,7 @@ class DeliveredLines:
     def compare(self, ask_sent: Callable[[], Mapping[str, int]]) -> Delivery:
         """Read the objects that are new, and compare all lines with those that were sent.
 
-        What was sent is asked afterwards: a line that arrives meanwhile is not one nobody sent.
+        What was sent is asked afterwards: a line that arrives meanwhile then counts as sent.
         """
         with self._lock:
             for key in self._keys():

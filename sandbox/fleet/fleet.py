@@ -1,11 +1,10 @@
-"""The whole simulated fleet of one run, behind one face.
+"""The whole simulated fleet of one run, in one object.
 
 Start a `Prometheus` first (the module needs its address), apply the module, then enter a `Fleet`.
 """
 
 import shutil
 import signal
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,25 +17,21 @@ from sandbox.fleet.fluentd.backoff import BackoffPolicy
 from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
-from sandbox.fleet.fluentd.history import BufferState, History
+from sandbox.fleet.fluentd.history import History
 from sandbox.fleet.forwarders.dns import DnsSettings
 from sandbox.fleet.forwarders.process import ForwardersSettings
 from sandbox.fleet.host import AggregatorCommand, AggregatorHost, simulated_aggregator
 from sandbox.fleet.instances import Instance, group_instances, lifecycle_states
-from sandbox.fleet.load import DnsProcess, ForwardersProcess, Load
+from sandbox.fleet.load import ForwardersProcess, Load, start_dns
 from sandbox.fleet.ssm_agent import Machine, RunCommandService, SsmAgents
 from sandbox.fleet.supervisor import POLL_SECONDS, Supervisor
 from sandbox.fleet.web_servers import WebServers
 from sandbox.host.background import Background
 from sandbox.host.parts import Parts
 from sandbox.host.processes import Processes, clean_environment
+from sandbox.host.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
-WAIT_SECONDS = 0.25
-
-
-class NotFinishedError(Exception):
-    """Lines are still on their way: forwarders wait for targets, or aggregators hold chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +95,7 @@ class Fleet(Parts):
     ) -> None:
         self._settings = settings
         self._directory = directory.resolve()
-        self._environment = {
-            **clean_environment(),
-            "PYTHONPATH": str(PROJECT),
-            **environment,
-        }
+        self._environment = {**clean_environment(), "PYTHONPATH": str(PROJECT), **environment}
         self._command = command
         self._run_command = run_command
         self._autoscaling = client("autoscaling")
@@ -138,9 +129,9 @@ class Fleet(Parts):
     def end_load(self, timeout_seconds: float = 60.0) -> None:
         """End the load, and wait until every line made is acknowledged by an aggregator."""
         self._running_load.drain()
-        self._wait(
+        wait_until(
+            "the forwarders, which hold lines that no aggregator acknowledged",
             self._running_load.is_finished,
-            "forwarders still hold lines that no aggregator acknowledged",
             timeout_seconds,
         )
 
@@ -157,9 +148,9 @@ class Fleet(Parts):
         """End the load, flush the aggregators that are left, and account for every line."""
         self.end_load(timeout_seconds)
         self.flush()
-        self._wait(
+        wait_until(
+            "the aggregators, which still hold chunks",
             lambda: not any(self.held_bytes(name) for name in self.alive()),
-            "aggregators still hold chunks",
             timeout_seconds,
         )
         return self.delivered()
@@ -178,14 +169,9 @@ class Fleet(Parts):
         """What the aggregator of an instance truly held, moment by moment."""
         return self._supervisor.host(instance_id).history
 
-    def buffer_bytes(self, instance_id: str, at: float | None = None) -> int:
-        """The bytes in the buffer of an instance at a time (now by default)."""
-        state = self._state(instance_id, at)
-        return state.buffer_bytes if state else 0
-
     def held_bytes(self, instance_id: str, at: float | None = None) -> int:
-        """The bytes that only this instance has: its buffer, and chunks that were set aside."""
-        state = self._state(instance_id, at)
+        """The bytes that only this instance has, now or then: its buffer, and backed-up chunks."""
+        state = self.history(instance_id).state_at(float("inf") if at is None else at)
         return state.held_bytes if state else 0
 
     def flush(self, instance_id: str | None = None) -> None:
@@ -195,7 +181,7 @@ class Fleet(Parts):
             self._supervisor.host(name).signal(signal.SIGUSR1)
 
     def rescue(self, instance_id: str) -> None:
-        """Bring what an instance has set aside to S3 and remove it there, as a person would."""
+        """Copy the backed-up chunks of an instance to S3 and delete them, as an operator does."""
         self._supervisor.host(instance_id).rescue()
 
     def retry_at(self, instance_id: str) -> float | None:
@@ -205,10 +191,7 @@ class Fleet(Parts):
     # Faults
 
     def destination(
-        self,
-        mode: DestinationMode,
-        instance_id: str | None = None,
-        delay_seconds: float = 0.0,
+        self, mode: DestinationMode, instance_id: str | None = None, delay_seconds: float = 0.0
     ) -> None:
         """Let S3 take, refuse, reject or delay the writes of one instance, or of all to come."""
         self._supervisor.destination(mode, instance_id, delay_seconds)
@@ -253,18 +236,14 @@ class Fleet(Parts):
 
     def _start_forwarders(self) -> ForwardersProcess:
         settings = self._settings
-        dns = DnsProcess(
-            DnsSettings(
-                settings.services, settings.dns_ttl_seconds, settings.dns_propagation_seconds
-            ),
-            self._processes,
-            self._environment,
-        )
+        propagation = settings.dns_propagation_seconds
+        served = DnsSettings(settings.services, settings.dns_ttl_seconds, propagation)
+        dns_address, dns_port = start_dns(served, self._processes, self._environment)
         return ForwardersProcess(
             ForwardersSettings(
                 services=tuple(settings.services),
-                dns_address=dns.address,
-                dns_port=dns.port,
+                dns_address=dns_address,
+                dns_port=dns_port,
                 count=settings.forwarders,
                 lines_per_second=settings.lines_per_second,
                 interval_seconds=settings.forwarder_interval_seconds,
@@ -287,13 +266,3 @@ class Fleet(Parts):
             backoff=self._settings.backoff,
         )
         return AggregatorHost(settings, self._processes, self._environment, self._command)
-
-    def _state(self, instance_id: str, at: float | None) -> BufferState | None:
-        return self.history(instance_id).state_at(float("inf") if at is None else at)
-
-    def _wait(self, done: Callable[[], bool], otherwise: str, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            if time.monotonic() > deadline:
-                raise NotFinishedError(f"{otherwise}, after {seconds:.0f} s")
-            time.sleep(WAIT_SECONDS)

@@ -113,7 +113,7 @@ class AggregatorHost:
         return calendar.timegm(time.strptime(next_time, RETRY_TIME)) if next_time else None
 
     def rescue(self) -> None:
-        """Bring the chunks that were set aside to S3 and remove them, as a person would."""
+        """Copy the backed-up chunks to S3 and delete them, as an operator does."""
         self._control("rescue", {})
 
     def terminate(self) -> None:
@@ -122,21 +122,19 @@ class AggregatorHost:
             self.signal(signal.SIGKILL)
             self._process.popen.wait()
         buffer = Buffer(
-            self._settings.buffer_directory,
-            self._settings.backup_directory,
-            self._settings.staging,
+            self._settings.buffer_directory, self._settings.backup_directory, self._settings.staging
         )
-        died = buffer.state()
+        lost = buffer.state()
         writer = HistoryWriter(self._settings.history_path)
-        writer.record(time.time(), "terminated", died)
+        writer.record(time.time(), "terminated", lost)
         writer.close()
-        if died.lines:
-            logger.error("%d lines died with %s", died.lines, self._settings.address)
+        if lost.lines:
+            logger.error("%d lines were lost with %s", lost.lines, self._settings.address)
         for folder in ("var", "run"):
             shutil.rmtree(self._settings.root_directory / folder, ignore_errors=True)
 
     def _control(self, path: str, body: Mapping[str, object]) -> None:
-        """Tell the process; one that is still starting is waited for."""
+        """Send a request to the process; wait for one that is still starting."""
         url = self._url(path)
         deadline = time.monotonic() + CONTROL_SECONDS
         while True:

@@ -1,7 +1,7 @@
 """The log lines of the simulation: each has the name of its forwarder and a number.
 
 `parse_lines` is the counterpart of `log_record`: what S3 holds is counted by these two fields, and
-a line that has been damaged on the way is not counted as delivered.
+a damaged line is not counted as delivered.
 """
 
 import re

@@ -29,30 +29,21 @@ class Load(Protocol):
         """Whether every line is in some Fluentd's hands, and no other will be made."""
 
 
-class DnsProcess:
-    """The DNS server of a fleet, in a process of its own."""
-
-    def __init__(
-        self,
-        settings: DnsSettings,
-        processes: Processes,
-        environment: Mapping[str, str],
-    ) -> None:
-        process = processes.start(
-            "dns", command("sandbox.fleet.forwarders.dns", settings), environment=environment
-        )
-        found = urlsplit(process.line("dns://", seconds=READY_SECONDS))
-        self.address, self.port = str(found.hostname), int(found.port or 0)
+def start_dns(
+    settings: DnsSettings, processes: Processes, environment: Mapping[str, str]
+) -> tuple[str, int]:
+    """Start the DNS server of a fleet, in a process of its own; its address and port."""
+    started = command("sandbox.fleet.forwarders.dns", settings)
+    process = processes.start("dns", started, environment=environment)
+    found = urlsplit(process.line("dns://", seconds=READY_SECONDS))
+    return str(found.hostname), int(found.port or 0)
 
 
 class ForwardersProcess:
     """All forwarders of a fleet, in a process of their own."""
 
     def __init__(
-        self,
-        settings: ForwardersSettings,
-        processes: Processes,
-        environment: Mapping[str, str],
+        self, settings: ForwardersSettings, processes: Processes, environment: Mapping[str, str]
     ) -> None:
         process = processes.start(
             "forwarders",

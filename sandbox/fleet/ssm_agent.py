@@ -52,7 +52,7 @@ class RunCommandService(Protocol):
         """What SSM has for the agents of these instances."""
 
     def report_command(self, command_id: str, instance_id: str, report: dict[str, Any]) -> bool:
-        """Say what came of a command."""
+        """Report the result of a command."""
 
 
 class SsmAgents(Parts):
@@ -69,15 +69,15 @@ class SsmAgents(Parts):
 
     def _start(self, starting: ExitStack) -> None:
         starting.callback(self._end)
-        starting.enter_context(Background("SSM agents", self.look, POLL_SECONDS))
+        starting.enter_context(Background("SSM agents", self.poll, POLL_SECONDS))
 
     def _end(self) -> None:
         self._kill(lambda _instance_id: True)
         for thread in self._threads:
             thread.join(STOP_SECONDS)
 
-    def look(self) -> None:
-        """Fetch what there is to do and begin with it; an instance that is gone does no more."""
+    def poll(self) -> None:
+        """Fetch new commands and start them; stop those of instances that are gone."""
         machines = self._machines()
         self._kill(lambda instance_id: instance_id not in machines)
         for assignment in self._service.fetch_commands(machines):

@@ -1,7 +1,7 @@
 """Keeps one aggregator for each running instance of the group, and ends it with its instance.
 
 The emulated EC2 is asked twice a second. An instance that runs gets an aggregator after its
-boot time. An instance that EC2 calls shutting down or terminated takes its aggregator along: by
+boot time. An instance that EC2 calls shutting down or terminated ends its aggregator: by
 SIGKILL, and the buffer's files go with the disk. A question that fails, or an instance that is
 missing from the answer, changes nothing. An aggregator that ends by itself is started again on its
 buffer, as systemd would.
@@ -54,7 +54,7 @@ class Supervisor:
             logger.warning("EC2 cannot be asked, nothing changes: %s", error)
             return
         with self._lock:
-            # First the dead: a new instance may have the address of one that is gone.
+            # First those that ended: a new instance may have the address of one that is gone.
             for instance in sorted(instances, key=lambda instance: not instance.is_gone):
                 if instance.is_gone:
                     self._end(instance)

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.fleet.host import AggregatorHost
 
-LET_GO_SECONDS = 1.0
+DEREGISTRATION_SECONDS = 1.0
 POLL_SECONDS = 0.3
 IN_SERVICE, LEAVING = "InService", "Terminating"
 
@@ -46,7 +46,7 @@ class WebServers:
             self._lines_per_second = lines_per_second
 
     def drain(self) -> None:
-        """Give nobody work any more."""
+        """Give no instance work any more."""
         with self._lock:
             self._is_over = True
             self._silent.clear()
@@ -61,7 +61,7 @@ class WebServers:
         return {name: host.lines_sent() for name, host in self._hosts().items()}
 
     def converge(self) -> None:
-        """Look at the group once, and give work or take it away; a few times a second."""
+        """Poll the group once, and give work or take it away; a few times a second."""
         try:
             states = self._lifecycle_states()
         except (BotoCoreError, ClientError) as error:
@@ -69,7 +69,7 @@ class WebServers:
             return
         with self._lock:
             for name, host in self._alive().items():
-                self._tell(name, host, self._rate(name, states.get(name, "")))
+                self._apply_rate(name, host, self._rate(name, states.get(name, "")))
 
     def _rate(self, name: str, state: str) -> float:
         if self._is_over:
@@ -79,14 +79,14 @@ class WebServers:
         if not state.startswith(LEAVING):
             return 0.0
         since = self._leaving_since.setdefault(name, self._clock())
-        return self._lines_per_second if self._clock() < since + LET_GO_SECONDS else 0.0
+        return self._lines_per_second if self._clock() < since + DEREGISTRATION_SECONDS else 0.0
 
-    def _tell(self, name: str, host: AggregatorHost, rate: float) -> None:
+    def _apply_rate(self, name: str, host: AggregatorHost, rate: float) -> None:
         try:
             host.set_source_rate(rate)
         except OSError as error:
-            # It boots, or has just died: the next look tells it again.
-            logger.info("%s cannot be told its load: %s", name, error)
+            # It boots, or has just ended: the next poll sets it again.
+            logger.info("%s did not take its load: %s", name, error)
             return
         if self._is_over:
             self._silent.add(name)

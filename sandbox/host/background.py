@@ -1,4 +1,4 @@
-"""Something that is done again and again in a thread, and must not fail unseen."""
+"""An action that a thread repeats, and that must not fail unseen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAILURES_IN_A_ROW = 20
 
 
 class BackgroundError(Exception):
-    """A background task failed so often that what it was for did not happen."""
+    """A background task failed too often in a row."""
 
 
 class Background:

@@ -1,18 +1,26 @@
-"""HTTP between the processes of this machine: a small server, and a client for all of them.
+"""HTTP between the processes of this machine: routes as a WSGI application, a server, a client.
 
-Routes are plain functions from the request's JSON body to the answer: a string is sent as text,
-anything else as JSON. Requests are served on threads of their own, so that one that hangs (on
-purpose: a hung exporter) does not hang the rest.
+A route is a plain function from a JSON object to the answer. The object is the request's body, or
+of a GET the parameters of its query; a string is answered as text, anything else as JSON. Requests
+are served on threads of their own, so that one that hangs (on purpose: a hung exporter) does not
+hang the rest.
 """
 
+from __future__ import annotations
+
 import json
-import urllib.error
+import logging
 import urllib.request
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
+
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 Route = Callable[[Any], Any]
 Routes = Mapping[tuple[str, str], Route]
@@ -21,19 +29,29 @@ REQUEST_TIMEOUT_SECONDS = 10.0
 STOP_POLL_SECONDS = 0.1
 # A proxy from the environment must never see what is meant for loopback.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# One line a request would be some hundred lines a second.
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 
 class HttpService:
-    """Serves routes on one address until it is stopped."""
+    """Serves an application on one address until it is stopped."""
 
-    def __init__(self, address: str, port: int, routes: Routes) -> None:
-        self._server = _Server((address, port), routes)
-        self.port = self._server.server_address[1]
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        application: WSGIApplication,
+        handler: type[WSGIRequestHandler] = WSGIRequestHandler,
+    ) -> None:
+        self._server = make_server(
+            address, port, application, threaded=True, request_handler=handler
+        )
+        self.port = self._server.server_port
         self._thread = Thread(
             target=self._server.serve_forever, args=(STOP_POLL_SECONDS,), daemon=True
         )
 
-    def start(self) -> "HttpService":
+    def start(self) -> Self:
         """Serve from now on."""
         self._thread.start()
         return self
@@ -41,8 +59,39 @@ class HttpService:
     def stop(self) -> None:
         """Close the listener: connections are refused from now on."""
         self._server.shutdown()
-        self._server.server_close()
         self._thread.join()
+        self._server.server_close()
+
+
+def routed(routes: Routes) -> WSGIApplication:
+    """The application that answers by these routes; an error is `{"error": what was wrong}`."""
+
+    @Request.application
+    def answered(request: Request) -> Response:
+        status = 200
+        try:
+            answer = _answer(routes, request)
+        except HTTPException as error:
+            answer, status = {"error": error.description}, error.code or 500
+        except (ValueError, TypeError, KeyError) as error:
+            answer, status = {"error": f"{type(error).__name__}: {error}"}, 400
+        if isinstance(answer, str):
+            return Response(answer, status, mimetype="text/plain")
+        return Response(json.dumps(answer), status, mimetype="application/json")
+
+    return answered
+
+
+def _answer(routes: Routes, request: Request) -> Any:  # noqa: ANN401 - text or JSON
+    route = routes.get((request.method, request.path))
+    if route is None:
+        raise NotFound(f"no {request.method} {request.path}")
+    if request.method == "GET":
+        return route(request.args.to_dict())
+    body = json.loads(request.get_data() or b"{}")
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object")
+    return route(body)
 
 
 def request(
@@ -56,57 +105,3 @@ def request(
         text = answer.read().decode()
         is_json = answer.headers.get_content_type() == "application/json"
     return json.loads(text) if is_json else text
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
-    def __init__(self, address: tuple[str, int], routes: Routes) -> None:
-        self.routes = routes
-        super().__init__(address, _Handler)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_PUT(self) -> None:
-        self._answer()
-
-    def log_message(self, *_arguments: object) -> None:
-        """A scrape a second is nothing to log."""
-
-    def _answer(self) -> None:
-        route = self.server.routes.get((self.command, self.path.partition("?")[0]))
-        if route is None:
-            self._send(HTTPStatus.NOT_FOUND, f"no {self.command} {self.path}")
-            return
-        try:
-            answer = route(self._body())
-        except (ValueError, KeyError, TypeError) as error:
-            self._send(HTTPStatus.BAD_REQUEST, f"{type(error).__name__}: {error}")
-        else:
-            self._send(HTTPStatus.OK, answer)
-
-    def _body(self) -> Any:  # noqa: ANN401 - JSON
-        length = int(self.headers.get("Content-Length") or 0)
-        return json.loads(self.rfile.read(length)) if length else None
-
-    def _send(self, status: HTTPStatus, answer: object) -> None:
-        kind, content = "application/json", json.dumps(answer)
-        if isinstance(answer, str):
-            kind, content = "text/plain; charset=utf-8", answer
-        encoded = content.encode()
-        try:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(encoded)))
-            self.end_headers()
-            self.wfile.write(encoded)
-        except (BrokenPipeError, ConnectionResetError):
-            # The client gave up waiting; Prometheus does that to a hung exporter.
-            self.close_connection = True

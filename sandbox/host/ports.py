@@ -29,7 +29,7 @@ class NoFreePlaceError(Exception):
 
 
 def free_port(address: str = LOOPBACK) -> int:
-    """A TCP port on which nobody listens now.
+    """A TCP port on which no process listens now.
 
     Not one that the kernel gives to connections: such a port may be taken again at any moment.
     """

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import FrameType, TracebackType
+    from types import FrameType
 
 CHILD = Path(__file__).with_name("child.py")
 STOP_SECONDS = 10.0
@@ -67,13 +67,13 @@ class Process:
         return found()[0].rstrip("\n")
 
     def failure(self, what: str) -> ProcessFailedError:
-        """An error that says what happened and where to look."""
+        """An error that says what happened and shows the end of the log."""
         lines = self.log.read_text(errors="replace").splitlines()[-LINES_SHOWN:]
         shown = "\n".join(f"    {line}" for line in lines)
         return ProcessFailedError(f"{self.name} {what}; the end of {self.log}:\n{shown}")
 
     def stop(self) -> None:
-        """Ask its whole group to end, then make it."""
+        """Ask its whole group to end, then kill it."""
         self._signal(signal.SIGTERM)
         try:
             self.popen.wait(STOP_SECONDS)
@@ -85,7 +85,7 @@ class Process:
             self.popen.wait()
 
     def kill(self) -> None:
-        """Make its whole group end this very moment, with nothing tidied up."""
+        """Kill its whole group at once, with nothing tidied up."""
         self._signal(signal.SIGKILL)
         self.popen.wait()
 
@@ -94,25 +94,17 @@ class Process:
             os.killpg(self.popen.pid, number)
 
 
-class Processes:
+class Processes(ExitStack):
     """Starts children; leaving the block stops them, the last one first."""
 
     def __init__(self, logs: Path) -> None:
+        super().__init__()
         self._logs = logs
-        self._stack = ExitStack()
         self._started: list[Process] = []
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
 
     def start(
         self,
@@ -136,7 +128,7 @@ class Processes:
                 start_new_session=True,
             )
         process = Process(name, popen, log)
-        self._stack.callback(process.stop)
+        self.callback(process.stop)
         self._started.append(process)
         return process
 
@@ -146,15 +138,15 @@ class Processes:
 
 
 def clean_environment() -> dict[str, str]:
-    """What a child may know of this process's environment: programs, locale, the way out.
+    """What a child gets of this process's environment: programs, locale, proxies.
 
-    Nothing of AWS: a person's own account must have no part in this. A proxy, if there is one,
+    Nothing of AWS: the user's own account must have no part in this. A proxy, if there is one,
     leads to the registry; the cloud itself is here.
     """
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     if any(name in kept for name in PROXIES):
-        beside = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1,localhost"]))
-        kept |= {"NO_PROXY": beside, "no_proxy": beside}
+        direct = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1,localhost"]))
+        kept |= {"NO_PROXY": direct, "no_proxy": direct}
     return kept
 
 

@@ -1,4 +1,4 @@
-"""The settings of a child process: a frozen dataclass, handed over as JSON on its command line."""
+"""The settings of a child process: a frozen dataclass, passed as JSON on its command line."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ Format), and holds an alarm against every series of a metric's name whatever its
 that one full queue would raise the alarms of all. Here the metrics are gathered and the alarms
 judged as CloudWatch does; `SetAlarmState` does the rest.
 
-One thing is not as there: schedules stand still here (`plugins.schedules`), so what should come
-round is silent by nature. An alarm that takes silence for a breach stays as it is until there is
-data: it never goes off by itself, but a run of what it watches ends it.
+One thing differs from AWS: schedules do not run here (`plugins.schedules`), so a scheduled function
+sends no data by itself. An alarm that treats missing data as breaching keeps its state until there
+is data: it never fires by itself, but a run of the function that it watches ends it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 2.0
+EVALUATION_SECONDS = 2.0
 KEPT_SECONDS = 3600.0
 QUEUE_METRICS = {
     "ApproximateNumberOfMessages": "ApproximateNumberOfMessagesVisible",
@@ -93,7 +93,7 @@ class Samples:
 
 @dataclass
 class Alarms:
-    """Gathers metrics and judges every deployed alarm, once a call of `look`."""
+    """Gathers metrics and judges every deployed alarm, once a call of `evaluate`."""
 
     cloudwatch: CloudWatchClient
     queues: SQSClient
@@ -102,7 +102,7 @@ class Alarms:
     samples: Samples = field(default_factory=Samples)
     _lines_read: dict[str, int] = field(default_factory=dict)
 
-    def look(self) -> None:
+    def evaluate(self) -> None:
         """Gather what is new, then bring every alarm into the state it should have."""
         now = time.time()
         self._read_queues(now)
@@ -126,8 +126,8 @@ class Alarms:
             records = self.logs.records(name)
             for record in records[self._lines_read.get(name, 0) :]:
                 for series, at, value in _embedded_metrics(record):
-                    # CloudWatch looks back for what arrives late; an alarm here sees it now.
-                    self.samples.add(series, max(at, now - LOOK_SECONDS), value)
+                    # CloudWatch evaluates late data afterwards; an alarm here sees it now.
+                    self.samples.add(series, max(at, now - EVALUATION_SECONDS), value)
             self._lines_read[name] = len(records)
 
     def _judge(self, alarm: dict[str, Any], now: float) -> None:
@@ -159,7 +159,7 @@ class Alarms:
         return float(STATISTICS[stat](values)) if values else None
 
     def _reported(self, series: Series, stat: str, start: float, end: float) -> float | None:
-        # boto3's stubs want one of five words where an alarm's own word is handed on.
+        # boto3's stubs want one of five words; here it is the word of the alarm.
         cloudwatch: Any = self.cloudwatch
         answer = cloudwatch.get_metric_statistics(
             Namespace=series.namespace,
@@ -194,7 +194,7 @@ def judge(alarm: Mapping[str, Any], values: list[float | None]) -> State:
 
 
 def _summed(alarm: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The metrics that an alarm on a sum adds up; none if it looks at a single metric."""
+    """The metrics that an alarm on a sum adds up; none if it is about a single metric."""
     metrics = alarm.get("Metrics", [])
     expressions = [one["Expression"] for one in metrics if "Expression" in one]
     if metrics and expressions != [SUM_OF_ALL]:

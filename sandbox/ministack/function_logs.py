@@ -54,7 +54,7 @@ class FunctionLogs:
 
     def _followed(self, function_name: str) -> _Followed:
         followed = self._groups.setdefault(function_name, _Followed())
-        # Lines may arrive out of order: look a little further back than the newest one.
+        # Lines may arrive out of order: ask for a little more than what is newer.
         start = max(0, followed.newest - OVERLAP_MILLISECONDS)
         pages = self._logs.get_paginator("filter_log_events")
         again: Counter[Line] = Counter()

@@ -29,7 +29,7 @@ class MinistackMissingError(Exception):
 
 @dataclass(frozen=True)
 class MinistackSettings:
-    """Where it listens, whose cloud it is, and what the functions it runs are told."""
+    """Its port, account and folders, and the environment of its functions."""
 
     port: int
     work: Path
@@ -76,6 +76,7 @@ def is_ready(address: str) -> bool:
 def _environment(settings: MinistackSettings) -> dict[str, str]:
     for folder in ("tmp", "state", "s3"):
         (settings.work / folder).mkdir(parents=True, exist_ok=True)
+    chaos = settings.chaos_directory
     return {
         **clean_environment(),
         "BIND_HOST": LOOPBACK,
@@ -94,11 +95,6 @@ def _environment(settings: MinistackSettings) -> dict[str, str]:
         "TMPDIR": str(settings.temporary),
         "STATE_DIR": str(settings.work / "state"),
         "S3_DATA_DIR": str(settings.work / "s3"),
-        **_chaos(settings),
+        **({"SANDBOX_CHAOS_DIRECTORY": str(chaos)} if chaos else {}),
         **settings.function_environment,
     }
-
-
-def _chaos(settings: MinistackSettings) -> dict[str, str]:
-    directory = settings.chaos_directory
-    return {} if directory is None else {"SANDBOX_CHAOS_DIRECTORY": str(directory)}

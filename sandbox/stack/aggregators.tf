@@ -4,11 +4,14 @@ resource "aws_launch_template" "aggregator" {
   instance_type = "c6g.large"
 }
 
-# It exists before the module does, empty: the hooks are there before the first instance, as they
-# are for a user who creates group and hooks in one run. The size is set later, by an API call, as
+# It is created before the module, empty: the hooks exist before the first instance, as for a user
+# who creates group and hooks in one run. The size is set later, by an API call, as
 # a scaling policy would.
+# There is a second group only to compare with: its module has no `flush`.
 resource "aws_autoscaling_group" "aggregators" {
-  name                      = "${var.name}-aggregators"
+  for_each = toset(concat(["aggregators"], var.compare_without_flush ? ["aggregators-without-flush"] : []))
+
+  name                      = "${var.name}-${each.key}"
   min_size                  = 0
   max_size                  = var.max_size
   desired_capacity          = 0

@@ -1,5 +1,5 @@
 # What a user of the module already has, made on the local cloud: a network, a namespace that
-# forwarders ask, a group of aggregators, a bucket for their logs, somebody who is told of alarms.
+# forwarders ask, a group of aggregators, a bucket for their logs, a topic for alarms.
 # The module under test is attached to it exactly as its README says.
 
 terraform {
@@ -26,7 +26,7 @@ module "lifecycle" {
   source = "../../terraform"
 
   name                   = var.name
-  autoscaling_group_name = aws_autoscaling_group.aggregators.name
+  autoscaling_group_name = aws_autoscaling_group.aggregators["aggregators"].name
   cloud_map = !var.cloud_map ? null : {
     namespace_id    = one(aws_service_discovery_private_dns_namespace.logs[*].id)
     namespace_name  = one(aws_service_discovery_private_dns_namespace.logs[*].name)
@@ -43,7 +43,7 @@ module "lifecycle" {
   alarms = {
     actions    = [aws_sns_topic.on_call.arn]
     ok_actions = [aws_sns_topic.on_call.arn]
-    # Its group does not retain, on purpose: what is given up shall be seen to end.
+    # The group does not retain, on purpose: a run shows how an unproven instance ends.
     retention_policy = false
   }
 }

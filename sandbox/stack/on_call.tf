@@ -1,4 +1,4 @@
-# Who is told when an alarm fires: a queue, so that tests and the demo can see it.
+# Where alarms notify: a queue, so that tests and the demo can read the messages.
 
 resource "aws_sns_topic" "on_call" {
   name = "${var.name}-on-call"

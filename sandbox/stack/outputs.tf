@@ -1,5 +1,5 @@
 output "autoscaling_group_name" {
-  value = aws_autoscaling_group.aggregators.name
+  value = aws_autoscaling_group.aggregators["aggregators"].name
 }
 
 output "bucket" {
@@ -23,7 +23,7 @@ output "module" {
 output "without_flush" {
   description = "The same of the group to compare with, if there is one."
   value = !var.compare_without_flush ? null : {
-    autoscaling_group_name = one(aws_autoscaling_group.without_flush[*].name)
+    autoscaling_group_name = aws_autoscaling_group.aggregators["aggregators-without-flush"].name
     module                 = one(module.without_flush[*])
   }
 }

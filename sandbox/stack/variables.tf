@@ -1,4 +1,4 @@
-# The defaults are those of a compressed day: what takes minutes on AWS takes seconds here.
+# The defaults are compressed: what takes minutes on AWS takes seconds here.
 
 variable "name" {
   type        = string
@@ -65,8 +65,8 @@ variable "timing" {
   description = "The module's `timing`."
 }
 
-# Schedules stand still on the local cloud: a story that needs the reconciler invokes it. The interval
-# is one that the shortest heartbeat timeouts of a story allow.
+# Schedules do not run on the local cloud: a scenario that needs the reconciler invokes it. The
+# interval is one that the shortest heartbeat timeouts of a scenario allow.
 variable "reconcile" {
   type        = any
   default     = { interval_minutes = 1, grace_seconds = 10 }

@@ -35,6 +35,21 @@ run "every_dead_letter_queue_is_watched" {
   }
 }
 
+run "a_topic_of_another_region_is_refused" {
+  command = plan
+  variables {
+    alarms = { actions = ["arn:aws:sns:eu-west-2:123456789012:on-call"] }
+  }
+  expect_failures = [aws_cloudwatch_metric_alarm.function_errors]
+}
+
+run "actions_of_other_services_may_be_anywhere" {
+  command = plan
+  variables {
+    alarms = { actions = ["arn:aws:lambda:eu-west-2:123456789012:function:page", "arn:aws-eusc:sns:eu-west-1:123456789012:on-call"] }
+  }
+}
+
 run "every_giving_up_is_told_however_full_the_dead_letter_queue_is" {
   command = plan
 

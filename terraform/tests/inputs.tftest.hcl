@@ -243,6 +243,28 @@ run "using_a_service_needs_its_id" {
   expect_failures = [var.cloud_map]
 }
 
+run "service_name_must_not_end_with_a_hyphen" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map = { namespace_id = "ns-existing", service_name = "_fluentd-._tcp" }
+  }
+  expect_failures = [var.cloud_map]
+}
+
+run "service_name_must_fit_a_dns_label_with_the_number_of_its_shard" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map = { namespace_id = "ns-existing", service_name = "_${join("", [for _ in range(59) : "a"])}._tcp" }
+  }
+  expect_failures = [var.cloud_map]
+}
+
 run "service_name_must_be_found_by_srv" {
   command = plan
   module {

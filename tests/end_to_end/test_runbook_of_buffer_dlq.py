@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
+from sandbox.host.waiting import wait_until
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, NO_JOURNAL, Walk, walk
 
@@ -83,7 +83,7 @@ def find_the_cause(person: Walk, instance_id: str, stays: str) -> None:
 
 def override_by_hand(person: Walk, instance_id: str) -> None:
     first = person.type("disk")
-    assert "buffered:  0 chunk files\nset aside: 0 chunk files\n" in first
+    assert "buffered:  0 chunk files\nbacked up: 0 chunk files\n" in first
     assert '"emit_records"' in first
     assert person.type("disk") == first
     person.type("not-registered", fails_with="InstanceNotFound")
@@ -95,7 +95,7 @@ def override_by_hand(person: Walk, instance_id: str) -> None:
 def rescue_what_was_set_aside(person: Walk, instance_id: str) -> None:
     person.open_session(instance_id)
     count = len(person.scene.chunks_set_aside(instance_id))
-    assert f"set aside: {count} chunk files" in person.type("disk")
+    assert f"backed up: {count} chunk files" in person.type("disk")
     person.type("rescue")
     objects = person.scene.cloud.client("s3").list_objects_v2(
         Bucket=person.scene.bucket, Prefix=f"rescued/{instance_id}/backup/"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.demo.waiting import wait_until
+from sandbox.host.waiting import wait_until
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import walk
 

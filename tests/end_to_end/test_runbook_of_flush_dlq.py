@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import astuple, dataclass
 
-from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.destination import DestinationMode
+from sandbox.host.waiting import wait_until
 from tests.support.instance_profile import attach_profile
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, NO_JOURNAL, Walk, walk
@@ -102,7 +102,7 @@ def find_no_agent(person: Walk, instance_id: str, stays: str) -> None:
 def override_by_hand(person: Walk, instance_id: str) -> None:
     person.open_session(instance_id)
     first = person.type("disk")
-    assert "buffered:  0 chunk files\nset aside: 0 chunk files\n" in first
+    assert "buffered:  0 chunk files\nbacked up: 0 chunk files\n" in first
     assert '"emit_records"' in first
     assert person.type("disk") == first
     person.type("not-registered", fails_with="InstanceNotFound")
@@ -147,7 +147,7 @@ def rescue_what_was_set_aside(person: Walk, instance_id: str) -> None:
     sizes = {str(path): path.stat().st_size for path in place.chunks_set_aside(instance_id)}
     assert re.search(r'"set_aside":[1-9]', person.type("answer"))
     person.open_session(instance_id)
-    assert f"set aside: {len(sizes)} chunk files" in person.type("disk")
+    assert f"backed up: {len(sizes)} chunk files" in person.type("disk")
     written = person.type("rescue")
     assert all(f" {sizes[path]} rescued/{instance_id}{path}\n" in written for path in sizes)
     assert sorted(written.splitlines()[-len(sizes) :]) == sorted(sizes)
@@ -155,7 +155,7 @@ def rescue_what_was_set_aside(person: Walk, instance_id: str) -> None:
     kept = place.disk(instance_id) / "var" / "tmp" / "rescued"
     moved = person.type("put-away", edits={"KEPT": str(kept)})
     assert len(moved.splitlines()) == len(sizes)
-    assert "set aside: 0 chunk files" in person.type("disk")
+    assert "backed up: 0 chunk files" in person.type("disk")
     place.fleet.destination(DestinationMode.OK, instance_id)
 
 

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from sandbox.demo import set_up as demo
-from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.exporter import ExporterMode
+from sandbox.host.waiting import wait_until
 from tests.support import runbooks
 from tests.support.runbook_scene import SECONDS, WAITER, WAITING, Scene
 from tests.support.runbook_walk import INTERACTIVE, walk

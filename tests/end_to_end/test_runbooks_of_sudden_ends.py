@@ -9,8 +9,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sandbox.demo.waiting import wait_until
 from sandbox.fleet.fluentd.exporter import ExporterMode
+from sandbox.host.waiting import wait_until
 from tests.end_to_end.test_runbooks import shared_blocks, verdicts
 from tests.support.runbook_scene import SECONDS, WAITING, Scene
 from tests.support.runbook_walk import Walk, walk

@@ -27,7 +27,7 @@ from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.interruption import Ending
 from lifecycle.decisions.marks import MarkKind
 from lifecycle.decisions.operation import WANTED_TYPE, NextStep, Operation, OperationStatus
-from lifecycle.decisions.reconcile import Correction, Look, Subject
+from lifecycle.decisions.reconcile import Correction, Snapshot, Subject
 from lifecycle.decisions.shards import Members
 from lifecycle.errors import NotReady, PrometheusFailed
 from lifecycle.events import Interruption
@@ -474,7 +474,7 @@ def _entrances() -> Iterator[Mutation]:
     )
 
 
-_confirmed, _why_out, _longest = reconcile.confirmed, reconcile._why_out, Look._longest
+_confirmed, _why_out, _longest = reconcile.confirmed, reconcile._why_out, Snapshot._longest
 _correct = Reconciler._correct
 
 
@@ -493,7 +493,7 @@ def _corrections() -> Iterator[Mutation]:
     yield Mutation(
         "a reconciler that calls again and again about who is retained with a proof",
         {
-            f"{module}:Look._longest": lambda self, subject, kind: (
+            f"{module}:Snapshot._longest": lambda self, subject, kind: (
                 -math.inf if kind is MarkKind.RETAINED else _longest(self, subject, kind)
             )
         },
@@ -547,7 +547,7 @@ def _gone_at_once(subject: Subject) -> str | None:
     return _why_out(subject)
 
 
-def _corrected(self: Reconciler, found: Sequence[Correction], look: Look) -> tuple[int, int]:
+def _corrected(self: Reconciler, found: Sequence[Correction], look: Snapshot) -> tuple[int, int]:
     settings = self.settings.model_copy(update={"reconcile_mode": ReconcileMode.CORRECT})
     return _correct(replace(self, settings=settings), found, look)
 

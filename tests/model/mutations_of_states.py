@@ -50,7 +50,7 @@ def states() -> Iterator[Mutation]:
     )
     yield Mutation(
         "a reconciler that overlooks who is in an unknown state",
-        {"lifecycle.decisions.reconcile:Look.in_unknown_states": lambda self: []},
+        {"lifecycle.decisions.reconcile:Snapshot.in_unknown_states": lambda self: []},
         _UNKNOWN_STATES,
     )
     yield Mutation(

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from sandbox.cloud import REGION, STACK, LocalCloud
 from sandbox.demo import set_up as demo
 from sandbox.demo.scenarios.catalog import Scenario
-from sandbox.demo.waiting import wait_until
 from sandbox.emulator.autoscaling.interruptions import NOTICE_SECONDS
 from sandbox.fleet.fleet import Fleet, FleetSettings
 from sandbox.fleet.fluentd.aggregator import FLUENTD_DIRECTORY
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.host import UNIT
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
+from sandbox.host.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

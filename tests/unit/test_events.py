@@ -71,6 +71,11 @@ class TestLifecycleEvents:
         event["novelty"] = True
         assert parse_lifecycle_event(event) == parse_lifecycle_event(terminate_event())
 
+    def test_the_token_of_a_documented_sample_passes(self) -> None:
+        token = "05e7e05e-05e7-05e7-05e7-05e7eEXAMPLE"
+        parsed = parse_lifecycle_event(terminate_event(LifecycleActionToken=token))
+        assert parsed.action.lifecycle_action_token == token
+
     @pytest.mark.parametrize("instance_id", NOT_INSTANCE_IDS)
     def test_what_is_no_instance_id_never_passes(self, instance_id: str) -> None:
         problem = problem_of(terminate_event(EC2InstanceId=instance_id))

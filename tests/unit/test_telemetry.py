@@ -3,12 +3,13 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lifecycle.messages import Transition
-from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry
+from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, begin_invocation
 
 ROOT = Path(__file__).parents[2]
 # A name that changes here changes alarms, dashboards and queries that users have saved: say so in
@@ -137,6 +138,18 @@ class TestLines:
         lines = printed(capsys)
         assert [line["level"] for line in lines] == ["INFO", "WARNING", "ERROR"]
         assert {line["operation_id"] for line in lines} == {"operation-1"}
+
+    def test_lines_name_the_request_of_their_own_invocation(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        telemetry = PowertoolsTelemetry()
+        for request_id in ("request-1", "request-2"):
+            begin_invocation(SimpleNamespace(aws_request_id=request_id))
+            telemetry.info(LogEvent.OPERATION_PENDING)
+        begin_invocation(None)
+        telemetry.info(LogEvent.OPERATION_PENDING)
+        named = [line.get("function_request_id") for line in printed(capsys)]
+        assert named == ["request-1", "request-2", None]
 
     def test_a_line_says_which_code_logged_it(self, capsys: pytest.CaptureFixture[str]) -> None:
         telemetry = PowertoolsTelemetry()

@@ -1,4 +1,4 @@
-"""What went wrong in a run with chaos, as rows for a terminal and for the report. Pure."""
+"""The random faults of a run, as rows for the terminal and for the report. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def calls(chaos: ChaosCount) -> list[Row]:
 
 
 def events(chaos: ChaosCount) -> list[tuple[str, str]]:
-    """Everything else that was done, and how often."""
+    """Everything else that was done on purpose, and how often."""
     return [
         ("Rounds of scaling out and in", f"{chaos.rounds:,}"),
         ("Functions killed at work", _by_name(chaos.functions_killed)),
@@ -49,16 +49,16 @@ def events(chaos: ChaosCount) -> list[tuple[str, str]]:
 
 
 def missing(chaos: ChaosCount) -> Iterator[str]:
-    """What never happened, though it was to: then nothing is proven about it."""
+    """The planned faults that never happened: nothing is proven about them."""
     for kind, heading in HEADINGS.items():
         if not any(by.get(kind) for by in chaos.faults.values()):
-            yield f"No call suffered this: {heading.lower()}. Nothing was proven about it."
+            yield f"No call had this fault: {heading.lower()}. Nothing was proven about it."
     if not chaos.functions_killed:
         yield "No function was killed, so nothing was proven about that."
     if not chaos.prometheus_crashes:
         yield "Prometheus was never killed, so nothing was proven about that."
     if not chaos.duplicate_events and not chaos.duplicate_messages:
-        yield "Nothing came twice, so nothing was proven about that."
+        yield "Nothing was delivered twice, so nothing was proven about that."
 
 
 def _row(service: str, count: int, faults: Mapping[str, int]) -> Row:

@@ -83,7 +83,7 @@ def _happened(run: Run) -> Iterator[tuple[float, str]]:
     for disruption in run.disruptions:
         yield disruption.at, f"Broken on purpose: {disruption.name}"
         if disruption.until is not None:
-            yield disruption.until, f"Mended: {disruption.name}"
+            yield disruption.until, f"Repaired: {disruption.name}"
     for notification in run.notifications:
         yield notification.at, f"{announced(notification)}. {notification.description}"
 
@@ -92,7 +92,7 @@ def _instances(run: Run) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=f"Scenario {run.scenario}, times in seconds")
     table.add_column("Instance", no_wrap=True)
     table.add_column("Outcome", no_wrap=True)
-    for heading in ("Left discovery", "Empty for good", "Released", "Bytes then"):
+    for heading in ("Left discovery", "Finally empty", "Released", "Bytes then"):
         table.add_column(heading, justify="right")
     for story in tell(run):
         moments = (story.deregistered_at, story.drained_at, story.released_at)

@@ -1,7 +1,7 @@
 """timeline.png: the group, the buffers and the hook waits of one run, above one time axis.
 
-It echoes the figures of the article this project started from: desired capacity goes down at
-once, the instances follow only when their buffers are empty.
+The message is in the gap between the curves: desired capacity goes down at once, the instances
+follow only when their buffers are empty.
 """
 
 from __future__ import annotations
@@ -26,16 +26,13 @@ if TYPE_CHECKING:
     from sandbox.demo.model import Disruption, Run
     from sandbox.fleet.fluentd.history import History
 
-# Okabe and Ito's palette: told apart by colour-blind readers too.
+# Okabe and Ito's palette: colour-blind readers can distinguish it, too.
 _INSTANCE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_WAITS = {
-    "launching": ("#C7C7C7", "Pending:Wait"),
-    "terminating": ("#F2C14E", "Terminating:Wait"),
-}
+_WAITS = {"launching": ("#C7C7C7", "Pending:Wait"), "terminating": ("#F2C14E", "Terminating:Wait")}
 _MARKS = {
     "registered_at": ("^", "registered"),
     "deregistered_at": ("v", "deregistered"),
-    "drained_at": ("D", "empty for good (simulator)"),
+    "drained_at": ("D", "finally empty (simulator)"),
     "released_at": ("o", "released"),
 }
 _DISRUPTION_COLOUR = "#D62728"
@@ -115,10 +112,7 @@ def _draw_capacity(axis: Axes, run: Run) -> None:
 
 
 def _draw_buffers(
-    axis: Axes,
-    histories: Mapping[str, History],
-    colours: Mapping[str, str],
-    end: float,
+    axis: Axes, histories: Mapping[str, History], colours: Mapping[str, str], end: float
 ) -> None:
     for instance_id, colour in colours.items():
         if instance_id not in histories:

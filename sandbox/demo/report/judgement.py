@@ -1,4 +1,4 @@
-"""Was the promise kept? A pure function from the run to what was wrong with it, in plain words."""
+"""Was the promise kept? A pure function from the run to what was wrong with it, in sentences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ACCEPTABLE = {Outcome.IN_SERVICE, Outcome.RELEASED, Outcome.WAITING}
 
 
 def problems(run: Run) -> tuple[str, ...]:
-    """Everything that makes the run a failure; empty: no line lost, nobody released early."""
+    """Everything that makes the run a failure; empty: no line lost, no early release."""
     return (
         *run.failures,
         *_lines(run),
@@ -64,7 +64,7 @@ def _comparison(run: Run) -> Iterator[str]:
     flushed = longest_release_seconds(run, run.comparison.flushed_group)
     other = longest_release_seconds(run, run.comparison.other_group)
     if flushed is None or other is None:
-        yield "With and without flush cannot be compared: one of the groups released nobody."
+        yield "With and without flush cannot be compared: one of the groups released no instance."
     elif flushed >= other:
         yield f"The flush made nothing faster: {flushed:.1f} s with it, {other:.1f} s without."
 
@@ -77,9 +77,9 @@ def _buffer(
     elif held:
         yield f"{name} was released early: its buffer still held {held:,} bytes."
     if drained_at is None:
-        yield f"{name} was released, but the simulator never saw its buffer empty for good."
+        yield f"{name} was released, but the simulator never saw its buffer finally empty."
     elif released_at < drained_at:
         yield (
-            f"{name} was released early: at {released_at:.1f} s, but it was empty for good "
+            f"{name} was released early: at {released_at:.1f} s, but it was finally empty "
             f"only at {drained_at:.1f} s."
         )

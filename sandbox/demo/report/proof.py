@@ -31,15 +31,15 @@ def _releases(run: Run) -> Iterator[str]:
         if left is None or story.drained_at is None or not _was_empty(story):
             continue
         released = story.released_at or story.drained_at
-        what = "left discovery" if run.discovery else "was to go"
+        what = "left discovery" if run.discovery else "began to wait for its termination"
         yield (
-            f"{story.instance_id} was empty for good {story.drained_at - left:.1f} s after it "
+            f"{story.instance_id} was finally empty {story.drained_at - left:.1f} s after it "
             f"{what}, and released {released - story.drained_at:.1f} s after that."
         )
 
 
 def _waits(run: Run) -> Iterator[str]:
-    """What a verified flush costs, beside the sleep that it takes the place of."""
+    """What a verified flush costs, compared with the sleep that it replaces."""
     unflushed = run.comparison.other_group if run.comparison else None
     for story in tell(run) if run.flush else ():
         was_flushed = unflushed is None or story.group != unflushed
@@ -51,7 +51,7 @@ def _waits(run: Run) -> Iterator[str]:
 
 
 def _was_empty(story: InstanceStory) -> bool:
-    """Whether it was released, and empty for good by then."""
+    """Whether it was released, and finally empty by then."""
     if story.drained_at is None or story.released_at is None:
         return False
     return story.outcome is Outcome.RELEASED and story.drained_at <= story.released_at

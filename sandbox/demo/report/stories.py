@@ -1,8 +1,8 @@
-"""The life of each instance, told from the journal and the simulator's own knowledge.
+"""The history of each instance, from the journal and the simulator's own records.
 
 Pure functions. The journal says what the services did; the aggregator's history says what was
 really in its buffer. Neither uses what Prometheus or the waiters believed: this is the truth that
-they are held against.
+they are compared with.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Outcome(StrEnum):
     """How an instance's story stood at the end of the run."""
 
     IN_SERVICE = "in_service"
-    # The pipeline completed the terminate hook's action with CONTINUE.
+    # The module completed the terminate hook's action with CONTINUE.
     RELEASED = "released"
     # Still held by a hook: nothing was proven yet.
     WAITING = "waiting"
-    # The pipeline (or a person) answered ABANDON, or Auto Scaling kept the instance.
+    # The module (or an operator) answered ABANDON, or Auto Scaling kept the instance.
     ABANDONED = "abandoned"
     RETAINED = "retained"
-    # The hook's time ran out, or the instance died without passing the hook at all.
+    # The hook's heartbeat timed out, or the instance ended without passing the hook.
     EXPIRED = "expired"
     TERMINATED = "terminated"
     UNKNOWN = "unknown"

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     from sandbox.demo.model import Run, Sample
 
-# How long systems of this kind commonly sleep after SIGUSR1 before they let an instance die,
-# whatever became of its logs.
+# How long systems of this kind commonly sleep after SIGUSR1 before they terminate an instance,
+# drained or not.
 FIXED_SLEEP_SECONDS = 300
+MOMENTS = ("launched_at", "registered_at", "deregistered_at", "drained_at", "released_at")
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def summarise(run: Run) -> dict[str, Any]:
 
 
 def releases(run: Run) -> dict[str, Any]:
-    """How long instances waited for their release, beside a sleep of fixed length."""
+    """How long instances waited for their release, compared with a sleep of fixed length."""
     seconds = {
         story.instance_id: round(story.release_seconds, 2)
         for story in tell(run)
@@ -70,7 +71,7 @@ def _comparison(run: Run) -> dict[str, Any]:
 def dead_lettered(samples: Iterable[Sample]) -> int:
     """How many messages reached a dead-letter queue, redriven ones included.
 
-    Every rise of a queue's depth counts: a message that is redriven and dies again counts twice.
+    Every rise of a queue's depth counts: a message that is dead-lettered twice counts twice.
     """
     reached = 0
     before: dict[str, int] = {}
@@ -84,11 +85,7 @@ def dead_lettered(samples: Iterable[Sample]) -> int:
 def _instance(story: InstanceStory) -> dict[str, Any]:
     return {
         "id": story.instance_id,
-        "launched_at": _rounded(story.launched_at),
-        "registered_at": _rounded(story.registered_at),
-        "deregistered_at": _rounded(story.deregistered_at),
-        "drained_at": _rounded(story.drained_at),
-        "released_at": _rounded(story.released_at),
+        **{name: _rounded(getattr(story, name)) for name in MOMENTS},
         "outcome": story.outcome.value,
         "buffer_bytes_at_release": story.buffer_bytes_at_release,
     }

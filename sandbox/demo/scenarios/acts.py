@@ -1,6 +1,6 @@
-"""What scenarios are made of: how they begin and end, what they wait for, what they look at.
+"""The steps that scenarios share: how they begin and end, what they wait for.
 
-Every wait is bounded and raises WaitedInVain when what has to happen did not.
+Every wait is bounded and raises CheckFailed when what has to happen did not.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _LAUNCH_SECONDS = 60.0
 _LEAVE_SECONDS = 30.0
 # Settling, the last flush, an empty window, polls: about 30 s on an idle machine.
 _RELEASE_SECONDS = 90.0
-# Longer than settling and the empty window together: whoever let go too early, did so by now.
+# Longer than settling and the empty window together: an early release has happened by then.
 KEPT_SECONDS = 22.0
 _NOTIFY_SECONDS = 30.0
-_HOME_SECONDS = 30.0
+_DELIVERY_SECONDS = 30.0
 
 WAITING = "Terminating:Wait"
 
@@ -55,25 +55,25 @@ def keep_in_service(stage: Stage) -> None:
     )
 
 
-def bring_everything_home(stage: Stage) -> None:
-    """How every scenario ends: no more lines, and those that are on the way get their time."""
-    stage.recorder.phase("No more new lines; what is on the way is delivered")
+def deliver_everything(stage: Stage) -> None:
+    """How every scenario ends: no more new lines, and time to deliver those in transit."""
+    stage.recorder.phase("No more new lines; those in transit are delivered")
     stage.end_load()
     stage.flush()
     stage.recorder.wait_for(
         "the remaining aggregators to flush their buffers",
         lambda sample: all(instance.buffer_bytes in (0, None) for instance in sample.instances),
-        _HOME_SECONDS,
+        _DELIVERY_SECONDS,
     )
     stage.recorder.wait_for(
         "every line to be found in S3",
         lambda sample: sample.lines_delivered == sample.lines_sent,
-        _HOME_SECONDS,
+        _DELIVERY_SECONDS,
     )
 
 
 def leave(stage: Stage, size: int = FLEET_SIZE, staying: int = 1) -> list[str]:
-    """Scale in, to one if nothing else is said; the ids of those that have to go."""
+    """Scale in, to one by default; the ids of the instances that leave."""
     stage.recorder.phase(f"Scaling in {size} → {staying}")
     stage.set_desired_capacity(staying)
     sample = stage.recorder.wait_for(
@@ -85,7 +85,7 @@ def leave(stage: Stage, size: int = FLEET_SIZE, staying: int = 1) -> list[str]:
 
 
 def hold(stage: Stage, what: str, holds: Callable[[Sample], bool]) -> None:
-    """Watch for longer than a release that comes too early would take."""
+    """Watch for longer than an early release would take."""
     stage.recorder.while_holding(what, holds, KEPT_SECONDS)
 
 
@@ -123,7 +123,7 @@ def wait_for_release(stage: Stage, names: list[str], extra_seconds: float = 0) -
 
 
 def wait_for_logs(stage: Stage, victim: str) -> None:
-    """Wait until an instance that has to go is seen with logs that only it has."""
+    """Wait until a leaving instance is seen with logs that only it has."""
     stage.recorder.wait_for(
         f"{victim} to be kept with logs in its buffer",
         lambda sample: is_kept_with_logs(sample, victim),
@@ -132,7 +132,7 @@ def wait_for_logs(stage: Stage, victim: str) -> None:
 
 
 def wait_for_dead_letter(stage: Stage, victim: str, stage_name: str) -> None:
-    """Wait until a stage has given up on an instance and a person was told."""
+    """Wait until a stage has dead-lettered a message and the operator was notified."""
     names = stage.names.stages[stage_name]
     queue, alarm = names.dead_letter_queue, names.alarm
     stage.recorder.wait_for(
@@ -140,9 +140,9 @@ def wait_for_dead_letter(stage: Stage, victim: str, stage_name: str) -> None:
         lambda sample: sample.dead_letters.get(queue, 0) > 0,
         _RELEASE_SECONDS,
     )
-    stage.recorder.phase("The pipeline gave up and calls for a person")
+    stage.recorder.phase("The stage timed out: the message is dead-lettered, the alarm pages")
     stage.recorder.wait_for(
-        f"the alarm {alarm} to go off", lambda sample: alarm in sample.alarms, _NOTIFY_SECONDS
+        f"the alarm {alarm} to fire", lambda sample: alarm in sample.alarms, _NOTIFY_SECONDS
     )
     stage.recorder.wait_for(
         f"SNS to notify the operator of {alarm}",
@@ -162,7 +162,7 @@ def leaving(sample: Sample) -> list[str]:
 
 
 def names_in(sample: Sample) -> list[str]:
-    """Those that are there."""
+    """All instances of the sample."""
     return [instance.instance_id for instance in sample.instances]
 
 
@@ -172,10 +172,10 @@ def find(sample: Sample, name: str) -> InstanceSample:
 
 
 def is_kept(sample: Sample, name: str) -> bool:
-    """Whether it has to go and is still there."""
+    """Whether it leaves and is still there."""
     return name in leaving(sample)
 
 
 def is_kept_with_logs(sample: Sample, name: str) -> bool:
-    """Whether it has to go, is still there, and holds logs that only it has."""
+    """Whether it leaves, is still there, and holds logs that only it has."""
     return is_kept(sample, name) and bool(find(sample, name).buffer_bytes)

@@ -1,7 +1,7 @@
-"""The scenarios: what is done to the group, and what has to come of it.
+"""The scenarios: what is done to the group, and what must happen then.
 
-A scenario raises WaitedInVain when something that has to happen did not. That nothing was lost and
-nobody was released early is judged afterwards, from the record, for all of them alike.
+A scenario raises CheckFailed when something that has to happen did not. That nothing was lost and
+no instance was released early is judged afterwards, from the record, for all of them alike.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 AN_HOUR = 3600
 SHORT_HOUR = 75
-# The reconciler's grace on the local cloud, and its two looks.
+# The reconciler's grace on the local cloud, and its two snapshots.
 RECONCILE_SECONDS = 30.0
 
-# Well above what a healthy drain takes, so that only the one without metrics is given up.
+# Well above what a healthy drain takes, so that only the one without metrics times out.
 _SHORT_DRAIN_TIMEOUT_SECONDS = 55
 
 
@@ -44,7 +44,7 @@ class Setting:
     # `retry_wait` and `retry_max_interval` of the outputs.
     retry_wait_seconds: float = 1.0
     retry_max_interval_seconds: float = 4.0
-    # Whether a second group beside this one is drained without flush.
+    # Whether a second group is drained without flush, to compare with.
     comparison: bool = False
 
 
@@ -60,7 +60,7 @@ class Scenario:
     begin: Callable[[Stage], None] = acts.scale_out_under_load
     # Overrides of the module's `lambda`.
     functions: Mapping[str, float] = field(default_factory=dict)
-    # What goes wrong around the functions; None: nothing.
+    # Random faults around the functions; None: no faults.
     chaos: Plan | None = None
 
 
@@ -93,13 +93,13 @@ def _lost_event(stage: Stage) -> None:
         leaving = acts.leave(stage)
         acts.hold(
             stage,
-            "aggregators of which no event told are kept, and nothing is begun",
+            "aggregators whose events were lost are kept, and no drain begins",
             lambda sample: all(
                 acts.is_kept(sample, name) and acts.find(sample, name).registered
                 for name in leaving
             ),
         )
-    stage.recorder.phase("The schedule comes round: the reconciler looks, and looks again")
+    stage.recorder.phase("The reconciler runs on its schedule: two snapshots, then the correction")
     stage.reconcile()
     acts.wait_for_release(stage, leaving, RECONCILE_SECONDS)
     stage.proven(
@@ -111,7 +111,7 @@ def _lost_event(stage: Stage) -> None:
 def _exporter_dies(stage: Stage) -> None:
     leaving = acts.leave(stage)
     victim = leaving[0]
-    # S3 refuses its writes, too: were it let go now, its logs would really be lost.
+    # S3 refuses its writes, too: a release now would really lose its logs.
     with stage.s3_refuses_writes(victim):
         acts.wait_for_logs(stage, victim)
         with stage.exporter_is_dead(victim):
@@ -121,10 +121,10 @@ def _exporter_dies(stage: Stage) -> None:
             acts.wait_for_logs(stage, victim)
             stage.proven(
                 "Without metrics and with logs in its buffer the aggregator was kept beyond the "
-                "drain timeout: its message reached the dead-letter queue, the alarm went off, "
+                "drain timeout: its message reached the dead-letter queue, the alarm fired, "
                 "the operator was notified."
             )
-    stage.recorder.phase("All is mended; the operator redrives the message")
+    stage.recorder.phase("Everything is repaired; the operator redrives the message")
     moved = stage.redrive("buffer")
     stage.recorder.note(f"{moved} message moved back to the buffer queue")
     acts.wait_for_release(stage, leaving)
@@ -153,13 +153,13 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
         Scenario(
             "agents-to-s3",
-            "web servers upload once an hour: let go when the last hour is in S3, not before",
+            "web servers upload once an hour: released when the last hour is in S3, not before",
             flush.agents_to_s3,
             setting=Setting(cloud_map=False, prometheus=False, flush=True, timekey_seconds=AN_HOUR),
         ),
         Scenario(
             "flush-in-backoff",
-            "S3 is down when Fluentd is told to flush: told again when it is back, then let go",
+            "S3 is down when Fluentd flushes: flushed again when it is back, then released",
             flush.flush_in_backoff,
             setting=Setting(
                 prometheus=False,
@@ -171,7 +171,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
         Scenario(
             "set-aside",
-            "a chunk that S3 will never take: kept, dead-lettered, alarmed, rescued by a person",
+            "a chunk that S3 will never take: kept, dead-lettered, alarmed, rescued, redriven",
             flush.set_aside,
             setting=Setting(cloud_map=False, flush=True, timekey_seconds=AN_HOUR),
         ),
@@ -201,9 +201,8 @@ SCENARIOS: Mapping[str, Scenario] = {
             chaos.TIMING,
             begin=chaos.begin,
             functions={
-                "handler_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
-                "operation_waiter_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
-                "buffer_waiter_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS,
+                f"{one}_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS
+                for one in ("handler", "operation_waiter", "buffer_waiter")
             },
             chaos=Plan(),
         ),

@@ -1,9 +1,9 @@
-"""The scenario in which everything goes wrong around the functions, round after round.
+"""The scenario with random faults around the functions, round after round.
 
 Each round scales out and in again under load. Calls of the functions fail, functions are killed,
-events and messages come twice, Prometheus crashes in the middle of drains, and the reconciler's
-schedule comes round. An instance on which the pipeline gives up must raise its alarm; then a person
-comes, on a quiet day, and redrives.
+events and messages come twice, Prometheus crashes in the middle of drains, and the reconciler
+runs. A message that is dead-lettered must raise its alarm; then the operator redrives it, while no
+faults are injected.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ if TYPE_CHECKING:
     from sandbox.demo.scenarios.stage import Stage
 
 # The module's inputs that chaos asks for. One killed function costs its message a visibility
-# timeout; several in a row must cost neither the drain nor the hook its time.
+# timeout; the drain and the hook must have time for several in a row.
 TIMING = {
     "drain_timeout_seconds": 900,
     "operation_timeout_seconds": 600,
     "launch_heartbeat_timeout_seconds": 900,
     "terminate_heartbeat_timeout_seconds": 1800,
 }
-# Three attempts of a slow call and the pauses between them have room in it; six of them, a
-# visibility timeout, can be waited for.
+# Long enough for three attempts of a slow call with their pauses; short enough to wait for the
+# visibility timeout, six of them.
 FUNCTION_TIMEOUT_SECONDS = 11
 
 SIZES = (3, 4)
-# In a short run a rare fault may not come up in the first round.
+# In a short run a rare fault may not occur in the first round.
 _MOST_SHORT_ROUNDS = 4
 _LOAD_SECONDS = 5.0
-# What takes seconds on a quiet day, with several visibility timeouts of 66 s in a row.
+# What takes seconds without faults, with several visibility timeouts of 66 s in a row.
 _SETTLE_SECONDS = 330.0
-_CALLED_SECONDS = 60.0
+_PAGED_SECONDS = 60.0
 # How far into a drain Prometheus crashes: from settling to the empty window.
 _CRASH_SECONDS = (2.0, 14.0)
 
 
 def begin(stage: Stage) -> None:
-    """One aggregator joins on a quiet day; lines come in; then the chaos begins."""
-    stage.recorder.phase("One aggregator joins, on a quiet day")
+    """One aggregator joins without faults; lines come in; then the chaos begins."""
+    stage.recorder.phase("One aggregator joins, without faults")
     stage.set_desired_capacity(1)
     stage.recorder.wait_for("an aggregator to join", _in_service(1), _SETTLE_SECONDS)
     stage.start_load()
-    stage.recorder.wait_for("lines to arrive", _serving(stage, 1), _CALLED_SECONDS)
+    stage.recorder.wait_for("lines to arrive", _serving(stage, 1), _PAGED_SECONDS)
     stage.recorder.note(f"Chaos begins, with the seed {stage.chaos.plan.seed}")
     stage.chaos.begin()
 
 
 def play(stage: Stage) -> None:
-    """Rounds until the time is over, then a quiet day on which nothing may be left."""
+    """Rounds until the time is over; then, without faults, no message may be left."""
     plan = stage.chaos.plan
     dice = Random(f"{plan.seed}-rounds")
     end = time.monotonic() + plan.seconds
@@ -68,13 +68,13 @@ def play(stage: Stage) -> None:
     stage.chaos.pause()
     _leave_nothing(stage)
     stage.proven(
-        f"In {stage.done['rounds']} rounds of chaos {stage.done['released']} aggregators had to "
-        f"go; each was let go with its proof. A person was called {stage.done['calls']} x."
+        f"In {stage.done['rounds']} rounds of chaos {stage.done['released']} aggregators "
+        f"left, each released with its proof. The operator was paged {stage.done['pages']} x."
     )
 
 
 def _something_is_missing(stage: Stage) -> bool:
-    """Whether another round has to bring a kind of fault that has not come up yet."""
+    """Whether a kind of fault has not occurred yet, so that another round is needed."""
     return stage.done["rounds"] < _MOST_SHORT_ROUNDS and any(missing(counted(stage)))
 
 
@@ -89,12 +89,12 @@ def _round(stage: Stage, dice: Random) -> None:
     stage.recorder.phase(f"Round {stage.done['rounds']}: scaling in {size} → 1 in chaos")
     stage.set_desired_capacity(1)
     sample = stage.recorder.wait_for(
-        f"{size - 1} aggregators to wait for their end",
+        f"{size - 1} aggregators to wait for their termination",
         lambda sample: len(acts.leaving(sample)) == size - 1,
-        _CALLED_SECONDS,
+        _PAGED_SECONDS,
     )
     leaving = acts.leaving(sample)
-    # It finds drains under way, some of which its marks do not show, and calls that fail.
+    # It meets drains under way, some of them without a state tag, and calls that fail.
     stage.reconcile()
     stage.done["reconciler invocations"] += 1
     for _ in range(dice.randint(1, 2) if stage.done["rounds"] > 1 else 1):
@@ -120,7 +120,7 @@ def _serving(stage: Stage, size: int) -> Callable[[Sample], bool]:
 
 
 def _settle(stage: Stage, what: str, done: Callable[[Sample], bool]) -> None:
-    """Wait until it is done, or given up with an alarm: then a person mends it on a quiet day."""
+    """Wait until it is done, or dead-lettered and alarmed: then redrive it without faults."""
     sample = stage.recorder.wait_for(
         f"{what}, or for a dead letter",
         lambda sample: done(sample) or any(sample.dead_letters.values()),
@@ -128,35 +128,35 @@ def _settle(stage: Stage, what: str, done: Callable[[Sample], bool]) -> None:
     )
     if done(sample):
         return
-    stage.recorder.phase("The pipeline gave up on something and calls for a person")
+    stage.recorder.phase("A message was dead-lettered; the alarm pages")
     _wait_for_alarms(stage)
     stage.chaos.pause()
     moved = stage.redrive_everything()
-    stage.recorder.note(f"On a quiet day, {moved} dead letters were redriven")
+    stage.recorder.note(f"{moved} dead letters were redriven, without faults")
     stage.recorder.wait_for(what, done, _SETTLE_SECONDS)
     stage.chaos.begin()
 
 
 def _wait_for_alarms(stage: Stage) -> None:
-    """What lies in a dead-letter queue must have raised the alarm of that queue."""
+    """A message in a dead-letter queue must have raised the alarm of that queue."""
     alarms = stage.names.dead_letter_alarms
     stage.recorder.wait_for(
         "each dead-letter queue that holds something to be in alarm",
         lambda sample: all(
             alarms[queue] in sample.alarms for queue, depth in sample.dead_letters.items() if depth
         ),
-        _CALLED_SECONDS,
+        _PAGED_SECONDS,
     )
-    stage.done["calls"] += 1
+    stage.done["pages"] += 1
 
 
 def _leave_nothing(stage: Stage) -> None:
-    """Redrive whatever is left, second copies of messages among it, and see it go."""
+    """Redrive every message that is left, second copies included, until none is left."""
     if any(stage.recorder.samples[-1].dead_letters.values()):
         _wait_for_alarms(stage)
         stage.redrive_everything()
     stage.recorder.wait_for(
-        "every message to be done with, and one aggregator to be left",
+        "every message to be processed, and one aggregator to be left",
         lambda sample: (
             not any(sample.dead_letters.values())
             and acts.in_service(sample) == len(sample.instances) == 1
@@ -167,7 +167,7 @@ def _leave_nothing(stage: Stage) -> None:
 
 
 def counted(stage: Stage) -> ChaosCount:
-    """Everything that went wrong so far."""
+    """The faults so far."""
     chaos = stage.chaos
     seen = chaos.counted()
     services = sorted(seen.calls)

@@ -1,11 +1,11 @@
-"""The scenarios about the flush stage: Fluentd is told to flush, and what is left is looked at."""
+"""The scenarios about the flush stage: Fluentd flushes, and what is left on disk is checked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from sandbox.demo.scenarios import acts
-from sandbox.demo.waiting import WaitedInVain
+from sandbox.host.waiting import CheckFailed
 
 if TYPE_CHECKING:
     from sandbox.demo.scenarios.stage import Stage
@@ -24,14 +24,14 @@ def agents_to_s3(stage: Stage) -> None:
         acts.wait_for_logs(stage, name)
     before = stage.recorder.samples[-1]
     acts.wait_for_release(stage, leaving)
-    _insist_on_requests(stage, leaving)
+    _require_requests(stage, leaving)
     after = stage.recorder.wait_for(
-        "the last hour of those who left to be in S3",
+        "the last hour of the web servers that left to be in S3",
         lambda sample: sample.lines_delivered > before.lines_delivered,
         _UPLOAD_SECONDS,
     )
     stage.proven(
-        f"When {len(leaving)} web servers had to go in the middle of an hour, S3 had "
+        f"When {len(leaving)} web servers began to leave in the middle of an hour, S3 had "
         f"{before.lines_delivered:,} of {before.lines_sent:,} lines; when they were gone it had "
         f"{after.lines_delivered:,}."
     )
@@ -42,7 +42,7 @@ def flush_in_backoff(stage: Stage) -> None:
     with stage.s3_refuses_writes():
         leaving = acts.leave(stage)
         acts.wait_for_verdict(stage, leaving, "REMAINING", "as long as S3 refuses writes")
-        stage.recorder.phase("Told to flush in vain: the outputs are in retry back-off")
+        stage.recorder.phase("Flush commands change nothing: the outputs are in retry back-off")
         acts.hold(
             stage,
             "aggregators with logs are kept while S3 refuses writes",
@@ -55,23 +55,23 @@ def flush_in_backoff(stage: Stage) -> None:
             lambda _: all(nearest <= stage.retry_in_seconds(name) <= furthest for name in leaving),
             60,
         )
-        in_vain = {name: stage.flush_requests(name) for name in leaving}
+        without_effect = {name: stage.flush_requests(name) for name in leaving}
     stage.recorder.phase("S3 is back; the outputs do not know it yet")
     acts.wait_for_release(stage, leaving)
-    for name, before in in_vain.items():
+    for name, before in without_effect.items():
         after = stage.flush_requests(name) - before
         if not before or not after:
-            raise WaitedInVain(
-                f"{name} was told to flush {before} x before S3 was back, {after} x after."
+            raise CheckFailed(
+                f"{name} got {before} flush commands before S3 was back, {after} after."
             )
         stage.proven(
-            f"{name} was told to flush {before} x while S3 was down and kept each time; it was "
-            f"told again {after} x when S3 was back, and let go when nothing was left."
+            f"{name} got {before} flush commands while S3 was down and was kept each time; it got "
+            f"{after} more when S3 was back, and was released when nothing was left."
         )
 
 
 def set_aside(stage: Stage) -> None:
-    """One web server's chunk fails for good: every metric says empty, the disk does not."""
+    """Fluentd backs up a chunk of one web server: every metric says empty, the disk does not."""
     # The oldest goes first.
     victim = acts.names_in(stage.recorder.samples[-1])[0]
     with stage.s3_rejects_writes(victim):
@@ -84,10 +84,10 @@ def set_aside(stage: Stage) -> None:
             lambda sample: acts.is_kept_with_logs(sample, victim),
         )
         stage.proven(
-            "A web server whose chunk was set aside was kept, though Fluentd had nothing left to "
+            "A web server with a backed-up chunk was kept, though Fluentd had nothing left to "
             "send: its message reached the dead-letter queue, the operator was notified."
         )
-    stage.recorder.phase("A person brings the chunk to S3, then redrives the message")
+    stage.recorder.phase("The operator copies the chunk to S3, then redrives the message")
     stage.rescue(victim)
     moved = stage.redrive("flush")
     stage.recorder.note(f"{moved} message moved back to the flush queue")
@@ -121,11 +121,11 @@ def scale_in_hourly(stage: Stage) -> None:
         lambda _: earliest <= stage.slice_age_seconds() <= latest,
         seconds + latest,
     )
-    stage.recorder.phase("One aggregator of each group has to go")
+    stage.recorder.phase("One aggregator of each group leaves")
     stage.set_desired_capacity(1)
     stage.set_other_capacity(0)
     sample = stage.recorder.wait_for(
-        "one aggregator of each group to wait for its end",
+        "one aggregator of each group to wait for its termination",
         lambda sample: len(acts.leaving(sample)) == acts.FLEET_SIZE - 1,
         30,
     )
@@ -134,7 +134,7 @@ def scale_in_hourly(stage: Stage) -> None:
     stage.proven("Both left under the same load, early in the same slice of time.")
 
 
-def _insist_on_requests(stage: Stage, names: list[str]) -> None:
+def _require_requests(stage: Stage, names: list[str]) -> None:
     for name in names:
         if not stage.flush_requests(name):
-            raise WaitedInVain(f"{name} was released, and nobody told it to flush.")
+            raise CheckFailed(f"{name} was released without a flush command.")

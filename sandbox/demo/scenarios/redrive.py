@@ -1,4 +1,4 @@
-"""What the runbook tells the operator to type: move the dead letters back to their queue."""
+"""What the runbook asks the operator to type: move the dead letters back to their queue."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import json
 import time
 from typing import Any
 
+from sandbox.host.waiting import CheckFailed, wait_until
+
 _TASK_SECONDS = 30.0
-
-
-class RedriveFailed(Exception):
-    """The message move task did not end as it should."""
 
 
 def redrive(sqs: Any, source_arn: str, destination_arn: str) -> int:  # noqa: ANN401 - boto3 client
@@ -21,22 +19,22 @@ def redrive(sqs: Any, source_arn: str, destination_arn: str) -> int:  # noqa: AN
     and list-message-move-tasks until the task is done.
     """
     sqs.start_message_move_task(SourceArn=source_arn, DestinationArn=destination_arn)
-    deadline = time.monotonic() + _TASK_SECONDS
-    while time.monotonic() < deadline:
+
+    def ended() -> Any:  # noqa: ANN401 - boto3
         task = sqs.list_message_move_tasks(SourceArn=source_arn)["Results"][0]
-        if task["Status"] == "COMPLETED":
-            return int(task["ApproximateNumberOfMessagesMoved"])
-        if task["Status"] != "RUNNING":
-            raise RedriveFailed(f"The message move task of {source_arn} is {task['Status']}.")
-        time.sleep(0.2)
-    raise RedriveFailed(f"The message move task of {source_arn} did not end.")
+        return None if task["Status"] == "RUNNING" else task
+
+    task = wait_until(f"the end of the message move task of {source_arn}", ended, _TASK_SECONDS)
+    if task["Status"] != "COMPLETED":
+        raise CheckFailed(f"The message move task of {source_arn} is {task['Status']}.")
+    return int(task["ApproximateNumberOfMessagesMoved"])
 
 
 def replay(sqs: Any, functions: Any, queue_url: str, function_name: str) -> int:  # noqa: ANN401
-    """Give a function its events again that Lambda had set aside; return how many it took.
+    """Send a function its dead-lettered events again; return how many it took.
 
     As in docs/runbooks/lifecycle-dlq.md: SQS cannot redrive what Lambda put there. A record that
-    the function refuses once more stays where it is.
+    the function refuses again stays where it is.
     """
     taken = 0
     deadline = time.monotonic() + _TASK_SECONDS
@@ -46,9 +44,9 @@ def replay(sqs: Any, functions: Any, queue_url: str, function_name: str) -> int:
             payload = json.dumps(json.loads(message["Body"])["requestPayload"]).encode()
             said = functions.invoke(FunctionName=function_name, Payload=payload)
             if "FunctionError" in said:
-                raise RedriveFailed(f"{function_name} refused: {said['Payload'].read().decode()}")
+                raise CheckFailed(f"{function_name} refused: {said['Payload'].read().decode()}")
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
             taken += 1
         if not answer.get("Messages"):
             return taken
-    raise RedriveFailed(f"The records in {queue_url} took longer than {_TASK_SECONDS:g} s.")
+    raise CheckFailed(f"The records in {queue_url} took longer than {_TASK_SECONDS:g} s.")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.demo.scenarios import acts
-from sandbox.demo.waiting import WaitedInVain, wait_until
 from sandbox.fleet.forwarders.dns import ANSWER_LIMIT
+from sandbox.host.waiting import CheckFailed, wait_until
 
 if TYPE_CHECKING:
     from sandbox.demo.scenarios.stage import Stage
@@ -37,16 +37,16 @@ _JOIN_SECONDS = 180.0
 _LEARN_SECONDS = 60.0
 # A dozen look-ups of each forwarder, each of which may bring another answer.
 _STEADY_SECONDS = 25.0
-# A forwarder applies what it learnt every 3 s: no change comes and goes between two looks.
-_LOOK_SECONDS = 1.0
+# A forwarder applies what it learnt every 3 s: no change comes and goes between two polls.
+_POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A time in which nothing had to change: the looks, and the fullest shard in any of them."""
+    """A time in which nothing was to change: the polls, and the fullest shard in any of them."""
 
     begun_at: float
-    looks: int
+    polls: int
     fullest: int
 
 
@@ -63,12 +63,12 @@ def begin(stage: Stage) -> None:
 
 def play(stage: Stage) -> None:
     """Watch what the forwarders send to while nothing changes; then let three leave."""
-    everybody = _wait_until_known(stage, SIZE)
-    stage.recorder.phase(f"{SIZE} aggregators under load: nobody may flap")
-    watched = _watch(stage, everybody)
+    addresses = _wait_until_known(stage, SIZE)
+    stage.recorder.phase(f"{SIZE} aggregators under load: none may flap")
+    watched = _watch(stage, addresses)
     taken = _chunks_taken(stage, watched)
     stage.proven(
-        f"{SIZE} aggregators in {SHARDS} shards: in {watched.looks} looks, {_STEADY_SECONDS:g} s "
+        f"{SIZE} aggregators in {SHARDS} shards: in {watched.polls} polls, {_STEADY_SECONDS:g} s "
         f"long, each forwarder sent to all {SIZE}, none flapped. No shard held more than "
         f"{watched.fullest}. Each aggregator took {min(taken)} chunks or more meanwhile."
     )
@@ -85,8 +85,8 @@ def _wait_until_known(stage: Stage, size: int) -> frozenset[str]:
         lists = set(stage.targets().values())
         sizes = stage.shard_sizes()
         is_settled = sum(sizes) == size and max(sizes) <= ANSWER_LIMIT
-        everybody = lists.pop()
-        return everybody if is_settled and not lists and len(everybody) == size else None
+        addresses = lists.pop()
+        return addresses if is_settled and not lists and len(addresses) == size else None
 
     return wait_until(
         f"{size} registrations in shards of at most {ANSWER_LIMIT}, and for every forwarder to "
@@ -100,23 +100,23 @@ def _wait_until_known(stage: Stage, size: int) -> frozenset[str]:
     )
 
 
-def _watch(stage: Stage, everybody: frozenset[str]) -> Watched:
+def _watch(stage: Stage, addresses: frozenset[str]) -> Watched:
     begun_at, end = time.time(), time.monotonic() + _STEADY_SECONDS
-    looks = fullest = 0
+    polls = fullest = 0
     while time.monotonic() < end:
         for forwarder, targets in stage.targets().items():
-            if targets != everybody:
-                raise WaitedInVain(
-                    f"{forwarder} flaps: of {len(everybody)} aggregators that stayed in service it "
-                    f"does not know {sorted(everybody - targets)}, and knows besides "
-                    f"{sorted(targets - everybody)}."
+            if targets != addresses:
+                raise CheckFailed(
+                    f"{forwarder} flaps: of {len(addresses)} aggregators that stayed in service it "
+                    f"does not know {sorted(addresses - targets)}, and knows besides "
+                    f"{sorted(targets - addresses)}."
                 )
         fullest = max(fullest, *stage.shard_sizes())
         if fullest > ANSWER_LIMIT:
-            raise WaitedInVain(f"A shard held {fullest} aggregators; an answer names 8 of them.")
-        looks += 1
-        time.sleep(_LOOK_SECONDS)
-    return Watched(begun_at, looks, fullest)
+            raise CheckFailed(f"A shard held {fullest} aggregators; an answer names 8 of them.")
+        polls += 1
+        time.sleep(_POLL_SECONDS)
+    return Watched(begun_at, polls, fullest)
 
 
 def _chunks_taken(stage: Stage, watched: Watched) -> list[int]:
@@ -125,5 +125,5 @@ def _chunks_taken(stage: Stage, watched: Watched) -> list[int]:
     taken = {name: stage.chunks_taken(name, watched.begun_at) for name in names}
     if not all(taken.values()):
         silent = [name for name, chunks in taken.items() if not chunks]
-        raise WaitedInVain(f"In service, known to all, and without a line: {', '.join(silent)}.")
+        raise CheckFailed(f"In service, known to all, and without a line: {', '.join(silent)}.")
     return list(taken.values())

@@ -1,4 +1,4 @@
-"""What a scenario can do: to the group, to the load, and to what it breaks on purpose."""
+"""What a scenario can do: scale the group, make load, break something on purpose."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Stage:
         return bool(self.names.service_ids)
 
     def set_desired_capacity(self, capacity: int) -> None:
-        """Scale the group, as a policy or a person would."""
+        """Scale the group, as a policy or an operator would."""
         self._scale(self.names.group, capacity)
 
     def set_other_capacity(self, capacity: int) -> None:
@@ -61,7 +61,7 @@ class Stage:
         self.fleet.set_rate(self.lines_per_second)
 
     def end_load(self) -> None:
-        """Let no more lines be made, and wait until all are in the hands of some Fluentd."""
+        """Make no more lines, and wait until an aggregator has acknowledged each."""
         self.fleet.end_load()
 
     def flush(self) -> None:
@@ -101,7 +101,7 @@ class Stage:
         )
 
     def s3_rejects_writes(self, name: str) -> AbstractContextManager[None]:
-        """Every write of one aggregator fails for good while the block runs."""
+        """Every write of one aggregator fails, unrecoverably, while the block runs."""
         return self._broken(
             f"S3 rejects what {name} writes",
             self.fleet.destination,
@@ -110,11 +110,11 @@ class Stage:
         )
 
     def rescue(self, name: str) -> None:
-        """Bring what an instance has set aside to S3, and remove it there: a person's work."""
+        """Copy the backed-up chunks of an instance to S3 and delete them, as an operator does."""
         self.fleet.rescue(name)
 
     def flush_requests(self, name: str) -> int:
-        """How often an instance was told to flush so far."""
+        """How many flush commands an instance got so far."""
         return sum(
             entry.event == "command_sent" and entry.instance_id == name
             for entry in self.recorder.journal
@@ -166,9 +166,9 @@ class Stage:
         )
 
     def was_notified(self, alarm: str) -> bool:
-        """Whether the subscriber of the topic was told that this alarm went off."""
+        """Whether the subscriber of the topic was notified that this alarm fired."""
         return any(
-            told.alarm == alarm and told.state == "ALARM" for told in self.recorder.notifications
+            one.alarm == alarm and one.state == "ALARM" for one in self.recorder.notifications
         )
 
     def redrive(self, stage: str) -> int:
@@ -178,7 +178,7 @@ class Stage:
 
     @property
     def chaos(self) -> Chaos:
-        """What goes wrong around the functions, in a scenario that is about this."""
+        """The random faults around the functions, in a scenario that has them."""
         if self.cloud.chaos is None:
             raise RuntimeError("this cloud was started without chaos")
         return self.cloud.chaos
@@ -192,7 +192,7 @@ class Stage:
         self.done["Prometheus crashes"] += 1
 
     def messages(self) -> int:
-        """The check messages in the queues of all stages, those at work included."""
+        """The check messages in the queues of all stages, those being processed included."""
         sqs = self.cloud.client("sqs")
         names = [one.queue_arn.rsplit(":", 1)[-1] for one in self.names.stages.values()]
         return sum(depth(sqs, sqs.get_queue_url(QueueName=name)["QueueUrl"]) for name in names)

@@ -1,4 +1,4 @@
-"""Terraform's output, boiled down to one line that says how far it is."""
+"""Terraform's output, reduced to one line of progress."""
 
 from __future__ import annotations
 

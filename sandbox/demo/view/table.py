@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.demo.view.words import clock, human_size
+from sandbox.demo.view.words import clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ def instances(rows: Sequence[InstanceSample], width: int) -> Table:
 
 
 def totals(sample: Sample) -> Text:
-    """The group, and the lines on their way."""
+    """The group, and the lines sent, delivered and in transit."""
     registered = sum(instance.registered for instance in sample.instances)
     return Text.assemble(
         "   desired ", (str(sample.desired_capacity), "bold"),
@@ -87,12 +88,12 @@ def totals(sample: Sample) -> Text:
         "   registered ", (str(registered), "bold"),
         "   lines sent ", (f"{sample.lines_sent:,}", "bold"),
         "   in S3 ", (f"{sample.lines_delivered:,}", "bold"),
-        "   on the way ", (f"{sample.lines_sent - sample.lines_delivered:,}", "bold"),
+        "   in transit ", (f"{sample.lines_sent - sample.lines_delivered:,}", "bold"),
     )  # fmt: skip
 
 
 def dead_letters(sample: Sample) -> Text:
-    """What the pipeline gave up on, and who heard of it."""
+    """Dead-lettered messages, alarms and notifications."""
     letters = {queue: depth for queue, depth in sample.dead_letters.items() if depth}
     queues = ", ".join(f"{queue}: {depth}" for queue, depth in letters.items())
     return Text.assemble(
@@ -107,12 +108,12 @@ def dead_letters(sample: Sample) -> Text:
 
 def _buffer(size: int | None, largest: int) -> Text:
     if size is None:
-        return Text("–")  # noqa: RUF001 - a dash for people
+        return Text("–")  # noqa: RUF001 - a dash for readers
     filled = round(_BAR_WIDTH * max(size, 0) / largest) if largest else 0
     if size > 0:
         filled = max(filled, 1)
     return Text.assemble(
-        (f"{human_size(size):>9} ", "bold" if size else "green"),
+        (f"{decimal(size):>9} ", "bold" if size else "green"),
         ("█" * filled, "yellow"),
         ("·" * (_BAR_WIDTH - filled), "bright_black"),
     )

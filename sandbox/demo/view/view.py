@@ -1,4 +1,4 @@
-"""The demo as it is seen: a line whenever something happened and, in a terminal, a live table.
+"""What the demo shows: a line for each event and, in a terminal, a live table.
 
 The table stays below the lines and is redrawn in place. Without it (in CI, in a file) a change of
 an instance is a line, too.
@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Group
+from rich.filesize import decimal
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
@@ -18,7 +19,6 @@ from rich.text import Text
 from sandbox.demo.model import Phase
 from sandbox.demo.view import table
 from sandbox.demo.view.table import GONE
-from sandbox.demo.view.words import human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sandbox.demo.model import InstanceSample, Sample
 
-# A log file needs no more than that of a slow step.
+# A log file needs no more lines than that about a slow step.
 _PROGRESS_SECONDS = 5.0
 
 
@@ -93,8 +93,8 @@ class View:
 
     def render(self) -> RenderableType:
         """The table and what belongs to it, as it is now."""
-        told = self._phase, self._progress, self._scenario, self._now()
-        parts: list[RenderableType] = [table.headline(self._spinner, *told)]
+        shown = self._phase, self._progress, self._scenario, self._now()
+        parts: list[RenderableType] = [table.headline(self._spinner, *shown)]
         if self._sample is not None:
             rows = list(self._instances.values())
             parts += [table.totals(self._sample), table.instances(rows, self._console.width)]
@@ -103,7 +103,7 @@ class View:
 
     def _write_changes(self, before: Mapping[str, InstanceSample], sample: Sample) -> None:
         for name, instance in self._instances.items():
-            if name not in before or _face(before[name]) != _face(instance):
+            if name not in before or _without_size(before[name]) != _without_size(instance):
                 self._write(sample.at, _row(instance))
         letters = {queue: depth for queue, depth in sample.dead_letters.items() if depth}
         group = (sample.desired_capacity, letters, sample.alarms, sample.notifications)
@@ -134,8 +134,8 @@ def _gone(last: InstanceSample, sample: Sample) -> InstanceSample:
     )
 
 
-def _face(instance: InstanceSample) -> InstanceSample:
-    """What has to differ for a new line; the buffer's size does every time."""
+def _without_size(instance: InstanceSample) -> InstanceSample:
+    """What must change for a new line; the buffer's size changes every time."""
     return replace(instance, buffer_bytes=None)
 
 
@@ -143,5 +143,6 @@ def _row(instance: InstanceSample) -> str:
     parts = [instance.instance_id, instance.lifecycle_state]
     if instance.lifecycle_state != GONE:
         parts += ["registered" if instance.registered else "not-registered"]
-        parts += [f"buffer={human_size(instance.buffer_bytes) or 'none'}"]
+        held = instance.buffer_bytes
+        parts += [f"buffer={'none' if held is None else decimal(held)}"]
     return " ".join(filter(None, (*parts, instance.verdict, instance.reason)))

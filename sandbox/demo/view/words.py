@@ -1,4 +1,4 @@
-"""What happens, in words and sizes that fit a line. Pure."""
+"""What happens, in words that fit a line. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sandbox.demo.model import JournalEntry, Notification
 
-_KILO = 1000
-
-# The entries of the journal that an operator wants to read; heartbeats would drown them.
-_TOLD: dict[str, str] = {
+# The entries of the journal that are worth a line; heartbeats would hide them.
+_SENTENCES: dict[str, str] = {
     "launched": "launched",
     "pending_wait": "waits in Pending:Wait",
     "in_service": "is in service",
@@ -22,14 +20,14 @@ _TOLD: dict[str, str] = {
     "retained": "is retained",
     "terminated": "is terminated",
     "operation_failed": "Cloud Map operation failed",
-    "command_sent": "is told to flush",
-    "command_ended": "flush command",
+    "command_sent": "gets the flush command",
+    "command_ended": "flush command ended",
 }
 
 
 def told(entry: JournalEntry) -> str | None:
     """A journal entry as a sentence; None: not worth one."""
-    text = _TOLD.get(entry.event)
+    text = _SENTENCES.get(entry.event)
     if text is None:
         return None
     result = entry.details.get("status_details" if entry.event == "command_ended" else "result")
@@ -39,17 +37,6 @@ def told(entry: JournalEntry) -> str | None:
 def announced(notification: Notification) -> str:
     """A notification as a sentence."""
     return f"SNS notified the operator: {notification.alarm} is {notification.state}"
-
-
-def human_size(size: int | None) -> str:
-    """A buffer's size, short enough for a table's cell."""
-    if size is None:
-        return ""
-    if abs(size) < _KILO:
-        return f"{size} B"
-    if abs(size) < _KILO**2:
-        return f"{size / _KILO:.1f} kB"
-    return f"{size / _KILO**2:,.1f} MB"
 
 
 def clock(seconds: float) -> str:

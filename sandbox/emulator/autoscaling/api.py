@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.autoscaling.urls import url_bases
 from moto.core.responses import ActionResult, EmptyResult
 
-from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.paging import in_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 
 __all__ = ["WaitingAutoScalingResponse", "url_bases", "url_paths"]
 
@@ -23,15 +24,12 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
     @property
     def waiting_backend(self) -> WaitingAutoScalingBackend:
         """The backend of the caller's account and region."""
-        backend = self.autoscaling_backend
-        if not isinstance(backend, WaitingAutoScalingBackend):
-            raise TypeError("the emulator's Auto Scaling backend is not installed")
-        return backend
+        return cast("WaitingAutoScalingBackend", self.autoscaling_backend)
 
     def create_auto_scaling_group(self) -> ActionResult:
         """CreateAutoScalingGroup, with its hooks and its instance lifecycle policy."""
         name = self._get_param("AutoScalingGroupName")
-        # First the hooks: the instances that the group is born with must already meet them.
+        # First the hooks: they must hold the first instances, which this call launches.
         hook_specifications = self._get_param("LifecycleHookSpecificationList", [])
         self.waiting_backend.prepare_group(name, hook_specifications)
         result = super().create_auto_scaling_group()
@@ -55,8 +53,7 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
     def delete_auto_scaling_group(self) -> ActionResult:
         """DeleteAutoScalingGroup."""
         self.waiting_backend.delete_group(
-            self._get_param("AutoScalingGroupName"),
-            force=bool(self._get_bool_param("ForceDelete")),
+            self._get_param("AutoScalingGroupName"), force=bool(self._get_bool_param("ForceDelete"))
         )
         return EmptyResult()
 

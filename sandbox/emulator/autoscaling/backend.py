@@ -2,7 +2,7 @@
 
 What moto does not have: hooks that hold instances, CompleteLifecycleAction,
 RecordLifecycleActionHeartbeat, hooks given with CreateAutoScalingGroup, the instance lifecycle
-policy. What it does differently from AWS and is mended here: unknown groups and instances are
+policy. What it does differently from AWS and is corrected here: unknown groups and instances are
 ValidationErrors instead of crashes, a hook's description has no invented values, a group with
 instances cannot be deleted without ForceDelete, capacity stays inside its bounds.
 """
@@ -91,7 +91,7 @@ class WaitingAutoScalingBackend(HookedBackend):
         group.set_desired_capacity(wanted)
 
     def delete_group(self, group_name: str, *, force: bool) -> None:
-        """Delete a group; by force, its instances die at once and no hook is asked."""
+        """Delete a group; by force, its instances end at once and no hook is asked."""
         group = self.group(group_name)
         if not force:
             require_empty(group)
@@ -106,7 +106,7 @@ class WaitingAutoScalingBackend(HookedBackend):
         instance_id: str,
         should_decrement: bool,  # noqa: FBT001 - moto's signature
     ) -> TerminateInstanceActivity:
-        """Send one instance away."""
+        """Terminate one instance."""
         group, state = self.member(instance_id)
         capacity = group.desired_capacity or 0
         activity = TerminateInstanceActivity(state.instance, capacity)
@@ -114,7 +114,7 @@ class WaitingAutoScalingBackend(HookedBackend):
         return activity
 
     def set_instance_health(self, instance_id: str, health_status: str) -> None:
-        """Mark an instance; an unhealthy one is sent away and replaced."""
+        """Set the health of an instance; an unhealthy one is terminated and replaced."""
         group, state = self.member(instance_id)
         state.health_status = health_status
         if health_status == "Unhealthy" and state.lifecycle_state == "InService":
@@ -183,7 +183,7 @@ class WaitingAutoScalingBackend(HookedBackend):
         return [hook for hook in known if not names or hook.name in names]
 
     def delete_hook(self, group_name: str, name: str) -> None:
-        """Delete a hook; what it holds is let go: launches abandoned, terminations continued."""
+        """Delete a hook and complete what it holds: launches ABANDON, terminations CONTINUE."""
         group = self.group(group_name)
         hook = self._hook(group_name, name)
         launching = hook.lifecycle_transition == Transition.LAUNCHING
@@ -191,14 +191,14 @@ class WaitingAutoScalingBackend(HookedBackend):
         del self.hooks_of(group_name)[name]
 
     def complete_lifecycle_action(self, parameters: Mapping[str, Any]) -> None:
-        """Let an instance go on, or abandon it."""
+        """Complete an action with CONTINUE or ABANDON."""
         result = parameters["LifecycleActionResult"]
         hooks.require_result(result)
         group, action = self._action(parameters)
         group.waits.complete(action, result)
 
     def record_heartbeat(self, parameters: Mapping[str, Any]) -> None:
-        """Give a hook's holder more time."""
+        """Restart the timer of an action."""
         group, action = self._action(parameters)
         group.waits.heartbeat(action)
 

@@ -1,4 +1,4 @@
-"""The EventBridge events of EC2 Auto Scaling and EC2 about the ways of an instance."""
+"""The EventBridge events of EC2 Auto Scaling and EC2 about one instance."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Place(StrEnum):
 
 @dataclass(frozen=True)
 class Journey:
-    """What an instance is on its way to when a hook holds it."""
+    """The transition in which a hook holds an instance."""
 
     transition: Transition
     origin: Place
     destination: Place
     state: str
-    """Its lifecycle state on the way, before `:Wait` and `:Proceed`."""
+    """Its lifecycle state meanwhile, without `:Wait` and `:Proceed`."""
     action: str | None = None
     """The event's `Action`, where it has one."""
 
@@ -125,7 +125,7 @@ def terminate_successful_event(
 def ec2_event(
     group: GroupIdentity, instance_id: str, detail_type: str, at: float, **detail: str
 ) -> dict[str, Any]:
-    """What EC2 says of an instance by itself; it does not name the group."""
+    """An event of EC2 itself about an instance; it does not name the group."""
     return _envelope(group, "aws.ec2", detail_type, at) | {
         "resources": [_instance_arn(group, instance_id)],
         "detail": {"instance-id": instance_id, **detail},

@@ -1,11 +1,11 @@
 """An Auto Scaling group whose instances pass through wait states, on top of moto's.
 
 What counts towards capacity: Pending, Pending:Wait, Pending:Proceed, InService, and those whose
-root volume is being replaced. Instances on their way out (Terminating:*), in Standby and in the
+root volume is being replaced. Terminating instances (Terminating:*), in Standby and in the
 warm pool do not. Capacity counts instances: weights of a mixed instances policy are ignored.
 
 Scale-in takes the oldest unprotected InService instance first, then the oldest that is still
-launching. AWS balances zones and looks at launch templates before it looks at age; the emulator is
+launching. AWS balances zones and compares launch templates before it compares age; the emulator is
 deterministic instead, so that a test can say which instance will go.
 
 Terminated by hand through EC2, an instance is found unhealthy, at once unless the faults say later:
@@ -113,7 +113,7 @@ class WaitingGroup(FakeAutoScalingGroup):
         return desired
 
     def set_desired_capacity(self, new_capacity: int | None) -> None:
-        """Launch what is missing, send away what is too much."""
+        """Launch what is missing, terminate what is too much."""
         self.desired_capacity = self.min_size if new_capacity is None else new_capacity
         surplus = len(self.active_instances()) - (self.desired_capacity or 0)
         away = RETURN if self.pool.takes_back else TERMINATE
@@ -136,7 +136,7 @@ class WaitingGroup(FakeAutoScalingGroup):
             self.autoscaling_backend.update_attached_target_groups(self.name)
 
     def launch(self, count: int) -> list[InstanceState]:
-        """New instances, members of the group, not yet on their way."""
+        """New instances, members of the group, not yet sent into the hooks."""
         known = len(self.instance_states)
         self.replace_autoscaling_group_instances(count, self.get_propagated_tags())
         launched = self.instance_states[known:]
@@ -151,7 +151,7 @@ class WaitingGroup(FakeAutoScalingGroup):
         state.instance.launch_time = datetime.fromtimestamp(now, UTC)
 
     def set_out(self, state: InstanceState, journey: Journey) -> None:
-        """Send an instance on its way, into the hooks of that transition."""
+        """Begin a transition: send an instance into its hooks."""
         self.waits.cancel(state.instance_id)
         if journey.transition is Transition.TERMINATING and journey is not REPLACE:
             self._left_at[state.instance_id] = self.world.now
@@ -165,7 +165,7 @@ class WaitingGroup(FakeAutoScalingGroup):
             self._arrive(state, journey)
 
     def terminate_on_request(self, state: InstanceState, *, should_decrement: bool) -> None:
-        """What TerminateInstanceInAutoScalingGroup does; it ends a retained instance for good."""
+        """What TerminateInstanceInAutoScalingGroup does; it ends a retained instance, too."""
         if state.lifecycle_state.endswith(":Retained"):
             self.end(state)
         elif state in self.pool.instances:
@@ -177,7 +177,7 @@ class WaitingGroup(FakeAutoScalingGroup):
             self.keep_capacity()
 
     def lose(self, state: InstanceState) -> None:
-        """The instance is gone without the group's doing, which finds out a while later."""
+        """The instance ended outside the group, which finds out a while later."""
         self.record("killed", state)
         self._later(self.world.faults.unnoticed_seconds, lambda: self._miss(state))
 
@@ -192,7 +192,7 @@ class WaitingGroup(FakeAutoScalingGroup):
         self._later(self.world.faults.unnoticed_seconds, replace_if_still_stopped)
 
     def _miss(self, state: InstanceState) -> None:
-        """The hooks hear of an instance that is gone as of any other."""
+        """Send an instance that is gone through the hooks, as any other."""
         if state not in self.everybody():
             return
         state.health_status = "Unhealthy"

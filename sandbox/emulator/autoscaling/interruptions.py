@@ -1,8 +1,8 @@
-"""What EC2 does and tells by itself, hook or no hook.
+"""What EC2 does and announces by itself, whatever the hooks say.
 
-It warns of a spot interruption, and takes the instance two minutes later. It sends an event the
-moment that an instance shuts down or stops, whoever ends or stops it; the events of other changes
-of state are left out. A group finds an instance in service that is stopped unhealthy, and replaces
+It warns of a spot interruption, and terminates the instance two minutes later. It sends an event
+when an instance shuts down or stops, whatever the cause; the events of other changes of state are
+left out. A group finds an instance in service that is stopped unhealthy, and replaces
 it, unless it was started again before the group has noticed.
 """
 
@@ -23,8 +23,15 @@ if TYPE_CHECKING:
     from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
     from sandbox.emulator.world import World
 
+    Change = Callable[[Instance], InstanceState]
+
 NOTICE_SECONDS = 120.0
 STATE_CHANGE = "EC2 Instance State-change Notification"
+# From these states there is no such change any more.
+ALREADY = {
+    "shutting-down": {"terminated"},
+    "stopping": {"pending", "stopping", "stopped", "shutting-down", "terminated"},
+}
 
 
 def reclaim(backend: WaitingAutoScalingBackend, instance_id: str) -> None:
@@ -32,7 +39,7 @@ def reclaim(backend: WaitingAutoScalingBackend, instance_id: str) -> None:
     world = backend.world
     warning = "EC2 Spot Instance Interruption Warning"
     action = {"instance-action": "terminate"}
-    world.emit(ec2_event(_whose(backend), instance_id, warning, world.now, **action))
+    world.emit(ec2_event(_identity(backend), instance_id, warning, world.now, **action))
 
     def take() -> None:
         backend.ec2_backend.terminate_instances([instance_id])
@@ -45,46 +52,26 @@ def recommend(backend: WaitingAutoScalingBackend, instance_id: str) -> None:
     """Recommend to rebalance; nothing else happens."""
     world = backend.world
     recommendation = "EC2 Instance Rebalance Recommendation"
-    world.emit(ec2_event(_whose(backend), instance_id, recommendation, world.now))
+    world.emit(ec2_event(_identity(backend), instance_id, recommendation, world.now))
 
 
 def announced(
-    world: World, terminate: Callable[[Instance], InstanceState]
-) -> Callable[[Instance], InstanceState]:
-    """EC2's end of an instance, and the event of it; an instance shuts down only once."""
+    world: World, change: Change, state: str, then: Callable[[str], None] = lambda _: None
+) -> Change:
+    """EC2's end or stop of an instance, the event of it, and what its group makes of it, once."""
 
-    def terminate_aloud(instance: Instance) -> InstanceState:
-        before = terminate(instance)
-        if before.name != "terminated":
-            whose = _whose(instance.ec2_backend)
-            state = "shutting-down"
-            world.emit(ec2_event(whose, instance.id, STATE_CHANGE, world.now, state=state))
+    def announce(instance: Instance) -> InstanceState:
+        before = change(instance)
+        if before.name not in ALREADY[state]:
+            identity = _identity(instance.ec2_backend)
+            world.emit(ec2_event(identity, instance.id, STATE_CHANGE, world.now, state=state))
+            then(instance.id)
         return before
 
-    return terminate_aloud
+    return announce
 
 
-def announced_stop(
-    world: World,
-    stop: Callable[[Instance], InstanceState],
-    told: Callable[[str], None],
-) -> Callable[[Instance], InstanceState]:
-    """EC2's stop of an instance, the event of it, and what its group makes of it."""
-
-    def stop_aloud(instance: Instance) -> InstanceState:
-        before = stop(instance)
-        if before.name == "running":
-            whose = _whose(instance.ec2_backend)
-            world.emit(ec2_event(whose, instance.id, STATE_CHANGE, world.now, state="stopping"))
-            told(instance.id)
-        return before
-
-    return stop_aloud
-
-
-def dated_start(
-    world: World, start: Callable[[Instance], InstanceState]
-) -> Callable[[Instance], InstanceState]:
+def dated_start(world: World, start: Change) -> Change:
     """EC2's start of an instance: LaunchTime is when it was last started."""
 
     def start_now(instance: Instance) -> InstanceState:
@@ -96,6 +83,6 @@ def dated_start(
     return start_now
 
 
-def _whose(backend: AutoScalingBackend | EC2Backend) -> GroupIdentity:
-    """Whose event it is; EC2 knows no group."""
+def _identity(backend: AutoScalingBackend | EC2Backend) -> GroupIdentity:
+    """Account and region of an event; EC2 knows no group."""
     return GroupIdentity("", "", backend.region_name, backend.account_id)

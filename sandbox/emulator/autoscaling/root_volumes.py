@@ -64,7 +64,7 @@ class RefreshedGroup(Protocol):
 
 @dataclass
 class InstanceRefresh:
-    """One refresh of one group: whose turn is still to come, and who is done."""
+    """One refresh of one group: the instances still to be replaced, and those that are done."""
 
     group: RefreshedGroup
     image_id: str
@@ -96,7 +96,7 @@ class InstanceRefresh:
         }
 
     def go_on(self) -> None:
-        """See who is done, and take those whose turn it is."""
+        """Note which instances are done, and begin with the next ones."""
         if not self.is_active:
             return
         self._settle()
@@ -184,7 +184,7 @@ def outcome(group: RefreshedGroup, state: InstanceState, passage: Passage, resul
     if result == "CONTINUE" or faults.abandoned_replacement == "replaced":
         group.proceed(state, passage.journey)
     elif faults.abandoned_replacement == "terminated":
-        _give_up(group, state)
+        _replacement_failed(group, state)
     else:
         group.move(state, "InService")
 
@@ -195,7 +195,7 @@ def replace(group: RefreshedGroup, state: InstanceState) -> None:
     instance: Any = state.instance
     if faults.failing_replacements or instance.state != "running":
         faults.failing_replacements = max(0, faults.failing_replacements - 1)
-        _give_up(group, state)
+        _replacement_failed(group, state)
         return
     device, ec2 = instance.root_device_name or "/dev/sda1", group.ec2_backend
     old = instance.block_device_mapping[device].volume_id
@@ -209,8 +209,8 @@ def replace(group: RefreshedGroup, state: InstanceState) -> None:
     group.set_out(state, RELAUNCH)
 
 
-def _give_up(group: RefreshedGroup, state: InstanceState) -> None:
-    """The group marks an instance whose replacement failed for termination, and replaces it."""
+def _replacement_failed(group: RefreshedGroup, state: InstanceState) -> None:
+    """Terminate and replace an instance whose root volume could not be replaced."""
     group.record("root_volume_replacement_failed", state)
     group.set_out(state, TERMINATE)
     group.keep_capacity()

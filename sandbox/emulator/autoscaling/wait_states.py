@@ -2,7 +2,7 @@
 
 An instance that launches or terminates is held by every hook of that transition at once. It goes
 on when all of them said CONTINUE, or as soon as one said ABANDON, which cancels the others. A hook
-that hears nothing for its heartbeat timeout, or whose global limit is over, answers with its
+without a heartbeat for its heartbeat timeout, or whose global limit is over, answers with its
 default result.
 """
 
@@ -40,7 +40,7 @@ class LifecycleAction:
 
 @dataclass
 class Passage:
-    """One instance on its way through a wait state."""
+    """One instance in a wait state."""
 
     instance_id: str
     journey: Journey
@@ -95,7 +95,7 @@ class WaitStates:
         self._record("heartbeat", action, until=due)
 
     def cancel(self, instance_id: str) -> None:
-        """Forget the instance: nobody's answer matters any more."""
+        """Forget the instance: no answer matters any more."""
         passage = self._passages.pop(instance_id, None)
         for action in passage.actions.values() if passage else ():
             action.timer.cancel()

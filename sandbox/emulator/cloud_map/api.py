@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from moto.servicediscovery.responses import ServiceDiscoveryResponse
 from moto.servicediscovery.urls import url_bases
 
-from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
-
 if TYPE_CHECKING:
     from moto.core.common_types import TYPE_RESPONSE
+
+    from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
 
 __all__ = ["SlowCloudMapResponse", "url_bases", "url_paths"]
 
@@ -22,10 +22,7 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
     @property
     def slow_backend(self) -> SlowCloudMapBackend:
         """The backend of the caller's account and region."""
-        backend = self.servicediscovery_backend
-        if not isinstance(backend, SlowCloudMapBackend):
-            raise TypeError("the emulator's Cloud Map backend is not installed")
-        return backend
+        return cast("SlowCloudMapBackend", self.servicediscovery_backend)
 
     def create_private_dns_namespace(self) -> str:
         """CreatePrivateDnsNamespace."""

@@ -80,7 +80,7 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         """The service with this id or ARN."""
         service = self.services.get(service_id.rsplit("/", 1)[-1])
         if service is None:
-            raise errors.service_not_found(service_id)
+            raise errors.not_found("Service", service_id)
         return service
 
     def shorten_zone_ids(self) -> None:
@@ -91,15 +91,23 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
                 properties["HostedZoneId"] = properties["HostedZoneId"].rsplit("/", 1)[-1]
 
     def require_free_name(self, namespace_id: str | None, name: str) -> None:
-        """Refuse a service in an unknown namespace, or one that is there already."""
+        """Refuse a service in an unknown namespace, or one that is there already or cannot be."""
+        if not errors.SERVICE_NAME.fullmatch(name):
+            raise errors.CloudMapError("InvalidInput", f"{name!r} is no valid Name")
         if namespace_id not in self.namespaces:
-            raise errors.namespace_not_found(namespace_id)
+            raise errors.not_found("Namespace", namespace_id)
         for other in self.services.values():
             if (other.namespace_id, other.name) == (namespace_id, name):
-                raise errors.service_already_exists(other)
+                raise errors.CloudMapError(
+                    "ServiceAlreadyExists",
+                    f"Service {name} already exists",
+                    ServiceId=other.id,
+                    ServiceArn=other.arn,
+                    CreatorRequestId=other.creator_request_id,
+                )
 
     def made_by(self, creator_request_id: str | None) -> Service | None:
-        """The service that this request made before: its answer may have got lost on the way."""
+        """The service that this request made before: its answer may have been lost."""
         made = (one for one in self.services.values() if creator_request_id)
         return next((one for one in made if one.creator_request_id == creator_request_id), None)
 
@@ -117,11 +125,7 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         return super().delete_namespace(namespace_id)
 
     def register_instance(
-        self,
-        service_id: str,
-        instance_id: str,
-        creator_request_id: str,
-        attributes: dict[str, str],
+        self, service_id: str, instance_id: str, creator_request_id: str, attributes: dict[str, str]
     ) -> str:
         """Start to register an instance, or to change what it is registered with."""
         service = self.get_service(service_id)
@@ -152,7 +156,7 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         for instance in self.get_service(service_id).instances:
             if instance.instance_id == instance_id:
                 return instance
-        raise errors.instance_not_found(instance_id)
+        raise errors.not_found("Instance", instance_id)
 
     def describe_operation(self, operation_id: str) -> dict[str, Any]:
         """An operation of either kind, as GetOperation shows it."""
@@ -161,7 +165,7 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
             return slow.description(self.world.now)
         operation = self.operations.get(operation_id)
         if operation is None:
-            raise errors.operation_not_found(operation_id)
+            raise errors.not_found("Operation", operation_id)
         return operation.to_json()
 
     def describe_operations(self) -> list[dict[str, Any]]:
@@ -176,7 +180,9 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         operation = SlowOperation(
             errors.new_operation_id(), operation_type, service_id, instance_id, now, ends_at
         )
-        operation.failure = self.world.doom or self.world.faults.take_operation_failure()
+        operation.failure = (
+            self.world.operation_failure or self.world.faults.take_operation_failure()
+        )
         self.slow_operations[operation.id] = operation
         self._under_way[service_id, instance_id] = operation
         self.world.call_at(ends_at, lambda: self._end(operation))
@@ -233,16 +239,21 @@ def _require_attributes(service: Service, attributes: Mapping[str, str]) -> None
     """Refuse an instance that the service's DNS records could not be made of."""
     types = _record_types(service)
     address, port = attributes.get("AWS_INSTANCE_IPV4"), attributes.get("AWS_INSTANCE_PORT")
+    wrong = None
     if address is None and "AWS_INSTANCE_IPV6" not in attributes and types & {"A", "SRV"}:
-        raise errors.invalid_input("AWS_INSTANCE_IPV4 is required by the service's DNS records")
-    if address is not None and not _is_address(address):
-        raise errors.invalid_input(f"AWS_INSTANCE_IPV4 {address!r} is no IPv4 address")
-    if port is None and "SRV" in types:
-        raise errors.invalid_input("AWS_INSTANCE_PORT is required by the service's SRV record")
-    if port is not None and not (
-        port.isascii() and port.isdigit() and 0 < int(port) <= LARGEST_PORT
-    ):
-        raise errors.invalid_input(f"AWS_INSTANCE_PORT {port!r} is no port")
+        wrong = "AWS_INSTANCE_IPV4 is required by the service's DNS records"
+    elif address is not None and not _is_address(address):
+        wrong = f"AWS_INSTANCE_IPV4 {address!r} is no IPv4 address"
+    elif port is None and "SRV" in types:
+        wrong = "AWS_INSTANCE_PORT is required by the service's SRV record"
+    elif port is not None and not _is_port(port):
+        wrong = f"AWS_INSTANCE_PORT {port!r} is no port"
+    if wrong:
+        raise errors.CloudMapError("InvalidInput", wrong)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) <= LARGEST_PORT
 
 
 def _is_address(text: str) -> bool:

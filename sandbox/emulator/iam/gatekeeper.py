@@ -1,4 +1,4 @@
-"""Hold every call against the policies of the role that makes it, as AWS does.
+"""Check every call against the policies of the role that makes it, as AWS does.
 
 The root key may do everything: Terraform, the simulated fleet and the tests use it.
 """
@@ -47,7 +47,7 @@ class Gatekeeper:
     root_key: str
 
     def __call__(self, response: BaseResponse, action: str) -> OperationFailure | None:
-        """Refuse the call, let it in, or let it in and doom the operation that it starts."""
+        """Refuse the call, accept it, or accept it and let the operation that it starts fail."""
         access_key = _access_key(response)
         if access_key == self.root_key:
             return None

@@ -1,8 +1,8 @@
 """Decide whether IAM policies allow a request, as IAM does for one principal in its own account.
 
 An explicit Deny wins, then an Allow, else the request is denied implicitly. Only what policies of
-this project can contain is supported; anything else raises, so that a run fails rather than being
-let through by a policy that nobody evaluated.
+this project can contain is supported; anything else raises, so that no call passes by a policy
+that was not evaluated.
 """
 
 from __future__ import annotations

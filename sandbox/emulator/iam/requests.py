@@ -44,7 +44,7 @@ def permissions_needed(response: BaseResponse, action: str) -> list[Request]:
 
 
 def permissions_behind(response: BaseResponse, action: str) -> list[Request]:
-    """Without these the call is let in and the operation that it starts ends in ACCESS_DENIED.
+    """Without these the call is accepted and the operation that it starts ends in ACCESS_DENIED.
 
     Cloud Map works on Route 53 with its caller's permissions.
     """

@@ -1,9 +1,9 @@
-"""Who calls: the role behind an access key, and what that role may do.
+"""The role behind an access key, and the policies of that role.
 
 The Lambda emulator keeps functions, roles and policies; it gives every function a session of its
-execution role. Nothing in its API tells whose session an access key is, so the keys are worked out
-here in the way in which it makes them. Should a later version make them differently, every call of
-a function is refused as coming from a stranger: loud, and never let through.
+execution role. No API call returns the role of an access key, so the keys are computed here as
+MiniStack makes them. If a later version makes them differently, every call of a function is refused
+with an unknown key.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REMEMBERED_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Session:
-    """A role as somebody acts in it."""
+    """A role that a function has assumed."""
 
     role_name: str
     arn: str
@@ -44,13 +44,13 @@ class Roles:
     _policies: dict[str, tuple[float, list[Document]]] = field(default_factory=dict)
 
     def session(self, access_key: str) -> Session | None:
-        """Whose key it is; None for a stranger's."""
+        """The session that the key belongs to; None for an unknown key."""
         if access_key not in self._sessions:
             self._sessions = dict(self._all_sessions())
         return self._sessions.get(access_key)
 
     def policies(self, session: Session) -> list[Document]:
-        """Everything that says what the role may do."""
+        """All policies of the role, inline and attached."""
         read_at, documents = self._policies.get(session.role_name, (float("-inf"), []))
         if time.monotonic() - read_at > REMEMBERED_SECONDS:
             documents = list(self._read_policies(session.role_name))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from moto.core.responses import ActionResult
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.ssm.urls import url_bases
 
-from sandbox.emulator.ssm.run_command import RunCommandBackend, SentCommand
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from sandbox.emulator.ssm.run_command import RunCommandBackend, SentCommand
 
 __all__ = ["RunCommandResponse", "url_bases", "url_paths"]
 
@@ -23,10 +23,7 @@ class RunCommandResponse(SimpleSystemManagerResponse):
     @property
     def run_command_backend(self) -> RunCommandBackend:
         """The backend of the caller's account and region."""
-        backend = self.ssm_backend
-        if not isinstance(backend, RunCommandBackend):
-            raise TypeError("the emulator's SSM backend is not installed")
-        return backend
+        return cast("RunCommandBackend", self.ssm_backend)
 
     def create_document(self) -> ActionResult:
         """CreateDocument."""
@@ -68,7 +65,7 @@ class RunCommandResponse(SimpleSystemManagerResponse):
         return ActionResult({"CommandInvocations": shown})
 
     def describe_instance_information(self) -> ActionResult:
-        """DescribeInstanceInformation: whose agents are heard; by id if asked."""
+        """DescribeInstanceInformation: whether agents are online; by id if asked."""
         filters = self._get_param("Filters") or self._get_param("InstanceInformationFilterList")
         wanted = {
             value
@@ -79,11 +76,11 @@ class RunCommandResponse(SimpleSystemManagerResponse):
         shown = [
             {
                 "InstanceId": name,
-                "PingStatus": "Online" if is_heard else "ConnectionLost",
+                "PingStatus": "Online" if is_online else "ConnectionLost",
                 "PlatformType": "Linux",
                 "ResourceType": "EC2Instance",
             }
-            for name, is_heard in self.run_command_backend.managed_instances().items()
+            for name, is_online in self.run_command_backend.managed_instances().items()
             if not wanted or name in wanted
         ]
         return ActionResult({"InstanceInformationList": shown})

@@ -2,8 +2,8 @@
 
 Schema 2.2, one step of the plugin `aws:runShellScript`. Sources: "Data elements and parameters" and
 "aws:runShellScript" in the Systems Manager user guide; substitution as in amazon-ssm-agent's
-`agent/parameters`: a placeholder is replaced by the bare text of its value, quoted by nobody. What
-is not known here is refused, so that no document passes that nobody would run.
+`agent/parameters`: a placeholder is replaced by the bare text of its value, without quoting. What
+is not known here is refused, so that no document passes that no agent could run.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import yaml  # type: ignore[import-untyped]  # it comes with moto
+from moto.ssm.exceptions import InvalidDocument, InvalidDocumentContent, InvalidDocumentVersion
 from moto.ssm.models import Document, Documents, SimpleSystemManagerBackend
 
-from sandbox.emulator.ssm import errors
 from sandbox.emulator.ssm.document import CommandDocument, InvalidContentError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class CheckedDocumentsBackend(SimpleSystemManagerBackend):
                 json.loads(content) if document_format == "JSON" else yaml.safe_load(content)
             )
         except (InvalidContentError, ValueError, yaml.YAMLError) as error:
-            raise errors.invalid_content(str(error)) from error
+            raise InvalidDocumentContent(str(error)) from error
 
     def document_type(self, name: str) -> str:
         """What kind of document it is; nothing for an unknown one."""
@@ -80,14 +80,14 @@ class CheckedDocumentsBackend(SimpleSystemManagerBackend):
         """The version of a document, by name or ARN, that a command is to run."""
         documents = self._documents.get(name.rsplit("/", 1)[-1]) or self._amazons.get(name)
         if documents is None:
-            raise errors.invalid_document(name)
+            raise InvalidDocument(f"Document with name {name} does not exist.")
         if version in {None, "", "$DEFAULT"}:
             return documents.get_default_version()
         if version == "$LATEST":
             return documents.get_latest_version()
         found = documents.find_by_version(str(version))
         if found is None:
-            raise errors.invalid_document_version(str(version))
+            raise InvalidDocumentVersion(f"The document version {version} does not exist.")
         return found
 
     def document_arn(self, name: str) -> str:

@@ -2,7 +2,7 @@
 
     Pending -> InProgress -> Success | Failed | TimedOut (ExecutionTimedOut)
     Pending -> TimedOut (DeliveryTimedOut): no agent fetched it in time
-    Pending -> Failed (Undeliverable): SSM gave up delivering it
+    Pending -> Failed (Undeliverable): SSM could not deliver it
 
 Statuses and limits: "Understanding command statuses" in the Systems Manager user guide.
 """
@@ -52,17 +52,17 @@ class Invocation:
 
     @property
     def is_running(self) -> bool:
-        """Whether an agent is at it."""
+        """Whether an agent runs it."""
         return self.status == "InProgress"
 
     def begin(self, now: float) -> None:
-        """An agent has it."""
+        """An agent has fetched it."""
         self._cancel_timers()
         self.status = self.details = "InProgress"
         self.started_at = now
 
     def end(self, now: float, report: Report) -> None:
-        """An agent says what came of it."""
+        """Take the report of an agent."""
         self.output, self.error = report.output, report.error
         if report.timed_out:
             self.close(now, "TimedOut", "ExecutionTimedOut", KILLED)
@@ -74,7 +74,7 @@ class Invocation:
     def close(
         self, now: float, status: str, details: str, response_code: int = NO_RESPONSE
     ) -> None:
-        """Nothing changes any more."""
+        """Set the final state."""
         self.status, self.details, self.response_code = status, details, response_code
         self.ended_at = now
         self._cancel_timers()

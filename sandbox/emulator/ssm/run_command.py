@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.ec2.models import ec2_backends
 from moto.moto_api._internal import mock_random
+from moto.ssm.exceptions import InvalidDocument, SSMException, ValidationException
 from moto.ssm.models import ssm_backends
 
 from sandbox.emulator.agents import Assignment, Report
-from sandbox.emulator.ssm import errors
 from sandbox.emulator.ssm.document import CommandDocument, InvalidParametersError
 from sandbox.emulator.ssm.documents import COMMAND, CheckedDocumentsBackend
 from sandbox.emulator.ssm.invocations import Invocation
@@ -38,7 +38,7 @@ REPORT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class SentCommand:
-    """A command, and what came of it on each instance."""
+    """A command, and its invocation on each instance."""
 
     command_id: str
     document_name: str
@@ -97,13 +97,13 @@ class RunCommandBackend(CheckedDocumentsBackend):
         return {}
 
     def managed_instances(self) -> dict[str, bool]:
-        """The running instances, and whether SSM hears their agents."""
+        """The running instances, and whether their agents are online."""
         faults = self.world.faults
         running = [one.id for one in self._instances() if one.state == "running"]
         return {name: not faults.concerns(faults.agents_off, name) for name in running}
 
     def send(self, request: Mapping[str, Any]) -> SentCommand:
-        """SendCommand: refuse what is wrong, hand the rest to the agents."""
+        """SendCommand: refuse what is wrong, send the rest to the agents."""
         delivery_seconds = _require_limits(request)
         document = self.document_version(request["DocumentName"], request.get("DocumentVersion"))
         command, values = _prepared(document, request.get("Parameters") or {})
@@ -126,16 +126,16 @@ class RunCommandBackend(CheckedDocumentsBackend):
         """The command with this id."""
         sent = self.sent_commands.get(command_id)
         if sent is None:
-            raise errors.invalid_command(command_id)
+            raise SSMException("InvalidCommandId", f"Command {command_id} does not exist.")
         return sent
 
     def invocation(self, command_id: str, instance_id: str, step: str | None) -> Invocation:
-        """What came of a command on one instance, so far."""
+        """The invocation of a command on one instance, so far."""
         found = self.sent_command(command_id).invocations.get(instance_id)
         if found is None or self.world.now < found.known_from:
-            raise errors.no_invocation()
+            raise SSMException("InvocationDoesNotExist", "The invocation does not exist.")
         if step is not None and step != found.assignment.step:
-            raise errors.invalid_plugin(step)
+            raise SSMException("InvalidPluginName", f"The document has no step {step}.")
         return found
 
     def fetch(self, instance_ids: Iterable[str]) -> list[Assignment]:
@@ -154,7 +154,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         return [invocation.assignment for invocation in fetched]
 
     def report(self, command_id: str, instance_id: str, report: Report) -> bool:
-        """Take an agent's report; False if nobody waits for it any more."""
+        """Take an agent's report; False if the command has already ended."""
         sent = self.sent_commands.get(command_id)
         invocation = sent.invocations.get(instance_id) if sent else None
         if invocation is None or not invocation.is_running:
@@ -174,7 +174,10 @@ class RunCommandBackend(CheckedDocumentsBackend):
         managed = self.managed_instances()
         missing = [one for one in instance_ids if not managed.get(one)]
         if missing:
-            raise errors.invalid_instances(missing)
+            raise SSMException(
+                "InvalidInstanceId",
+                f"Instances [[{', '.join(missing)}]] not in a valid state for account",
+            )
 
     def _dispatch(
         self,
@@ -183,7 +186,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         command: CommandDocument,
         values: Mapping[str, Any],
     ) -> None:
-        """Arrange for what will come of the command on one instance."""
+        """Schedule the delivery and the time-outs of a command on one instance."""
         faults = self.world.faults
         invocation = sent.invocations[instance_id] = Invocation(
             Assignment(
@@ -200,13 +203,13 @@ class RunCommandBackend(CheckedDocumentsBackend):
         self._later(
             invocation,
             sent.requested_at + sent.delivery_seconds,
-            lambda: self._give_up(invocation, "TimedOut", "DeliveryTimedOut"),
+            lambda: self._fail(invocation, "TimedOut", "DeliveryTimedOut"),
         )
         if faults.concerns(faults.undeliverable, instance_id):
             self._later(
                 invocation,
                 invocation.arrives_at,
-                lambda: self._give_up(invocation, "Failed", "Undeliverable"),
+                lambda: self._fail(invocation, "Failed", "Undeliverable"),
             )
         else:
             self._later(invocation, invocation.arrives_at, lambda: self._call(invocation))
@@ -234,7 +237,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         self._later(
             invocation,
             self.world.now + invocation.execution_seconds + REPORT_SECONDS,
-            lambda: self._give_up(invocation, "TimedOut", "ExecutionTimedOut"),
+            lambda: self._fail(invocation, "TimedOut", "ExecutionTimedOut"),
         )
 
     def _later(self, invocation: Invocation, due: float, action: Callable[[], None]) -> None:
@@ -244,7 +247,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         invocation.end(self.world.now, report)
         self._record("command_ended", invocation)
 
-    def _give_up(self, invocation: Invocation, status: str, details: str) -> None:
+    def _fail(self, invocation: Invocation, status: str, details: str) -> None:
         invocation.close(self.world.now, status, details)
         self._record("command_ended", invocation)
 
@@ -263,30 +266,36 @@ def _prepared(
 ) -> tuple[CommandDocument, dict[str, Any]]:
     """The document, and the value of each of its parameters."""
     if document.document_type != COMMAND:
-        raise errors.invalid_document(document.name)
+        raise InvalidDocument(f"Document with name {document.name} does not exist.")
     command = CommandDocument.parse(document.content_json)
     try:
         values = command.resolve(given)
         command.render(values)
     except InvalidParametersError as error:
-        raise errors.invalid_parameters(str(error)) from error
+        raise SSMException("InvalidParameters", str(error)) from error
     return command, values
 
 
 def _require_limits(request: Mapping[str, Any]) -> int:
     """Refuse what breaks the API's own limits; gives the seconds that delivery may take."""
     if request.get("Targets"):
-        raise errors.validation("'targets' is not emulated: name the instances")
+        raise _invalid("'targets' is not emulated: name the instances")
     instance_ids = request.get("InstanceIds") or []
     if not 1 <= len(instance_ids) <= MOST_INSTANCES:
-        raise errors.validation(f"'instanceIds' must have 1 to {MOST_INSTANCES} members")
+        raise _invalid(f"'instanceIds' must have 1 to {MOST_INSTANCES} members")
     if len(set(instance_ids)) < len(instance_ids):
-        raise errors.duplicate_instances()
+        raise SSMException(
+            "DuplicateInstanceId", "You can't specify an instance ID more than once."
+        )
     if len(request.get("Comment") or "") > LONGEST_COMMENT:
-        raise errors.validation(f"'comment' must have {LONGEST_COMMENT} characters at most")
+        raise _invalid(f"'comment' must have {LONGEST_COMMENT} characters at most")
     seconds = request.get("TimeoutSeconds")
     seconds = DEFAULT_DELIVERY_SECONDS if seconds is None else int(seconds)
     shortest, longest = SHORTEST_DELIVERY_SECONDS, LONGEST_DELIVERY_SECONDS
     if not shortest <= seconds <= longest:
-        raise errors.validation(f"'timeoutSeconds' must be from {shortest} to {longest}")
+        raise _invalid(f"'timeoutSeconds' must be from {shortest} to {longest}")
     return seconds
+
+
+def _invalid(reason: str) -> ValidationException:
+    return ValidationException(f"1 validation error detected: {reason}")

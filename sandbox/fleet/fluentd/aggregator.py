@@ -2,8 +2,8 @@
 
 It listens on an address of its own for forwarders (24224), Prometheus (24231), RPC (24444) and, on
 the port of `monitor_agent` (24220), for live counters and for the faults that a scenario injects.
-With a `source` it also reads the lines of a web server beside it. SIGUSR1 flushes, SIGTERM ends it
-with its chunks left on disk, SIGKILL is the end of its instance.
+With a `source` it also reads the lines of a web server on its instance. SIGUSR1 flushes, SIGTERM
+ends it with its chunks left on disk, SIGKILL is the end of its instance.
 """
 
 import logging
@@ -25,7 +25,7 @@ from sandbox.fleet.fluentd.output import Counters, Output
 from sandbox.fleet.fluentd.receiver import Receiver
 from sandbox.fleet.fluentd.sampling import MonitorTimer, sample_output, sample_unbuffered
 from sandbox.fleet.fluentd.source import LineSource
-from sandbox.host.http import HttpService
+from sandbox.host.http import HttpService, routed
 from sandbox.host.settings import read
 
 FLUENTD_DIRECTORY = Path("/var/log/fluentd")
@@ -66,7 +66,7 @@ class AggregatorSettings:
 
     @property
     def backup_directory(self) -> Path:
-        """Where Fluentd's `root_dir` puts chunks that it set aside."""
+        """Where Fluentd's `root_dir` puts backed-up chunks."""
         return self.fluentd_directory / "backup" / "worker0" / PLUGIN_ID
 
     @property
@@ -81,7 +81,7 @@ class AggregatorSettings:
 
 
 class Part(Protocol):
-    """Something of a Fluentd process that runs beside the rest."""
+    """A part of a Fluentd process with threads of its own."""
 
     def start(self) -> object: ...
 
@@ -110,23 +110,18 @@ class Aggregator:
         )
         self._exporter = Exporter(settings.address, settings.exporter_port, self._timer)
         self._receiver = Receiver(settings.address, settings.forward_port, self.output.emit)
+        monitored = {
+            ("GET", "/api/plugins.json"): self._plugins,
+            ("PUT", "/_sandbox/destination"): self._set_destination,
+            ("PUT", "/_sandbox/exporter"): self._set_exporter,
+            ("PUT", "/_sandbox/rescue"): lambda _body: self.output.rescue(),
+            ("PUT", "/_sandbox/source"): self._set_source,
+        }
         self._monitor_agent = HttpService(
-            settings.address,
-            settings.monitor_port,
-            {
-                ("GET", "/api/plugins.json"): self._plugins,
-                ("PUT", "/_sandbox/destination"): self._set_destination,
-                ("PUT", "/_sandbox/exporter"): self._set_exporter,
-                ("PUT", "/_sandbox/flush"): lambda _body: self.output.flush(),
-                ("PUT", "/_sandbox/rescue"): lambda _body: self.output.rescue(),
-                ("PUT", "/_sandbox/source"): self._set_source,
-            },
+            settings.address, settings.monitor_port, routed(monitored)
         )
-        self._rpc = HttpService(
-            settings.address,
-            settings.rpc_port,
-            {("GET", "/api/plugins.flushBuffers"): self._flush_by_rpc},
-        )
+        rpc = {("GET", "/api/plugins.flushBuffers"): self._flush_by_rpc}
+        self._rpc = HttpService(settings.address, settings.rpc_port, routed(rpc))
         self._source = (
             LineSource(settings.source, self.output.emit, settings.ledger)
             if settings.source
@@ -192,7 +187,7 @@ class Aggregator:
             self._source.set_rate(float(body["lines_per_second"]))
 
     def _flush_by_rpc(self, _body: object) -> dict[str, Any]:
-        """`rpc_endpoint`: it answers at once, and says nothing of what came of it."""
+        """`rpc_endpoint`: it answers at once, without a result."""
         self.output.flush()
         return {"ok": True}
 

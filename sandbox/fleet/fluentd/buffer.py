@@ -1,7 +1,7 @@
-"""Fluentd's file buffer: what is staged, what is queued, what is on its way to the destination.
+"""Fluentd's file buffer: what is staged, what is queued, what is in flight to the destination.
 
 One lock guards it. Every change is reported to `on_change` while the lock is held, so that a
-reader of the history never sees a state that was overtaken by another.
+reader of the history never sees an outdated state.
 """
 
 import threading
@@ -17,8 +17,8 @@ from sandbox.fleet.fluentd.history import BufferState
 OnChange = Callable[[str, BufferState], None]
 
 
-def _unheard(_event: str, _state: BufferState) -> None:
-    """Nobody listens to the changes."""
+def _ignore(_event: str, _state: BufferState) -> None:
+    """Do nothing about a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Buffer:
         backup: Path,
         policy: StagingPolicy,
         *,
-        on_change: OnChange = _unheard,
+        on_change: OnChange = _ignore,
         clock: Callable[[], float] = time.time,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ class Buffer:
             return list(self._set_aside)
 
     def forget(self, chunk: Chunk) -> None:
-        """Somebody has brought a chunk that was set aside to safety: delete it."""
+        """The operator has copied a backed-up chunk to S3: delete it."""
         with self._lock:
             chunk.purge()
             self._set_aside.remove(chunk)
@@ -192,7 +192,7 @@ class Buffer:
         self._queue.append(chunk)
 
     def _resume(self) -> None:
-        """What an earlier process left staged is enqueued: nobody is writing to it any more."""
+        """What an earlier process left staged is enqueued: no process writes to it any more."""
         self._queue.extend(leftover_chunks(self._directory, QUEUED))
         for chunk in leftover_chunks(self._directory, STAGED):
             chunk.enqueue()

@@ -1,8 +1,8 @@
 """Chunk files, named and placed as Fluentd's `buf_file` names and places them.
 
 `buffer.b<id>.log` is staged, `buffer.q<id>.log` is queued or being written, each with a `.meta`
-file beside it; a chunk that was set aside is `<id>.log` in the backup folder. Whatever looks at an
-instance's disk (an SSM document, say) sees here what it would see on a real aggregator.
+file next to it; a backed-up chunk is `<id>.log` in the backup folder. A script that checks an
+instance's disk (an SSM document, say) finds here what it would find on a real aggregator.
 """
 
 import os

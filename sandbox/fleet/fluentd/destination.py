@@ -1,7 +1,7 @@
 """S3 as `out_s3` uses it: one gzip object of JSON lines for each chunk.
 
-The faults are put where AWS would put them: a refusal is an HTTP answer of S3 that botocore itself
-parses into its error, so everything behind it is the real path.
+The faults come from where AWS would send them: a refusal is an HTTP answer of S3 that botocore
+itself parses into its error, so everything behind it is the real path.
 """
 
 import gzip
@@ -35,7 +35,7 @@ class DestinationMode(Enum):
     REFUSING = "refusing"
     """Every write is answered 503: it is worth trying again."""
     REJECTING = "rejecting"
-    """Every write fails for good (Fluentd's unrecoverable errors): the chunk is set aside."""
+    """Every write fails with an unrecoverable error of Fluentd: the chunk is backed up."""
     SLOW = "slow"
     """Writes succeed after a delay: the chunk is in flight meanwhile."""
 

@@ -8,7 +8,7 @@ import threading
 from enum import Enum
 
 from sandbox.fleet.fluentd.sampling import MonitorTimer
-from sandbox.host.http import HttpService
+from sandbox.host.http import HttpService, routed
 
 HANG_LIMIT_SECONDS = 120.0
 
@@ -40,7 +40,7 @@ class Exporter:
         """Open the listener, if it is not open."""
         if self._service is None:
             routes = {("GET", "/metrics"): self._metrics}
-            self._service = HttpService(self._address, self._port, routes).start()
+            self._service = HttpService(self._address, self._port, routed(routes)).start()
 
     def stop(self) -> None:
         """Close the listener, if it is open."""

@@ -1,7 +1,7 @@
 """What an aggregator really held, moment by moment, written by the aggregator itself.
 
-Metrics lag, can freeze and can lie. The demo judges the pipeline against this record instead: one
-JSON line at every change, appended before the change is visible to anybody else.
+Metrics lag, can freeze and can be wrong. The demo judges the module by this record instead: one
+JSON line at every change, appended before the change is visible to any other process.
 """
 
 import bisect
@@ -14,10 +14,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class BufferState:
-    """Everything that dies with the instance: what is staged, queued and being written.
+    """Everything that would be lost with the instance: what is staged, queued and being written.
 
-    Chunks that were set aside as unrecoverable are no longer in the buffer, but they are still
-    logs that only this instance has, so they are counted as held.
+    Backed-up chunks are no longer in the buffer, but they are still logs that only this instance
+    has, so they are counted as held.
     """
 
     staged_bytes: int = 0
@@ -76,7 +76,7 @@ class History:
         return self.moments[-1].state if self.moments else None
 
     def empty_for_good_at(self) -> float | None:
-        """Since when nothing was held, up to its end; None if something still is, or nobody knows.
+        """Since when nothing was held, up to its end; None if something still is, or it is unknown.
 
         What is recorded after the end of the instance does not count.
         """

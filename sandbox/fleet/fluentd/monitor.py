@@ -3,7 +3,7 @@
 `prometheus_monitor` gives `fluentd_status_*`, `prometheus_output_monitor` gives
 `fluentd_output_status_*`. Both copy the outputs' state on a timer; the exporter only ever shows the
 copy. Hence the lag of up to one interval, no samples at all before the first tick, and values that
-stand still for ever if the timer dies. Names, labels, order and help texts are those of the
+never change again if the timer dies. Names, labels, order and help texts are those of the
 captures in the tests.
 """
 

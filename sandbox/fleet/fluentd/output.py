@@ -66,7 +66,7 @@ class Output:
         self.buffer.enqueue_all()
 
     def rescue(self) -> None:
-        """Write what was set aside all the same, by hand: not Fluentd's doing, a person's."""
+        """Write the backed-up chunks to S3 and delete them: the operator's work, not Fluentd's."""
         for chunk in self.buffer.set_aside_chunks():
             self._destination.write(chunk.chunk_id, chunk.read())
             self.buffer.forget(chunk)
@@ -83,7 +83,7 @@ class Output:
         try:
             self._destination.write(chunk.chunk_id, chunk.read())
         except UnrecoverableError:
-            logger.exception("chunk %s is set aside", chunk.chunk_id)
+            logger.exception("chunk %s is backed up", chunk.chunk_id)
             self.buffer.set_aside(chunk)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the chunk is kept
             self._failed(chunk, error)

@@ -54,10 +54,7 @@ class MonitorTimer:
     """Copies the samples every interval; `text` is the last copy."""
 
     def __init__(
-        self,
-        hostname: str,
-        interval_seconds: float,
-        sample: Callable[[], list[OutputSample]],
+        self, hostname: str, interval_seconds: float, sample: Callable[[], list[OutputSample]]
     ) -> None:
         self._hostname = hostname
         self._interval_seconds = interval_seconds

@@ -1,7 +1,7 @@
-"""The log lines of a web server that runs beside its Fluentd, numbered from 1.
+"""The log lines of a web server on the same instance as its Fluentd, numbered from 1.
 
-The highest number is written down before the line is handed to Fluentd: a line that dies on its way
-between the two was sent, and is lost.
+The highest number is written down before Fluentd gets the line: a line that is lost between the two
+counts as sent, and as lost.
 """
 
 import os

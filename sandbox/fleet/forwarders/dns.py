@@ -79,9 +79,9 @@ def registered_instances(client: Any, service_id: str) -> list[Registered]:  # n
 
 
 class Propagation:
-    """What the name servers show of one service: each change at a random moment of the time given.
+    """What the name servers show of one service: each change after a random part of a given time.
 
-    Its `look` has to be called every `POLL_SECONDS`; that much is part of the time.
+    Its `poll` has to be called every `POLL_SECONDS`; that much is part of the time.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class Propagation:
         self._shown: set[Registered] | None = None
         self._due: dict[Registered, float] = {}
 
-    def look(self) -> None:
-        """Notice what changed, and show each change whose moment has come."""
+    def poll(self) -> None:
+        """Notice what changed, and show each change that is due."""
         try:
             registered = set(self._instances())
         except CloudMapUnavailableError:
@@ -258,14 +258,14 @@ def main() -> None:
     zones = [ServiceZone(name, settings.ttl_seconds, one.shown) for name, one in services.items()]
     signals.block()
     for one in services.values():
-        one.look()
+        one.poll()
     service = DnsService(Namespace(zones)).start()
     # The parent reads from the log where it is.
     print(f"dns://{service.address}:{service.port}", flush=True)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
-    with ExitStack() as looking:
+    with ExitStack() as polling:
         for name, one in services.items():
-            looking.enter_context(Background(f"propagation of {name}", one.look, POLL_SECONDS))
+            polling.enter_context(Background(f"propagation of {name}", one.poll, POLL_SECONDS))
         signals.await_end()
     service.stop()
 

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OutgoingChunk:
-    """Lines on their way, packed once: a repetition is the same bytes."""
+    """Lines in transit, packed once: a repetition is the same bytes."""
 
     chunk_id: str
     message: bytes

@@ -22,7 +22,7 @@ from sandbox.fleet.forwarders.discovery import (
     ServiceDiscovery,
 )
 from sandbox.fleet.forwarders.forwarder import Forwarder
-from sandbox.host.http import HttpService
+from sandbox.host.http import HttpService, Routes, routed
 from sandbox.host.settings import read
 
 RESTART_SECONDS = 1.0
@@ -55,7 +55,7 @@ class Load:
 
 
 class ForwarderThread:
-    """Runs one forwarder: started again and again until DNS names a target, then for ever."""
+    """Runs one forwarder: restarted until DNS names a target, then it runs until the end."""
 
     def __init__(self, name: str, settings: ForwardersSettings, load: Load) -> None:
         self._settings = settings
@@ -137,15 +137,12 @@ def main() -> None:
     forwarders = Forwarders(read(ForwardersSettings))
     signals.block()
     stop = threading.Event()
-    service = HttpService(
-        "127.0.0.1",
-        0,
-        {
-            ("GET", "/report"): forwarders.report,
-            ("PUT", "/rate"): forwarders.set_rate,
-            ("PUT", "/drain"): forwarders.drain,
-        },
-    ).start()
+    routes: Routes = {
+        ("GET", "/report"): forwarders.report,
+        ("PUT", "/rate"): forwarders.set_rate,
+        ("PUT", "/drain"): forwarders.drain,
+    }
+    service = HttpService("127.0.0.1", 0, routed(routes)).start()
     print(f"http://127.0.0.1:{service.port}", flush=True)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="INFO")
     forwarders.start(stop)

@@ -1,4 +1,4 @@
-"""What MiniStack does not do by itself: say which of its workers is at work, and send twice.
+"""For random faults: notes which worker runs a function, and sends messages twice.
 
 Runs in MiniStack's own environment, inside its process. Only if `SANDBOX_CHAOS_DIRECTORY` is set;
 then that folder holds
@@ -7,7 +7,7 @@ then that folder holds
     duplicates.json   {"probability": 0.2, "seed": "..."}: how many check messages come twice
     duplicated        a line for each that did, the name of the queue
 
-A standard queue delivers at least once: that a message comes twice is no fault of anybody
+A standard queue delivers at least once: a duplicate message is no error
 (docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues-at-least-once-delivery.html).
 """
 
@@ -77,6 +77,6 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 def _is_check(request: dict[str, Any]) -> bool:
-    """Whether it is a stage's message, and not on its way to a dead-letter queue."""
+    """Whether it is a stage's message, and not sent to a dead-letter queue."""
     to = str(request.get("QueueUrl", ""))
     return not to.endswith("-dlq") and '"action"' in str(request.get("MessageBody", ""))

@@ -1,8 +1,8 @@
 """Unpacks each zip once, whatever number of functions and workers runs it.
 
 MiniStack unpacks a function's zip anew for every worker it starts, and each of these compiles what
-it imports: with two cores, most of a cold start. AWS mounts the code read-only as well, so nobody
-writes into what the workers share here.
+it imports: with two cores, most of a cold start. AWS mounts the code read-only as well, so no
+function writes into what the workers share here.
 
 Runs in MiniStack's own environment, inside its process; `entry` registers it.
 """

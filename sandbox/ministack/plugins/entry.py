@@ -1,4 +1,4 @@
-"""Start MiniStack as if a proxy in front of it ended TLS. Runs in MiniStack's own environment.
+"""Start MiniStack as if a proxy before it ended TLS. Runs in MiniStack's own environment.
 
 The module's queues refuse plain HTTP, as they should, and MiniStack enforces that. A certificate
 would have to be known to Terraform, to every function and to every helper, for bytes that never
@@ -12,13 +12,7 @@ from typing import Any
 from ministack import app as ministack  # type: ignore[import-not-found] # in its own environment
 
 MARK = (b"x-forwarded-proto", b"https")
-ADDITIONS = (
-    "alarms.py",
-    "moves.py",
-    "chaos.py",
-    "code.py",
-    "schedules.py",
-)
+ADDITIONS = ("alarms.py", "moves.py", "chaos.py", "code.py", "schedules.py")
 served = ministack.app
 
 

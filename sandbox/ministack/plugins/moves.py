@@ -2,8 +2,8 @@
 
 Runs in MiniStack's own environment, inside its process; `entry` registers the actions.
 Contract: docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.
-A moved message is a new message with the same body and attributes. Messages that somebody has
-received and not yet deleted stay where they are, as in AWS until they become visible again.
+A moved message is a new message with the same body and attributes. Messages that are received and
+not yet deleted stay where they are, as in AWS until they become visible again.
 """
 
 import json
@@ -27,7 +27,7 @@ _tasks: list[dict[str, Any]] = []
 
 
 def register() -> None:
-    """Teach MiniStack's SQS both actions."""
+    """Add both actions to MiniStack's SQS."""
     ACTIONS["StartMessageMoveTask"] = start
     ACTIONS["ListMessageMoveTasks"] = tasks
 

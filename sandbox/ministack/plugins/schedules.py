@@ -1,7 +1,7 @@
-"""Lets EventBridge's schedules stand still: rules are kept and shown, but none comes round.
+"""Stops EventBridge's schedules: rules are kept and shown, but none invokes its target.
 
-A story says when a schedule's time has come, and invokes its target. Otherwise it would depend on
-the speed of the machine what the reconciler finds, and whether it finds it before a person does.
+A scenario or a test invokes the target itself. Otherwise the speed of the machine would decide what
+the reconciler finds, and whether it finds it before the test's operator does.
 
 Runs in MiniStack's own environment, inside its process; `entry` registers it.
 """
@@ -10,5 +10,5 @@ from ministack.services import eventbridge  # type: ignore[import-not-found] # i
 
 
 def register() -> None:
-    """Keep the thread that looks at the schedules from being started."""
+    """Do not start the thread that runs the schedules."""
     eventbridge.start_scheduler = lambda: None

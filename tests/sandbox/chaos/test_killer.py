@@ -76,12 +76,12 @@ def test_a_run_seen_before_the_killer_begins_can_be_killed_too(place: Place) -> 
     victim = place.worker()
     place.note(victim.pid)
     killer = place.killer()
-    killer._look()
+    killer._poll()
 
     killer.begin()
     deadline = time.monotonic() + SECONDS
     while victim.poll() is None and time.monotonic() < deadline:
-        killer._look()
+        killer._poll()
 
     assert victim.poll() == -9
 
@@ -99,16 +99,16 @@ def test_only_a_share_of_the_runs_is_killed(place: Place) -> None:
 def test_a_run_that_was_done_too_soon_hands_its_fate_on_to_the_next(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandbox.chaos.killer.LONGEST_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("sandbox.chaos.killer.LONGEST_DELAY_SECONDS", 0.0)
     first, second = Running(1, "quick", "1"), Running(2, "slow", "2")
     killer = place.killer(share=0.0)
-    killer._doomed[first] = 0.0
+    killer._chosen[first] = 0.0
     killer._execute(set())
-    killer._judge({second})
+    killer._choose({second})
 
-    assert list(killer._doomed) == [second]
-    killer._judge({second, Running(3, "another", "3")})
-    assert len(killer._doomed) == 1
+    assert list(killer._chosen) == [second]
+    killer._choose({second, Running(3, "another", "3")})
+    assert len(killer._chosen) == 1
 
 
 def test_nobody_is_killed_before_it_begins_nor_during_a_pause(place: Place) -> None:

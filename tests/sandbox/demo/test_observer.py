@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from sandbox.demo.model import Notification
-from sandbox.demo.observer import Calls, latest_verdicts, notifications
+from sandbox.demo.observer import Pages, latest_verdicts, notifications
 
 
 def verdict(
@@ -52,11 +52,11 @@ def test_a_notification_is_read_out_of_the_envelopes_of_sqs_and_sns() -> None:
 
 
 def test_a_new_alarm_that_finds_nothing_wrong_calls_nobody() -> None:
-    assert Calls().among([Notification(1.0, "a", "OK", "")]) == ()
+    assert Pages().among([Notification(1.0, "a", "OK", "")]) == ()
 
 
 def test_the_end_of_an_alarm_that_went_off_is_told() -> None:
-    calls = Calls()
+    calls = Pages()
     calls.among([Notification(1.0, "a", "ALARM", ""), Notification(1.0, "b", "OK", "")])
 
     assert [told.alarm for told in calls.among([Notification(2.0, "a", "OK", "")])] == ["a"]

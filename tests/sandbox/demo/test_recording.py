@@ -14,7 +14,7 @@ from sandbox.demo import recording
 from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
 from sandbox.demo.recording import Clock, Observation, Recorder
 from sandbox.demo.view.view import View
-from sandbox.demo.waiting import WaitedInVain
+from sandbox.host.waiting import CheckFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,17 +90,17 @@ def test_a_wait_in_vain_tells_how_things_stood(recorder: Recorder) -> None:
     recorder.watch(Counting())
     recorder.wait_for("a look", lambda sample: True, 5)
 
-    with pytest.raises(WaitedInVain, match=r"the moon\. Last seen at .*i-1 InService, registered"):
+    with pytest.raises(CheckFailed, match=r"the moon\. Last seen at .*i-1 InService, registered"):
         recorder.wait_for("the moon", lambda sample: False, 0.1)
 
 
 def test_a_local_cloud_that_cannot_be_seen_ends_the_wait(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "_BLIND_SECONDS", 0.2)
+    monkeypatch.setattr(recording, "_UNANSWERED_SECONDS", 0.2)
     recorder.watch(Blind())
 
-    with pytest.raises(WaitedInVain, match=r"could not be looked at .*nobody answers"):
+    with pytest.raises(CheckFailed, match=r"did not answer .*nobody answers"):
         recorder.wait_for("anything", lambda sample: True, 30)
     assert "error" in kinds(tmp_path / "timeline.jsonl")
 
@@ -109,15 +109,15 @@ def test_what_must_hold_all_the_time_fails_at_the_first_exception(recorder: Reco
     recorder.watch(Counting())
     recorder.while_holding("it is there", lambda sample: bool(sample.instances), 0.1)
 
-    with pytest.raises(WaitedInVain, match="It did not hold that it stays small"):
+    with pytest.raises(CheckFailed, match="It did not hold that it stays small"):
         recorder.while_holding("it stays small", lambda sample: sample.desired_capacity < 10, 30)
 
 
 def test_a_disruption_is_recorded_with_its_end_even_if_the_scenario_fails(
     recorder: Recorder,
 ) -> None:
-    with pytest.raises(WaitedInVain), recorder.disruption("S3 refuses writes"):
-        raise WaitedInVain("something")
+    with pytest.raises(CheckFailed), recorder.disruption("S3 refuses writes"):
+        raise CheckFailed("something")
 
     (disruption,) = recorder.disruptions
     assert disruption.until is not None

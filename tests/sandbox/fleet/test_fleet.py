@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 import pytest
 
-from sandbox.fleet.fleet import Fleet, FleetSettings, NotFinishedError
+from sandbox.fleet.fleet import Fleet, FleetSettings
 from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
 from sandbox.fleet.ssm_agent import SsmAgents
 from sandbox.host.ports import held_subnet
+from sandbox.host.waiting import CheckFailed
 from tests.sandbox.fleet.forwarders.test_discovery import Register, create_service
 from tests.sandbox.fleet.kit import create_bucket, wait_until
 
@@ -120,7 +121,7 @@ def test_what_drained_before_its_end_is_delivered_and_what_died_is_lost(
 
     survivor = cloud.launch(group)
     wait_until(lambda: receives(fleet, survivor))
-    wait_until(lambda: fleet.buffer_bytes(killed) > 0)
+    wait_until(lambda: fleet.held_bytes(killed) > 0)
     cloud.terminate(killed)
     wait_until(lambda: killed not in fleet.alive())
     cloud.deregister(killed)
@@ -161,7 +162,7 @@ def test_lines_that_no_aggregator_took_are_not_reported_as_finished(
     sent = sum(fleet.sent().values())
     wait_until(lambda: sum(fleet.sent().values()) > sent)
 
-    with pytest.raises(NotFinishedError, match="no aggregator acknowledged"):
+    with pytest.raises(CheckFailed, match="no aggregator acknowledged"):
         fleet.end_load(timeout_seconds=1)
 
 

@@ -142,7 +142,7 @@ def put_on_queue(watched: Alarms, queue: str) -> str:
 
 
 def states(watched: Alarms) -> dict[str, str]:
-    watched.look()
+    watched.evaluate()
     described = watched.cloudwatch.describe_alarms()["MetricAlarms"]
     return {one["AlarmName"]: one["StateValue"] for one in described}
 
@@ -245,4 +245,4 @@ class TestLooking:
         metrics: Any = json.loads('[{"Id": "a", "Expression": "MAX(METRICS())"}]')
         put(watched, "unjudged", Metrics=metrics)
         with pytest.raises(UnsupportedAlarmError, match="unjudged"):
-            watched.look()
+            watched.evaluate()

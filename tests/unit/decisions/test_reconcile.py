@@ -10,7 +10,7 @@ from lifecycle.decisions.reconcile import (
     Correction,
     CorrectionKind,
     HookLimits,
-    Look,
+    Snapshot,
     Subject,
     can_wait,
     confirmed,
@@ -75,8 +75,8 @@ def instance(
     return Instance(INSTANCE_ID, state, NOW - 1000, Address("10.0.0.7", "zone-1a"), mark)
 
 
-def look(*subjects: Subject, launch: float | None = HEARTBEAT) -> Look:
-    return Look(
+def look(*subjects: Subject, launch: float | None = HEARTBEAT) -> Snapshot:
+    return Snapshot(
         now=NOW,
         hooks=HookLimits(launch=launch, terminate=HEARTBEAT),
         subjects={one.id: one for one in subjects},

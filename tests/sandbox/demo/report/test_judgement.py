@@ -49,7 +49,7 @@ def test_a_release_before_the_buffer_was_empty_for_good_is_early(
     found = problems(with_history(good_run, leaving, (35.0, 0), (79.0, 500), (80.5, 0)))
 
     assert f"{leaving} was released early: its buffer still held 500 bytes." in found
-    assert any("at 80.0 s, but it was empty for good only at 80.5 s" in line for line in found)
+    assert any("at 80.0 s, but it was finally empty only at 80.5 s" in line for line in found)
 
 
 def test_a_line_after_the_release_is_a_problem(good_run: Run, leaving: str) -> None:

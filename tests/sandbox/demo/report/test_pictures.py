@@ -98,7 +98,7 @@ def test_the_report_names_instances_problems_alarms_and_what_was_broken(
     for expected in (leaving, "7 lines were lost.", "demo-buffer-dlq", "S3 refuses writes"):
         assert expected in page
     assert re.search(r"51\.0.*Broken on purpose: S3 refuses writes", page)
-    assert re.search(r"60\.0.*Mended: S3 refuses writes", page)
+    assert re.search(r"60\.0.*Repaired: S3 refuses writes", page)
 
 
 def test_text_from_the_cloud_cannot_become_markup(good_run: Run, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_a_good_run_is_told_with_its_numbers(good_run: Run, leaving: str) -> Non
     assert statements[0] == good_run.proven[0]
     assert "Each of the 10,000 lines that the forwarders sent is in S3." in statements
     assert statements[-1] == (
-        f"{leaving} was empty for good 9.0 s after it left discovery, and released 18.0 s after "
+        f"{leaving} was finally empty 9.0 s after it left discovery, and released 18.0 s after "
         "that."
     )
 

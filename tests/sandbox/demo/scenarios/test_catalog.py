@@ -15,15 +15,16 @@ import pytest
 from rich.console import Console
 
 from sandbox.chaos.plan import Plan
-from sandbox.demo import recording, waiting
+from sandbox.demo import recording
 from sandbox.demo.model import InstanceSample, Sample
 from sandbox.demo.observer import StageNames
 from sandbox.demo.recording import Clock, Observation, Recorder
 from sandbox.demo.scenarios import acts, catalog, chaos, flush, sharded
-from sandbox.demo.scenarios.acts import bring_everything_home
+from sandbox.demo.scenarios.acts import deliver_everything
 from sandbox.demo.scenarios.catalog import SCENARIOS
 from sandbox.demo.view.view import View
-from sandbox.demo.waiting import WaitedInVain
+from sandbox.host import waiting
+from sandbox.host.waiting import CheckFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -271,11 +272,11 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
         "_LEAVE_SECONDS": 2.0,
         "_RELEASE_SECONDS": 2.0,
         "KEPT_SECONDS": 0.8,
-        "_HOME_SECONDS": 1.0,
+        "_DELIVERY_SECONDS": 1.0,
     }.items():
         monkeypatch.setattr(acts, name, seconds)
     monkeypatch.setattr(flush, "_UPLOAD_SECONDS", 2.0)
-    for name in ("_SETTLE_SECONDS", "_CALLED_SECONDS"):
+    for name in ("_SETTLE_SECONDS", "_PAGED_SECONDS"):
         monkeypatch.setattr(chaos, name, 2.0)
     monkeypatch.setattr(chaos, "_something_is_missing", lambda _stage: False)
     monkeypatch.setattr(chaos, "_LOAD_SECONDS", 0.1)
@@ -289,7 +290,7 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
         "_JOIN_SECONDS": 1.0,
         "_LEARN_SECONDS": 1.0,
         "_STEADY_SECONDS": 0.3,
-        "_LOOK_SECONDS": 0.1,
+        "_POLL_SECONDS": 0.1,
     }.items():
         monkeypatch.setattr(sharded, name, number)
 
@@ -309,7 +310,7 @@ def play(name: str, stand_in: StandIn, tmp_path: Path) -> list[str]:
         recorder.watch(stand_in)
         scenario.begin(stage)
         scenario.play(stage)
-        bring_everything_home(stage)
+        deliver_everything(stage)
     return stand_in.statements
 
 
@@ -323,7 +324,7 @@ def test_a_release_while_s3_refuses_writes_fails_the_scenario(name: str, tmp_pat
     stand_in = StandIn()
     stand_in.releases_while_refused = True
 
-    with pytest.raises(WaitedInVain, match="kept while S3 refuses writes"):
+    with pytest.raises(CheckFailed, match="kept while S3 refuses writes"):
         play(name, stand_in, tmp_path)
 
 
@@ -336,7 +337,7 @@ def test_a_pipeline_that_never_gives_up_fails_the_scenario(
     stand_in = StandIn()
     stand_in.gives_up = False
 
-    with pytest.raises(WaitedInVain, match=f"the check message of i-1 in {queue}"):
+    with pytest.raises(CheckFailed, match=f"the check message of i-1 in {queue}"):
         play(name, stand_in, tmp_path)
 
 
@@ -344,7 +345,7 @@ def test_a_release_without_a_flush_fails_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.tells_at_all = False
 
-    with pytest.raises(WaitedInVain, match="i-1 was released, and nobody told it to flush"):
+    with pytest.raises(CheckFailed, match="i-1 was released without a flush command"):
         play("agents-to-s3", stand_in, tmp_path)
 
 
@@ -352,7 +353,7 @@ def test_a_pipeline_that_signals_only_once_fails_the_scenario(tmp_path: Path) ->
     stand_in = StandIn()
     stand_in.tells_again = False
 
-    with pytest.raises(WaitedInVain, match="0 x after"):
+    with pytest.raises(CheckFailed, match="0 after"):
         play("flush-in-backoff", stand_in, tmp_path)
 
 
@@ -363,7 +364,7 @@ def test_an_operator_who_is_not_told_fails_the_scenario(
     stand_in = StandIn()
     stand_in.notifies = False
 
-    with pytest.raises(WaitedInVain, match="SNS to notify the operator"):
+    with pytest.raises(CheckFailed, match="SNS to notify the operator"):
         play("exporter-dies", stand_in, tmp_path)
 
 
@@ -371,7 +372,7 @@ def test_a_redrive_that_releases_nobody_fails_the_scenario(tmp_path: Path) -> No
     stand_in = StandIn()
     stand_in.redrive_helps = False
 
-    with pytest.raises(WaitedInVain, match="the release of i-1"):
+    with pytest.raises(CheckFailed, match="the release of i-1"):
         play("exporter-dies", stand_in, tmp_path)
 
 
@@ -379,7 +380,7 @@ def test_lines_that_never_come_to_s3_fail_every_scenario(tmp_path: Path) -> None
     stand_in = StandIn()
     stand_in.lost = 1
 
-    with pytest.raises(WaitedInVain, match="every line to be found in S3"):
+    with pytest.raises(CheckFailed, match="every line to be found in S3"):
         play("scale-in", stand_in, tmp_path)
 
 
@@ -414,7 +415,7 @@ def test_what_the_pipeline_gave_up_on_in_chaos_is_redriven_on_a_quiet_day(tmp_pa
     play("chaos", stand_in, tmp_path)
 
     assert stand_in.chaos.switched == ["on", "off", "on", "off"]
-    assert stand_in.done["calls"] == 1
+    assert stand_in.done["pages"] == 1
 
 
 def test_a_dead_letter_without_its_alarm_fails_the_chaos(tmp_path: Path) -> None:
@@ -422,7 +423,7 @@ def test_a_dead_letter_without_its_alarm_fails_the_chaos(tmp_path: Path) -> None
     stand_in.dead = "i-1"
     stand_in.names.dead_letter_alarms = {"demo-buffer-dlq": "another"}
 
-    with pytest.raises(WaitedInVain, match="to be in alarm"):
+    with pytest.raises(CheckFailed, match="to be in alarm"):
         play("chaos", stand_in, tmp_path)
 
 
@@ -430,7 +431,7 @@ def test_a_reconciler_that_starts_no_drain_fails_the_scenario(tmp_path: Path) ->
     stand_in = StandIn()
     stand_in.reconciles = False
 
-    with pytest.raises(WaitedInVain, match="the release of"):
+    with pytest.raises(CheckFailed, match="the release of"):
         play("lost-event", stand_in, tmp_path)
 
 
@@ -438,7 +439,7 @@ def test_a_forwarder_that_flaps_fails_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.flaps = True
 
-    with pytest.raises(WaitedInVain, match=r"forwarder-02 flaps: .* does not know \['i-1'\]"):
+    with pytest.raises(CheckFailed, match=r"forwarder-02 flaps: .* does not know \['i-1'\]"):
         play("twenty-aggregators", stand_in, tmp_path)
 
 
@@ -446,7 +447,7 @@ def test_more_than_eight_in_a_shard_fail_the_scenario(tmp_path: Path) -> None:
     stand_in = StandIn()
     stand_in.overflows = True
 
-    with pytest.raises(WaitedInVain, match=r"The shards hold \[9, 3\]"):
+    with pytest.raises(CheckFailed, match=r"The shards hold \[9, 3\]"):
         play("twenty-aggregators", stand_in, tmp_path)
 
 
@@ -456,7 +457,7 @@ def test_a_shard_that_overflows_later_fails_the_scenario(
     stand_in = StandIn()
     monkeypatch.setattr(stand_in, "shard_sizes", lambda: [9 if stand_in.is_watched() else 8, 4])
 
-    with pytest.raises(WaitedInVain, match="A shard held 9 aggregators"):
+    with pytest.raises(CheckFailed, match="A shard held 9 aggregators"):
         play("twenty-aggregators", stand_in, tmp_path)
 
 
@@ -464,7 +465,7 @@ def test_an_aggregator_that_a_forwarder_never_learns_of_fails_the_scenario(tmp_p
     stand_in = StandIn()
     stand_in.forgets = "i-7"
 
-    with pytest.raises(WaitedInVain, match=r"the forwarders know \[12, 11\]"):
+    with pytest.raises(CheckFailed, match=r"the forwarders know \[12, 11\]"):
         play("twenty-aggregators", stand_in, tmp_path)
 
 
@@ -472,5 +473,5 @@ def test_an_aggregator_that_takes_no_line_fails_the_scenario(tmp_path: Path) -> 
     stand_in = StandIn()
     stand_in.silent = "i-3"
 
-    with pytest.raises(WaitedInVain, match="without a line: i-3"):
+    with pytest.raises(CheckFailed, match="without a line: i-3"):
         play("twenty-aggregators", stand_in, tmp_path)

@@ -18,8 +18,9 @@ from sandbox.demo.report.conclusion import write_page
 from sandbox.demo.report.judgement import problems
 from sandbox.demo.report.summary import summarise
 from sandbox.demo.scenarios import stage as stage_module
-from sandbox.demo.scenarios.redrive import RedriveFailed, replay
+from sandbox.demo.scenarios.redrive import replay
 from sandbox.demo.scenarios.stage import Stage
+from sandbox.host.waiting import CheckFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,8 +93,8 @@ def test_the_report_shows_it(run: Run, tmp_path: Path) -> None:
     [
         ({"functions_killed": {}}, "No function was killed"),
         ({"prometheus_crashes": 0}, "Prometheus was never killed"),
-        ({"duplicate_events": 0, "duplicate_messages": {}}, "Nothing came twice"),
-        ({"faults": {"sqs": {"throttled": 3}}}, "No call suffered this: answer lost"),
+        ({"duplicate_events": 0, "duplicate_messages": {}}, "Nothing was delivered twice"),
+        ({"faults": {"sqs": {"throttled": 3}}}, "No call had this fault: answer lost"),
     ],
 )
 def test_chaos_that_did_not_happen_proves_nothing(
@@ -152,7 +153,7 @@ def test_events_that_lambda_had_set_aside_are_given_to_the_function_again() -> N
 def test_a_record_that_is_refused_again_stays() -> None:
     letters = Letters(refuses=True)
 
-    with pytest.raises(RedriveFailed, match="the cause is still there"):
+    with pytest.raises(CheckFailed, match="the cause is still there"):
         replay(letters, letters, "url", "lifecycle")
     assert len(letters.records) == 3
 

@@ -238,5 +238,5 @@ class TestRefused:
             cloud.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
 
     def test_an_outcome_of_abandon_that_is_none(self, cloud: Cloud) -> None:
-        with pytest.raises(ValueError, match="'forgotten' is not replaced, terminated or kept"):
+        with pytest.raises(ValueError, match=r"abandoned_replacement\n.*'terminated' or 'kept'"):
             cloud.world.faults.update({"abandoned_replacement": "forgotten"})

@@ -229,6 +229,13 @@ class TestServices:
         first, second = (cloud.cloud_map.create_service(**request)["Service"] for _ in range(2))
         assert first["Id"] == second["Id"]
 
+    @pytest.mark.parametrize(
+        "name", ["", "_a-._tcp", "_a b._tcp", f"_{63 * 'a'}._tcp", 3 * f"{50 * 'a'}."]
+    )
+    def test_a_name_that_the_model_does_not_have_is_refused(self, cloud: Cloud, name: str) -> None:
+        with pytest.raises(cloud.cloud_map.exceptions.InvalidInput):
+            cloud.cloud_map.create_service(Name=name, NamespaceId=cloud.extra["namespace_id"])
+
     def test_a_service_in_an_unknown_namespace_is_refused(self, cloud: Cloud) -> None:
         with pytest.raises(cloud.cloud_map.exceptions.NamespaceNotFound):
             cloud.cloud_map.create_service(Name="other", NamespaceId="ns-unknown")

@@ -182,11 +182,11 @@ def test_cloud_map_in_trouble_is_servfail_and_not_an_empty_answer(
 def test_each_change_is_shown_within_the_time_of_propagation_and_not_all_at_once(dns: Dns) -> None:
     dns.instances = registered(20)
     propagation = Propagation(dns.look_up, 60.0, Random(1), dns.clock)
-    propagation.look()
+    propagation.poll()
     dns.instances = []
     shown = []
     for _ in range(60):
-        propagation.look()
+        propagation.poll()
         shown.append(len(propagation.shown()))
         dns.clock.now += 1
 
@@ -198,21 +198,21 @@ def test_each_change_is_shown_within_the_time_of_propagation_and_not_all_at_once
 
 def test_a_change_that_is_undone_in_time_is_never_shown(dns: Dns) -> None:
     propagation = Propagation(dns.look_up, 60.0, Random(1), dns.clock)
-    propagation.look()
+    propagation.poll()
     for instances in (registered(1), []):
         dns.instances = instances
-        propagation.look()
+        propagation.poll()
     dns.clock.now += 61
-    propagation.look()
+    propagation.poll()
 
     assert propagation.shown() == []
 
 
 def test_nothing_is_shown_while_cloud_map_cannot_be_asked(dns: Dns) -> None:
     propagation = Propagation(dns.look_up, 60.0, Random(1), dns.clock)
-    propagation.look()
+    propagation.poll()
     dns.failure = CloudMapUnavailableError("throttled")
-    propagation.look()
+    propagation.poll()
 
     with pytest.raises(CloudMapUnavailableError):
         propagation.shown()

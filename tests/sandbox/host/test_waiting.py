@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.demo.waiting import WaitedInVain, wait_until
+from sandbox.host.waiting import CheckFailed, wait_until
 
 
 def test_a_wait_returns_what_the_probe_found() -> None:
@@ -13,11 +13,11 @@ def test_a_wait_returns_what_the_probe_found() -> None:
     assert wait_until("it", lambda: next(answers), 5) == "found"
 
 
-def test_a_wait_in_vain_names_what_was_waited_for_and_how_things_stood() -> None:
-    with pytest.raises(WaitedInVain) as failure:
+def test_a_wait_without_success_names_what_was_waited_for_and_how_things_stood() -> None:
+    with pytest.raises(CheckFailed) as failure:
         wait_until("the alarm", lambda: None, 0, situation=lambda: "Last seen: nothing.")
 
-    assert str(failure.value) == "Waited 0 s in vain for the alarm. Last seen: nothing."
+    assert str(failure.value) == "Waited 0 s without success for the alarm. Last seen: nothing."
 
 
 def test_a_probe_is_asked_at_least_once_even_without_time() -> None:
