@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 REGION = "ap-northeast-1"
 STAGES = ("operation", "flush", "buffer")
-QUEUES = tuple(f"{stage}{suffix}" for stage in STAGES for suffix in ("", "-dlq"))
+QUEUES = tuple(f"{one}{suffix}" for one in (*STAGES, "interruption") for suffix in ("", "-dlq"))
 VISIBILITY_TIMEOUT_SECONDS = 120
 _BATCH_SIZE = 10
 

@@ -36,6 +36,7 @@ from tests.support.messages import (
     launch_event,
     operation_check,
     record,
+    spot_event,
     sqs_event,
     terminate_event,
 )
@@ -309,11 +310,26 @@ def test_a_bad_interruption_is_set_aside_or_ignored_aloud_and_lets_nobody_go(
     if outcome.error is None:
         assert outcome.has_logged(*INTERRUPTION_ENDS)
     assert (cloud.released(), cloud.sent()) == ([], [])
+    check_queued_interruption(event, state, in_ec2)
     if cloud.of("deregister_instance"):
         assert is_about(event, cloud.of("deregister_instance")[0].arguments["InstanceId"])
         # EC2's word that it ends is not enough.
         assert in_ec2 != "running" or event["detail-type"] != STATE_CHANGE
     check_secrets(outcome, cloud)
+
+
+def check_queued_interruption(event: Any, state: str, in_ec2: str) -> None:
+    """The same through the queue: done, ignored aloud or dead-lettered, and never in the way."""
+    cloud = Cloud(lifecycle_state=state, instance_state=in_ec2, is_registered=True)
+    sound = record(json.dumps(spot_event()), message_id="sound", sent_at=NOW)
+    bad = record(json.dumps(event), message_id="bad", sent_at=NOW)
+    outcome = INTERRUPTION.invoke(cloud, sqs_event(bad, sound))
+    assert (outcome.error, cloud.released()) == (None, [])
+    assert "sound" not in outcome.returned_ids
+    assert outcome.has_logged(*INTERRUPTION_ENDS)
+    if outcome.has_logged("interruption_invalid"):
+        [letter] = dead_letters(cloud)
+        assert json.loads(letter)["requestPayload"] == through_json(event)
 
 
 STATE_CHANGE = "EC2 Instance State-change Notification"
