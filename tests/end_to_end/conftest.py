@@ -1,10 +1,10 @@
 """One local cloud for all runbooks of the same stages: applying the module takes a minute."""
 
-from __future__ import annotations
-
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -12,10 +12,6 @@ from xdist.scheduler import LoadScopeScheduling
 from sandbox.demo.scenarios.catalog import Setting
 from tests.support.runbook_scene import Scene, scene
 from tests.support.runbooks import PROJECT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 # Tests that share a cloud, by the beginning of their files' names; all others have their own.
 GROUPS = ("test_runbooks_of_sudden_ends", "test_runbook_of_flush", "test_runbook")

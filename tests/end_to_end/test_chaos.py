@@ -1,7 +1,5 @@
 """Rounds in which calls fail, functions and Prometheus are killed, and messages come twice."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -35,7 +33,6 @@ def test_nothing_is_lost_while_everything_around_the_functions_fails() -> None:
         )
         log.seek(0)
         written = log.read()
-
     assert finished.returncode == 0, written[-6000:]
     summary: dict[str, Any] = json.loads((OUTPUT / "summary.json").read_text())
     assert summary["lines"]["sent"] > 1_000

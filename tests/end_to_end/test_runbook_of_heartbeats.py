@@ -1,19 +1,14 @@
 """The runbooks of failing heartbeats, typed as they stand: a policy forbids them to the waiter."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from sandbox.demo import set_up as demo
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from tests.end_to_end.test_runbooks import shared_blocks
 from tests.support.runbook_scene import WAITER, WAITING, Scene
 from tests.support.runbook_walk import walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # What a service control policy comes to.
 _FORBIDDEN = {
@@ -48,28 +43,28 @@ def test_heartbeats_failing_and_overdue_name_the_instance_its_deadline_and_the_c
 
 
 def find_the_cause(place: Scene, leaves: str) -> None:
-    with walk(place, "heartbeats-failing") as person:
-        assert f"{leaves}\t{WAITING}" in person.type("set-up")
+    with walk(place, "heartbeats-failing") as operator:
+        assert f"{leaves}\t{WAITING}" in operator.type("set-up")
         # The operator's own credentials are not the function's.
-        assert f"kept {leaves} ({WAITING})" in person.type("keep")
-        seen = person.type("look")
+        assert f"kept {leaves} ({WAITING})" in operator.type("keep")
+        seen = operator.type("look")
         assert f'"instance_id":"{leaves}"' in seen
         assert '"kept_until":"20' in seen
         assert "is not authorized to perform" in seen or "AccessDenied" in seen
-        assert f"{leaves}\tsince 20" in person.type("tags")
-        assert "autoscaling:RecordLifecycleActionHeartbeat" in person.type("permissions")
-        assert f"{WAITER}\t" in person.type("network")  # in no VPC
-        assert "fluentd-heartbeats-failing\tALARM" in person.type("verify")
-        person.finish(shared_blocks("heartbeats-failing"))
+        assert f"{leaves}\tsince 20" in operator.type("tags")
+        assert "autoscaling:RecordLifecycleActionHeartbeat" in operator.type("permissions")
+        assert f"{WAITER}\t" in operator.type("network")  # in no VPC
+        assert "fluentd-heartbeats-failing\tALARM" in operator.type("verify")
+        operator.finish(shared_blocks("heartbeats-failing"))
 
 
 def see_until_when(place: Scene, leaves: str) -> None:
-    with walk(place, "heartbeats-overdue") as person:
-        assert f"{leaves}\t{WAITING}" in person.type("set-up")
-        assert f"kept {leaves} ({WAITING})" in person.type("keep")
-        assert '"kept_until":"20' in person.type("look")
-        assert "fluentd-heartbeats-overdue\t" in person.type("verify")
-        person.finish(shared_blocks("heartbeats-overdue"))
+    with walk(place, "heartbeats-overdue") as operator:
+        assert f"{leaves}\t{WAITING}" in operator.type("set-up")
+        assert f"kept {leaves} ({WAITING})" in operator.type("keep")
+        assert '"kept_until":"20' in operator.type("look")
+        assert "fluentd-heartbeats-overdue\t" in operator.type("verify")
+        operator.finish(shared_blocks("heartbeats-overdue"))
 
 
 @contextmanager

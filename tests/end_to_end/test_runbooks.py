@@ -4,8 +4,6 @@ One test a runbook (two are in files of their own). Every block is executed; the
 that cannot be are listed with the reason, and the list may not go stale.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from contextlib import ExitStack
@@ -42,72 +40,68 @@ def test_operation_dlq_redrives_launches_and_terminations_that_cloud_map_failed(
     place.scale_to(2)
     place.wait_for_letters("operation-dlq", 1)
     [joins] = place.instances("Pending:Wait")
-    look_up_who_was_given_up(place, joins)
-
-    with walk(place, "operation-dlq") as person:
-        assert f"{joins}\tPending:Wait" in person.type("set-up")
-        assert f"kept {joins} (Pending:Wait)" in person.type("keep")
-        assert "Cloud Map did not do it in 4 requests" in person.type("look")
-        assert person.show("INSTANCE") == joins
-        assert '"error_code":"ACCESS_DENIED"' in person.type("failures")
-        assert joins not in person.type("registered")
+    look_up_what_was_dead_lettered(place, joins)
+    with walk(place, "operation-dlq") as operator:
+        assert f"{joins}\tPending:Wait" in operator.type("set-up")
+        assert f"kept {joins} (Pending:Wait)" in operator.type("keep")
+        assert "Cloud Map did not do it in 4 requests" in operator.type("look")
+        assert operator.show("INSTANCE") == joins
+        assert '"error_code":"ACCESS_DENIED"' in operator.type("failures")
+        assert joins not in operator.type("registered")
         # The emulated Cloud Map keeps its records to itself: the zone is there, and empty.
-        assert person.type("zone").startswith("namespace ns-")
-        assert person.show("ZONE_ID") in person.type("permissions")
+        assert operator.type("zone").startswith("namespace ns-")
+        assert operator.show("ZONE_ID") in operator.type("permissions")
         # The emulator ignores the filter; what matters is that nothing is under way.
-        assert "PENDING" not in person.type("operations")
-        person.type("redrive")
-        assert person.type("redrive-status") == "COMPLETED\t1\tNone\n"
+        assert "PENDING" not in operator.type("operations")
+        operator.type("redrive")
+        assert operator.type("redrive-status") == "COMPLETED\t1\tNone\n"
         wait_until(f"{joins} in service", lambda: place.states()[joins] == "InService", SECONDS)
-        assert f'"instance_id":"{joins}"' in person.type("verify")
-
+        assert f'"instance_id":"{joins}"' in operator.type("verify")
         place.fail_operations("THROTTLED_REQUEST")
         place.scale_to(1)
         place.wait_for_letters("operation-dlq", 1)
-        assert "THROTTLED_REQUEST" in person.type("look")
-        assert person.show("INSTANCE") == leaves
-        assert "OperationId" in person.type("deregister")
+        assert "THROTTLED_REQUEST" in operator.type("look")
+        assert operator.show("INSTANCE") == leaves
+        assert "OperationId" in operator.type("deregister")
         wait_until("deregistration by hand", lambda: leaves not in place.registered(), SECONDS)
-        person.type("redrive")
+        operator.type("redrive")
         place.wait_for_end(leaves)
-
         [last] = place.instances("InService")
         place.scale_to(0)
         place.wait_for_letters("operation-dlq", 1)
-        assert "the last aggregator in service discovery" in person.type("look")
+        assert "the last aggregator in service discovery" in operator.type("look")
         assert last in place.registered()
-        assert person.type("successor") == "wants 1\n"
+        assert operator.type("successor") == "wants 1\n"
         wait_until("a successor", lambda: len(place.instances("InService")) == 1, SECONDS)
-        person.type("redrive")
+        operator.type("redrive")
         place.wait_for_end(last)
-
         place.scale_to(2)
         place.fail_operations("INTERNAL_FAILURE")
         place.wait_for_letters("operation-dlq", 1)
-        person.type("look")
-        assert person.type("discard-instance") == "deleted a message\n"
+        operator.type("look")
+        assert operator.type("discard-instance") == "deleted a message\n"
         place.receive_malformed("operation")
-        assert person.type("discard-malformed") == "deleted a message\n"
-        person.type("registrations")
-        person.type("undo")
-        person.finish(shared_blocks("operation-dlq"))
+        assert operator.type("discard-malformed") == "deleted a message\n"
+        operator.type("registrations")
+        operator.type("undo")
+        operator.finish(shared_blocks("operation-dlq"))
 
 
-def look_up_who_was_given_up(place: Scene, instance_id: str) -> None:
+def look_up_what_was_dead_lettered(place: Scene, instance_id: str) -> None:
     """The page of the alarm that each giving-up raises: it leads to the queue's own."""
     place.wait_for_alarm("check-message-dead-lettered")
-    with walk(place, "check-message-dead-lettered") as person:
-        assert f"{instance_id}\tPending:Wait" in person.type("set-up")
-        assert f"kept {instance_id} (Pending:Wait)" in person.type("keep")
-        seen = person.type("look")
+    with walk(place, "check-message-dead-lettered") as operator:
+        assert f"{instance_id}\tPending:Wait" in operator.type("set-up")
+        assert f"kept {instance_id} (Pending:Wait)" in operator.type("keep")
+        seen = operator.type("look")
         assert f" minutes ago, operation-dlq, {instance_id}: Cloud Map did not do it" in seen
-        assert person.show("INSTANCE") == instance_id
-        given_up = person.type("given-up")
+        assert operator.show("INSTANCE") == instance_id
+        given_up = operator.type("given-up")
         assert f'"instance_id":"{instance_id}"' in given_up
         assert '"reason":"Cloud Map did not do it in 4 requests' in given_up
         # It fired (above); a few minutes later it is over, however slowly all this was typed.
-        assert "fluentd-check-message-dead-lettered\t" in person.type("verify")
-        person.finish(shared_blocks("check-message-dead-lettered"))
+        assert "fluentd-check-message-dead-lettered\t" in operator.type("verify")
+        operator.finish(shared_blocks("check-message-dead-lettered"))
 
 
 def test_lifecycle_dlq_replays_the_event_that_the_handler_failed_on(place: Scene) -> None:
@@ -117,25 +111,24 @@ def test_lifecycle_dlq_replays_the_event_that_the_handler_failed_on(place: Scene
     place.scale_to(1)
     place.wait_for_letters("lifecycle-dlq", 1)
     place.wait_for_alarm("lifecycle-dlq")
-
-    with walk(place, "lifecycle-dlq") as person:
-        assert f"{leaves}\t{WAITING}" in person.type("set-up")
-        assert f"kept {leaves} ({WAITING})" in person.type("keep")
-        seen = person.type("look")
+    with walk(place, "lifecycle-dlq") as operator:
+        assert f"{leaves}\t{WAITING}" in operator.type("set-up")
+        assert f"kept {leaves} ({WAITING})" in operator.type("keep")
+        seen = operator.type("look")
         assert f"{leaves} autoscaling:EC2_INSTANCE_TERMINATING" in seen
         assert "ServiceNotFound" in seen
-        assert person.type("errors") == ""
-        assert "Active\tSuccessful" in person.type("needed")
-        kept = person.type("keep-unknown")
+        assert operator.type("errors") == ""
+        assert "Active\tSuccessful" in operator.type("needed")
+        kept = operator.type("keep-unknown")
         assert f"{leaves}\t{WAITING}" in kept
         assert f"-terminate keeps {leaves}" in kept
-        assert person.type("replay") == f"None\n{leaves}: null\n"
-        assert person.type("discard") == "deleted a message\n"
-        assert f'"instance_id":"{leaves}"' in person.type("verify")
+        assert operator.type("replay") == f"None\n{leaves}: null\n"
+        assert operator.type("discard") == "deleted a message\n"
+        assert f'"instance_id":"{leaves}"' in operator.type("verify")
         place.wait_for_end(leaves)
-        person.type("by-hand", fails_with="InstanceNotFound")
-        person.type("undo")
-        person.finish(shared_blocks("lifecycle-dlq"))
+        operator.type("by-hand", fails_with="InstanceNotFound")
+        operator.type("undo")
+        operator.finish(shared_blocks("lifecycle-dlq"))
 
 
 def test_event_dlq_replays_what_was_not_delivered_and_drains_without_an_event(
@@ -146,47 +139,44 @@ def test_event_dlq_replays_what_was_not_delivered_and_drains_without_an_event(
     functions.remove_permission(FunctionName=HANDLER, StatementId="lifecycle-events")
     place.scale_to(2)
     place.wait_for_letters("event-dlq", 1)
-
-    with walk(place, "event-dlq") as person:
-        assert f"{leaves}\t{WAITING}" in person.type("set-up")
-        assert f"kept {leaves} ({WAITING})" in person.type("keep")
-        assert f'"EC2InstanceId": "{leaves}"' in person.type("look")
-        assert "arn:aws:lambda:" in person.type("rule")
-        assert "lifecycle-events-by-hand" in person.type("permit")
-        assert person.type("concurrency") == "None\n"
-        assert person.type("replay") == f"None\n{leaves}: null\n"
-        assert person.type("discard") == "deleted a message\n"
-        assert f'"instance_id":"{leaves}"' in person.type("verify")
+    with walk(place, "event-dlq") as operator:
+        assert f"{leaves}\t{WAITING}" in operator.type("set-up")
+        assert f"kept {leaves} ({WAITING})" in operator.type("keep")
+        assert f'"EC2InstanceId": "{leaves}"' in operator.type("look")
+        assert "arn:aws:lambda:" in operator.type("rule")
+        assert "lifecycle-events-by-hand" in operator.type("permit")
+        assert operator.type("concurrency") == "None\n"
+        assert operator.type("replay") == f"None\n{leaves}: null\n"
+        assert operator.type("discard") == "deleted a message\n"
+        assert f'"instance_id":"{leaves}"' in operator.type("verify")
         place.wait_for_end(leaves)
-
         # The next event is lost altogether.
         place.cloud.bridge.courier = lambda _: []
         place.scale_to(1)
         wait_until("a wait", lambda: place.states().get(leaves_next) == WAITING, SECONDS)
-        assert person.type("without-event") == f"None\n{leaves_next}: null\n"
+        assert operator.type("without-event") == f"None\n{leaves_next}: null\n"
         wait_until("the proof", lambda: proven(place, leaves_next), SECONDS)
-        assert f'"instance_id":"{leaves_next}"' in person.type("proof")
+        assert f'"instance_id":"{leaves_next}"' in operator.type("proof")
         assert place.states()[leaves_next] == WAITING
-        assert person.type("release") == f"released {leaves_next}\n"
+        assert operator.type("release") == f"released {leaves_next}\n"
         place.wait_for_end(leaves_next)
-
         place.cloud.bridge.courier = lambda event: [event]
         functions.add_permission(
             FunctionName=HANDLER,
             StatementId="lifecycle-events",
             Action="lambda:InvokeFunction",
             Principal="events.amazonaws.com",
-            SourceArn=person.show("RULE_ARN"),
+            SourceArn=operator.show("RULE_ARN"),
         )
-        person.type("unpermit")
-        person.type("undo")
-        person.finish(shared_blocks("event-dlq"))
+        operator.type("unpermit")
+        operator.type("undo")
+        operator.finish(shared_blocks("event-dlq"))
 
 
 def test_shard_overflow_tells_too_many_from_moves_that_fail(place: Scene) -> None:
     [instance_id] = place.reset(1)
     cloud_map = place.cloud.client("servicediscovery")
-    others = [f"somebody-{number}" for number in range(8)]
+    others = [f"stranger-{number}" for number in range(8)]
     for other in others:
         cloud_map.register_instance(
             ServiceId=place.names.service_ids[0],
@@ -195,14 +185,14 @@ def test_shard_overflow_tells_too_many_from_moves_that_fail(place: Scene) -> Non
         )
     wait_until("nine in one service", lambda: len(place.registered()) == 9, SECONDS)
     try:
-        with walk(place, "shard-overflow") as person:
-            person.type("set-up")
-            assert person.type("sizes") == f"9 in {place.names.service_ids[0]}\n"
+        with walk(place, "shard-overflow") as operator:
+            operator.type("set-up")
+            assert operator.type("sizes") == f"9 in {place.names.service_ids[0]}\n"
             place.cloud.client("lambda").invoke(FunctionName="fluentd-reconciler", Payload="{}")
-            assert 'reconciler "shard_overflows"\n"timestamp"' in person.type("moves")
-            assert person.type("strangers").split() == others
-            assert "fluentd-shard-overflow\t" in person.type("verify")
-            person.finish({**shared_blocks("shard-overflow"), "keep": SAME_AS_IN_BUFFER_DLQ})
+            assert 'reconciler "shard_overflows"\n"timestamp"' in operator.type("moves")
+            assert operator.type("strangers").split() == others
+            assert "fluentd-shard-overflow\t" in operator.type("verify")
+            operator.finish({**shared_blocks("shard-overflow"), "keep": SAME_AS_IN_BUFFER_DLQ})
     finally:
         for other in others:
             place.deregister(other)
@@ -221,31 +211,29 @@ def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unpro
     place.fleet.exporter(ExporterMode.DEAD, lost)
     place.scale_to(1)
     wait_until("a verdict", lambda: verdicts(place, lost), SECONDS)
-
-    with walk(place, "lifecycle-action-expired") as person:
-        person.type("set-up")
-        assert f"kept {lost} ({WAITING})" in person.type("keep")
-        assert f"outlives {lost}" in person.type("insure")
-        person.open_session(lost)
-        person.type("rescue")
+    with walk(place, "lifecycle-action-expired") as operator:
+        operator.type("set-up")
+        assert f"kept {lost} ({WAITING})" in operator.type("keep")
+        assert f"outlives {lost}" in operator.type("insure")
+        operator.open_session(lost)
+        operator.type("rescue")
         place.end_wait(lost, "CONTINUE")
         place.wait_for_end(lost)
         place.wait_for_alarm("lifecycle-action-expired")
-
-        seen = person.type("look")
+        seen = operator.type("look")
         assert f'"instance_id":"{lost}"' in seen
         assert f"{lost}\tterminated" in seen
-        assert '"verdict":"UNKNOWN"' in person.type("last-verdicts")
-        assert '"outcome":"no_active_action"' in person.type("heartbeats")
-        person.type("completions")
-        assert person.type("mappings").count("Enabled") == 2
-        assert "\tavailable\t" in person.type("volumes")
-        assert f"on RESCUER={rescuer}" in person.type("attach")
-        person.type("detach")
-        assert person.type("unregister") == ""
+        assert '"verdict":"UNKNOWN"' in operator.type("last-verdicts")
+        assert '"outcome":"no_active_action"' in operator.type("heartbeats")
+        operator.type("completions")
+        assert operator.type("mappings").count("Enabled") == 2
+        assert "\tavailable\t" in operator.type("volumes")
+        assert f"on RESCUER={rescuer}" in operator.type("attach")
+        operator.type("detach")
+        assert operator.type("unregister") == ""
         # It fired (above); a minute later it is over, however slowly all this was typed.
-        assert "fluentd-lifecycle-action-expired\t" in person.type("verify")
-        person.finish(
+        assert "fluentd-lifecycle-action-expired\t" in operator.type("verify")
+        operator.finish(
             {
                 "deadline": SAME_AS_IN_BUFFER_DLQ,
                 "session": INTERACTIVE,
@@ -256,29 +244,27 @@ def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unpro
 
 def test_function_errors_finds_the_wrong_setting_of_a_function(place: Scene) -> None:
     leaves, _ = place.reset(2)
-    with ExitStack() as misconfigured, walk(place, "function-errors") as person:
+    with ExitStack() as misconfigured, walk(place, "function-errors") as operator:
         misconfigured.enter_context(place.without_setting("PROMETHEUS_URL"))
         place.scale_to(1)
         wait_until("the waiter to fail on its message", lambda: failures(place), SECONDS)
         # MiniStack counts errors of direct invocations only: its metrics know of none but this.
         place.cloud.client("lambda").invoke(FunctionName=WAITER, Payload='{"Records": []}')
-
-        assert f"{leaves}\t{WAITING}" in person.type("set-up")
-        assert f"kept {leaves} ({WAITING})" in person.type("keep")
-        assert re.search(r"^buffer-waiter Errors [1-9]", person.type("which"), re.MULTILINE)
-        assert "wrong settings: PROMETHEUS_URL is missing" in person.type("errors")
-        changed = person.type("changed").splitlines()
+        assert f"{leaves}\t{WAITING}" in operator.type("set-up")
+        assert f"kept {leaves} ({WAITING})" in operator.type("keep")
+        assert re.search(r"^buffer-waiter Errors [1-9]", operator.type("which"), re.MULTILINE)
+        assert "wrong settings: PROMETHEUS_URL is missing" in operator.type("errors")
+        changed = operator.type("changed").splitlines()
         assert {line.split("\t")[0] for line in changed} == functions(place)
         assert all("\tActive\tSuccessful\t" in line for line in changed)
-        assert "PROMETHEUS_URL" not in json.loads(person.type("settings"))
-        assert "ConsumeOwnQueue" in person.type("permissions")
-        assert "buffer 0\t1\n" in person.type("queues")
-
+        assert "PROMETHEUS_URL" not in json.loads(operator.type("settings"))
+        assert "ConsumeOwnQueue" in operator.type("permissions")
+        assert "buffer 0\t1\n" in operator.type("queues")
         misconfigured.close()
         wait_until("a verdict", lambda: verdicts(place, leaves), SECONDS)
-        assert f'"instance_id":"{leaves}"' in person.type("verify")
-        person.type("undo")
-        person.finish(shared_blocks("function-errors"))
+        assert f'"instance_id":"{leaves}"' in operator.type("verify")
+        operator.type("undo")
+        operator.finish(shared_blocks("function-errors"))
 
 
 def functions(place: Scene) -> set[str]:
@@ -299,7 +285,7 @@ def verdicts(place: Scene, instance_id: str) -> list[dict[str, Any]]:
 
 def test_reconciler_silent_finds_the_schedule_off_and_runs_it_by_hand(place: Scene) -> None:
     leaves, _ = place.reset(2)
-    place.fleet.exporter(ExporterMode.DEAD, leaves)  # nobody shall be proven meanwhile
+    place.fleet.exporter(ExporterMode.DEAD, leaves)  # so that it is not proven meanwhile
     place.scale_to(1)
     wait_until("a wait", lambda: place.states().get(leaves) == WAITING, SECONDS)
     place.cloud.client("events").disable_rule(Name=RECONCILER)
@@ -307,26 +293,25 @@ def test_reconciler_silent_finds_the_schedule_off_and_runs_it_by_hand(place: Sce
     place.cloud.client("cloudwatch").set_alarm_state(
         AlarmName=f"{demo.NAME}-reconciler-silent", StateValue="ALARM", StateReason="silence"
     )
-
-    with walk(place, "reconciler-silent") as person:
-        assert f"{leaves}\t{WAITING}" in person.type("set-up")
-        assert f"kept {leaves} ({WAITING})" in person.type("keep")
-        person.type("runs")
-        assert f"{RECONCILER}\tDISABLED\trate(1 minute)\n" in person.type("schedule")
-        assert "reconciler Throttles " in person.type("which")
-        concurrency = person.type("concurrency")
+    with walk(place, "reconciler-silent") as operator:
+        assert f"{leaves}\t{WAITING}" in operator.type("set-up")
+        assert f"kept {leaves} ({WAITING})" in operator.type("keep")
+        operator.type("runs")
+        assert f"{RECONCILER}\tDISABLED\trate(1 minute)\n" in operator.type("schedule")
+        assert "reconciler Throttles " in operator.type("which")
+        concurrency = operator.type("concurrency")
         assert "reconciler None\n" in concurrency
         assert re.search(r"^\d+\t\d+$", concurrency, re.MULTILINE)  # of the account
-        assert person.type("enable") == ""
-        assert f"{RECONCILER}\tENABLED\t" in person.type("schedule")
+        assert operator.type("enable") == ""
+        assert f"{RECONCILER}\tENABLED\t" in operator.type("schedule")
         before = len(looks(place))
-        assert person.type("run") == "202\n"
+        assert operator.type("run") == "202\n"
         wait_until("a look", lambda: len(looks(place)) > before, SECONDS)
-        assert '"reconciled"\n{' in person.type("runs")
+        assert '"reconciled"\n{' in operator.type("runs")
         # The metric that the reconciler writes is the one that the alarm is on.
         place.wait_for_alarm("reconciler-silent", "OK")
-        assert "fluentd-reconciler-silent\tOK\n" in person.type("verify")
-        person.finish(shared_blocks("reconciler-silent"))
+        assert "fluentd-reconciler-silent\tOK\n" in operator.type("verify")
+        operator.finish(shared_blocks("reconciler-silent"))
     place.end_wait(leaves, "CONTINUE")
     place.wait_for_end(leaves)
 
@@ -335,24 +320,23 @@ def looks(place: Scene) -> list[dict[str, Any]]:
     return [one for one in place.cloud.logs(RECONCILER) if one.get("message") == "reconciled"]
 
 
-def test_retention_policy_missing_makes_the_group_keep_what_is_given_up(place: Scene) -> None:
+def test_retention_policy_missing_makes_the_group_keep_what_times_out(place: Scene) -> None:
     leaves, _ = place.reset(2)
-    place.fleet.exporter(ExporterMode.DEAD, leaves)  # nobody shall be proven meanwhile
+    place.fleet.exporter(ExporterMode.DEAD, leaves)  # so that it is not proven meanwhile
     place.scale_to(1)
     wait_until("a wait", lambda: place.states().get(leaves) == WAITING, SECONDS)
-
-    with walk(place, "retention-policy-missing") as person:
-        assert f"{leaves}\t{WAITING}" in person.type("set-up")
-        assert f"kept {leaves} ({WAITING})" in person.type("keep")
-        assert person.type("look") == "terminate\n"  # which the page calls as bad as None
+    with walk(place, "retention-policy-missing") as operator:
+        assert f"{leaves}\t{WAITING}" in operator.type("set-up")
+        assert f"kept {leaves} ({WAITING})" in operator.type("keep")
+        assert operator.type("look") == "terminate\n"  # which the page calls as bad as None
         place.cloud.client("lambda").invoke(FunctionName="fluentd-reconciler", Payload="{}")
-        assert '"retains_on_abandon":false' in person.type("runs")
-        person.type("changes")
-        assert person.type("retain") == "retained from now on\n"
-        assert person.type("look") == "retain\n"
+        assert '"retains_on_abandon":false' in operator.type("runs")
+        operator.type("changes")
+        assert operator.type("retain") == "retained from now on\n"
+        assert operator.type("look") == "retain\n"
         # The local cloud leaves this alarm out: its stories are about groups that do not retain.
-        assert person.type("verify") == "retain\n"
-        person.finish(shared_blocks("retention-policy-missing"))
+        assert operator.type("verify") == "retain\n"
+        operator.finish(shared_blocks("retention-policy-missing"))
     place.retention("terminate")
     place.end_wait(leaves, "CONTINUE")
     place.wait_for_end(leaves)

@@ -1,10 +1,8 @@
 """The whole pipeline on the local cloud: the real module, zip and Prometheus, in every scenario.
 
-Each test runs the demo as a person would and reads what it leaves behind. They can run side by
+Each test runs the demo as a user does and reads what it leaves behind. They can run side by
 side: every cloud has ports and a subnet of its own.
 """
-
-from __future__ import annotations
 
 import json
 import re
@@ -20,7 +18,7 @@ PROJECT = Path(__file__).parents[2]
 OUTPUT = PROJECT / "build" / "end-to-end"
 # The demo bounds all its waits itself; this is for a bug in that.
 SECONDS = 540
-# Their instances write lines of their own; nobody has to find them.
+# Their instances write lines of their own; no forwarder has to find them.
 WITHOUT_DISCOVERY = frozenset({"agents-to-s3", "set-aside"})
 FIXED_SLEEP_SECONDS = 300
 ANSWER_LOST = re.compile(r"terraform\s+apply\s+failed.*already\s+exists", re.DOTALL)
@@ -99,7 +97,7 @@ def assert_the_promise_was_kept(
 
 
 def assert_each_was_told_to_flush(played: Played) -> None:
-    """Nobody was released but by a flush command that ended well, sooner than a fixed sleep."""
+    """Each was released by a flush command that ended well, sooner than a fixed sleep."""
     commands = [one for one in played.recorded("journal") if one["event"] == "command_ended"]
     for one in played.of_outcome("released"):
         own = [command for command in commands if command["instance_id"] == one["id"]]
@@ -132,7 +130,7 @@ def seen_while_broken(
     ]
 
 
-def assert_a_person_was_called_twice(played: Played, queue: str) -> None:
+def assert_the_operator_was_notified_twice(played: Played, queue: str) -> None:
     """By the waiter's own metric, and by what lies in its dead-letter queue; by nothing else."""
     alarmed = [one for one in played.recorded("notification") if one["state"] == "ALARM"]
     called = {one["alarm"]: one["description"] for one in alarmed}
@@ -142,9 +140,8 @@ def assert_a_person_was_called_twice(played: Played, queue: str) -> None:
 
 
 @pytest.mark.core
-def test_scaling_in_under_load_loses_nothing_and_alarms_nobody() -> None:
+def test_scaling_in_under_load_loses_nothing_and_raises_no_alarm() -> None:
     played = play("scale-in")
-
     assert_the_promise_was_kept(played, "scale-in")
     assert played.summary["dlq_messages"] == 0
     assert played.recorded("notification") == []
@@ -155,7 +152,6 @@ def test_scaling_in_under_load_loses_nothing_and_alarms_nobody() -> None:
 @pytest.mark.core
 def test_aggregators_are_kept_while_the_destination_refuses_writes() -> None:
     played = play("destination-down")
-
     assert_the_promise_was_kept(played, "destination-down")
     assert played.summary["dlq_messages"] == 0
     refusal = mended(played, "S3 refuses writes")
@@ -170,7 +166,6 @@ def test_aggregators_are_kept_while_the_destination_refuses_writes() -> None:
 
 def test_a_lost_event_is_made_up_for_by_the_reconciler() -> None:
     played = play("lost-event")
-
     assert_the_promise_was_kept(played, "lost-event")
     assert played.summary["dlq_messages"] == 0
     assert played.recorded("notification") == []
@@ -181,9 +176,8 @@ def test_a_lost_event_is_made_up_for_by_the_reconciler() -> None:
         assert {instance["verdict"] for instance in seen} == {None}
 
 
-def test_an_aggregator_without_metrics_is_kept_until_a_person_redrives_its_message() -> None:
+def test_an_aggregator_without_metrics_is_kept_until_the_operator_redrives_its_message() -> None:
     played = play("exporter-dies")
-
     assert_the_promise_was_kept(played, "exporter-dies")
     assert played.summary["dlq_messages"] == 1
     blindness = mended(played, "no metrics from ")
@@ -193,13 +187,12 @@ def test_an_aggregator_without_metrics_is_kept_until_a_person_redrives_its_messa
     assert {instance["lifecycle_state"] for instance in seen} == {"Terminating:Wait"}
     assert all(instance["buffer_bytes"] > 0 for instance in seen)
     assert seen[-1]["verdict"] == "UNKNOWN"
-    assert_a_person_was_called_twice(played, "buffer-dlq")
+    assert_the_operator_was_notified_twice(played, "buffer-dlq")
 
 
 @pytest.mark.core
 def test_an_hourly_agent_is_released_only_when_its_last_hour_is_in_s3() -> None:
     played = play("agents-to-s3")
-
     assert_the_promise_was_kept(played, "agents-to-s3")
     assert_each_was_told_to_flush(played)
     assert played.summary["dlq_messages"] == 0
@@ -216,7 +209,6 @@ def test_an_hourly_agent_is_released_only_when_its_last_hour_is_in_s3() -> None:
 
 def test_fluentd_in_back_off_is_told_again_when_its_destination_is_back() -> None:
     played = play("flush-in-backoff")
-
     assert_the_promise_was_kept(played, "flush-in-backoff")
     assert_each_was_told_to_flush(played)
     assert played.summary["dlq_messages"] == 0
@@ -233,9 +225,8 @@ def test_fluentd_in_back_off_is_told_again_when_its_destination_is_back() -> Non
         assert "FLUSHED" not in {instance["verdict"] for instance in seen}
 
 
-def test_an_instance_with_a_chunk_set_aside_is_kept_until_a_person_has_rescued_it() -> None:
+def test_an_instance_with_a_backed_up_chunk_is_kept_until_the_operator_has_rescued_it() -> None:
     played = play("set-aside")
-
     assert_the_promise_was_kept(played, "set-aside")
     assert_each_was_told_to_flush(played)
     assert played.summary["dlq_messages"] == 1
@@ -246,12 +237,11 @@ def test_an_instance_with_a_chunk_set_aside_is_kept_until_a_person_has_rescued_i
     assert seen[-1]["lifecycle_state"] == "Terminating:Wait"
     assert (seen[-1]["verdict"], seen[-1]["reason"]) == ("SET_ASIDE", "chunks_set_aside")
     assert all(instance["buffer_bytes"] > 0 for instance in seen)
-    assert_a_person_was_called_twice(played, "flush-dlq")
+    assert_the_operator_was_notified_twice(played, "flush-dlq")
 
 
 def test_with_flush_an_hourly_chunk_does_not_hold_the_release_for_its_hour() -> None:
     played = play("scale-in-hourly")
-
     assert_the_promise_was_kept(played, "scale-in-hourly")
     assert played.summary["dlq_messages"] == 0
     releases = played.summary["releases"]
@@ -269,7 +259,6 @@ def test_with_flush_an_hourly_chunk_does_not_hold_the_release_for_its_hour() -> 
 
 def test_of_twenty_aggregators_every_one_receives_and_none_flaps() -> None:
     played = play("twenty-aggregators")
-
     assert_the_promise_was_kept(played, "twenty-aggregators", staying=17, leaving=3)
     assert played.summary["dlq_messages"] == 0
     assert played.recorded("notification") == []
@@ -278,5 +267,5 @@ def test_of_twenty_aggregators_every_one_receives_and_none_flaps() -> None:
     assert "each forwarder sent to all 20, none flapped" in written
     fullest = re.search(r"No shard held more than (\d+)\.", written)
     assert fullest is not None
-    # Whoever spreads 20 over three has seven or more somewhere.
+    # Spread over three shards, 20 leave seven or more in one of them.
     assert 7 <= int(fullest[1]) <= 8

@@ -1,11 +1,9 @@
 """From scale-in to release: out of discovery, then proven empty, then gone, and not a second early.
 
-That nobody is released early or while registered is checked in every test, by the pipeline fixture.
+The pipeline fixture checks in every test that no instance is released early or while registered.
 """
 
 import json
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY, HOLDING
 from tests.support.histories import changing
-from tests.support.messages import terminate_event
+from tests.support.messages import LAUNCH_HOOK, terminate_event
 from tests.support.pipeline import (
     DRAIN_TIMEOUT,
     EMPTY_FOR,
@@ -90,30 +88,6 @@ class TestRelease:
         assert (last["verdict"], last["buffer_bytes"]) == ("DRAINED", 0)
         assert last["next_check_seconds"] is None
 
-    def test_the_release_is_counted_with_the_time_that_the_drain_took(
-        self, pipeline: Pipeline
-    ) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
-        until_released(pipeline, instance_id)
-        [waited] = pipeline.journal(instance_id, "terminating_wait")
-        [_, released] = pipeline.journal(instance_id, "completed")
-        assert pipeline.telemetry.total(Metric.DRAIN_SECONDS) == released["at"] - waited["at"]
-        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_COMPLETED) == 2
-
-    def test_a_drain_longer_than_the_hooks_timeout_is_kept_alive(self, pipeline: Pipeline) -> None:
-        instance_id = start_draining(pipeline)
-        pipeline.advance(HEARTBEAT_TIMEOUT * 2.5)
-        assert pipeline.state(instance_id) == "Terminating:Wait"
-        assert len(pipeline.journal(instance_id, "heartbeat")) > 10
-
-    def test_no_heartbeat_follows_the_release(self, pipeline: Pipeline) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
-        released_at = until_released(pipeline, instance_id)
-        pipeline.advance(300)
-        beats = pipeline.journal(instance_id, "heartbeat")
-        assert max(beat["at"] for beat in beats) < released_at
-        assert LogEvent.HEARTBEAT_FAILED not in pipeline.telemetry.events
-
     def test_many_instances_drain_side_by_side_with_one_request_a_batch(
         self, pipeline: Pipeline
     ) -> None:
@@ -145,14 +119,6 @@ class TestKeeping:
         pipeline.fleet.shows(instance_id, EMPTY)
         until_released(pipeline, instance_id)
 
-    @pytest.mark.parametrize(
-        "capture", ["03-dest-down", "04b-last-chunk-in-flight", "11-negative-total-bytes"]
-    )
-    def test_an_instance_in_trouble_is_kept(self, pipeline: Pipeline, capture: str) -> None:
-        instance_id = start_draining(pipeline, capture)
-        pipeline.advance(300)
-        assert pipeline.state(instance_id) == "Terminating:Wait"
-
     @pytest.mark.parametrize("capture", [HOLDING, EMPTY])
     def test_an_instance_whose_exporter_died_is_kept_until_it_shows_again(
         self, pipeline: Pipeline, capture: str
@@ -165,17 +131,6 @@ class TestKeeping:
         pipeline.fleet.shows(instance_id, EMPTY)
         until_released(pipeline, instance_id)
 
-    def test_an_instance_that_prometheus_does_not_know_any_more_is_kept(
-        self, pipeline: Pipeline
-    ) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
-        pipeline.fleet.loses_target(instance_id)
-        pipeline.fleet.aggregators[instance_id].empty_since = None
-        pipeline.advance(300)
-        assert pipeline.state(instance_id) == "Terminating:Wait"
-        verdicts = pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)
-        assert {line["verdict"] for line in verdicts[-3:]} == {"UNKNOWN"}
-
     def test_nothing_is_released_while_prometheus_is_down(self, pipeline: Pipeline) -> None:
         instance_id = start_draining(pipeline, EMPTY)
         pipeline.fleet.failure = ConnectionError("refused")
@@ -186,16 +141,6 @@ class TestKeeping:
         assert {line["reason"] for line in lines[-3:]} == {"prometheus_failed"}
         pipeline.fleet.failure = None
         until_released(pipeline, instance_id)
-
-    def test_rising_output_errors_are_reported_and_do_not_keep_it(self, pipeline: Pipeline) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
-        counter = iter(range(1_000_000))
-        failing = changing("num_errors", lambda value, _scrape: value + next(counter), "out_bad")
-        pipeline.fleet.shows(instance_id, EMPTY, failing)
-        pipeline.fleet.aggregators[instance_id].empty_since = pipeline.clock()
-        until_released(pipeline, instance_id)
-        assert pipeline.telemetry.total(Metric.OUTPUT_ERRORS) > 0
-        assert pipeline.telemetry.of(LogEvent.OUTPUT_ERRORS_ROSE)[0]["instance_id"] == instance_id
 
     @pytest.mark.parametrize(
         ("settings", "reason"),
@@ -235,30 +180,6 @@ class TestIdentification:
         assert by_address.state(instance_ids[1]) == "Terminating:Wait"
         assert all("instance=~" in query for query in by_address.fleet.queries)
 
-    def test_an_address_that_ec2_cannot_tell_keeps_the_instance(self, by_address: Pipeline) -> None:
-        instance_id = start_draining(by_address, EMPTY)
-        by_address.fleet.aggregators[instance_id].empty_since = None
-        by_address.world.faults.fail_calls("DescribeInstances", "Outage", times=10_000)
-        by_address.advance(300)
-        assert by_address.state(instance_id) == "Terminating:Wait"
-        assert by_address.crashes == []
-
-    def test_an_instance_without_an_address_is_unknown(self, by_address: Pipeline) -> None:
-        instance_id = start_draining(by_address, EMPTY)
-        by_address.fleet.aggregators[instance_id].empty_since = None
-
-        class Addressless:
-            def describe(self, instance_ids: list[str]) -> dict[str, str]:
-                return {}
-
-        waiter: Any = by_address.buffer.waiter
-        addressless = replace(waiter, instances=Addressless())
-        by_address.buffer = replace(by_address.buffer, waiter=addressless)
-        by_address.advance(300)
-        assert by_address.state(instance_id) == "Terminating:Wait"
-        lines = by_address.telemetry.of(LogEvent.BUFFER_VERDICT)
-        assert lines[-1]["reason"] == "instance_not_identified"
-
 
 class TestDuplicates:
     def test_events_and_messages_that_arrive_twice_change_nothing(self, pipeline: Pipeline) -> None:
@@ -289,10 +210,10 @@ class TestDuplicates:
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
         assert LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED in pipeline.telemetry.events
 
-    def test_an_event_that_comes_again_long_after_the_release_alarms_nobody(
+    def test_an_event_that_comes_again_long_after_the_release_raises_no_alarm(
         self, pipeline: Pipeline
     ) -> None:
-        # By then Prometheus has forgotten the instance; the mark on it has not.
+        # By then Prometheus has forgotten the instance; its state tag has not.
         instance_id = start_draining(pipeline, EMPTY)
         until_released(pipeline, instance_id)
         pipeline.advance(120)
@@ -309,12 +230,7 @@ class TestDiscovery:
         pipeline.alter = lambda event: terminate_event(AutoScalingGroupName="another")
         pipeline.create_group(1)
         pipeline.advance(10)
-        pipeline.clients.autoscaling.complete_lifecycle_action(
-            AutoScalingGroupName="fluentd-aggregators",
-            LifecycleHookName="pipeline-launch",
-            LifecycleActionResult="CONTINUE",
-            InstanceId=next(iter(pipeline.states())),
-        )
+        pipeline.complete(next(iter(pipeline.states())), "CONTINUE", hook=LAUNCH_HOOK)
         [instance_id] = pipeline.states()
         pipeline.alter = lambda event: event
         pipeline.scale_to(0)
@@ -336,42 +252,7 @@ class TestDiscovery:
         [deregistered] = pipeline.journal(instance_id, "deregistered")
         assert released_at >= deregistered["at"] + SETTLE + EMPTY_FOR
 
-    def test_a_failed_deregistration_is_requested_again(self, pipeline: Pipeline) -> None:
-        [instance_id] = pipeline.start_fleet()
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.world.faults.fail_operations(times=2, code="INTERNAL_FAILURE")
-        pipeline.scale_to(0)
-        until_released(pipeline, instance_id)
-        assert len(pipeline.telemetry.of(LogEvent.OPERATION_REQUESTED_AGAIN)) == 2
-
-    def test_after_three_more_requests_a_person_gets_the_error_code(
-        self, pipeline: Pipeline
-    ) -> None:
-        [instance_id] = pipeline.start_fleet()
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.world.faults.fail_operations(times=4, code="ACCESS_DENIED")
-        pipeline.scale_to(0)
-        pipeline.advance(300)
-        assert pipeline.state(instance_id) == "Terminating:Wait"
-        [(_, reason)] = pipeline.dead_letters("operation")
-        assert "ACCESS_DENIED" in reason
-        codes = {line["error_code"] for line in pipeline.telemetry.of(LogEvent.OPERATION_FAILED)}
-        assert codes == {"ACCESS_DENIED"}
-        assert pipeline.redrive("operation") == 1
-        until_released(pipeline, instance_id)
-
-    def test_a_forgotten_operation_without_effect_is_requested_again(
-        self, pipeline: Pipeline
-    ) -> None:
-        [instance_id] = pipeline.start_fleet()
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.world.faults.operation_seconds = 8
-        pipeline.world.faults.fail_calls("GetOperation", "OperationNotFound", times=1)
-        pipeline.scale_to(0)
-        until_released(pipeline, instance_id)
-        assert LogEvent.OPERATION_REQUESTED_AGAIN in pipeline.telemetry.events
-
-    def test_an_instance_that_somebody_registered_again_is_taken_out_again(
+    def test_an_instance_that_an_operator_registered_again_is_taken_out_again(
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline, EMPTY)
@@ -383,19 +264,7 @@ class TestDiscovery:
         assert released_at >= registered_at + SETTLE + EMPTY_FOR
         assert pipeline.registered() == {}
 
-    def test_one_that_is_registered_between_its_proof_and_its_release_is_no_longer_marked_as_proven(
-        self, pipeline: Pipeline
-    ) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
-        pipeline.world.faults.throttle("CompleteLifecycleAction", times=3)
-        pipeline.until(lambda: pipeline.marks([instance_id])[0].is_proof)
-        pipeline.register(instance_id)
-        pipeline.until(lambda: LogEvent.STILL_REGISTERED in pipeline.telemetry.events)
-        assert not pipeline.marks([instance_id])[0].is_proof
-        until_released(pipeline, instance_id)
-        assert pipeline.marks([instance_id])[0].is_proof
-
-    def test_an_instance_that_is_registered_again_and_again_is_handed_to_a_person(
+    def test_an_instance_that_is_registered_again_and_again_is_dead_lettered(
         self, pipeline: Pipeline
     ) -> None:
         instance_id = start_draining(pipeline, EMPTY)
@@ -410,18 +279,6 @@ class TestDiscovery:
         assert "Cloud Map did not do it" in reason
         assert pipeline.redrive("operation") == 1
         until_released(pipeline, instance_id)
-
-    def test_a_termination_that_auto_scaling_does_not_show_yet_is_asked_for_again(
-        self, pipeline: Pipeline
-    ) -> None:
-        [instance_id] = pipeline.start_fleet()
-        event = terminate_event(EC2InstanceId=instance_id, LifecycleActionToken=36 * "a")
-        now = datetime.fromtimestamp(pipeline.clock.now, UTC).isoformat()
-        pipeline.receive_event(event | {"time": now})
-        pipeline.advance(10)
-        assert list(pipeline.registered()) == [instance_id]
-        assert f"{instance_id} is InService, not terminating" in str(pipeline.crashes[0])
-        assert pipeline.waiting("operation") == 0
 
 
 class TestEarlierLives:

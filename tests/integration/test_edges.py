@@ -1,6 +1,6 @@
 """Other hooks, instance refresh, standby, and what arrives after the end.
 
-That nobody is released early or while registered is checked in every test, by the pipeline fixture.
+The pipeline fixture checks in every test that no instance is released early or while registered.
 """
 
 from functools import partial
@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY
-from tests.support.messages import GROUP, TERMINATE_HOOK, terminate_event
+from tests.support.messages import GROUP
 from tests.support.pipeline import Pipeline
 
 ANOTHER = "another-hook"
@@ -22,15 +22,6 @@ def put_another_hook(pipeline: Pipeline, transition: str, seconds: int = 7200) -
         LifecycleTransition=f"autoscaling:EC2_INSTANCE_{transition}",
         HeartbeatTimeout=seconds,
         DefaultResult="CONTINUE",
-    )
-
-
-def complete(pipeline: Pipeline, hook: str, instance_id: str) -> None:
-    pipeline.clients.autoscaling.complete_lifecycle_action(
-        AutoScalingGroupName=GROUP,
-        LifecycleHookName=hook,
-        InstanceId=instance_id,
-        LifecycleActionResult="CONTINUE",
     )
 
 
@@ -54,21 +45,8 @@ class TestTwoHooks:
         assert pipeline.state(instance_id) == "Terminating:Wait"
         assert pipeline.is_quiet()
         assert no_alarm(pipeline)
-        complete(pipeline, ANOTHER, instance_id)
+        pipeline.complete(instance_id, "CONTINUE", ANOTHER)
         assert pipeline.state(instance_id) is None
-
-    def test_a_second_proof_while_another_hook_holds_it_is_no_error(
-        self, pipeline: Pipeline
-    ) -> None:
-        [instance_id] = pipeline.start_fleet()
-        put_another_hook(pipeline, "TERMINATING")
-        pipeline.scale_to(0)
-        pipeline.copies = 2  # every message is received twice
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.until(lambda: LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED in pipeline.telemetry.events)
-        ended = pipeline.telemetry.of(LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED)
-        assert {line["ended"] for line in ended} == {"already_ended_held_by_another_hook"}
-        assert no_alarm(pipeline)
 
     def test_while_another_hook_keeps_it_alive_it_is_drained_though_ours_has_ended(
         self, pipeline: Pipeline
@@ -78,8 +56,8 @@ class TestTwoHooks:
         pipeline.scale_to(0)
         pipeline.advance(60)
         early = pipeline.world.journal[:]
-        pipeline._journal_seen = len(early) + 1  # a person completes it by hand: not our release
-        complete(pipeline, TERMINATE_HOOK, instance_id)
+        pipeline._journal_seen = len(early) + 1  # an operator completes it: not our release
+        pipeline.complete(instance_id, "CONTINUE")
         pipeline.advance(120)
         assert pipeline.waiting("buffer") == 1
         pipeline.fleet.shows(instance_id, EMPTY)
@@ -92,8 +70,8 @@ class TestTwoHooks:
         pipeline.scale_to(0)
         pipeline.advance(60)
         pipeline._journal_seen = len(pipeline.world.journal) + 1
-        complete(pipeline, TERMINATE_HOOK, instance_id)
-        complete(pipeline, ANOTHER, instance_id)
+        pipeline.complete(instance_id, "CONTINUE")
+        pipeline.complete(instance_id, "CONTINUE", ANOTHER)
         pipeline.until(pipeline.is_quiet)
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
 
@@ -108,7 +86,7 @@ class TestTwoHooks:
         [instance_id] = pipeline.states()
         assert pipeline.state(instance_id) == "Pending:Wait"
         assert list(pipeline.registered()) == [instance_id]
-        complete(pipeline, ANOTHER, instance_id)
+        pipeline.complete(instance_id, "CONTINUE", ANOTHER)
         assert pipeline.state(instance_id) == "InService"
         assert list(pipeline.registered()) == [instance_id]
         assert no_alarm(pipeline)
@@ -122,54 +100,8 @@ def leaving_events(pipeline: Pipeline) -> list[LogEvent]:
     ]
 
 
-class TestLateDuplicates:
-    def test_an_event_that_comes_again_after_the_release_raises_no_alarm(
-        self, pipeline: Pipeline
-    ) -> None:
-        gone = released(pipeline)
-        pipeline.receive_event(pipeline.world.lifecycle_events[-1])
-        pipeline.fleet.loses_target(gone)
-        pipeline.advance(400)
-        assert pipeline.is_quiet()
-        assert no_alarm(pipeline)
-
-    def test_without_the_mark_it_raises_the_alarm(self, pipeline: Pipeline) -> None:
-        gone = released(pipeline)
-        pipeline.clients.ec2.delete_tags(Resources=[gone], Tags=[{"Key": "fluentd-lifecycle"}])
-        pipeline.receive_event(pipeline.world.lifecycle_events[-1])
-        pipeline.fleet.loses_target(gone)
-        pipeline.advance(400)
-        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
-
-
-def released(pipeline: Pipeline) -> str:
-    """Drain the only instance; returns its id."""
-    [instance_id] = pipeline.start_fleet()
-    pipeline.fleet.shows(instance_id, EMPTY)
-    pipeline.scale_to(0)
-    pipeline.until(lambda: pipeline.state(instance_id) is None)
-    pipeline.advance(100)
-    return instance_id
-
-
 def has_left(pipeline: Pipeline, instance_id: str) -> bool:
     return pipeline.state(instance_id) is None
-
-
-def test_an_instance_refresh_drains_every_instance_and_registers_its_successor(
-    pipeline: Pipeline,
-) -> None:
-    old = pipeline.start_fleet(3)
-    for instance_id in old:
-        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-            InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
-        )
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.until(partial(has_left, pipeline, instance_id))
-    pipeline.until(lambda: pipeline.states_are("InService", 3))
-    assert set(pipeline.registered()) == set(pipeline.states())
-    assert not set(old) & set(pipeline.states())
-    assert no_alarm(pipeline)
 
 
 @pytest.mark.parametrize("launches_first", [False, True], ids=["ends_first", "launches_first"])
@@ -181,9 +113,7 @@ def test_an_instance_that_reaches_its_maximum_lifetime_is_drained_as_any_other(
     if launches_first:
         pipeline.scale_to(3)
         pipeline.until(lambda: pipeline.states_are("InService", 3))
-    pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=old, ShouldDecrementDesiredCapacity=launches_first
-    )
+    pipeline.terminate(old, is_replaced=not launches_first)
     pipeline.advance(200)
     assert pipeline.state(old) == "Terminating:Wait"
     pipeline.fleet.shows(old, EMPTY)
@@ -193,40 +123,3 @@ def test_an_instance_that_reaches_its_maximum_lifetime_is_drained_as_any_other(
     assert set(pipeline.registered()) == set(pipeline.states())
     assert no_alarm(pipeline)
     assert pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION) == 0
-
-
-def test_the_events_of_a_replacement_have_the_members_of_every_termination(
-    pipeline: Pipeline,
-) -> None:
-    """Auto Scaling tells a cause in its activities only: the hook's event cannot be told apart."""
-    replaced, _ = pipeline.start_fleet(2)
-    pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=replaced, ShouldDecrementDesiredCapacity=False
-    )
-    [event] = [
-        one
-        for one in pipeline.world.lifecycle_events
-        if one["detail-type"] == "EC2 Instance-terminate Lifecycle Action"
-    ]
-    assert event["detail"].keys() == terminate_event()["detail"].keys()
-    assert (event["detail"]["Origin"], event["detail"]["Destination"]) == (
-        "AutoScalingGroup",
-        "EC2",
-    )
-    assert event["detail"]["EC2InstanceId"] == replaced
-
-
-class TestStandby:
-    def test_no_event_comes_so_the_reconciler_takes_it_out_and_puts_it_back(
-        self, pipeline: Pipeline
-    ) -> None:
-        first, second = pipeline.start_fleet(2)
-        pipeline.move(first, "Standby")
-        pipeline.reconciler.handle()
-        pipeline.advance(10)
-        assert list(pipeline.registered()) == [second]
-        pipeline.move(first, "InService")
-        pipeline.reconciler.handle()
-        pipeline.advance(10)
-        assert set(pipeline.registered()) == {first, second}
-        assert no_alarm(pipeline)

@@ -164,15 +164,6 @@ class TestAlwaysDenied:
         pipeline.advance(0.5, step=0.5)
         assert pipeline.state(instance_id) == "Terminating:Wait"
 
-    def test_the_retention_policy_keeps_it_after_that(
-        self, pipeline: Pipeline, denied: tuple[str, ...]
-    ) -> None:
-        instance_id, _ = drain_without_heartbeats(pipeline, denied)
-        pipeline.retain_on_abandon()
-        pipeline.until(lambda: pipeline.waiting("buffer-dlq") == 1)
-        pipeline.advance(HEARTBEAT_TIMEOUT)
-        assert pipeline.state(instance_id) == "Terminating:Retained"
-
     def test_a_launch_times_out_as_well(self, pipeline: Pipeline, denied: tuple[str, ...]) -> None:
         pipeline.world.faults.operation_seconds = 10_000
         pipeline.create_group(1)
@@ -195,46 +186,6 @@ class TestAlwaysDenied:
         assert tag_of(pipeline, instance_id) is None
         pipeline.fleet.shows(instance_id, EMPTY)
         pipeline.until(lambda: pipeline.state(instance_id) is None)
-
-
-class TestOtherProcesses:
-    """Each poll may run in a process that knows nothing of the one before."""
-
-    def poll(self, pipeline: Pipeline, *, fails: bool) -> None:
-        pipeline.wire(lambda: pipeline.fleet)
-        if fails:
-            deny(pipeline, "RecordLifecycleActionHeartbeat", times=1)
-        polls = len(pipeline.batches)
-        pipeline.until(lambda: len(pipeline.batches) > polls)
-
-    @pytest.mark.parametrize("successes", [1, 2, 5])
-    def test_two_failures_with_a_success_between_them_raise_no_alarm(
-        self, pipeline: Pipeline, successes: int
-    ) -> None:
-        start_draining(pipeline)
-        self.poll(pipeline, fails=True)
-        for _ in range(successes):
-            self.poll(pipeline, fails=False)
-        self.poll(pipeline, fails=True)
-        assert urgencies(pipeline) == [Urgency.FIRST, Urgency.FIRST]
-        assert alarms(pipeline) == {}
-
-    def test_two_failures_in_a_row_raise_it(self, pipeline: Pipeline) -> None:
-        start_draining(pipeline)
-        self.poll(pipeline, fails=True)
-        self.poll(pipeline, fails=True)
-        assert urgencies(pipeline) == [Urgency.FIRST, Urgency.REPEATED]
-        assert set(alarms(pipeline)) == {"heartbeats-failing"}
-
-    def test_two_failures_with_a_lost_receive_between_them_raise_it(
-        self, pipeline: Pipeline
-    ) -> None:
-        start_draining(pipeline)
-        self.poll(pipeline, fails=True)
-        pipeline.lost["buffer"] = 1
-        self.poll(pipeline, fails=True)
-        first, second = urgencies(pipeline)
-        assert (first, second >= Urgency.REPEATED) == (Urgency.FIRST, True)
 
 
 def test_two_messages_of_one_instance_do_not_hide_each_others_failures(pipeline: Pipeline) -> None:

@@ -54,13 +54,13 @@ def reasons(pipeline: Pipeline, event: LogEvent) -> list[object]:
 
 
 def kill(pipeline: Pipeline, *instance_ids: str) -> None:
-    """What a person does with EC2's console; Auto Scaling finds out minutes later."""
+    """What an operator does with EC2's console; Auto Scaling finds out minutes later."""
     pipeline.world.faults.unnoticed_seconds = UNNOTICED_SECONDS
     pipeline.clients.ec2.terminate_instances(InstanceIds=list(instance_ids))
 
 
 def end_the_wait(pipeline: Pipeline, instance_id: str) -> None:
-    """Nobody is there any more to prove anything, and the hook gives up on it."""
+    """Nothing of it can be proven any more, and its stage times out."""
     pipeline.clients.autoscaling.complete_lifecycle_action(
         AutoScalingGroupName=GROUP,
         LifecycleHookName=TERMINATE_HOOK,
@@ -258,7 +258,7 @@ class TestEnds:
         pipeline.advance(20)
         assert (pipeline.registered(), counted(pipeline)) == ({}, 3)
 
-    def test_a_launch_that_nobody_took_over_and_that_was_abandoned_is_not_counted(
+    def test_a_launch_whose_event_was_lost_and_that_was_abandoned_is_not_counted(
         self, pipeline: Pipeline
     ) -> None:
         pipeline.alter = lambda event: {"lost": event}

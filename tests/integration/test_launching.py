@@ -1,11 +1,7 @@
-"""From the launch to service: registered first, in service then, and nobody else."""
-
-from collections.abc import Sequence
+"""From the launch to service: registered first, then in service, and no other instance."""
 
 import pytest
 
-from lifecycle.adapters.instances import Instances
-from lifecycle.decisions.instance import Instance
 from lifecycle.errors import Malformed
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.messages import launch_event
@@ -81,88 +77,6 @@ def test_an_event_that_arrives_again_much_later_changes_nothing(pipeline: Pipeli
     assert len(pipeline.telemetry.of(LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED)) == 1
 
 
-@pytest.mark.parametrize(
-    ("changed", "reason"),
-    [
-        ({"AutoScalingGroupName": "another-group"}, "another Auto Scaling group"),
-        ({"LifecycleHookName": "another-hook"}, "another lifecycle hook"),
-    ],
-)
-def test_an_event_of_another_group_or_hook_is_ignored_with_a_log_line(
-    pipeline: Pipeline, changed: dict[str, str], reason: str
-) -> None:
-    pipeline.alter = lambda event: {**event, "detail": {**event["detail"], **changed}}
-    pipeline.create_group(1)
-    pipeline.advance(60)
-    assert pipeline.states_are("Pending:Wait", 1)
-    assert pipeline.registered() == {}
-    assert pipeline.is_quiet()
-    assert pipeline.telemetry.the(LogEvent.LIFECYCLE_EVENT_IGNORED)["reason"] == reason
-
-
-def test_a_launch_with_the_name_of_the_terminate_hook_is_ignored(pipeline: Pipeline) -> None:
-    pipeline.receive_event(launch_event(LifecycleHookName="pipeline-terminate"))
-    pipeline.advance(5)
-    assert LogEvent.LIFECYCLE_EVENT_IGNORED in pipeline.telemetry.events
-    assert pipeline.is_quiet()
-
-
-def test_a_launch_into_a_warm_pool_is_completed_and_not_registered(pipeline: Pipeline) -> None:
-    pipeline.alter = lambda event: {
-        **event,
-        "detail": {**event["detail"], "Destination": "WarmPool"},
-    }
-    pipeline.copies = 2
-    pipeline.create_group(1)
-    instance_id = only_instance(pipeline)
-    pipeline.advance(30)
-    assert pipeline.state(instance_id) == "InService"  # the emulator has no pools
-    assert pipeline.registrations(instance_id) == []
-    assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_COMPLETED) == 1
-    assert pipeline.telemetry.flushed == 1
-    assert (pipeline.crashes, pipeline.is_quiet()) == ([], True)
-
-
-def test_a_late_event_of_an_instance_that_is_gone_registers_nothing(pipeline: Pipeline) -> None:
-    pipeline.receive_event(launch_event())
-    pipeline.advance(60)
-    assert pipeline.registered() == {}
-    assert (pipeline.crashes, pipeline.is_quiet()) == ([], True)
-    line = pipeline.telemetry.the(LogEvent.LIFECYCLE_EVENT_IGNORED)
-    assert line["reason"] == "the instance is gone"
-
-
-def test_a_late_launching_event_of_a_terminating_instance_registers_nothing(
-    pipeline: Pipeline,
-) -> None:
-    instance_id = pipeline.start_fleet()[0]
-    pipeline.scale_to(0)
-    pipeline.advance(30)
-    assert pipeline.registered() == {}
-    pipeline.receive_event(pipeline.world.lifecycle_events[0])
-    pipeline.advance(30)
-    assert pipeline.registrations(instance_id) == ["registered", "deregistered"]
-    line = pipeline.telemetry.the(LogEvent.LIFECYCLE_EVENT_IGNORED)
-    assert line["reason"] == "the instance is Terminating:Wait"
-
-
-def test_an_instance_that_ec2_does_not_show_yet_is_asked_for_again(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    describe, hidden = Instances.describe, iter([True])
-
-    def eventually(instances: Instances, instance_ids: Sequence[str]) -> dict[str, Instance]:
-        return {} if next(hidden, False) else describe(instances, instance_ids)
-
-    monkeypatch.setattr(Instances, "describe", eventually)
-    pipeline.create_group(1)
-    pipeline.advance(30)
-    assert pipeline.states_are("Pending:Wait", 1)
-    assert "EC2 does not know it" in str(pipeline.crashes[0])
-    pipeline.until(lambda: pipeline.states_are("InService", 1))
-    assert pipeline.given_up == []
-
-
 def test_an_event_that_fails_three_times_reaches_the_on_failure_destination(
     pipeline: Pipeline,
 ) -> None:
@@ -178,15 +92,7 @@ def test_an_event_that_fails_three_times_reaches_the_on_failure_destination(
 
 
 class TestFailedOperations:
-    def test_a_failed_registration_is_requested_again(self, pipeline: Pipeline) -> None:
-        pipeline.world.faults.fail_operations(times=1, code="THROTTLED_REQUEST")
-        pipeline.start_fleet()
-        line = pipeline.telemetry.the(LogEvent.OPERATION_FAILED)
-        assert (line["error_code"], line["error_message"]) == ("THROTTLED_REQUEST", "injected")
-        again = pipeline.telemetry.the(LogEvent.OPERATION_REQUESTED_AGAIN)
-        assert again["requested_again"] == 1
-
-    def test_after_three_more_requests_a_person_gets_the_error_code(
+    def test_after_three_more_requests_the_operator_gets_the_error_code(
         self, pipeline: Pipeline
     ) -> None:
         pipeline.world.faults.fail_operations(times=4, code="HOSTED_ZONE_NOT_FOUND")
@@ -206,24 +112,6 @@ class TestFailedOperations:
         pipeline.advance(120)
         assert pipeline.redrive("operation") == 1
         pipeline.until(lambda: pipeline.states_are("InService", 1))
-        assert len(pipeline.registered()) == 1
-
-    def test_an_operation_that_was_forgotten_after_its_success_is_no_problem(
-        self, pipeline: Pipeline
-    ) -> None:
-        pipeline.create_group(1)
-        pipeline.advance(1)
-        pipeline.world.faults.fail_calls("GetOperation", "OperationNotFound", times=100)
-        pipeline.until(lambda: pipeline.states_are("InService", 1))
-        assert LogEvent.OPERATION_REQUESTED_AGAIN not in pipeline.telemetry.events
-
-    def test_an_operation_that_was_forgotten_without_effect_is_requested_again(
-        self, pipeline: Pipeline
-    ) -> None:
-        pipeline.world.faults.operation_seconds = 8
-        pipeline.world.faults.fail_calls("GetOperation", "OperationNotFound", times=1)
-        pipeline.start_fleet()
-        assert LogEvent.OPERATION_REQUESTED_AGAIN in pipeline.telemetry.events
         assert len(pipeline.registered()) == 1
 
 
@@ -248,7 +136,7 @@ class TestInstancesThatDoNotMakeIt:
         ("operation_seconds", "after"),
         [(1, 0), (1, 1), (1, 4), (3, 4), (7, 4), (7, 6), (12, 1), (12, 11), (40, 6), (40, 45)],
     )
-    def test_one_that_is_sent_away_while_it_is_registered_ends_up_deregistered_for_good(
+    def test_one_that_is_terminated_while_it_is_registered_stays_deregistered(
         self, pipeline: Pipeline, operation_seconds: float, after: float
     ) -> None:
         pipeline.world.faults.operation_seconds = operation_seconds
@@ -265,12 +153,3 @@ class TestInstancesThatDoNotMakeIt:
         assert pipeline.waiting("operation") == 0
         assert pipeline.waiting("buffer") == 1
         assert pipeline.given_up == []
-
-
-def test_a_malformed_message_does_not_hold_up_the_others(pipeline: Pipeline) -> None:
-    pipeline.create_group(3)
-    pipeline.send("operation", '{"version": 1, "stage": "operation"}')
-    pipeline.until(lambda: pipeline.states_are("InService", 3))
-    [(body, reason)] = pipeline.dead_letters("operation")
-    assert body == '{"version": 1, "stage": "operation"}'
-    assert "action: is missing" in reason

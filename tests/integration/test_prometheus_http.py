@@ -1,4 +1,4 @@
-"""Prometheus over real HTTP: whatever it answers, nobody is released and no batch crashes."""
+"""Prometheus over real HTTP: whatever it answers, no instance is released and no batch crashes."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ def prometheus() -> Iterator[PrometheusServer]:
 
 def check(pipeline: Pipeline, url: str, **settings: Any) -> list[str]:
     """Let the buffer waiter check a batch of three; returns the messages that come back."""
-    pipeline.wire(PROMETHEUS_URL=url, **{"PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "0.3", **settings})
+    pipeline.wire(PROMETHEUS_URL=url, **{"PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "60", **settings})
     now = pipeline.clock()
     records = [
         record(buffer_check(instance_id=one, started_at=now), message_id=one, sent_at=now)
@@ -149,15 +149,6 @@ def test_an_error_that_passed_is_forgotten(
     assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
 
 
-def test_an_empty_answer_is_unknown_for_everybody(
-    pipeline: Pipeline, prometheus: PrometheusServer
-) -> None:
-    prometheus.answers(matrix([]))
-    assert check(pipeline, prometheus.url) == INSTANCE_IDS
-    assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
-    assert len(prometheus.received) == 1
-
-
 @pytest.mark.parametrize(
     ("qualification", "words"),
     [
@@ -200,9 +191,9 @@ def test_a_redirect_to_a_login_page_is_unknown_for_everybody(
 def test_a_redirect_that_repeats_the_credentials_is_not_in_the_log(
     pipeline: Pipeline, prometheus: PrometheusServer
 ) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # and does not listen
-        place = f"http://127.0.0.1:{nobody.getsockname()[1]}/login?token={SECRET}"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and does not listen
+        place = f"http://127.0.0.1:{unused.getsockname()[1]}/login?token={SECRET}"
         prometheus.answers(text(302, "", Location=place))
         returned = check(
             pipeline,
@@ -235,7 +226,8 @@ def test_a_prometheus_that_does_not_answer_costs_no_more_than_its_timeouts(
     pipeline: Pipeline, prometheus: PrometheusServer
 ) -> None:
     prometheus.answers(prometheus.never)
-    assert check(pipeline, prometheus.url) == INSTANCE_IDS
+    brief = {"PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "0.3"}
+    assert check(pipeline, prometheus.url, **brief) == INSTANCE_IDS
     assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
     assert "timed out" in str(pipeline.telemetry.the(LogEvent.PROMETHEUS_FAILED)["reason"])
     assert len(prometheus.received) == ATTEMPTS
@@ -251,14 +243,14 @@ def test_a_connection_that_breaks_is_unknown_for_everybody(
 
 
 def test_a_prometheus_that_is_down_is_unknown_for_everybody(pipeline: Pipeline) -> None:
-    with socket.socket() as nobody_listens:
-        nobody_listens.bind(("127.0.0.1", 0))
-        port = nobody_listens.getsockname()[1]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
         assert check(pipeline, f"http://127.0.0.1:{port}") == INSTANCE_IDS
     assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
 
 
-def test_one_broken_series_makes_nobody_drained(
+def test_one_broken_series_proves_none_empty(
     pipeline: Pipeline, prometheus: PrometheusServer
 ) -> None:
     sound = {
@@ -333,7 +325,7 @@ class TestAuthentication:
         assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
 
     @pytest.mark.parametrize("auth", ["basic", "bearer"])
-    def test_without_its_secret_nothing_is_asked_and_nobody_released(
+    def test_without_its_secret_nothing_is_asked_and_none_released(
         self, pipeline: Pipeline, prometheus: PrometheusServer, auth: str
     ) -> None:
         arn = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:no-such-secret"

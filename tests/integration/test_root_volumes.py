@@ -11,7 +11,7 @@ import pytest
 from lifecycle.decisions.marks import MarkKind
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY, HOLDING
-from tests.support.messages import GROUP, TERMINATE_HOOK
+from tests.support.messages import GROUP
 from tests.support.pipeline import HEARTBEAT_TIMEOUT, Pipeline
 
 WAITS = "ReplacingRootVolume:Wait"
@@ -90,29 +90,6 @@ class TestDrained:
         assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_COMPLETED) == 3 + 2 * 3
         assert no_alarm(pipeline)
 
-    def test_every_event_and_message_twice_does_no_harm(self, pipeline: Pipeline) -> None:
-        fleet = pipeline.start_fleet(2)
-        pipeline.copies = 2
-        pipeline.replace_root_volumes()
-        for instance_id in fleet:
-            pipeline.until(lambda one=instance_id: pipeline.state(one) == WAITS)  # type: ignore[misc]
-            until_replaced(pipeline, instance_id)
-        assert no_alarm(pipeline)
-
-    def test_a_fleet_that_is_in_no_service_discovery_is_drained_too(
-        self, pipeline: Pipeline
-    ) -> None:
-        pipeline.stages = ("buffer",)
-        pipeline.wire(lambda: pipeline.fleet)
-        [instance_id] = pipeline.start_fleet(1)
-        pipeline.replace_root_volumes()
-        pipeline.advance(200)
-        assert pipeline.state(instance_id) == WAITS
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.until(lambda: pipeline.state(instance_id) == "InService")
-        assert mark(pipeline, instance_id) is MarkKind.REPLACED
-        assert no_alarm(pipeline)
-
     def test_at_a_checkpoint_and_after_a_rollback_it_goes_on_in_the_same_way(
         self, pipeline: Pipeline
     ) -> None:
@@ -147,19 +124,6 @@ class TestTheLastAggregator:
 
 
 class TestEarlierLives:
-    def test_a_late_duplicate_of_its_termination_drains_nobody(self, pipeline: Pipeline) -> None:
-        instance_id, _ = pipeline.start_fleet(2)
-        pipeline.replace_root_volumes()
-        pipeline.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
-        [event] = events(pipeline, "terminate")
-        until_replaced(pipeline, instance_id)
-        pipeline.advance(100)
-        pipeline.receive_event(event)
-        pipeline.advance(200)
-        assert instance_id in pipeline.registered()
-        assert mark(pipeline, instance_id) is MarkKind.LAUNCHING
-        assert no_alarm(pipeline)
-
     def test_a_proof_of_the_earlier_life_does_not_release_the_later_one(
         self, pipeline: Pipeline
     ) -> None:
@@ -167,15 +131,13 @@ class TestEarlierLives:
         pipeline.replace_root_volumes()
         pipeline.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
         until_replaced(pipeline, instance_id)
-        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-            InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
-        )
+        pipeline.terminate(instance_id)
         pipeline.advance(400)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         assert no_alarm(pipeline)
 
     @pytest.mark.parametrize("stage", ["operation", "buffer"])
-    def test_a_message_of_its_termination_that_comes_again_takes_nobody_out(
+    def test_a_message_of_its_termination_that_comes_again_takes_none_out(
         self, pipeline: Pipeline, stage: str
     ) -> None:
         instance_id, _ = pipeline.start_fleet(2)
@@ -218,7 +180,7 @@ class TestLostEvents:
         assert instance_id in pipeline.registered()
         assert no_alarm(pipeline)
 
-    def test_one_that_nobody_drained_is_reported_when_it_launches_again(
+    def test_one_that_was_not_drained_is_reported_when_it_launches_again(
         self, pipeline: Pipeline
     ) -> None:
         """What ABANDON does is not documented: here the worst, and its event was lost."""
@@ -243,12 +205,7 @@ class TestUndrained:
         pipeline.replace_root_volumes()
         pipeline.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
         pipeline.advance(100)
-        pipeline.clients.autoscaling.complete_lifecycle_action(
-            AutoScalingGroupName=GROUP,
-            LifecycleHookName=TERMINATE_HOOK,
-            InstanceId=instance_id,
-            LifecycleActionResult="ABANDON",
-        )
+        pipeline.complete(instance_id)
         pipeline._journal_seen = len(pipeline.world.journal) + 1  # an operator's, not our release
         pipeline.advance(300)
         if outcome == "terminated":
@@ -271,12 +228,7 @@ class TestUndrained:
         pipeline.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
         pipeline.advance(100)
         pipeline.lose_events()  # it stays in its launching hook, unregistered
-        pipeline.clients.autoscaling.complete_lifecycle_action(
-            AutoScalingGroupName=GROUP,
-            LifecycleHookName=TERMINATE_HOOK,
-            InstanceId=instance_id,
-            LifecycleActionResult="ABANDON",
-        )
+        pipeline.complete(instance_id)
         pipeline._journal_seen = len(pipeline.world.journal) + 1
         pipeline.fleet.shows(instance_id, EMPTY)  # of course: the volume is new
         pipeline.advance(250)
@@ -298,21 +250,4 @@ class TestUndrained:
         assert pipeline.state(instance_id) == "Terminating:Wait"
         pipeline.fleet.shows(instance_id, EMPTY)
         pipeline.until(lambda: pipeline.state(instance_id) is None)
-        assert no_alarm(pipeline)
-
-    def test_one_that_is_scaled_in_meanwhile_is_released_once_by_its_own_proof(
-        self, pipeline: Pipeline
-    ) -> None:
-        instance_id, _ = pipeline.start_fleet(2)
-        pipeline.replace_root_volumes()
-        pipeline.clients.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
-        pipeline.advance(100)
-        pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-            InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
-        )
-        pipeline.advance(200)
-        assert pipeline.state(instance_id) == "Terminating:Wait"
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.until(lambda: pipeline.state(instance_id) is None)
-        pipeline.advance(300)
         assert no_alarm(pipeline)

@@ -76,12 +76,7 @@ def test_an_action_that_ended_unproven_is_not_taken_for_that_of_an_instance_that
     pipeline.advance(SETTLE + 10)
     pipeline.world.faults.short_pages = [0]
     pipeline._journal_seen = len(pipeline.world.journal) + 1  # an operator's completion, not ours
-    pipeline.clients.autoscaling.complete_lifecycle_action(
-        AutoScalingGroupName=GROUP,
-        LifecycleHookName="pipeline-terminate",
-        InstanceId=instance_id,
-        LifecycleActionResult="CONTINUE",
-    )
+    pipeline.complete(instance_id, "CONTINUE")
     pipeline.advance(60)
     assert LogEvent.LIFECYCLE_ACTION_EXPIRED not in pipeline.telemetry.events
     assert pipeline.waiting("buffer") == 1, "it is asked on"

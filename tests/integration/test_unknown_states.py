@@ -5,7 +5,7 @@ import pytest
 from lifecycle.errors import UnexpectedState
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY
-from tests.support.messages import LAUNCH_HOOK, TERMINATE_HOOK
+from tests.support.messages import TERMINATE_HOOK
 from tests.support.pipeline import DRAIN_TIMEOUT, HEARTBEAT_TIMEOUT, Pipeline
 
 UNKNOWN = "Terminating:Reviewed"
@@ -47,9 +47,7 @@ def test_the_reconciler_reports_it_keeps_its_wait_alive_and_fails(pipeline: Pipe
 def test_the_reconciler_sets_everything_else_right_all_the_same(pipeline: Pipeline) -> None:
     unknown, other = pipeline.start_fleet(2)
     pipeline.move(unknown, "Resting")
-    pipeline.clients.servicediscovery.deregister_instance(
-        ServiceId=pipeline.service_id, InstanceId=other
-    )
+    pipeline.deregister(other)
     pipeline.advance(10)
     with pytest.raises(UnexpectedState, match="'Resting'"):
         pipeline.reconciler.handle()
@@ -57,31 +55,6 @@ def test_the_reconciler_sets_everything_else_right_all_the_same(pipeline: Pipeli
     assert set(pipeline.registered()) == {unknown, other}
     assert pipeline.telemetry.total(Metric.IN_SERVICE_INSTANCES) == 1
     assert pipeline.telemetry.of(LogEvent.LIFECYCLE_STATE_UNKNOWN)[0]["kept_by"] == []
-
-
-def test_one_that_observes_reports_it_and_sends_no_heartbeat(pipeline: Pipeline) -> None:
-    [instance_id] = pipeline.start_fleet()
-    pipeline.lose_events()
-    pipeline.scale_to(0)
-    pipeline.move(instance_id, UNKNOWN)
-    pipeline.wire(lambda: pipeline.fleet, RECONCILE_MODE="observe")
-    before = len(pipeline.journal(instance_id, "heartbeat"))
-    with pytest.raises(UnexpectedState, match=UNKNOWN):
-        pipeline.reconciler.handle()
-    assert len(pipeline.journal(instance_id, "heartbeat")) == before
-    assert pipeline.telemetry.the(LogEvent.LIFECYCLE_STATE_UNKNOWN)["kept_by"] == []
-
-
-def test_a_launch_in_it_is_kept_by_the_launch_hook(pipeline: Pipeline) -> None:
-    pipeline.lose_events()
-    pipeline.create_group(1)
-    [instance_id] = pipeline.states()
-    pipeline.move(instance_id, "Pending:Reviewed")
-    with pytest.raises(UnexpectedState, match="Pending:Reviewed"):
-        pipeline.reconciler.handle()
-    line = pipeline.telemetry.the(LogEvent.LIFECYCLE_STATE_UNKNOWN)
-    assert line["kept_by"] == [LAUNCH_HOOK]
-    assert pipeline.registered() == {}
 
 
 def test_a_drain_that_meets_it_goes_on_and_releases_nothing_in_it(pipeline: Pipeline) -> None:

@@ -8,7 +8,7 @@ import gc
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import get_context
@@ -63,6 +63,14 @@ class Mutation:
         """Put the bug into this process."""
         for target, replacement in self.instead.items():
             _replace(target, replacement)
+
+
+def each(
+    caught_by: str, bugs: Mapping[str, Mapping[str, Callable[..., object]]]
+) -> Iterator[Mutation]:
+    """Bugs by their names, all to be caught by one check."""
+    for name, instead in bugs.items():
+        yield Mutation(name, instead, caught_by)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from moto.autoscaling.models import autoscaling_backends
 from moto.core.model_instances import reset_model_data
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal import mock_random
-from moto.servicediscovery.models import ServiceInstance, servicediscovery_backends
 
 from lifecycle.decisions import shards
 from sandbox.emulator import Assignment, Report
@@ -24,24 +23,18 @@ from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS
 from tests.model.fluentd import TICK, Fluentd, Worker
+from tests.model.grouped import Grouped, count_faults_hit
 from tests.model.monitoring import Monitoring
-from tests.model.playing import Played
 from tests.model.promises import Life, Promises, hook_of
 from tests.model.shapes import HOOK_SECONDS, SHARD_SIZE, Shape
 from tests.model.shortcut import Shortcut, keep_moto_patched
 from tests.support import account, machines, queues
-from tests.support.messages import (
-    FOREIGN,
-    GROUP,
-    LAUNCH_HOOK,
-    TERMINATE_HOOK,
-    shutting_down_event,
-)
-from tests.support.pipeline import PORT, RECONCILE_INTERVAL, Delivery
+from tests.support.messages import FOREIGN, TERMINATE_HOOK, shutting_down_event
+from tests.support.pipeline import RECONCILE_INTERVAL, Delivery
 from tests.support.queues import REGION
 
 # No outage of AWS lasts so long that less than this is left of a hook's time: longer ones are what
-# the retention policy is for, so histories with retention have no such mercy.
+# the retention policy is for, so histories with retention have no such limit.
 LEAST_LEFT_SECONDS = HOOK_SECONDS / 2
 _GRACE_SECONDS = "30"
 _SHORTCUT = Shortcut()
@@ -53,10 +46,9 @@ WAYS_TO_GO = ["killed behind the hook", *_NOTICES]
 
 
 @dataclass
-class Cloud(Played):
+class Cloud(Grouped):
     """Everything that a history is about."""
 
-    shape: Shape = field(default_factory=Shape)
     fluentds: dict[str, Fluentd] = field(default_factory=dict)
     monitoring: Monitoring = field(init=False)
     promises: Promises = field(init=False)
@@ -79,9 +71,9 @@ class Cloud(Played):
         self.world.faults.unnoticed_seconds = shape.unnoticed_seconds
         if shape.shards > 1:
             self.create_shards(shape.shards)
-        self._count_faults_hit()
+        count_faults_hit(self.world.faults, self.count)
         if shape.keeps_last:
-            # It may wait in vain until its deadline: ten minutes of polls, history after history.
+            # It may wait until its deadline: ten minutes of polls, history after history.
             self.operation_poll_interval = "20"
         settings = {**shape.settings(), "RECONCILE_GRACE_SECONDS": _GRACE_SECONDS}
         self.wire(cache(self.monitoring.querier), **settings)
@@ -90,107 +82,7 @@ class Cloud(Played):
         self.reconciler = replace(self.reconciler, runtime=runtime)
         self.reconcile_at = self.clock() + RECONCILE_INTERVAL / 2
 
-    def _count_faults_hit(self) -> None:
-        faults = self.world.faults
-        take_call, take_operation = faults.take_call_failure, faults.take_operation_failure
-
-        def call_failure(action: str) -> Any:
-            failure = take_call(action)
-            if failure is not None:
-                named = {"Throttling": "throttled", "AccessDenied": "denied"}
-                how = named.get(failure.code, f"failed {failure.moment} taking effect")
-                self.count(f"call {how}: {action}")
-            return failure
-
-        def operation_failure() -> Any:
-            failure = take_operation()
-            if failure is not None:
-                self.count("Cloud Map: operation failed")
-            elif faults.operation_seconds > 10:
-                self.count("Cloud Map: operation slow")
-            return failure
-
-        faults.take_call_failure = call_failure  # type: ignore[method-assign]
-        faults.take_operation_failure = operation_failure  # type: ignore[method-assign]
-
-    def create_group(self, desired: int = 0, **settings: Any) -> None:
-        """Create the group of the history's shape."""
-        del desired, settings  # the shape has them
-        shape, autoscaling = self.shape, self.clients.autoscaling
-        launching = [(LAUNCH_HOOK, "LAUNCHING")] if "operation" in self.stages else []
-        hooks = [
-            {
-                "LifecycleHookName": name,
-                "LifecycleTransition": f"autoscaling:EC2_INSTANCE_{transition}",
-                "HeartbeatTimeout": HOOK_SECONDS,
-                "DefaultResult": "ABANDON",
-            }
-            for name, transition in [*launching, (TERMINATE_HOOK, "TERMINATING")]
-        ]
-        policy = {"RetentionTriggers": {"TerminateHookAbandon": "retain"}}
-        retention = {"InstanceLifecyclePolicy": policy} if shape.retains else {}
-        autoscaling.create_auto_scaling_group(
-            AutoScalingGroupName=GROUP,
-            MinSize=0,
-            MaxSize=20,
-            DesiredCapacity=shape.size,
-            VPCZoneIdentifier=self.subnet_id,
-            LaunchTemplate={"LaunchTemplateName": "aggregator"},
-            LifecycleHookSpecificationList=[] if shape.is_adopted else hooks,
-            **retention,
-        )
-        if shape.is_adopted:
-            for hook in hooks:
-                autoscaling.put_lifecycle_hook(AutoScalingGroupName=GROUP, **hook)
-            self._adopt()
-
-    def _adopt(self) -> None:
-        """Register a fleet that was there before the module, as its owner had done.
-
-        All but the newest, if there are several: that one is left to the reconciler.
-        """
-        if "operation" not in self.stages:
-            return
-        services = servicediscovery_backends[DEFAULT_ACCOUNT_ID][REGION].services
-        service = services[self.service_id]
-        members = self.group.everybody()
-        for state in members[: max(1, len(members) - 1)]:
-            attributes = {
-                "AWS_INSTANCE_IPV4": state.instance.private_ip,
-                "AWS_INSTANCE_PORT": str(PORT),
-            }
-            instance_id = state.instance_id
-            instance = ServiceInstance(self.service_id, instance_id, "owner", attributes)
-            service.instances.append(instance)
-            self.world.record("registered", instance_id, service_id=self.service_id)
-
     # What there is to see, past the API.
-
-    @property
-    def now(self) -> float:
-        """Epoch seconds."""
-        return self.clock()
-
-    @property
-    def group(self) -> Any:
-        """The emulator's Auto Scaling group."""
-        return autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION].autoscaling_groups[GROUP]
-
-    def members(self) -> dict[str, set[str]]:
-        """The instances in each service."""
-        services = servicediscovery_backends[DEFAULT_ACCOUNT_ID][REGION].services
-        return {
-            service_id: {one.instance_id for one in services[service_id].instances}
-            for service_id in (self.service_id, *self.further_service_ids)
-        }
-
-    def registered_ids(self) -> set[str]:
-        """The instances in service discovery."""
-        return set().union(*self.members().values())
-
-    def states(self) -> dict[str, str]:
-        """Lifecycle states by instance id."""
-        return {one.instance_id: one.lifecycle_state for one in self.group.everybody()}
 
     def messages(self, *names: str) -> Iterator[str]:
         """The bodies on these queues."""
@@ -219,7 +111,7 @@ class Cloud(Played):
 
     @property
     def is_calm(self) -> bool:
-        """Whether nothing is left to do but what a person was told to do."""
+        """Whether nothing is left to do but what the operator was paged for."""
         if self.deliveries or any(True for _ in self.messages("interruption", *self.stages)):
             return False
         waiting = [one for one in self.promises.lives.values() if one.waits_in is not None]
@@ -253,7 +145,7 @@ class Cloud(Played):
         return self._least_left() - seconds >= LEAST_LEFT_SECONDS
 
     def _least_left(self) -> float:
-        """Return how long, in seconds, the hook still waits that has mercy the soonest."""
+        """Return in how many seconds the first hook expires that no policy retains after."""
         passages = self.group.waits._passages.values()
         return min(
             (
@@ -280,29 +172,10 @@ class Cloud(Played):
             return Report(output="Killed\n", seconds=2.0)
         if self.slow_scripts:
             self.count("SSM: a script that is not done in time")
-        said = self._found_by_script(self.fluentds[assignment.instance_id])
+        fluentd = self.fluentds[assignment.instance_id]
+        said = found_by_script(fluentd, self.clock(), self.shape.quiet_seconds)
         seconds = 30.0 if self.slow_scripts else 2.0
         return Report(output=json.dumps(said) + "\n", seconds=seconds)
-
-    def _found_by_script(self, fluentd: Fluentd) -> dict[str, Any]:
-        if fluentd.is_running:
-            fluentd.signal()
-        chunks = list(fluentd.chunks())
-        is_retrying = bool(chunks) and not fluentd.destination_up
-        monitor = machines.monitor(
-            queued=sum(len(one.queued) for one in fluentd.workers),
-            bytes=sum(chunks),
-            retrying=int(is_retrying),
-            retry_next_at=self.clock() + 20 if is_retrying else None,
-        )
-        return machines.answer(
-            signalled=fluentd.is_running,
-            chunks=len(chunks),
-            bytes=sum(chunks),
-            set_aside=fluentd.set_aside,
-            quiet=fluentd.was_quiet_for(self.shape.quiet_seconds),
-            monitor=monitor if fluentd.is_running else None,
-        )
 
     def _new_fluentd(self) -> Fluentd:
         return Fluentd(
@@ -404,6 +277,28 @@ class Cloud(Played):
             event == "deregistered" if in_cloud_map else hook_of(event) == TERMINATE_HOOK
         ):
             self._let_go(fluentd)
+
+
+def found_by_script(fluentd: Fluentd, now: float, quiet_seconds: float) -> dict[str, Any]:
+    """What the flush document finds on an instance, once it has sent its signal."""
+    if fluentd.is_running:
+        fluentd.signal()
+    chunks = list(fluentd.chunks())
+    is_retrying = bool(chunks) and not fluentd.destination_up
+    monitor = machines.monitor(
+        queued=sum(len(one.queued) for one in fluentd.workers),
+        bytes=sum(chunks),
+        retrying=int(is_retrying),
+        retry_next_at=now + 20 if is_retrying else None,
+    )
+    return machines.answer(
+        signalled=fluentd.is_running,
+        chunks=len(chunks),
+        bytes=sum(chunks),
+        set_aside=fluentd.set_aside,
+        quiet=fluentd.was_quiet_for(quiet_seconds),
+        monitor=monitor if fluentd.is_running else None,
+    )
 
 
 def _is_retained_after(passage: Any, action: Any) -> bool:

@@ -24,7 +24,7 @@ class Counts:
     checks: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Counts") -> None:
-        """Add what somebody else counted."""
+        """Add what another process counted."""
         self.histories += other.histories
         self.steps += other.steps
         self.virtual_seconds += other.virtual_seconds
@@ -86,7 +86,7 @@ def total(paths: Iterable[Path]) -> Counts:
 
 
 def table(counts: Counts) -> list[str]:
-    """Lines for a person to read."""
+    """Lines to print."""
     hours = counts.virtual_seconds / 3600
     of_time = f"{hours:,.0f} hours of virtual time"
     of_calls = f"{counts.calls:,} calls of AWS by the functions"

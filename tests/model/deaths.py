@@ -13,7 +13,7 @@ class Moment(StrEnum):
     """Where at a call a function dies."""
 
     BEFORE = "before"
-    AFTER = "after"  # AWS has done it, and nobody knows
+    AFTER = "after"  # AWS has done it, and the function never learns of it
 
 
 @dataclass

@@ -197,7 +197,7 @@ class Fluentd:
             worker.look()
 
     def recover(self) -> None:
-        """A person repaired what was broken; what was lost or set aside is dealt with."""
+        """The operator repaired what was broken, and rescued what was lost or backed up."""
         if not self.is_running or self.timer_died or any(one.drift for one in self.workers):
             self.restart()
         self.destination_up = True

@@ -1,8 +1,8 @@
 """Random histories of a group of aggregators in a world where everything goes wrong.
 
-A step is some troubles, a repair, something that a person does, or time. After each step the
+A step is some troubles, a repair, something that the operator does, or time. After each step the
 promises are checked (most of them the moment that something happens, by ``Cloud``); at the end the
-world calms down, and every instance must have been released, or reported to a person.
+world calms down, and every instance must have been released, or reported to the operator.
 
 A trap that the design meets with a setting is set only where that setting is: a dead exporter timer
 (trap 9) with a heartbeat output, a worker that is not scraped (trap 11) with the number of expected
@@ -225,7 +225,7 @@ class Histories(RuleBasedStateMachine):
         self._recover_watching()
         self._come_to_rest()
         self._let_hooks_expire()
-        # What nobody sent an event for: the schedule comes round twice, and so does a spot reclaim.
+        # What no event was sent for: the schedule comes round twice, and so does a spot reclaim.
         cloud.advance(2 * RECONCILE_INTERVAL + 60, step=15)
         self._come_to_rest()
         COUNTS.faults["SQS: messages late"] += len(cloud.late)
@@ -233,7 +233,7 @@ class Histories(RuleBasedStateMachine):
         cloud.promises.enforce()
 
     def _let_hooks_expire(self) -> None:
-        """Whom a person was told of, and nobody mends, goes when its hook has run out."""
+        """An instance that was reported and not repaired ends when its hook has run out."""
         cloud = self.cloud
         end = cloud.clock() + HOOK_SECONDS + 30
         while cloud.clock() < end and any(

@@ -144,7 +144,7 @@ class Target:
 
 @dataclass
 class Monitoring:
-    """Prometheus. ``count`` is told of each fault that an answer was affected by."""
+    """Prometheus. ``count`` gets each fault that an answer was affected by."""
 
     clock: Callable[[], float]
     count: Callable[[str], None]
@@ -273,7 +273,7 @@ class Monitoring:
             "Fluentd: staged, queue empty": total > 0 and stage and not queue,
             "Fluentd: negative for ever": total < 0,
             "Fluentd: dropped its queue, looks drained": fluentd.lost_by_itself,
-            "Fluentd: chunk set aside, looks drained": fluentd.set_aside,
+            "Fluentd: chunk backed up, looks drained": fluentd.set_aside,
             "Fluentd: exporter's timer died": fluentd.timer_died,
             "Fluentd: process down": not fluentd.is_running,
             "Fluentd: destination down": not fluentd.destination_up,

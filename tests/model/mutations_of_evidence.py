@@ -7,7 +7,7 @@ from lifecycle.adapters import prometheus
 from lifecycle.decisions import buffer, targets
 from lifecycle.decisions.evidence import Series
 from lifecycle.decisions.targets import Labels
-from tests.model.bugs import Mutation
+from tests.model.bugs import Mutation, each
 
 MODEL = "tests/model/test_histories.py"
 _WHOLE_ANSWERS = "tests/unit/adapters/test_prometheus_answers.py"
@@ -30,53 +30,52 @@ def observers() -> Iterator[Mutation]:
     """Who observed, taken for what was observed, and the reverse."""
     module, evidence = "lifecycle.decisions.buffer", "lifecycle.decisions.evidence"
     target = "lifecycle.decisions.targets"
-    yield Mutation(
-        "copies of an output counted as outputs",
+    yield from each(
+        _COPIES,
         {
-            f"{evidence}:Evidence.buffered_outputs": lambda self: {
-                series.copy for series in self.buffers
-            }
+            "copies of an output counted as outputs": {
+                f"{evidence}:Evidence.buffered_outputs": lambda self: {
+                    series.copy for series in self.buffers
+                }
+            },
+            "one copy of an output believed": {
+                f"{evidence}:Evidence.of": lambda self, metric: list(
+                    {one.output: one for one in self.outputs.get(metric, [])}.values()
+                )
+            },
+            "a heartbeat that any observer saw": {
+                f"{module}:_moved_beside": lambda moved_at, scrape: max(
+                    moved_at.values(), default=0.0
+                )
+            },
         },
-        _COPIES,
     )
-    yield Mutation(
-        "one copy of an output believed",
+    yield from each(
+        _TARGETS,
         {
-            f"{evidence}:Evidence.of": lambda self, metric: list(
-                {one.output: one for one in self.outputs.get(metric, [])}.values()
-            )
+            "an `up` of any target of the job believed": {
+                f"{target}:is_up_of": lambda up, series: (
+                    "instance" in up and _is_of_the_job(up, series)
+                )
+            },
+            "the `up` of a server between Fluentd and its observer believed": {
+                f"{target}:is_up_of": lambda up, series: _is_up_of(_nearest(up), _nearest(series))
+            },
         },
-        _COPIES,
-    )
-    yield Mutation(
-        "a heartbeat that any observer saw",
-        {f"{module}:_moved_beside": lambda moved_at, scrape: max(moved_at.values(), default=0.0)},
-        _COPIES,
-    )
-    yield Mutation(
-        "an `up` of any target of the job believed",
-        {f"{target}:is_up_of": lambda up, series: "instance" in up and _is_of_the_job(up, series)},
-        _TARGETS,
-    )
-    yield Mutation(
-        "the `up` of a server between Fluentd and its observer believed",
-        {f"{target}:is_up_of": lambda up, series: _is_up_of(_nearest(up), _nearest(series))},
-        _TARGETS,
     )
     yield Mutation(
         "an `up` of one target enough for all",
         {f"{module}:_without_up": lambda evidence: None if evidence.up else _without_up(evidence)},
         _COPIES,
     )
-    yield Mutation(
-        "a worker that hangs taken for another exporter",
-        {f"{target}:may_be_a_worker": lambda up, series: False},
+    yield from each(
         _TARGETS,
-    )
-    yield Mutation(
-        "another exporter taken for a worker",
-        {f"{target}:may_be_a_worker": _is_of_the_job},
-        _TARGETS,
+        {
+            "a worker that hangs taken for another exporter": {
+                f"{target}:may_be_a_worker": lambda up, series: False
+            },
+            "another exporter taken for a worker": {f"{target}:may_be_a_worker": _is_of_the_job},
+        },
     )
 
 
@@ -104,34 +103,27 @@ def _with_repeats(result: Any) -> list[Series]:
 def answers() -> Iterator[Mutation]:
     """A part of an answer taken for the whole."""
     module = "lifecycle.adapters.prometheus"
-    yield Mutation(
-        "a field that is not known taken for harmless",
-        {f"{module}:_qualification": _known_only},
+    yield from each(
         _WHOLE_ANSWERS,
-    )
-    yield Mutation(
-        "VictoriaMetrics' word for partial ignored",
-        {f"{module}:_qualification": _blind_to("isPartial")},
-        _WHOLE_ANSWERS,
-    )
-    yield Mutation(
-        "what qualifies the data within it ignored",
         {
-            f"{module}:_qualification": lambda fields, harmless: (
-                None if "resultType" in fields else _qualification(fields, harmless)
-            )
+            "a field that is not known taken for harmless": {
+                f"{module}:_qualification": _known_only
+            },
+            "VictoriaMetrics' word for partial ignored": {
+                f"{module}:_qualification": _blind_to("isPartial")
+            },
+            "what qualifies the data within it ignored": {
+                f"{module}:_qualification": lambda fields, harmless: (
+                    None if "resultType" in fields else _qualification(fields, harmless)
+                )
+            },
+            "an answer without success believed": {
+                f"{module}:_is_successful": lambda answer: answer.get("status") != "error"
+            },
+            "one of two different series of the same name believed": {
+                f"{module}:_all_series": _with_repeats
+            },
         },
-        _WHOLE_ANSWERS,
-    )
-    yield Mutation(
-        "an answer without success believed",
-        {f"{module}:_is_successful": lambda answer: answer.get("status") != "error"},
-        _WHOLE_ANSWERS,
-    )
-    yield Mutation(
-        "one of two different series of the same name believed",
-        {f"{module}:_all_series": _with_repeats},
-        _WHOLE_ANSWERS,
     )
     yield Mutation(
         "the data taken for the whole answer",

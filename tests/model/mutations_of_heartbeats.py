@@ -7,7 +7,7 @@ from lifecycle.decisions import heartbeats
 from lifecycle.decisions.heartbeats import Failing, HookClock, Receive, Silence, Urgency
 from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.telemetry import LogEvent
-from tests.model.bugs import Mutation
+from tests.model.bugs import Mutation, each
 
 MODEL = "tests/model/test_histories.py"
 _DECISION = "tests/unit/decisions/test_heartbeats.py"
@@ -44,24 +44,26 @@ def failures() -> Iterator[Mutation]:
         "lifecycle.flows.heartbeats:Heartbeats._report": _only_warn,
         f"{silence}.has_timed_out": lambda self, now: False,
     }
-    yield Mutation(
-        "a deadline that counts from now", {f"{decision}:failing_now": _from_now}, _DECISION
-    )
-    yield Mutation(
-        "a deadline that counts from now where no tag can be read",
-        {f"{decision}:unknown_silence": _unknown_from_now},
+    yield from each(
         _DECISION,
+        {
+            "a deadline that counts from now": {f"{decision}:failing_now": _from_now},
+            "a deadline that counts from now where no tag can be read": {
+                f"{decision}:unknown_silence": _unknown_from_now
+            },
+        },
     )
     yield Mutation("a failed heartbeat is only a warning", only_a_warning, MODEL, breaks=_IN_TIME)
-    yield Mutation(
-        "a heartbeat that fails each time taken for the first failure each time",
-        {f"{decision}:is_in_a_row": lambda before, receive, hook, started_at: False},
+    yield from each(
         _DECISION,
-    )
-    yield Mutation(
-        "one failed heartbeat that pages",
-        {f"{silence}.urgency": lambda self, now: Urgency.REPEATED},
-        _DECISION,
+        {
+            "a heartbeat that fails each time taken for the first failure each time": {
+                f"{decision}:is_in_a_row": lambda before, receive, hook, started_at: False
+            },
+            "one failed heartbeat that pages": {
+                f"{silence}.urgency": lambda self, now: Urgency.REPEATED
+            },
+        },
     )
     yield Mutation(
         "a tag that stays when heartbeats are recorded again",

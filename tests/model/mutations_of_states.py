@@ -8,7 +8,7 @@ from lifecycle.decisions import flush
 from lifecycle.decisions.flush import FlushVerdict, Invocation
 from lifecycle.flows.release import Exit
 from lifecycle.messages import LifecycleAction
-from tests.model.bugs import Mutation
+from tests.model.bugs import Mutation, each
 
 _SHORT_PAGES = "tests/integration/test_short_pages.py"
 _ROOT_VOLUMES = "tests/integration/test_root_volumes.py"
@@ -24,15 +24,16 @@ _judge_flush, _release = flush.judge_flush, Exit._release
 
 def answers() -> Iterator[Mutation]:
     """Part of an answer taken for all of it."""
-    yield Mutation(
-        "the first page of an answer taken for all of it",
-        {"lifecycle.adapters.autoscaling:AutoScaling.memberships": _first_page},
+    yield from each(
         _SHORT_PAGES,
-    )
-    yield Mutation(
-        "the first page of the registrations taken for all of them",
-        {"lifecycle.adapters.cloud_map:CloudMap._listed": _first_registrations},
-        _SHORT_PAGES,
+        {
+            "the first page of an answer taken for all of it": {
+                "lifecycle.adapters.autoscaling:AutoScaling.memberships": _first_page
+            },
+            "the first page of the registrations taken for all of them": {
+                "lifecycle.adapters.cloud_map:CloudMap._listed": _first_registrations
+            },
+        },
     )
     yield Mutation(
         "an answer that was cut off taken for a whole one",
@@ -64,12 +65,12 @@ def states() -> Iterator[Mutation]:
             "lifecycle.flows.operation:may_serve": lambda state: False,
             "lifecycle.flows.release:has_ended": lambda state: False,
         },
-        f"{_EARLIER_LIVES}::test_a_message_of_its_termination_that_comes_again_takes_nobody_out",
+        f"{_EARLIER_LIVES}::test_a_message_of_its_termination_that_comes_again_takes_none_out",
     )
     yield Mutation(
         "a proof that outlives the replacement of the root volume",
         {"lifecycle.flows.release:Exit._release": _proven_for_ever},
-        f"{_ROOT_VOLUMES}::TestDrained",
+        "tests/unit/flows/test_release.py",
     )
     yield Mutation(
         "a root volume that went undrained and unreported",

@@ -153,10 +153,10 @@ class Played(Pipeline):
             return
         event = queues.as_event(queue, messages)
         ids = {message["MessageId"] for message in messages}
-        returned = self._hand_over(function, event, ids)
+        returned = self._invoke_consumer(function, event, ids)
         if _take(self.doubled, queue):
             self.count("SQS: batch delivered twice")
-            returned |= self._hand_over(function, event, ids)
+            returned |= self._invoke_consumer(function, event, ids)
         for message in messages:
             if message["MessageId"] in returned:
                 continue
@@ -165,7 +165,7 @@ class Played(Pipeline):
             else:
                 queues.delete(queue, message)
 
-    def _hand_over(
+    def _invoke_consumer(
         self, function: Callable[[Any], Any], event: Mapping[str, Any], ids: set[str]
     ) -> set[str]:
         """Return the ids of the messages that come back."""

@@ -114,7 +114,7 @@ class Promises:
     _errors_told: set[str] = field(default_factory=set)
 
     def check(self, promise: str, kept: object, about: str = "") -> None:
-        """Count a check, and remember a promise that is broken: nobody may swallow it."""
+        """Count a check, and remember a promise that is broken: no handler may swallow it."""
         COUNTS.checks[promise] += 1
         if not kept:
             self.broken.append(f"broken {self.cloud.now - START:.0f} s in: {promise} {about}")
@@ -124,7 +124,7 @@ class Promises:
         assert not self.broken, "; ".join(self.broken)
 
     def is_reported(self, instance_id: str) -> bool:
-        """Whether an alarm has told somebody of it."""
+        """Whether an alarm has paged about it."""
         self._read_log()
         if instance_id in self._alarmed:
             return True
@@ -161,7 +161,7 @@ class Promises:
             self.check("a hook never expires unreported", self.is_reported(life.instance_id))
 
     def hook_expired(self, life: Life) -> None:
-        """A hook's time is over: whoever is paged had time to act.
+        """A hook's time is over: the operator that was paged had time to act.
 
         Without the retention policy only: with it outages last as long as they like.
         """
@@ -183,7 +183,7 @@ class Promises:
         life.released = life.was_leaving = life.volume_at_stake = False
 
     def check_successor(self, life: Life, service_id: str) -> None:
-        """An instance left a service: forwarders would not notice, were nobody left in it.
+        """An instance left a service: forwarders would not notice if none were left in it.
 
         Nothing is promised once AWS, or a hook that expired, has taken any of them away.
         """
@@ -193,7 +193,7 @@ class Promises:
             self.check("the last of a service waits for a successor", is_led, life.instance_id)
 
     def instance_ends(self, life: Life) -> None:
-        """An instance is gone, whoever ended it."""
+        """An instance is gone, however it ended."""
         life.terminated = True
         if not (life.killed or life.released):
             harmless = not self.cloud.fluentds[life.instance_id].holds
@@ -207,7 +207,7 @@ class Promises:
         self.check("never released while it holds a log", not fluentd.holds, instance_id)
         self.check("never released while it receives", not fluentd.may_receive(cloud.now))
         if fluentd.set_aside and "flush" in cloud.shape.stages:
-            self.check("never released with chunks set aside", False, instance_id)
+            self.check("never released with backed-up chunks", False, instance_id)
         if cloud.shape.stages[-1] == "buffer":
             is_partial = cloud.monitoring.was_partial.get(instance_id, False)
             self.check("never released on a partial answer", not is_partial, instance_id)
@@ -229,7 +229,7 @@ class Promises:
     def check_messages(self) -> None:
         """A wait whose pipeline was started has a check message somewhere, always.
 
-        But for a launch of one that was killed: nobody can put it in service, or has to drain it.
+        But for a launch of one that was killed: it can neither serve nor be drained.
         """
         dead = [*self.cloud.messages("interruption-dlq"), *map(json.dumps, self.cloud.given_up)]
         self.check("a foreign instance never pages", not any(FOREIGN in body for body in dead))
@@ -265,7 +265,7 @@ class Promises:
                 self.check("no heartbeat follows a completion", not (alone and is_late))
 
     def check_ends(self) -> None:
-        """Everything has come to rest: what became of each instance is known to somebody."""
+        """Everything has come to rest: what became of each instance was reported or proven."""
         registered, states = self.cloud.registered_ids(), self.cloud.states()
         for instance_id, life in self.lives.items():
             reported, state = self.is_reported(instance_id), states.get(instance_id)

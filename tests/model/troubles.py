@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as values that hypothesis draws and a person can read."""
+"""Everything that can go wrong, as values that hypothesis draws and a developer can read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

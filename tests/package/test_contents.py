@@ -29,14 +29,12 @@ def test_two_builds_from_nothing_give_the_same_bytes(
     arm64_package: Package, tmp_path: Path
 ) -> None:
     again = build(tmp_path)
-
     assert again.path.read_bytes() == arm64_package.path.read_bytes()
 
 
 def test_neither_when_nor_by_whom_it_was_built_is_recorded(package: Package) -> None:
     with zipfile.ZipFile(package.path) as archive:
         entries = archive.infolist()
-
     assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
     assert {oct(entry.external_attr >> 16) for entry in entries} == {"0o100644"}
     assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
@@ -45,7 +43,6 @@ def test_neither_when_nor_by_whom_it_was_built_is_recorded(package: Package) -> 
 def test_the_zip_and_what_it_unpacks_to_stay_small(package: Package) -> None:
     with zipfile.ZipFile(package.path) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
-
     assert package.path.stat().st_size <= LARGEST_BYTES
     assert unpacked <= LARGEST_UNPACKED_BYTES
 
@@ -56,7 +53,6 @@ def test_no_tests_caches_or_installation_records_ship(package: Package) -> None:
         r"|\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$"
         r"|^(sandbox|tools|moto|pytest|pip)/"
     )
-
     assert [name for name in package.files if forbidden.search(name)] == []
 
 
@@ -66,7 +62,6 @@ def test_all_of_our_product_code_ships_unchanged(package: Package) -> None:
         for folder in ("handlers", "lifecycle", "waiters")
         for file in (PROJECT / folder).rglob("*.py")
     ]
-
     assert len(ours) > 10
     for file in ours:
         assert package.files[file.relative_to(PROJECT).as_posix()] == file.read_bytes()
@@ -77,7 +72,6 @@ def test_every_dependency_ships_its_metadata_and_licence(package: Package) -> No
     lines = (PROJECT / "requirements.txt").read_text().splitlines()
     pinned = [found.groups() for line in lines if (found := PINNED.fullmatch(line))]
     names = package.files
-
     assert len(pinned) > 10
     for name, version in pinned:
         folder = f"{name.replace('-', '_')}-{version}.dist-info/"
@@ -89,7 +83,6 @@ def test_the_arm64_package_holds_code_for_arm64_and_python_3_13_only(
     arm64_package: Package,
 ) -> None:
     found = shared_objects(arm64_package)
-
     assert any(name.startswith("pydantic_core/") for name in found)
     assert {machine(arm64_package.files[name]) for name in found} == {AARCH64}
     assert [name for name in found if "cpython-313-aarch64" not in name] == []
@@ -98,7 +91,6 @@ def test_the_arm64_package_holds_code_for_arm64_and_python_3_13_only(
 def test_the_x86_64_package_holds_code_for_x86_64_only(tmp_path: Path) -> None:
     package = build(tmp_path, "--architecture", "x86_64", "--python-version", "3.12")
     found = shared_objects(package)
-
     assert any(name.startswith("pydantic_core/") for name in found)
     assert {machine(package.files[name]) for name in found} == {X86_64}
     assert [name for name in found if "cpython-312-x86_64" not in name] == []
@@ -109,5 +101,4 @@ def test_no_requirement_depends_on_the_python_that_builds() -> None:
     markers = re.findall(
         r" ; (.*?) *\\?$", (PROJECT / "requirements.txt").read_text(), re.MULTILINE
     )
-
     assert [marker for marker in markers if "python" in marker or "machine" in marker] == []

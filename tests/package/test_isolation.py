@@ -26,7 +26,6 @@ print(json.dumps({
 @pytest.mark.parametrize("module", ["handlers.lifecycle", "waiters.operation", "waiters.buffer"])
 def test_an_entry_point_imports_with_nothing_but_the_package(isolated: Lambda, module: str) -> None:
     printed = isolated.run(f"import {module}; print(callable({module}.handler))")
-
     assert printed.strip() == "True"
 
 
@@ -39,19 +38,16 @@ def test_every_module_of_the_product_imports_with_nothing_but_the_package(
         "    for found in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
         "        __import__(found.name); print(found.name)\n"
     )
-
     assert {"lifecycle.adapters.prometheus", "lifecycle.adapters.clients"} <= set(printed.split())
 
 
 def test_nothing_is_found_outside_the_package(isolated: Lambda) -> None:
     printed = isolated.run("import boto3, botocore, requests, pydantic\nprint(boto3.__file__)")
-
     assert printed.startswith(str(isolated.folder))
 
 
 def test_every_client_that_the_product_uses_can_be_built(isolated: Lambda) -> None:
     operations = json.loads(isolated.run(BUILD_ALL_CLIENTS))
-
     assert {"autoscaling", "ec2", "servicediscovery", "sqs"} <= operations.keys()
     assert all(count > 0 for count in operations.values())
 
@@ -61,12 +57,10 @@ def test_only_services_that_are_used_ship(isolated: Lambda) -> None:
     shipped = isolated.run(
         "import botocore.session\nprint(*botocore.session.get_session().get_available_services())"
     )
-
     assert set(shipped.split()) == set(SERVICES)
     assert set(SERVICES) - operations.keys() == {"sts"}
 
 
 def test_versions_can_be_read_at_run_time(isolated: Lambda) -> None:
     printed = isolated.run("from importlib.metadata import version; print(version('boto3'))")
-
     assert printed[0].isdigit()

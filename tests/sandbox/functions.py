@@ -1,15 +1,12 @@
 """A function for MiniStack that does what its event says, with no more than MiniStack has."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sandbox.cloud import LocalCloud
+from sandbox.cloud import LocalCloud
 
 # {"service", "operation", "parameters"} is called; anything else is only logged.
 SOURCE = """

@@ -1,28 +1,20 @@
 """The two emulators and what stands between them behave as one cloud."""
 
-from __future__ import annotations
-
 import json
 import os
-import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
-import requests
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from sandbox.cloud import ACCOUNT_ID, REGION, LocalCloud
 from tests.sandbox.functions import Function, deploy
+from tests.sandbox.kit import GROUP, eventually, launch_one, let_in
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-GROUP = "aggregators"
-PATIENCE_SECONDS = 30.0
+CLOUD_MAP = "servicediscovery"
+DENIED, FOUND_NONE = "AccessDeniedException", "InstanceNotFound"
 DOCUMENT = json.dumps(
     {
         "schemaVersion": "2.2",
@@ -37,134 +29,61 @@ DOCUMENT = json.dumps(
 )
 
 
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        yield cloud
-
-
-@pytest.fixture(scope="module")
-def service(cloud: LocalCloud) -> dict[str, Any]:
-    """A Cloud Map service with SRV records; the namespace's zone is `zone`."""
-    vpc = cloud.client("ec2").create_vpc(CidrBlock=str(cloud.subnet))["Vpc"]["VpcId"]
-    subnet = cloud.client("ec2").create_subnet(VpcId=vpc, CidrBlock=str(cloud.subnet))
-    cloud_map = cloud.client("servicediscovery")
-    operation = cloud_map.create_private_dns_namespace(Name="logs.internal", Vpc=vpc)
-    namespace_id = cloud_map.get_operation(OperationId=operation["OperationId"])["Operation"][
-        "Targets"
-    ]["NAMESPACE"]
-    namespace = cloud_map.get_namespace(Id=namespace_id)["Namespace"]
-    made: dict[str, Any] = cloud_map.create_service(
-        Name="_fluentd._tcp",
-        DnsConfig={
-            "NamespaceId": namespace_id,
-            "RoutingPolicy": "MULTIVALUE",
-            "DnsRecords": [{"Type": "SRV", "TTL": 1}],
-        },
-    )["Service"]
-    return {
-        **made,
-        "subnet_id": subnet["Subnet"]["SubnetId"],
-        "zone": namespace["Properties"]["DnsProperties"]["HostedZoneId"],
-    }
-
-
-@pytest.fixture(scope="module")
-def group_arn(cloud: LocalCloud, service: dict[str, Any]) -> str:
-    """A group with one instance and a hook that holds it when it goes."""
-    autoscaling = cloud.client("autoscaling")
-    cloud.client("ec2").create_launch_template(
-        LaunchTemplateName="aggregator",
-        LaunchTemplateData={"ImageId": "ami-12345678", "InstanceType": "c6g.large"},
-    )
-    autoscaling.create_auto_scaling_group(
-        AutoScalingGroupName=GROUP,
-        MinSize=0,
-        MaxSize=9,
-        DesiredCapacity=0,
-        VPCZoneIdentifier=service["subnet_id"],
-        LaunchTemplate={"LaunchTemplateName": "aggregator"},
-    )
-    autoscaling.put_lifecycle_hook(
-        AutoScalingGroupName=GROUP,
-        LifecycleHookName="launch",
-        LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
-    )
-    [group] = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
-    arn: str = group["AutoScalingGroupARN"]
-    return arn
-
-
-def launch_one(cloud: LocalCloud) -> str:
-    """Let the group launch an instance, which its hook then holds; gives its id."""
-    autoscaling = cloud.client("autoscaling")
-    known = len(cloud.journal())
-    [group] = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
-    autoscaling.set_desired_capacity(
-        AutoScalingGroupName=GROUP, DesiredCapacity=group["DesiredCapacity"] + 1
-    )
-    launched = [one for one in cloud.journal()[known:] if one["event"] == "launched"]
-    instance_id: str = launched[0]["instance_id"]
-    return instance_id
-
-
-def eventually(look: Callable[[], Any]) -> Any:
-    """What `look` gives once it gives something."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.2)
-    return found
-
-
 class TestPermissions:
-    def test_a_function_without_the_permission_is_refused(
-        self, cloud: LocalCloud, service: dict[str, Any]
+    @pytest.mark.parametrize(
+        ("name", "operation", "statement", "code"),
+        [
+            (
+                "only-registers",
+                "DeregisterInstance",
+                {"Action": f"{CLOUD_MAP}:RegisterInstance"},
+                DENIED,
+            ),
+            (
+                "deregisters",
+                "DeregisterInstance",
+                {"Action": f"{CLOUD_MAP}:DeregisterInstance"},
+                FOUND_NONE,
+            ),
+            (
+                "elsewhere",
+                "DeregisterInstance",
+                {
+                    "Action": f"{CLOUD_MAP}:DeregisterInstance",
+                    "Resource": f"arn:aws:{CLOUD_MAP}:{REGION}:{ACCOUNT_ID}:service/srv-other",
+                },
+                DENIED,
+            ),
+            (
+                "looks-up",
+                "GetInstance",
+                {"Action": f"{CLOUD_MAP}:GetInstance", "Resource": "*"},
+                FOUND_NONE,
+            ),
+        ],
+    )
+    def test_a_function_may_do_what_its_policy_grants_and_nothing_else(
+        self,
+        cloud: LocalCloud,
+        service: dict[str, Any],
+        *,
+        name: str,
+        operation: str,
+        statement: dict[str, Any],
+        code: str,
     ) -> None:
-        grant = {"Action": "servicediscovery:RegisterInstance", "Resource": service["Arn"]}
-        function = deploy(cloud, "only-registers", grant)
-        refused = function.call(
-            "servicediscovery", "DeregisterInstance", ServiceId=service["Id"], InstanceId="i-1"
-        )["error"]
-        assert refused["Code"] == "AccessDeniedException"
-        assert "only-registers" in refused["Message"]
-        assert "servicediscovery:DeregisterInstance" in refused["Message"]
-
-    def test_a_function_with_the_permission_is_let_in(
-        self, cloud: LocalCloud, service: dict[str, Any]
-    ) -> None:
-        grant = {"Action": "servicediscovery:DeregisterInstance", "Resource": service["Arn"]}
-        function = deploy(cloud, "deregisters", grant)
-        code = function.error_code(
-            "servicediscovery", "DeregisterInstance", ServiceId=service["Id"], InstanceId="i-1"
-        )
-        assert code == "InstanceNotFound"
-
-    def test_a_grant_on_another_service_does_not_count(
-        self, cloud: LocalCloud, service: dict[str, Any]
-    ) -> None:
-        other = f"arn:aws:servicediscovery:{REGION}:{ACCOUNT_ID}:service/srv-other"
-        grant = {"Action": "servicediscovery:DeregisterInstance", "Resource": other}
-        function = deploy(cloud, "elsewhere", grant)
-        code = function.error_code(
-            "servicediscovery", "DeregisterInstance", ServiceId=service["Id"], InstanceId="i-1"
-        )
-        assert code == "AccessDeniedException"
-
-    def test_a_condition_on_the_service_is_heeded(
-        self, cloud: LocalCloud, service: dict[str, Any]
-    ) -> None:
-        condition = {"StringEquals": {"servicediscovery:ServiceArn": service["Arn"]}}
-        grant = {
-            "Action": "servicediscovery:GetInstance",
-            "Resource": "*",
-            "Condition": condition,
-        }
-        function = deploy(cloud, "looks-up", grant)
-        code = function.error_code(
-            "servicediscovery", "GetInstance", ServiceId=service["Id"], InstanceId="i-1"
-        )
-        assert code == "InstanceNotFound"
+        grant = {"Resource": service["Arn"], **statement}
+        if grant["Resource"] == "*":
+            condition = {"StringEquals": {f"{CLOUD_MAP}:ServiceArn": service["Arn"]}}
+            grant = {**grant, "Condition": condition}
+        function = deploy(cloud, name, grant)
+        error = function.call(CLOUD_MAP, operation, ServiceId=service["Id"], InstanceId="i-1")[
+            "error"
+        ]
+        assert error["Code"] == code
+        if code == DENIED:
+            assert name in error["Message"]
+            assert f"{CLOUD_MAP}:{operation}" in error["Message"]
 
     def test_without_a_permission_in_route_53_the_operation_fails(
         self, cloud: LocalCloud, service: dict[str, Any]
@@ -342,7 +261,7 @@ class TestEvents:
         function = deploy(cloud, "closed")
         target = {"Arn": function.arn, "DeadLetterConfig": {"Arn": dead_letters["arn"]}}
         rule_arn = self.rule(cloud, "closed", target)
-        _let_in(cloud, dead_letters, rule_arn)
+        let_in(cloud, dead_letters, rule_arn)
         instance_id = launch_one(cloud)
         sqs = cloud.client("sqs")
         [message] = eventually(
@@ -360,7 +279,7 @@ class TestEvents:
         self, cloud: LocalCloud, dead_letters: dict[str, str], *, allowed: bool
     ) -> None:
         rule_arn = self.rule(cloud, "a-queue", {"Arn": dead_letters["arn"]})
-        _let_in(cloud, dead_letters, rule_arn if allowed else f"{rule_arn}-other")
+        let_in(cloud, dead_letters, rule_arn if allowed else f"{rule_arn}-other")
         function = deploy(cloud, "after-the-queue")
         self.allow(cloud, function, self.rule(cloud, "b-function", {"Arn": function.arn}))
         instance_id = launch_one(cloud)
@@ -382,150 +301,6 @@ class TestEvents:
         finally:
             cloud.bridge.courier = lambda event: [event]
         assert self.received(cloud, function) == [repeated, repeated]
-
-
-def _let_in(
-    cloud: LocalCloud, queue: dict[str, str], source_arn: str, service: str = "events.amazonaws.com"
-) -> None:
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": service},
-        "Action": "sqs:SendMessage",
-        "Resource": queue["arn"],
-        "Condition": {"ArnEquals": {"aws:SourceArn": source_arn}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    cloud.client("sqs").set_queue_attributes(QueueUrl=queue["url"], Attributes={"Policy": policy})
-
-
-class TestAlarms:
-    def test_a_dead_letter_raises_its_own_alarm_alone_and_somebody_is_told(
-        self, cloud: LocalCloud
-    ) -> None:
-        sqs, sns, cloudwatch = (cloud.client(name) for name in ("sqs", "sns", "cloudwatch"))
-        urls = {
-            name: sqs.create_queue(QueueName=name)["QueueUrl"]
-            for name in ("a-dlq", "b-dlq", "on-call")
-        }
-        topic = sns.create_topic(Name="on-call")["TopicArn"]
-        on_call = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:on-call"
-        _let_in(cloud, {"url": urls["on-call"], "arn": on_call}, topic, "sns.amazonaws.com")
-        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=on_call)
-        for name in ("a-dlq", "b-dlq"):
-            cloudwatch.put_metric_alarm(AlarmName=name, AlarmActions=[topic], **_depth(name))
-        sqs.send_message(QueueUrl=urls["a-dlq"], MessageBody="stuck")
-
-        [message] = eventually(
-            lambda: sqs.receive_message(QueueUrl=urls["on-call"]).get("Messages")
-        )
-        assert json.loads(json.loads(message["Body"])["Message"])["AlarmName"] == "a-dlq"
-        states = cloudwatch.describe_alarms(AlarmNames=["a-dlq", "b-dlq"])["MetricAlarms"]
-        assert [one["StateValue"] for one in states] == ["ALARM", "OK"]
-
-    def test_an_alarm_is_described_to_terraform_as_it_was_set(self, cloud: LocalCloud) -> None:
-        cloud.client("cloudwatch").put_metric_alarm(
-            AlarmName="whole", AlarmDescription="a < b & c", ActionsEnabled=True, **_depth("q")
-        )
-        # The protocol that Terraform's provider speaks; boto3 speaks a newer one.
-        query = {"Action": "DescribeAlarms", "AlarmNames.member.1": "whole"}
-        described = _ask_signed(cloud, "monitoring", query)
-        for member in (
-            "<AlarmDescription>a &lt; b &amp; c</AlarmDescription>",
-            "<ActionsEnabled>true</ActionsEnabled>",
-            "<Period>60</Period>",
-            "<Statistic>Maximum</Statistic>",
-            "<TreatMissingData>notBreaching</TreatMissingData>",
-            "<member><Name>QueueName</Name><Value>q</Value></member>",
-        ):
-            assert member in described
-
-    def test_an_alarm_on_an_expression_keeps_its_metrics(self, cloud: LocalCloud) -> None:
-        form = {"Action": "PutMetricAlarm", "AlarmName": "sum", **_flat(_sum_of_errors("by-form"))}
-        _ask_signed(cloud, "monitoring", form)
-        cloudwatch = cloud.client("cloudwatch")
-        cloudwatch.put_metric_alarm(AlarmName="sum-2", **_sum_of_errors("by-boto"))
-        [one, two] = cloudwatch.describe_alarms(AlarmNames=["sum", "sum-2"])["MetricAlarms"]
-        for alarm, function in ((one, "by-form"), (two, "by-boto")):
-            assert alarm["Metrics"] == _sum_of_errors(function)["Metrics"]
-            assert "Period" not in alarm
-
-    def test_an_error_of_a_function_raises_the_alarm_on_the_sum(self, cloud: LocalCloud) -> None:
-        function = deploy(cloud, "fails")
-        cloudwatch = cloud.client("cloudwatch")
-        cloudwatch.put_metric_alarm(AlarmName="errors", **_sum_of_errors(function.name))
-        wrong = {"service": "no-such-service", "operation": "x", "parameters": {}}
-        answer = cloud.client("lambda").invoke(
-            FunctionName=function.name, Payload=json.dumps(wrong).encode()
-        )
-        assert answer["FunctionError"]
-
-        def state() -> str:
-            [alarm] = cloudwatch.describe_alarms(AlarmNames=["errors"])["MetricAlarms"]
-            found: str = alarm["StateValue"]
-            return found
-
-        eventually(lambda: state() == "ALARM")
-
-
-def _sum_of_errors(function: str) -> dict[str, Any]:
-    metric = {
-        "Namespace": "AWS/Lambda",
-        "MetricName": "Errors",
-        "Dimensions": [{"Name": "FunctionName", "Value": function}],
-    }
-    return {
-        "EvaluationPeriods": 1,
-        "Threshold": 0,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "notBreaching",
-        "Metrics": [
-            {"Id": "all", "Expression": "SUM(METRICS())", "ReturnData": True},
-            {
-                "Id": "one",
-                "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"},
-                "ReturnData": False,
-            },
-        ],
-    }
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, str]:
-    """A request as a form, as the query protocol wants it."""
-    if isinstance(value, dict):
-        parts = [_flat(member, f"{prefix}.{name}") for name, member in value.items()]
-    elif isinstance(value, list):
-        parts = [_flat(one, f"{prefix}.member.{n}") for n, one in enumerate(value, 1)]
-    else:
-        return {
-            prefix.removeprefix("."): str(value).lower() if value in (True, False) else str(value)
-        }
-    return {key: text for part in parts for key, text in part.items()}
-
-
-def _ask_signed(cloud: LocalCloud, service: str, form: dict[str, str]) -> str:
-    address = f"{cloud.endpoints['all others']}/"
-    request = AWSRequest("POST", address, data=form)
-    credentials = Credentials("test", "test")
-    SigV4Auth(credentials, service, REGION).add_auth(request)
-    prepared = request.prepare()
-    body: Any = prepared.body
-    answer = requests.post(address, data=body, headers=dict(prepared.headers), timeout=10)
-    assert answer.status_code == 200, answer.text
-    return answer.text
-
-
-def _depth(queue: str) -> dict[str, Any]:
-    return {
-        "Namespace": "AWS/SQS",
-        "MetricName": "ApproximateNumberOfMessagesVisible",
-        "Dimensions": [{"Name": "QueueName", "Value": queue}],
-        "Statistic": "Maximum",
-        "Period": 60,
-        "EvaluationPeriods": 1,
-        "Threshold": 0,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "notBreaching",
-    }
 
 
 class TestInstances:

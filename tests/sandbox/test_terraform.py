@@ -1,7 +1,5 @@
 """Terraform gets its provider from this machine if it can, and leaves nothing in the tree."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

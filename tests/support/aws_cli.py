@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 SOCKET_VARIABLE = "AWS_CLI_SOCKET"
-SECONDS = 30.0
+SECONDS = 90.0
 _STANDARD_FILES = (0, 1, 2)
 _LENGTH_BYTES = 4
 # What the runbooks talk to; reading a model takes longer than the whole rest of a command.

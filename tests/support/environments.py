@@ -12,6 +12,14 @@ _COMMON = {
 }
 PROMETHEUS_URL = "http://prometheus.internal:9090"
 _QUEUE = "https://sqs.ap-northeast-1.amazonaws.com/123456789012/pipeline-"
+_DRAINING = {
+    "POLL_INTERVAL_SECONDS": "15",
+    "POLL_INTERVAL_MAX_SECONDS": "120",
+    "TIMEOUT_SECONDS": "3600",
+    "VISIBILITY_TIMEOUT_SECONDS": "360",
+    "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": "3600",
+    "SETTLE_SECONDS": "75",
+}
 _CLOUD_MAP = {
     "LAUNCH_HOOK_NAME": "pipeline-launch",
     "CLOUD_MAP_SERVICE_IDS": "srv-0123456789abcdef",
@@ -23,11 +31,7 @@ _CLOUD_MAP = {
 
 def lifecycle_handler(**changes: str) -> dict[str, str]:
     """What ``handlers.lifecycle`` finds in its environment."""
-    return {
-        **_COMMON,
-        **_CLOUD_MAP,
-        **changes,
-    }
+    return {**_COMMON, **_CLOUD_MAP, **changes}
 
 
 def reconciler(**changes: str) -> dict[str, str]:
@@ -80,12 +84,7 @@ def flush_waiter(**changes: str) -> dict[str, str]:
         **_CLOUD_MAP,
         "FLUSH_QUEUE_URL": f"{_QUEUE}flush",
         "FLUSH_DLQ_URL": f"{_QUEUE}flush-dlq",
-        "POLL_INTERVAL_SECONDS": "15",
-        "POLL_INTERVAL_MAX_SECONDS": "120",
-        "TIMEOUT_SECONDS": "3600",
-        "VISIBILITY_TIMEOUT_SECONDS": "360",
-        "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": "3600",
-        "SETTLE_SECONDS": "75",
+        **_DRAINING,
         "FLUSH_DOCUMENT_NAME": "pipeline-flush",
         "FLUSH_COMMAND_TIMEOUT_SECONDS": "55",
         "FLUSH_DELIVERY_TIMEOUT_SECONDS": "60",
@@ -100,13 +99,8 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
         **_CLOUD_MAP,
         "BUFFER_QUEUE_URL": f"{_QUEUE}buffer",
         "BUFFER_DLQ_URL": f"{_QUEUE}buffer-dlq",
-        "POLL_INTERVAL_SECONDS": "15",
-        "POLL_INTERVAL_MAX_SECONDS": "120",
-        "TIMEOUT_SECONDS": "3600",
-        "VISIBILITY_TIMEOUT_SECONDS": "360",
-        "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": "3600",
+        **_DRAINING,
         "EMPTY_FOR_SECONDS": "300",
-        "SETTLE_SECONDS": "75",
         "PROMETHEUS_URL": PROMETHEUS_URL,
         "PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "10",
         "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15",

@@ -63,7 +63,7 @@ _PRINTED = StringIO()
 class HttpAnswer:
     """What comes back from Prometheus; an ``error`` is raised instead.
 
-    Where an answer redirects to, there is ``beyond``; nobody answers there if it is None.
+    Where an answer redirects to, there is ``beyond``; no server answers there if it is None.
     """
 
     body: bytes
@@ -152,7 +152,7 @@ class Cloud:
         return response
 
     def _echoed(self, text: str, request: requests.PreparedRequest) -> str:
-        # A signature does not tell the key that it was made with: nobody can repeat that.
+        # A signature does not tell the key that it was made with: no answer can repeat that.
         secret = {"basic": PASSWORD, "bearer": TOKEN}.get(self.auth, "")
         asked_with = request.headers.get("Authorization", "")
         for echo, said in zip(ECHOES, (asked_with, secret, _ENCODED.get(secret, "")), strict=True):
@@ -222,6 +222,11 @@ class Outcome:
         """The messages that come back."""
         assert list(self.answer) == ["batchItemFailures"], self.answer
         return {one["itemIdentifier"] for one in self.answer["batchItemFailures"]}
+
+    def check_secrets(self, cloud: Cloud) -> None:
+        """No secret is in anything that was said."""
+        said = self.everything_said(cloud)
+        assert not [secret for secret in SECRETS if secret in said]
 
     def everything_said(self, cloud: Cloud) -> str:
         """All that leaves the process but for the requests to Prometheus."""

@@ -144,7 +144,7 @@ _http_errors = st.sampled_from(
         requests.ReadTimeout("too late"),
         requests.exceptions.ChunkedEncodingError("cut"),
         requests.exceptions.ContentDecodingError("not gzip"),
-        ValueError("a surprise"),
+        ValueError("an unexpected error"),
     ]
 )
 # Where an answer may send to, and what of it may be what it was asked with.

@@ -1,17 +1,12 @@
 """An instance profile for a simulated instance, as its SSM agent needs one."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from sandbox.cloud import REGION, ROOT_KEY
-
-if TYPE_CHECKING:
-    from sandbox.cloud import LocalCloud
+from sandbox.cloud import REGION, ROOT_KEY, LocalCloud
 
 NAME = "aggregator"
 POLICY_ARN = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
@@ -41,7 +36,7 @@ def attach_profile(cloud: LocalCloud, instance_id: str) -> None:
 
 
 def _iam_of_ec2(cloud: LocalCloud) -> Any:
-    """The IAM that the emulated EC2 looks profiles up in: its own, which nobody else asks."""
+    """The IAM that the emulated EC2 looks profiles up in: its own, which nothing else asks."""
     session: Any = boto3.Session(ROOT_KEY, ROOT_KEY, region_name=REGION)
-    # Loopback: whatever proxy a person has does not lead there.
+    # Loopback: whatever proxy the user has does not lead there.
     return session.client("iam", endpoint_url=cloud.endpoints["ec2"], config=Config(proxies={}))

@@ -12,11 +12,12 @@ from lifecycle.adapters.queues import Queue
 from lifecycle.decisions.heartbeats import HookClock
 from lifecycle.decisions.marks import TAG_KEY, Mark, MarkKind
 from lifecycle.decisions.polling import PollPolicy
+from lifecycle.flows.batch import Stage, Waiter
 from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.flows.marking import Marker
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.stage import Discovery, NextStage
-from lifecycle.messages import BufferCheck, Transition
+from lifecycle.messages import BufferCheck, Message, Transition
 from lifecycle.telemetry import Runtime
 from tests.support.messages import GROUP, INSTANCE_ID, NOW
 from tests.support.recording import RecordingTelemetry
@@ -93,6 +94,7 @@ class Parts:
                 **{name: {} for name in _CHANGES},
                 "register_instance": {"OperationId": "register-1"},
                 "deregister_instance": {"OperationId": "deregister-1"},
+                "change_message_visibility": {},
                 "send_command": {"Command": {"CommandId": "command-1"}},
                 **answers,
             }
@@ -100,7 +102,7 @@ class Parts:
         self.now = NOW
         self.slept: list[float] = []
         self.telemetry = RecordingTelemetry()
-        self.runtime = Runtime(self.telemetry, lambda: self.now, self.slept.append)
+        self.runtime = Runtime(self.telemetry, lambda: self.now, self.sleep)
         client: Any = self.client
         self.autoscaling, self.instances = AutoScaling(client), Instances(client)
         self.marker = Marker(self.instances, self.runtime)
@@ -114,6 +116,25 @@ class Parts:
         self.discovery = Discovery(self.cloud_map, self.queue("operation"), self.placement)
         self.next_stage = NextStage(BufferCheck, self.queue("buffer"), self.runtime)
 
+    def stage(self, model: type[Message], waiter: Waiter[Message]) -> Stage[Message]:
+        """The stage of these messages, with this waiter."""
+        name = str(model.model_fields["stage"].default)
+        return Stage(
+            autoscaling_group_name=GROUP,
+            model=model,
+            waiter=waiter,
+            queue=self.queue(name),
+            dead_letters=self.queue(f"{name}-dlq"),
+            heartbeats=self.heartbeats,
+            polls=POLLS,
+            runtime=self.runtime,
+        )
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.slept.append(seconds)
+        self.now += seconds
+
     def queue(self, name: str) -> Queue:
         """A queue of this name."""
         client: Any = self.client
@@ -122,7 +143,33 @@ class Parts:
     @property
     def done(self) -> list[str]:
         """What was changed, in order; a tag by its state, a message by its stage."""
-        return [_told(name, arguments) for name, arguments in self.client.calls if name in _CHANGES]
+        return [
+            _named(name, arguments) for name, arguments in self.client.calls if name in _CHANGES
+        ]
+
+    def sent_to(self, queue: str) -> list[dict[str, Any]]:
+        """The arguments of each message that was sent to a queue."""
+        sent = self.client.arguments_of("send_message")
+        return [one for one in sent if one["QueueUrl"] == f"https://sqs/{queue}"]
+
+    def dead_letters(self, stage: str) -> list[tuple[str, str]]:
+        """Body and reason of each message on a stage's dead-letter queue."""
+        return [
+            (one["MessageBody"], one["MessageAttributes"]["Reason"]["StringValue"])
+            for one in self.sent_to(f"{stage}-dlq")
+        ]
+
+    @property
+    def comes_back_in(self) -> list[int]:
+        """The visibility timeouts that were set, in order."""
+        calls = self.client.arguments_of("change_message_visibility")
+        return [call["VisibilityTimeout"] for call in calls]
+
+    @property
+    def kept_alive(self) -> list[str]:
+        """The instances whose hooks a heartbeat was sent for."""
+        calls = self.client.arguments_of("record_lifecycle_action_heartbeat")
+        return [call["InstanceId"] for call in calls]
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -136,7 +183,7 @@ def marked(kind: MarkKind, at: float = NOW) -> dict[str, Any]:
     return described(INSTANCE_ID, mark=Mark(kind, at))
 
 
-def _told(name: str, arguments: Mapping[str, Any]) -> str:
+def _named(name: str, arguments: Mapping[str, Any]) -> str:
     if name == "create_tags":
         return f"tag {arguments['Tags'][0]['Value'].partition(' ')[0]}"
     if name == "send_message":

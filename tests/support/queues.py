@@ -4,13 +4,11 @@ What that asks of SQS is not what is tested: no call, straight to moto.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
+from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 REGION = "ap-northeast-1"
 STAGES = ("operation", "flush", "buffer")

@@ -1,4 +1,4 @@
-"""Stand-ins that remember what they were told."""
+"""Stand-ins that remember what they were called with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,14 +1,15 @@
 """The local cloud, brought into the states that the runbooks are about."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sandbox.cloud import REGION, STACK, LocalCloud
 from sandbox.demo import set_up as demo
-from sandbox.demo.scenarios.catalog import Scenario
+from sandbox.demo.observer import Names
+from sandbox.demo.scenarios.catalog import Scenario, Setting
 from sandbox.emulator.autoscaling.interruptions import NOTICE_SECONDS
 from sandbox.fleet.fleet import Fleet, FleetSettings
 from sandbox.fleet.fluentd.aggregator import FLUENTD_DIRECTORY
@@ -17,19 +18,12 @@ from sandbox.fleet.host import UNIT
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
 from sandbox.host.waiting import wait_until
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from sandbox.demo.observer import Names
-    from sandbox.demo.scenarios.catalog import Setting
-
 SECONDS = 120.0
 # From EC2's warning on, and what a busy machine adds.
 DEATH_SECONDS = NOTICE_SECONDS + 60.0
 WAITING = "Terminating:Wait"
 WAITER = f"{demo.NAME}-buffer-waiter"
-# Shorter than the demo's: most of these runbooks begin when the functions have given up.
+# Shorter than the demo's: most of these runbooks begin when a stage has timed out.
 TIMING = {"drain_timeout_seconds": 28, "empty_for_seconds": 5, "poll_interval_max_seconds": 2}
 FLUSH_TIMING = {"timeout_seconds": 28, "wait_seconds": 2, "quiet_seconds": 1}
 # Six times as long is how long a message hides whose waiter raised.
@@ -153,11 +147,11 @@ class Scene:
         return str(self.cloud.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
     def depth(self, suffix: str) -> int:
-        """The messages in a queue, those in somebody's hands included."""
+        """The messages in a queue, those in flight included."""
         return self.visible(suffix) + self._count(suffix, "ApproximateNumberOfMessagesNotVisible")
 
     def visible(self, suffix: str) -> int:
-        """The messages in a queue that nobody has in hand."""
+        """The messages in a queue that are not in flight."""
         return self._count(suffix, "ApproximateNumberOfMessages")
 
     def wait_for_letters(self, suffix: str, count: int) -> None:
@@ -169,7 +163,7 @@ class Scene:
         )
 
     def receive_malformed(self, stage: str) -> None:
-        """Let a stage get a message that is none, and give up on it."""
+        """Let a stage get a message that is none, and dead-letter it."""
         self.cloud.client("sqs").send_message(
             QueueUrl=self.queue_url(stage), MessageBody='{"version": 7}'
         )
@@ -218,11 +212,11 @@ class Scene:
         return self.disk(instance_id).joinpath(*FLUENTD_DIRECTORY.parts[1:])
 
     def chunks_set_aside(self, instance_id: str) -> list[Path]:
-        """What Fluentd on an instance has given up."""
+        """The backed-up chunks on an instance."""
         return list((self.fluentd_root(instance_id) / "backup").rglob("*.log"))
 
     def stop_unit(self, instance_id: str) -> None:
-        """Let systemd on an instance know of no Fluentd, so that a flush signals nobody.
+        """Let systemd on an instance know of no Fluentd, so that a flush sends no signal.
 
         The process itself goes on: ended, it would be started again at once.
         """

@@ -1,22 +1,16 @@
-"""A person who follows a runbook: types its blocks as they stand, at a desk and on instances."""
+"""The operator who follows a runbook: types its blocks, at a desk and on instances."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sandbox.cloud import REGION
 from sandbox.demo import set_up as demo
 from tests.support import runbooks
 from tests.support.aws_cli import AwsCli
+from tests.support.runbook_scene import Scene
 from tests.support.runbooks import ON_INSTANCE, Block
 from tests.support.terminal import Terminal, edited
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from tests.support.runbook_scene import Scene
 
 INTERACTIVE = "opens an interactive session: simulated instances have no Session Manager"
 NO_JOURNAL = "reads systemd's journal: a simulated instance has none"
@@ -24,9 +18,9 @@ NO_JOURNAL = "reads systemd's journal: a simulated instance has none"
 
 @dataclass
 class Walk:
-    """A person who types the blocks of one runbook, each as it stands.
+    """The operator who types the blocks of one runbook, each as it stands.
 
-    What was typed is noted, so that a block which nobody tries cannot hide (``finish``).
+    What was typed is noted, so that a block that is not typed cannot hide (``finish``).
     """
 
     scene: Scene
@@ -48,7 +42,7 @@ class Walk:
         values = {"NAME": demo.NAME, "AWS_REGION": REGION} if name == "set-up" else edits or {}
         terminal = self.desk
         if block.place == ON_INSTANCE:
-            assert self.session is not None, "nobody has opened a session on the instance"
+            assert self.session is not None, "no session is open on the instance"
             terminal = self.session
         done = terminal.type(edited(block.text, values))
         self.typed.add(name)

@@ -1,7 +1,7 @@
 """Reads the runbooks in ``docs/runbooks`` as the tests need them: headings, blocks, AWS commands.
 
-A block that a person types is a fence ``sh NAME``; ``sh on-instance NAME`` is typed in a session
-on an aggregator. What comes out is in fences of ``text``.
+A block that the operator types is a fence ``sh NAME``; ``sh on-instance NAME`` is typed in a
+session on an aggregator. What comes out is in fences of ``text``.
 """
 
 import re

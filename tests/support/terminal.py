@@ -1,4 +1,4 @@
-"""A bash that stays open, as a person's terminal does: blocks are typed into it one by one.
+"""A bash that stays open, as the operator's terminal does: blocks are typed into it one by one.
 
 Variables and functions of one block are there for the next. What a simulated machine does not have
 (sudo, systemd, an hour's patience) is replaced on the PATH.
@@ -32,7 +32,7 @@ exec "$@"
 """,
     # Fails at once: a loop of `...; sleep 60` ends after its first round.
     "sleep": "exit 1",
-    # Claims to have done what it was told; a test looks at that, and does it in its place.
+    # Claims to have done what it was asked for; a test looks at that, and does it in its place.
     "systemctl": """
 echo "$*" >> {folder}/systemctl
 if [ "$1" = is-active ]; then echo active; fi
@@ -115,13 +115,13 @@ class Terminal:
         return Typed(output.read_text(), errors.read_text())
 
     def services_commanded(self) -> list[str]:
-        """What systemctl was told, in order."""
+        """What systemctl was asked for, in order."""
         told = self.folder / "systemctl"
         return told.read_text().splitlines() if told.exists() else []
 
 
 def edited(shell: str, values: Mapping[str, str]) -> str:
-    """Change the values of `export NAME=...` lines, as a person does with those they must edit."""
+    """Change the values of `export NAME=...` lines, as the operator does with those to edit."""
     for name, value in values.items():
         line = re.compile(rf"^export {name}=(?:{_WITH_BLANKS}|\S)+", re.MULTILINE)
         shell, changed = line.subn(f"export {name}={value}", shell)

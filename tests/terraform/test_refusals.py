@@ -52,7 +52,6 @@ def test_each_refusal_has_one_message_that_names_an_input(tmp_path: Path) -> Non
         if event.get("type") == "diagnostic" and event["diagnostic"]["severity"] == "error":
             alone = Path(event["@testfile"]).name.partition(".")[0]
             messages[alone].append(event["diagnostic"]["detail"])
-
     assert len(messages) > 140
     for alone, told in messages.items():
         expected = 2 if alone.partition("__")[2] in TWICE else 1

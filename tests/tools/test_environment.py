@@ -36,7 +36,6 @@ def test_an_environment_that_is_up_to_date_is_left_alone(
 
 def test_other_requirements_make_it_stale(environment: Path, requirements: Path) -> None:
     requirements.write_text("requests==2\n")
-
     assert not is_ready(environment, Stamp.of(requirements), any_python=True)
 
 
@@ -44,7 +43,6 @@ def test_another_python_makes_it_stale_only_if_one_was_asked_for(
     environment: Path, requirements: Path
 ) -> None:
     other = replace(Stamp.of(requirements), python="/elsewhere 3.13.0")
-
     assert is_ready(environment, other, any_python=True)
     assert not is_ready(environment, other, any_python=False)
 
@@ -53,13 +51,11 @@ def test_an_environment_whose_python_is_gone_is_stale(
     environment: Path, requirements: Path
 ) -> None:
     (environment / "bin" / "python").unlink()
-
     assert not is_ready(environment, Stamp.of(requirements), any_python=True)
 
 
 def test_an_unfinished_environment_is_stale(environment: Path, requirements: Path) -> None:
     (environment / STAMP).unlink()
-
     assert not is_ready(environment, Stamp.of(requirements), any_python=True)
 
 

@@ -48,26 +48,20 @@ def machine(tmp_path: Path) -> Machine:
 def test_nothing_is_said_when_all_is_there(machine: Machine) -> None:
     machine.install("terraform")
     machine.install("prometheus")
-
     done = machine.run()
-
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_missing_terraform_fails_and_says_where_to_get_it(machine: Machine) -> None:
     machine.install("prometheus")
-
     done = machine.run()
-
     assert done.returncode != 0
     assert "terraform is missing. Install Terraform" in done.stderr
 
 
 def test_a_missing_prometheus_without_apt_fails_and_says_what_to_install(machine: Machine) -> None:
     machine.install("terraform")
-
     done = machine.run()
-
     assert done.returncode != 0
     assert "prometheus is missing. Install it" in done.stderr
 
@@ -80,10 +74,8 @@ def test_a_missing_prometheus_is_unpacked_from_the_debian_package(machine: Machi
         'mkdir -p "$3/usr/bin"; echo "#!/usr/bin/env bash" >"$3/usr/bin/prometheus"; '
         f'{shutil.which("chmod")} +x "$3/usr/bin/prometheus"',
     )
-
     done = machine.run()
     again = machine.run()
-
     assert done.returncode == 0, done.stderr
     assert os.access(machine.programs / "prometheus", os.X_OK)
     assert [path.name for path in machine.programs.iterdir() if path.is_dir()] == []
@@ -96,9 +88,7 @@ def test_a_failed_download_leaves_nothing_behind_and_says_where_the_reason_is(
     machine.install("terraform")
     machine.install("apt-get", "echo no such package >&2; exit 100")
     machine.install("dpkg-deb")
-
     done = machine.run()
-
     assert done.returncode != 0
     assert "prometheus is missing" in done.stderr
     log = machine.programs / "prometheus.log"

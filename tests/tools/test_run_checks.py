@@ -26,7 +26,6 @@ def _makefile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_all_checks_passing_is_success(capsys: pytest.CaptureFixture[str]) -> None:
     status = run_checks.main(["good"])
-
     assert status == 0
     assert capsys.readouterr().out.splitlines()[-1] == "3 passed, 0 failed"
 
@@ -35,7 +34,6 @@ def test_a_failure_shows_its_output_and_the_others_run_all_the_same(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     status = run_checks.main(["bad", "good"])
-
     printed = capsys.readouterr().out
     assert status == 1
     assert "assert 1 == 2" in printed
@@ -45,7 +43,6 @@ def test_a_failure_shows_its_output_and_the_others_run_all_the_same(
 
 def test_a_check_beside_the_others_counts_like_them(capsys: pytest.CaptureFixture[str]) -> None:
     status = run_checks.main(["--beside", "bad", "good"])
-
     printed = capsys.readouterr().out
     assert status == 1
     assert "1 of 2 checks passed" in printed
@@ -61,7 +58,6 @@ def test_a_check_beside_the_others_is_timed_to_its_own_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run_checks.main(["--beside", "good", "slow"])
-
     seconds = {line.split()[0]: float(line.split()[2]) for line in _rows(capsys.readouterr().out)}
     assert seconds["good"] < seconds["slow"]
 
@@ -72,14 +68,12 @@ def _rows(printed: str) -> list[str]:
 
 def test_a_skipped_test_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     status = run_checks.main(["idle"])
-
     assert status == 1
     assert "idle: 1 skipped" in capsys.readouterr().out
 
 
 def test_every_run_of_a_check_counts(capsys: pytest.CaptureFixture[str]) -> None:
     status = run_checks.main(["twice"])
-
     printed = capsys.readouterr().out
     assert status == 1
     assert "twice: 1 skipped" in printed
@@ -92,9 +86,7 @@ def test_what_a_check_reports_is_shown_though_it_passed(
     lines = ("noise", "==== report: histories ====", "7 histories", "", "8 passed in 0.30s")
     echoes = "; ".join(f"echo '{line}'" for line in lines)
     Path("Makefile").write_text(f"told: ; @{echoes}\n")
-
     status = run_checks.main(["told"])
-
     printed = capsys.readouterr().out
     assert status == 0
     assert "    7 histories\n" in printed
@@ -107,9 +99,7 @@ def test_a_check_that_hangs_is_ended(
 ) -> None:
     Path("Makefile").write_text("hang: ; @sleep 60\n")
     monkeypatch.setattr(run_checks, "LIMIT_SECONDS", 0.5)
-
     status = run_checks.main(["hang"])
-
     assert status == 1
     assert "hang: ended after 0.5 s" in capsys.readouterr().out
 
@@ -128,5 +118,4 @@ def test_only_closing_lines_of_tests_are_counted(
 ) -> None:
     log = tmp_path / "log"
     log.write_text(f"some output\n{line}\nmake: something\n")
-
     assert run_checks.counts(log) == counts

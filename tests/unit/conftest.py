@@ -18,7 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """What a worker of xdist has seen is told to the process that started it."""
+    """What a worker of xdist has seen is sent to the process that started it."""
     node.config.stash[_seen] |= set(getattr(node, "workeroutput", {}).get("seen", ()))
 
 

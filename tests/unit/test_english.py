@@ -16,7 +16,11 @@ AVOIDED = re.compile(
 )
 NAMES_THEM = {"docs/glossary.md", "tests/unit/test_english.py"}
 # Still to be written in plain English. Only take lines out: everything else is clean.
-STILL_TO_DO = ["tests/*"]
+STILL_TO_DO = [
+    "tests/flush_document/*",
+    "tests/unit/adapters/test_prometheus.py",
+    "tests/unit/decisions/test_buffer.py",
+]
 
 
 @cache

@@ -175,25 +175,22 @@ def without(event: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 class TestInterruptions:
-    def test_a_spot_warning_is_read_as_ec2_writes_it(self) -> None:
-        expected = Interruption(Signal.SPOT_INTERRUPTION_WARNING, INSTANCE_ID)
-        assert parse_interruption(spot_event()) == expected
-        assert expected.signal.is_notice
+    @pytest.mark.parametrize(
+        ("event", "signal", "is_notice"),
+        [
+            (spot_event(), Signal.SPOT_INTERRUPTION_WARNING, True),
+            (rebalance_event(), Signal.REBALANCE_RECOMMENDATION, True),
+            (shutting_down_event(), Signal.SHUTTING_DOWN, False),
+            (shutting_down_event(state="stopping"), Signal.STOPPING, False),
+        ],
+    )
+    def test_an_event_of_ec2_is_read_as_ec2_writes_it(
+        self, event: dict[str, Any], signal: Signal, *, is_notice: bool
+    ) -> None:
+        assert parse_interruption(event) == Interruption(signal, INSTANCE_ID)
+        assert signal.is_notice is is_notice
 
-    def test_a_rebalance_recommendation_is_read_as_ec2_writes_it(self) -> None:
-        expected = Interruption(Signal.REBALANCE_RECOMMENDATION, INSTANCE_ID)
-        assert parse_interruption(rebalance_event()) == expected
-        assert expected.signal.is_notice
-
-    def test_an_instance_that_shuts_down_is_read_as_ec2_writes_it(self) -> None:
-        expected = Interruption(Signal.SHUTTING_DOWN, INSTANCE_ID)
-        assert parse_interruption(shutting_down_event()) == expected
-        assert not expected.signal.is_notice
-
-    def test_an_instance_that_stops_is_told_from_one_that_shuts_down(self) -> None:
-        expected = Interruption(Signal.STOPPING, INSTANCE_ID)
-        assert parse_interruption(shutting_down_event(state="stopping")) == expected
-        assert not expected.signal.is_notice
+    def test_only_ends_and_stops_are_changes_of_state(self) -> None:
         changes = {one for one in Signal if one.is_state_change}
         assert changes == {Signal.SHUTTING_DOWN, Signal.STOPPING}
 

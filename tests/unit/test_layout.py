@@ -11,6 +11,7 @@ OF_ALL = {
     "test_documents",
     "test_english",
     "test_fuzz",
+    "test_fuzz_handlers",
     "test_imports",
     "test_layout",
     "test_runbook_quotes",

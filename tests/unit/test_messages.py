@@ -135,7 +135,7 @@ class TestCheckMessages:
             parse_check_message(OperationCheck, body)
         assert len(str(caught.value)) < 600
 
-    def test_more_problems_than_a_person_reads_are_counted(self) -> None:
+    def test_more_problems_than_an_operator_reads_are_counted(self) -> None:
         wrong = dict.fromkeys(json.loads(buffer_check().model_dump_json())["action"], 0.5)
         body = json.dumps({"action": wrong, **{f"extra_{number}": 1 for number in range(36)}})
         with pytest.raises(Malformed) as caught:

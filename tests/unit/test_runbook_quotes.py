@@ -12,7 +12,6 @@ from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.flush import Invocation, judge_flush
 from lifecycle.errors import LifecycleError, NotReady
 from lifecycle.events import parse_lifecycle_event
-from lifecycle.flows.batch import Stage
 from lifecycle.flows.entrance import Entrance
 from lifecycle.flows.operation import OperationWaiter
 from lifecycle.messages import BufferCheck, OperationCheck, Transition, parse_check_message
@@ -20,7 +19,6 @@ from lifecycle.settings import BufferWaiterSettings, load_settings
 from tests.support import runbooks
 from tests.support.machines import answer, monitor
 from tests.support.messages import (
-    GROUP,
     INSTANCE_ID,
     NOW,
     action,
@@ -49,19 +47,10 @@ class Unready:
 
 
 def dead_lettered(message: BufferCheck, sent_at: float = NOW, **answers: Any) -> str:
-    parts = Parts(change_message_visibility={}, **answers)
-    Stage(
-        autoscaling_group_name=GROUP,
-        model=BufferCheck,
-        waiter=Unready(),
-        queue=parts.queue("buffer"),
-        dead_letters=parts.queue("buffer-dlq"),
-        heartbeats=parts.heartbeats,
-        polls=POLLS,
-        runtime=parts.runtime,
-    ).handle(sqs_event(record(message, sent_at=sent_at)))
-    [sent] = parts.client.arguments_of("send_message")
-    return str(sent["MessageAttributes"]["Reason"]["StringValue"])
+    parts = Parts(**answers)
+    parts.stage(BufferCheck, Unready()).handle(sqs_event(record(message, sent_at=sent_at)))
+    [(_, reason)] = parts.dead_letters("buffer")
+    return reason
 
 
 def flushed(**report: Any) -> str:

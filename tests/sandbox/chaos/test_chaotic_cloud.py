@@ -1,9 +1,8 @@
 """A cloud with chaos: functions reach it through the proxies, as themselves, and can be killed."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,9 +10,6 @@ from sandbox.chaos.control import Chaos
 from sandbox.chaos.plan import Fault, Plan
 from sandbox.cloud import LocalCloud
 from tests.sandbox.functions import Function, deploy
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SECONDS = 60.0
 # Every call takes its time, so that there is a middle of the work to be killed in.
@@ -46,12 +42,10 @@ def chaos(cloud: LocalCloud) -> Iterator[Chaos]:
 
 def test_a_function_passes_the_proxies_as_itself(function: Function, chaos: Chaos) -> None:
     before = chaos.counted()
-
     assert "answer" in function.call("sqs", "ListQueues")
     # Its role, not the proxy's: signature and policies are looked at behind the proxy.
     assert function.error_code("sqs", "CreateQueue", QueueName="x").startswith("AccessDenied")
     assert "UnauthorizedOperation" in function.error_code("ec2", "DescribeInstances")
-
     seen = chaos.counted()
     assert seen.calls["sqs"] - before.calls["sqs"] == 2
     assert seen.calls["ec2"] - before.calls["ec2"] == 1
@@ -68,7 +62,6 @@ def test_a_function_is_killed_at_work_and_works_again_afterwards(
         assert time.monotonic() < deadline, answers
         answers.append(function.call("sqs", "ListQueues"))
     chaos.pause()
-
     assert answers[-1]["errorMessage"] == "Worker process died"
     assert chaos.killed["asks"] >= 1
     assert "answer" in function.call("sqs", "ListQueues")
@@ -90,7 +83,6 @@ def test_check_messages_come_twice(
     before = chaos.duplicated[name]
     chaos.begin()
     sqs.send_message(QueueUrl=url, MessageBody=body)
-
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert int(attributes["ApproximateNumberOfMessages"]) == copies
     assert chaos.duplicated[name] - before == copies - 1

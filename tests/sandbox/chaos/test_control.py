@@ -1,9 +1,8 @@
 """Chaos begins and ends as a whole, and the same seed throws the same dice."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +10,6 @@ from sandbox.chaos.control import Chaos, Courier
 from sandbox.chaos.plan import Plan, rules
 from sandbox.chaos.proxy import FaultProxy
 from sandbox.host.processes import Processes
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ADDRESSES = {"ministack": "http://127.0.0.1:1", "emulator": "http://127.0.0.1:2"}
 
@@ -45,9 +41,7 @@ def test_functions_are_sent_to_a_proxy_before_each_emulator(
     tmp_path: Path, injected: dict[str, list[dict[str, Any]]]
 ) -> None:
     chaos = Chaos(Plan(seed=5), tmp_path / "chaos")
-
     told = chaos.before(Processes(tmp_path / "logs"), ADDRESSES)
-
     assert told == {name: f"http://proxy/{name}" for name in ADDRESSES}
     # A quiet day until it begins.
     assert injected == {}
@@ -63,7 +57,6 @@ def test_everything_goes_wrong_from_the_beginning_to_the_pause(
         assert list(injected.values()) == [rules(Plan().faults)] * 2
         assert chaos.courier.probability == Plan().duplicate_events
         assert json.loads(settings.read_text())["probability"] == Plan().duplicate_messages
-
         chaos.pause()
         assert list(injected.values()) == [[], []]
         assert chaos.courier.probability == 0
@@ -77,7 +70,6 @@ def test_messages_that_came_twice_are_counted_by_queue(
     assert injected == {}
     assert not chaos.duplicated
     (tmp_path / "chaos" / "duplicated").write_text("a-buffer\na-operation\na-buffer\n")
-
     assert chaos.duplicated == {"a-buffer": 2, "a-operation": 1}
 
 
@@ -85,7 +77,6 @@ def test_a_courier_repeats_its_share_of_the_events_and_loses_none() -> None:
     courier = Chaos(Plan(seed=5), None).courier  # type: ignore[arg-type]
     courier.probability = 0.4
     delivered = [list(courier({"id": number})) for number in range(1000)]
-
     assert all(1 <= len(copies) <= 2 for copies in delivered)
     assert courier.repeated == sum(len(copies) == 2 for copies in delivered)
     assert courier.repeated == pytest.approx(400, abs=50)

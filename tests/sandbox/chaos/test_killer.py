@@ -1,24 +1,19 @@
 """Only functions of this very cloud are killed, and only in the middle of their work."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.chaos.killer import Killer, Running, is_worker, running_in
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 class Place:
@@ -68,7 +63,6 @@ def test_a_function_at_work_is_killed_and_counted(place: Place) -> None:
         assert victim.wait(SECONDS) == -9
         note.unlink()
         killer.pause()
-
     assert set(killer.killed) == {"buffer-waiter"}
 
 
@@ -77,12 +71,10 @@ def test_a_run_seen_before_the_killer_begins_can_be_killed_too(place: Place) -> 
     place.note(victim.pid)
     killer = place.killer()
     killer._poll()
-
     killer.begin()
     deadline = time.monotonic() + SECONDS
     while victim.poll() is None and time.monotonic() < deadline:
         killer._poll()
-
     assert victim.poll() == -9
 
 
@@ -92,7 +84,6 @@ def test_only_a_share_of_the_runs_is_killed(place: Place) -> None:
     with place.killer(share=0.0) as killer:
         killer.begin()
         time.sleep(0.5)
-
     assert spared.poll() is None
 
 
@@ -105,13 +96,12 @@ def test_a_run_that_was_done_too_soon_hands_its_fate_on_to_the_next(
     killer._chosen[first] = 0.0
     killer._execute(set())
     killer._choose({second})
-
     assert list(killer._chosen) == [second]
     killer._choose({second, Running(3, "another", "3")})
     assert len(killer._chosen) == 1
 
 
-def test_nobody_is_killed_before_it_begins_nor_during_a_pause(place: Place) -> None:
+def test_none_is_killed_before_it_begins_nor_during_a_pause(place: Place) -> None:
     spared = place.worker()
     place.note(spared.pid)
     with place.killer() as killer:
@@ -120,7 +110,6 @@ def test_nobody_is_killed_before_it_begins_nor_during_a_pause(place: Place) -> N
         killer.begin()
         killer.pause()
         time.sleep(0.5)
-
     assert spared.poll() is None
     assert not killer.killed
 
@@ -130,7 +119,6 @@ def test_a_function_that_does_not_work_is_left_alone(place: Place) -> None:
     with place.killer() as killer:
         killer.begin()
         time.sleep(0.5)
-
     assert idle.poll() is None
 
 
@@ -144,7 +132,6 @@ def test_a_process_that_this_cloud_did_not_start_is_left_alone(
     with place.killer() as killer:
         killer.begin()
         time.sleep(0.5)
-
     assert [is_worker(pid, place.workers) for pid in strangers] == [False, False]
     assert place.processes[0].poll() is None
     assert not killer.killed
@@ -153,15 +140,13 @@ def test_a_process_that_this_cloud_did_not_start_is_left_alone(
 def test_a_note_that_is_just_being_written_is_no_run_yet(place: Place) -> None:
     place.note(41)
     (place.running / "42").write_text('{"func')
-
     assert running_in(place.running) == {Running(41, "buffer-waiter", "1")}
     assert running_in(place.running / "missing") == set()
 
 
-def test_a_process_that_is_gone_is_nobodys_worker(place: Place) -> None:
+def test_a_process_that_is_gone_is_no_worker(place: Place) -> None:
     process = place.worker()
     assert is_worker(process.pid, place.workers)
     process.kill()
     process.wait()
-
     assert not is_worker(process.pid, place.workers)

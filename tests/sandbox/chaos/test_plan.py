@@ -1,7 +1,5 @@
 """The mix of faults is the one that was asked for, and counted as what it is."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 
@@ -25,7 +23,6 @@ def test_each_fault_hits_its_share_of_all_calls_to_a_service(service: str) -> No
         decision = engine.decide(RequestContext(service=service, operation="Anything"))
         if decision is not None:
             hit[kind_of(describe(decision))] += 1
-
     for kind, share in Plan().faults.items():
         assert hit[kind] / CALLS == pytest.approx(share, abs=0.012), kind
     assert set(hit) == set(Fault)
@@ -43,7 +40,6 @@ def test_both_server_errors_come_equally_often() -> None:
         engine.decide(RequestContext(service="sqs", operation="SendMessage")).error.code
         for _ in range(CALLS)
     )
-
     assert codes["InternalFailure"] / CALLS == pytest.approx(0.5, abs=0.02)
     assert sum(codes.values()) == CALLS
 
@@ -51,7 +47,6 @@ def test_both_server_errors_come_equally_often() -> None:
 def test_a_service_without_calls_of_functions_is_never_throttled() -> None:
     engine = RuleEngine()
     engine.set_rules(rules({Fault.THROTTLED: 1.0}))
-
     assert engine.decide(RequestContext(service="s3", operation="PutObject")) is None
 
 
@@ -81,5 +76,4 @@ microburst_faults_total{service="sqs",operation="SendMessage",action="latency:90
 microburst_faults_total{service="ec2",operation="CreateTags",action="error:InternalFailure"} 4
 microburst_faults_total{service="ec2",operation="CreateTags",action="timeout"} 9
 """
-
     assert faults_in(metrics) == {("sqs", Fault.SLOW): 3, ("ec2", Fault.SERVER_ERROR): 4}

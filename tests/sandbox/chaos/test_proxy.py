@@ -1,11 +1,11 @@
 """What functions meet on their way to an emulator is what AWS would answer."""
 
-from __future__ import annotations
-
 import json
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -15,10 +15,6 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from sandbox.chaos.plan import Fault, rules
 from sandbox.chaos.proxy import FaultProxy
 from sandbox.host.processes import Processes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 ATTEMPTS = 3
 
@@ -87,7 +83,6 @@ def test_a_quiet_proxy_hands_on_what_the_caller_signed(
     proxy: FaultProxy, upstream: Upstream
 ) -> None:
     assert sqs(proxy).list_queues()["QueueUrls"]
-
     [asked] = upstream.asked
     assert asked["host"] == proxy.address.removeprefix("http://")
     assert "Credential=key/" in asked["authorization"]
@@ -98,10 +93,8 @@ def test_a_throttled_call_is_tried_again_by_the_sdk_and_never_reaches_the_servic
 ) -> None:
     proxy.inject(rules({Fault.THROTTLED: 1.0}))
     before = proxy.counted().faults["sqs", Fault.THROTTLED]
-
     with pytest.raises(ClientError) as refused:
         sqs(proxy).list_queues()
-
     assert refused.value.response["Error"]["Code"] == "RequestThrottled"
     assert proxy.counted().faults["sqs", Fault.THROTTLED] - before == ATTEMPTS
     assert upstream.asked == []
@@ -109,10 +102,8 @@ def test_a_throttled_call_is_tried_again_by_the_sdk_and_never_reaches_the_servic
 
 def test_a_server_error_is_one_of_awss_own(proxy: FaultProxy) -> None:
     proxy.inject(rules({Fault.SERVER_ERROR: 1.0}))
-
     with pytest.raises(ClientError) as refused:
         sqs(proxy).list_queues()
-
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] in {500, 503}
 
 
@@ -123,7 +114,6 @@ def test_a_reset_call_has_not_been_done_and_a_lost_answer_has(
     with pytest.raises(ConnectionClosedError):
         sqs(proxy).list_queues()
     assert upstream.asked == []
-
     proxy.inject(rules({Fault.ANSWER_LOST: 1.0}))
     with pytest.raises(Exception, match=r"(?i)connection"):
         sqs(proxy).list_queues()
@@ -133,5 +123,4 @@ def test_a_reset_call_has_not_been_done_and_a_lost_answer_has(
 def test_calls_are_counted_by_service(proxy: FaultProxy) -> None:
     before = proxy.counted().calls["sqs"]
     sqs(proxy).list_queues()
-
     assert proxy.counted().calls["sqs"] - before == 1

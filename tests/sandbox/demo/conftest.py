@@ -1,7 +1,5 @@
 """Hand-written runs of the demo, small enough to check by eye."""
 
-from __future__ import annotations
-
 import pytest
 
 from sandbox.demo.model import (
@@ -103,5 +101,5 @@ def good_run() -> Run:
         histories=HISTORIES,
         phases=(Phase(20.0, "Load"), Phase(50.0, "Scaling in")),
         notifications=(Notification(70.0, "demo-buffer-dlq", "ALARM", "What happens <next>"),),
-        proven=("Both releases came after the buffer was empty for good.",),
+        proven=("Both releases came after the buffer stayed empty.",),
     )

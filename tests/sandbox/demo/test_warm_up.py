@@ -1,7 +1,5 @@
 """A function that cannot be invoked at all ends the set-up, not the scenario."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 
@@ -24,13 +22,11 @@ def test_the_function_has_answered_when_the_block_ends() -> None:
     functions = Functions()
     with warmed_up(functions, ["a-waiter"]):
         pass
-
     assert functions.invoked == ["a-waiter"]
 
 
 def test_a_function_that_fails_on_an_empty_batch_is_named_with_its_answer() -> None:
     functions = Functions(FunctionError="Unhandled")
-
     with (
         pytest.raises(WarmUpFailed, match="a-waiter cannot be invoked: wrong settings"),
         warmed_up(functions, ["a-waiter"]),

@@ -1,33 +1,21 @@
 """A small group on the extended moto, and a clock that tests move by hand."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
+from mypy_boto3_autoscaling import AutoScalingClient
+from mypy_boto3_ec2 import EC2Client
+from mypy_boto3_servicediscovery import ServiceDiscoveryClient
 
 from sandbox.emulator import World, extended_aws
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mypy_boto3_autoscaling import AutoScalingClient
-    from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_servicediscovery import ServiceDiscoveryClient
+from tests.sandbox.fleet.kit import Clock
 
 REGION = "ap-northeast-1"
 GROUP = "aggregators"
-
-
-@dataclass
-class Clock:
-    now: float = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass

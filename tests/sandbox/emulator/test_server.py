@@ -1,21 +1,17 @@
 """The emulator as a server: time passes by itself, and the control API tells and sets."""
 
-from __future__ import annotations
-
 import json
-import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
 
 from sandbox.emulator.server import ServerSettings, serving
 from sandbox.emulator_client import EmulatorControl
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.sandbox.fleet.kit import wait_until
 
 REGION = "ap-northeast-1"
 
@@ -57,13 +53,13 @@ def ask(address: str, path: str, body: object = None) -> tuple[int, dict[str, An
         return error.code, json.loads(error.read())
 
 
-def test_operations_end_without_anybody_asking(address: str, control: EmulatorControl) -> None:
+def test_operations_end_without_a_question(address: str, control: EmulatorControl) -> None:
     control.set_faults(operation_seconds=0.3)
     service_id = make_service(address)
     client(address, "servicediscovery").register_instance(
         ServiceId=service_id, InstanceId="i-1", Attributes={"a": "b"}
     )
-    time.sleep(1.0)
+    wait_until(lambda: len(control.journal()) == 2)
     events = [one["event"] for one in control.journal()]
     assert events == ["operation_submitted", "registered"]
 
@@ -133,7 +129,6 @@ def test_agents_fetch_commands_and_report_what_came_of_them(
         InstanceIds=[instance_id],
         Parameters={"commands": ["uptime"]},
     )["Command"]["CommandId"]
-
     assert control.fetch_commands(["i-0123456789abcdef0"]) == []
     [assignment] = control.fetch_commands([instance_id])
     assert assignment["parameters"]["commands"] == ["uptime"]
@@ -141,13 +136,13 @@ def test_agents_fetch_commands_and_report_what_came_of_them(
     report = {"exit_code": 0, "output": "up 3 days"}
     assert control.report_command(command_id, instance_id, report)
     assert not control.report_command(command_id, instance_id, report)
-    time.sleep(0.3)
-    answer = ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id)
-    assert (answer["Status"], answer["StandardOutputContent"]) == ("Success", "up 3 days")
+    invocation = {"CommandId": command_id, "InstanceId": instance_id}
+    wait_until(lambda: ssm.get_command_invocation(**invocation)["Status"] == "Success")
+    answer = ssm.get_command_invocation(**invocation)
+    assert answer["StandardOutputContent"] == "up 3 days"
 
 
 def test_a_report_of_another_form_is_refused(address: str) -> None:
     told = {"command_id": "c", "instance_id": "i-1", "report": {"mood": "good"}}
-
     assert ask(address, "commands/report", told)[0] == 400
     assert ask(address, "commands/fetch", {})[0] == 400

@@ -1,17 +1,12 @@
 """Fixtures of the fleet's tests, among them an AWS that processes can reach."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.sandbox.fleet.kit import BufferKit, Clock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 REGION = "ap-northeast-1"
 

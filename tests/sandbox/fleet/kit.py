@@ -1,23 +1,17 @@
 """What the fleet's tests are made of: numbered lines, a clock moved by hand, a buffer's inside."""
 
-from __future__ import annotations
-
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.fleet.fluentd.buffer import Buffer, StagingPolicy
 from sandbox.fleet.fluentd.destination import UnrecoverableError, WriteFailedError
+from sandbox.fleet.fluentd.history import BufferState
 from sandbox.fleet.fluentd.protocol import Batch, pack_entry
 from sandbox.fleet.lines import log_record
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.fleet.fluentd.history import BufferState
-
 
 PROJECT = Path(__file__).parents[3]
 
@@ -75,10 +69,10 @@ def create_bucket(client: Any) -> str:
     return name
 
 
-def wait_until(done: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(done: Callable[[], object], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not done():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
 
 

@@ -1,21 +1,16 @@
 """Aggregators live and die with their instances, and with nothing else."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
+from sandbox.fleet.host import AggregatorHost
 from sandbox.fleet.instances import Instance
 from sandbox.fleet.supervisor import Supervisor, UnknownInstanceError
-
-if TYPE_CHECKING:
-    from sandbox.fleet.host import AggregatorHost
 
 
 def instance(number: int, state: str = "running", address: str = "") -> Instance:
@@ -80,7 +75,6 @@ def test_a_running_instance_gets_one_aggregator(ec2: Ec2) -> None:
     ec2.instances = [instance(1), instance(2, "pending")]
     supervisor.converge()
     supervisor.converge()
-
     assert ec2.journal == ["start i-1"]
 
 
@@ -88,7 +82,6 @@ def test_an_instance_takes_its_time_to_boot(ec2: Ec2) -> None:
     supervisor = ec2.supervisor(boot_seconds=3600)
     ec2.instances = [instance(1)]
     supervisor.converge()
-
     assert ec2.journal == []
 
 
@@ -100,7 +93,6 @@ def test_a_gone_instance_takes_its_aggregator_along_once(ec2: Ec2, state: str) -
     ec2.instances = [instance(1, state)]
     supervisor.converge()
     supervisor.converge()
-
     assert ec2.journal == ["start i-1", "terminate i-1"]
     assert list(supervisor.alive()) == []
     assert list(supervisor.hosts()) == ["i-1"]
@@ -114,7 +106,6 @@ def test_a_failed_question_or_a_missing_instance_kills_nothing(ec2: Ec2) -> None
     supervisor.converge()
     ec2.failure, ec2.instances = None, []
     supervisor.converge()
-
     assert ec2.journal == ["start i-1"]
     assert list(supervisor.alive()) == ["i-1"]
 
@@ -125,7 +116,6 @@ def test_the_dead_make_room_before_the_new_boot_at_their_address(ec2: Ec2) -> No
     supervisor.converge()
     ec2.instances = [instance(2, address="127.1.0.1"), instance(1, "terminated")]
     supervisor.converge()
-
     assert ec2.journal == ["start i-1", "terminate i-1", "start i-2"]
 
 
@@ -135,7 +125,6 @@ def test_an_aggregator_that_ended_by_itself_is_started_again(ec2: Ec2) -> None:
     supervisor.converge()
     ec2.hosts["i-1"].is_running = False
     supervisor.converge()
-
     assert ec2.journal == ["start i-1", "start i-1"]
 
 
@@ -146,7 +135,6 @@ def test_a_destination_that_is_down_for_all_is_down_for_those_to_come(ec2: Ec2) 
     supervisor.destination(DestinationMode.REFUSING, None)
     ec2.instances = [instance(1), instance(2)]
     supervisor.converge()
-
     assert {host.mode for host in ec2.hosts.values()} == {DestinationMode.REFUSING}
 
 
@@ -155,7 +143,6 @@ def test_a_destination_that_is_down_for_one_is_up_for_the_others(ec2: Ec2) -> No
     ec2.instances = [instance(1), instance(2)]
     supervisor.converge()
     supervisor.destination(DestinationMode.REFUSING, "i-1")
-
     modes = {name: host.mode for name, host in ec2.hosts.items()}
     assert modes == {"i-1": DestinationMode.REFUSING, "i-2": DestinationMode.OK}
 

@@ -1,7 +1,5 @@
 """Instances get work while they are in service, and none a second after they began to leave."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +58,6 @@ def group(clock: Clock) -> Group:
 def test_those_in_service_get_work_and_those_that_join_do_not(group: Group) -> None:
     group.states = {"i-1": "InService", "i-2": "Pending:Wait"}
     group.servers().converge()
-
     assert group.rates() == [50, 0]
 
 
@@ -69,7 +66,6 @@ def test_work_ends_a_second_after_the_instance_began_to_leave(group: Group) -> N
     group.states = {"i-1": "InService", "i-2": "Terminating:Wait"}
     servers.converge()
     assert group.rates() == [50, 50]
-
     group.clock.now += 1.0
     servers.converge()
     assert group.rates() == [50, 0]
@@ -81,7 +77,6 @@ def test_when_auto_scaling_cannot_be_asked_nothing_changes(group: Group) -> None
     servers.converge()
     group.failure = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
     servers.converge()
-
     assert group.rates() == [50, 0]
 
 
@@ -94,7 +89,6 @@ def test_the_load_is_over_only_when_every_instance_that_lives_knows(group: Group
     assert not servers.is_finished()
     servers.converge()
     assert not servers.is_finished()
-
     group.hosts["i-2"].listens = True
     servers.converge()
     assert servers.is_finished()
@@ -107,6 +101,5 @@ def test_the_dead_are_not_waited_for_and_their_lines_count(group: Group) -> None
     group.gone = {"i-2"}
     servers.drain()
     servers.converge()
-
     assert servers.is_finished()
     assert servers.sent() == {"i-1": 0, "i-2": 7}

@@ -1,7 +1,5 @@
 """Clouds on one machine get places of their own."""
 
-from __future__ import annotations
-
 import random
 import socket
 from pathlib import Path

@@ -1,19 +1,15 @@
 """Alarms are judged as CloudWatch judges them, each on its own series."""
 
-from __future__ import annotations
-
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
 
 from sandbox.emulator import extended_aws
 from sandbox.ministack.alarm_player import Alarms, Samples, Series, UnsupportedAlarmError, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REGION = "ap-northeast-1"
 DEPTH = Series("AWS/SQS", "ApproximateNumberOfMessagesVisible", frozenset({("QueueName", "q")}))
@@ -163,7 +159,7 @@ class TestLooking:
         write(watched, "LifecycleActionExpired", [1.0, 1.0])
         assert states(watched) == {"fluentd": "ALARM", "other": "OK"}
 
-    def test_a_second_giving_up_is_told_though_the_first_dead_letter_lies_there_still(
+    def test_a_second_dead_letter_is_told_though_the_first_lies_there_still(
         self, watched: Alarms, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Only a change notifies: the queue's alarm cannot tell of the second, the metric's can."""

@@ -1,24 +1,19 @@
 """The redrive that MiniStack was taught behaves as that of SQS."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from mypy_boto3_sqs import SQSClient
 
 from sandbox.host.ports import free_port
 from sandbox.host.processes import Processes
 from sandbox.ministack import server
 from sandbox.ministack.server import MinistackSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mypy_boto3_sqs import SQSClient
 
 REASON: dict[str, Any] = {"Reason": {"DataType": "String", "StringValue": "not done after 24 s"}}
 
@@ -75,9 +70,7 @@ def test_messages_move_to_the_named_queue_with_body_and_attributes(stage: Stage)
         stage.sqs.send_message(
             QueueUrl=stage.dead_letters, MessageBody=body, MessageAttributes=REASON
         )
-
     stage.sqs.start_message_move_task(SourceArn=stage.dead_letter_arn, DestinationArn=stage.arn)
-
     task = stage.newest_task()
     assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 2)
     moved = stage.receive(stage.queue)
@@ -88,9 +81,7 @@ def test_messages_move_to_the_named_queue_with_body_and_attributes(stage: Stage)
 
 def test_a_message_that_was_sent_there_needs_a_named_destination(stage: Stage) -> None:
     stage.sqs.send_message(QueueUrl=stage.dead_letters, MessageBody="sent by a waiter")
-
     stage.sqs.start_message_move_task(SourceArn=stage.dead_letter_arn)
-
     task = stage.newest_task()
     assert task["Status"] == "FAILED"
     assert task["FailureReason"] == "CouldNotDetermineMessageSource"
@@ -101,22 +92,18 @@ def test_a_message_that_sqs_moved_finds_its_own_way_back(stage: Stage) -> None:
     stage.sqs.send_message(QueueUrl=stage.queue, MessageBody="crashed its waiter")
     stage.sqs.receive_message(QueueUrl=stage.queue, VisibilityTimeout=0)
     assert stage.receive(stage.queue) == []
-
     stage.sqs.start_message_move_task(SourceArn=stage.dead_letter_arn)
-
     assert [one["Body"] for one in stage.receive(stage.queue)] == ["crashed its waiter"]
 
 
-def test_what_somebody_has_in_hand_is_not_moved(stage: Stage) -> None:
+def test_a_message_that_is_in_flight_is_not_moved(stage: Stage) -> None:
     stage.sqs.send_message(QueueUrl=stage.dead_letters, MessageBody="being looked at")
     assert len(stage.receive(stage.dead_letters)) == 1
-
     stage.sqs.start_message_move_task(SourceArn=stage.dead_letter_arn, DestinationArn=stage.arn)
-
     assert stage.receive(stage.queue) == []
 
 
-def test_a_queue_that_is_nobodys_dead_letter_queue_is_refused(stage: Stage) -> None:
+def test_a_queue_that_is_no_dead_letter_queue_is_refused(stage: Stage) -> None:
     with pytest.raises(ClientError, match="must be configured as a Dead Letter Queue"):
         stage.sqs.start_message_move_task(SourceArn=stage.arn, DestinationArn=stage.dead_letter_arn)
 

@@ -1,7 +1,5 @@
 """Schedules of the local cloud do not come round by themselves: stories invoke their targets."""
 
-from __future__ import annotations
-
 import subprocess
 
 import pytest
@@ -15,7 +13,7 @@ ADDITION = "import runpy; runpy.run_path('sandbox/ministack/plugins/schedules.py
 
 
 @pytest.mark.parametrize(("before", "runs"), [(ADDITION, False), ("", True)])
-def test_nobody_looks_at_the_schedules_once_they_stand_still(before: str, *, runs: bool) -> None:
+def test_no_thread_polls_the_schedules_once_they_stand_still(before: str, *, runs: bool) -> None:
     """Without the addition MiniStack does: the name of its thread is still the one looked for."""
     done = subprocess.run(
         [DEFAULT_PYTHON, "-c", f"{before}\n{START}\n{NAMES}"],

@@ -140,7 +140,7 @@ def test_an_action_that_has_ended_already_is_no_error(
         for state in sorted({*LifecycleState} - {*states} - RETAINED)
     ],
 )
-def test_no_active_action_in_a_state_that_no_ended_one_leaves_behind_is_a_surprise(
+def test_no_active_action_in_a_state_that_no_ended_one_leaves_behind_is_unexpected(
     transition: Transition, state: str
 ) -> None:
     with pytest.raises(UnexpectedState, match=f"{INSTANCE_ID} is {state}"):
@@ -148,7 +148,7 @@ def test_no_active_action_in_a_state_that_no_ended_one_leaves_behind_is_a_surpri
 
 
 @pytest.mark.parametrize("state", sorted(RETAINED))
-def test_a_retained_instance_is_handed_to_a_person(state: str) -> None:
+def test_a_retained_instance_is_left_to_the_operator(state: str) -> None:
     with pytest.raises(Permanent, match="TerminateInstanceInAutoScalingGroup") as caught:
         ended(state).complete(action(), "CONTINUE")
     assert f"{INSTANCE_ID} is {state}: " in str(caught.value)

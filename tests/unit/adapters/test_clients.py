@@ -27,7 +27,7 @@ SERVICES: dict[str, Callable[[], Any]] = {
         (clients.ec2_briefly, "ec2", 9),
     ],
 )
-def test_a_client_gives_up_in_time_in_the_functions_own_region(
+def test_a_client_times_out_early_enough_in_the_functions_own_region(
     build: Callable[[], Any], service: str, longest_seconds: float
 ) -> None:
     meta = build().meta

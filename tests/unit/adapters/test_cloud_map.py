@@ -117,7 +117,7 @@ def test_an_operation_that_cloud_map_forgot_is_none() -> None:
 
 
 @pytest.mark.parametrize("answer", [{}, {"Status": "RESTING"}, {"Status": ""}])
-def test_an_operation_in_an_unknown_state_is_a_surprise(answer: dict[str, str]) -> None:
+def test_an_operation_in_an_unknown_state_is_unexpected(answer: dict[str, str]) -> None:
     with pytest.raises(UnexpectedState, match="operation-1 has the status"):
         cloud_map(scripted(get_operation={"Operation": answer})).operation("operation-1")
 

@@ -75,7 +75,7 @@ def failure(auth: str) -> str:
 
 
 def test_no_authentication_reads_no_secret_and_sends_no_header(stores: Stores) -> None:
-    stores.hold(AssertionError("nobody may ask"))
+    stores.hold(AssertionError("must not be asked"))
     assert authorization(source("none").authentication()) is None
 
 
@@ -224,7 +224,7 @@ def test_no_secret_is_anything_but_a_header_or_a_failure(secret: str | bytes) ->
 def test_sigv4_signs_with_the_functions_own_credentials(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stores.hold(AssertionError("nobody may ask"))
+    stores.hold(AssertionError("must not be asked"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token")

@@ -47,7 +47,7 @@ def test_an_instance_that_ec2_does_not_know_has_no_address() -> None:
 
 
 @pytest.mark.parametrize("address", [None, ""])
-def test_a_live_instance_without_a_private_address_is_a_surprise(address: str | None) -> None:
+def test_a_live_instance_without_a_private_address_is_unexpected(address: str | None) -> None:
     odd = answer(instance(PrivateIpAddress=address))
     with pytest.raises(UnexpectedState, match=INSTANCE_ID):
         Instances(scripted(describe_instances=odd)).address(INSTANCE_ID)
@@ -94,7 +94,7 @@ def test_a_large_fleet_is_described_two_hundred_at_a_time() -> None:
     assert [len(ids) for ids in asked] == [200, 1]
 
 
-def test_nobody_is_described_without_a_question() -> None:
+def test_none_is_described_without_a_question() -> None:
     client = scripted(describe_instances=THROTTLED)
     assert Instances(client).describe([]) == {}
     assert client.calls == []

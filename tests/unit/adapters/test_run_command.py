@@ -1,4 +1,4 @@
-"""Run Command: what is sent is agreed to the letter, and what comes back is told apart."""
+"""Run Command: what is sent is agreed to the letter, and what comes back is distinguished."""
 
 from typing import Any
 

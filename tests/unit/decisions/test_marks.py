@@ -11,7 +11,7 @@ def test_a_mark_is_read_as_it_was_written(kind: MarkKind) -> None:
     assert read_mark(str(Mark(kind, NOW))) == Mark(kind, NOW)
 
 
-def test_a_mark_can_be_read_by_a_person() -> None:
+def test_a_state_tag_can_be_read_by_an_operator() -> None:
     assert str(Mark(MarkKind.PROVEN, NOW + 0.9)) == "proven 2023-11-14T22:13:20Z"
 
 
@@ -29,5 +29,5 @@ def test_a_mark_can_be_read_by_a_person() -> None:
         "proven 2023-11-14T22:13:20Z and more",
     ],
 )
-def test_what_somebody_else_wrote_says_nothing(value: str | None) -> None:
+def test_what_another_program_wrote_says_nothing(value: str | None) -> None:
     assert read_mark(value) is None

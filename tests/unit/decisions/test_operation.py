@@ -34,7 +34,7 @@ TABLE: dict[Case, NextStep] = {
     (Transition.LAUNCHING, None, None, False): AGAIN,
     (Transition.TERMINATING, None, None, True): AGAIN,
     (Transition.TERMINATING, None, None, False): GO_ON,
-    # What was wanted has succeeded, and it shows; or somebody has undone it since.
+    # What was wanted has succeeded, and it shows; or it has been undone since.
     (Transition.LAUNCHING, REGISTER, OperationStatus.SUCCESS, True): GO_ON,
     (Transition.LAUNCHING, REGISTER, OperationStatus.SUCCESS, False): AGAIN,
     (Transition.TERMINATING, DEREGISTER, OperationStatus.SUCCESS, True): AGAIN,
@@ -44,7 +44,7 @@ TABLE: dict[Case, NextStep] = {
     (Transition.LAUNCHING, REGISTER, OperationStatus.FAIL, False): AGAIN,
     (Transition.TERMINATING, DEREGISTER, OperationStatus.FAIL, True): AGAIN,
     (Transition.TERMINATING, DEREGISTER, OperationStatus.FAIL, False): AGAIN,
-    # It was somebody else's operation (DuplicateRequest): ours was never accepted.
+    # It was another caller's operation (DuplicateRequest): ours was never accepted.
     (Transition.LAUNCHING, DEREGISTER, OperationStatus.SUCCESS, True): AGAIN,
     (Transition.LAUNCHING, DEREGISTER, OperationStatus.SUCCESS, False): AGAIN,
     (Transition.TERMINATING, REGISTER, OperationStatus.SUCCESS, True): AGAIN,

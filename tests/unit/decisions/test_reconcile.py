@@ -1,6 +1,7 @@
 """What two looks at a group, at Cloud Map and at EC2 call for, and what they leave alone."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -22,48 +23,23 @@ HEARTBEAT = 600.0
 PROVEN_FOR = 15 * 60
 EC2_STATES = ["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]
 WAITS = [
-    "Pending:Wait",
-    "Terminating:Wait",
-    "ReplacingRootVolume:Wait",
-    "Warmed:Pending:Wait",
-    "Warmed:Terminating:Wait",
+    *("Pending:Wait", "Terminating:Wait", "ReplacingRootVolume:Wait"),
+    *("Warmed:Pending:Wait", "Warmed:Terminating:Wait"),
 ]
-WAYS_OUT = WAITS[1:]
 # Every lifecycle state of the API's model, by what a registration in it means.
 OUT_OF_SERVICE = [
-    "EnteringStandby",
-    "Standby",
-    "Detaching",
-    "Detached",
-    "Quarantined",
-    "ReplacingRootVolume:Proceed",
-    "Terminating:Proceed",
-    "Terminating:Retained",
-    "Terminated",
-    "Warmed:Pending:Proceed",
-    "Warmed:Pending:Retained",
-    "Warmed:Running",
-    "Warmed:Stopped",
-    "Warmed:Hibernated",
-    "Warmed:Terminating:Proceed",
-    "Warmed:Terminating:Retained",
-    "Warmed:Terminated",
+    *("EnteringStandby", "Standby", "Detaching", "Detached", "Quarantined"),
+    *("ReplacingRootVolume:Proceed", "Terminating:Proceed", "Terminating:Retained"),
+    *("Terminated", "Warmed:Pending:Proceed", "Warmed:Pending:Retained", "Warmed:Running"),
+    *("Warmed:Stopped", "Warmed:Hibernated", "Warmed:Terminating:Proceed"),
+    *("Warmed:Terminating:Retained", "Warmed:Terminated"),
 ]
 RETAINED = [one for one in OUT_OF_SERVICE if one.endswith(":Retained")]
 THE_PIPELINES = [
-    "Pending",
-    "Pending:Wait",
-    "Pending:Proceed",
-    "Terminating",
-    "Terminating:Wait",
-    "Warmed:Pending",
-    "Warmed:Pending:Wait",
-    "Warmed:Terminating",
-    "Warmed:Terminating:Wait",
-    "ReplacingRootVolume",
-    "ReplacingRootVolume:Wait",
-    "RootVolumeReplaced",
-    "AStateThatAwsAddsLater",
+    *("Pending", "Pending:Wait", "Pending:Proceed", "Terminating", "Terminating:Wait"),
+    *("Warmed:Pending", "Warmed:Pending:Wait", "Warmed:Terminating"),
+    *("Warmed:Terminating:Wait", "ReplacingRootVolume", "ReplacingRootVolume:Wait"),
+    *("RootVolumeReplaced", "AStateThatAwsAddsLater"),
 ]
 NEVER_IN = [None, *OUT_OF_SERVICE, *THE_PIPELINES]
 
@@ -95,7 +71,7 @@ def called_for(subject: Subject, launch: float | None = HEARTBEAT) -> Correction
     return found[0].kind if found else None
 
 
-def test_a_look_counts_who_is_registered_and_who_is_in_service() -> None:
+def test_a_snapshot_counts_the_registered_and_those_in_service() -> None:
     other = Subject(OTHER_INSTANCE_ID, state="Standby", is_registered=True)
     seen = look(in_service(), other)
     assert (seen.registered, seen.in_service) == ([OTHER_INSTANCE_ID], [INSTANCE_ID])
@@ -132,19 +108,18 @@ def test_only_one_that_runs_can_wait_for_a_successor(state: str | None) -> None:
 class TestRegister:
     def test_one_in_service_that_is_not_registered_is_registered(self) -> None:
         assert called_for(in_service()) is CorrectionKind.REGISTER
+        assert called_for(in_service(), launch=None) is None, "a fleet without Cloud Map"
 
-    def test_one_that_is_registered_is_left_alone(self) -> None:
-        assert called_for(in_service(is_registered=True)) is None
-
-    def test_nobody_is_registered_by_a_fleet_without_cloud_map(self) -> None:
-        assert called_for(in_service(), launch=None) is None
-
-    @pytest.mark.parametrize("state", [one for one in EC2_STATES if one != "running"])
-    def test_one_that_does_not_run_is_not_registered(self, state: str) -> None:
-        assert called_for(in_service(instance=instance(state))) is None
-
-    def test_one_that_ec2_does_not_know_is_not_registered(self) -> None:
-        assert called_for(in_service(instance=None)) is None
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"is_registered": True},
+            {"instance": None},
+            *({"instance": instance(one)} for one in EC2_STATES if one != "running"),
+        ],
+    )
+    def test_one_that_is_registered_or_does_not_run_is_not(self, change: dict[str, Any]) -> None:
+        assert called_for(in_service(**change)) is None
 
     @pytest.mark.parametrize("kind", MarkKind)
     def test_one_that_aws_takes_away_is_not_registered_again(self, kind: MarkKind) -> None:
@@ -152,7 +127,7 @@ class TestRegister:
         assert called_for(in_service(instance=instance(kind=kind))) is expected
 
     @pytest.mark.parametrize("state", NEVER_IN)
-    def test_nobody_else_is_registered(self, state: str | None) -> None:
+    def test_no_other_state_is_registered(self, state: str | None) -> None:
         found = called_for(in_service(state=state))
         assert found is (CorrectionKind.RESTART if state in {*WAITS, *RETAINED} else None)
 
@@ -223,7 +198,7 @@ class TestRetained:
     @pytest.mark.parametrize("launch", [HEARTBEAT, None])
     @pytest.mark.parametrize("is_registered", [False, True])
     @pytest.mark.parametrize("state", RETAINED)
-    def test_one_that_nobody_took_over_gets_its_pipeline_after_all(
+    def test_one_whose_event_was_lost_gets_its_pipeline_after_all(
         self, state: str, is_registered: bool, launch: float | None
     ) -> None:
         retained = in_service(state=state, is_registered=is_registered)
@@ -238,7 +213,7 @@ class TestRetained:
         assert called_for(retained) is (None if kind in known else CorrectionKind.RESTART)
 
     @pytest.mark.parametrize("state", ["running", "shutting-down", "terminated"])
-    def test_one_that_a_person_was_told_of_is_left_to_them_for_good(self, state: str) -> None:
+    def test_one_that_was_reported_is_left_to_the_operator(self, state: str) -> None:
         told = instance(state, MarkKind.RETAINED, 30 * 86400)
         assert called_for(in_service(state="Terminating:Retained", instance=told)) is None
 
@@ -248,11 +223,11 @@ class TestRetained:
         assert called_for(registered) is CorrectionKind.RESTART
 
     @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
-    def test_one_that_ended_and_that_nobody_was_told_of_is_told(self, state: str) -> None:
+    def test_one_that_ended_unreported_is_reported(self, state: str) -> None:
         ended = in_service(state="Terminating:Retained", instance=instance(state))
         assert called_for(ended) is CorrectionKind.RESTART
 
-    def test_one_that_ec2_knows_no_more_is_let_go(self) -> None:
+    def test_one_that_ec2_knows_no_more_is_left_alone(self) -> None:
         assert called_for(in_service(state="Terminating:Retained", instance=None)) is None
 
     @pytest.mark.parametrize("state", RETAINED)
@@ -272,23 +247,21 @@ class TestRetained:
 class TestRestart:
     @pytest.mark.parametrize("state", WAITS)
     @pytest.mark.parametrize("is_registered", [False, True])
-    def test_a_wait_that_nobody_took_over_is_started_again(
+    def test_a_wait_whose_event_was_lost_is_started_again(
         self, state: str, is_registered: bool
     ) -> None:
         waiting = in_service(state=state, is_registered=is_registered)
         assert called_for(waiting) is CorrectionKind.RESTART
         assert called_for(replace(waiting, instance=None)) is CorrectionKind.RESTART
 
-    def test_without_cloud_map_no_launch_is_ours(self) -> None:
-        assert called_for(in_service(state="Pending:Wait"), launch=None) is None
-
-    @pytest.mark.parametrize("state", WAYS_OUT)
-    def test_without_cloud_map_ways_out_are(self, state: str) -> None:
-        assert called_for(in_service(state=state), launch=None) is CorrectionKind.RESTART
+    @pytest.mark.parametrize("state", WAITS)
+    def test_without_cloud_map_only_terminations_are_ours(self, state: str) -> None:
+        expected = None if state == "Pending:Wait" else CorrectionKind.RESTART
+        assert called_for(in_service(state=state), launch=None) is expected
 
     @pytest.mark.parametrize("kind", MarkKind)
     @pytest.mark.parametrize("state", WAITS)
-    def test_only_a_mark_of_the_same_transition_says_that_somebody_did(
+    def test_only_a_tag_of_the_same_transition_says_that_it_was_started(
         self, state: str, kind: MarkKind
     ) -> None:
         own = (
@@ -350,18 +323,8 @@ class TestTwoLooks:
         assert confirmed(look(wrong), look(right)) == []
         assert confirmed(look(right), look(wrong)) == []
         assert confirmed(look(), look(wrong)) == []
-
-    def test_two_different_things_confirm_nothing(self) -> None:
-        waiting = in_service(state="Pending:Wait")
-        assert confirmed(look(waiting), look(in_service())) == []
-
-    def test_every_instance_is_judged_on_its_own(self) -> None:
-        other = Subject(OTHER_INSTANCE_ID, is_registered=True)
-        found = corrections(look(in_service(), other))
-        assert [(one.kind, one.instance_id) for one in found] == [
-            (CorrectionKind.REGISTER, INSTANCE_ID),
-            (CorrectionKind.DEREGISTER, OTHER_INSTANCE_ID),
-        ]
+        # Both call for something, but not for the same.
+        assert confirmed(look(in_service(state="Pending:Wait")), look(wrong)) == []
 
 
 class TestFigures:
@@ -375,15 +338,10 @@ class TestFigures:
         assert both.oldest_wait_seconds == 500
         assert len(both.waiting) == 2
 
-    def test_a_wait_that_nobody_took_over_has_no_known_age(self) -> None:
+    def test_a_wait_whose_event_was_lost_has_no_known_age(self) -> None:
         served = instance("running", MarkKind.LAUNCHING, 5000)
         lost = look(in_service(state="Terminating:Wait", instance=served))
         assert (lost.oldest_wait_seconds, len(lost.waiting)) == (0.0, 1)
-
-    def test_nobody_waits_in_a_group_at_rest(self) -> None:
-        rest = look(in_service(is_registered=True))
-        assert (rest.waiting, rest.oldest_wait_seconds) == ([], 0.0)
-        assert (rest.registered, rest.in_service) == ([INSTANCE_ID], [INSTANCE_ID])
 
     def test_a_clock_that_is_behind_the_mark_makes_no_negative_age(self) -> None:
         ahead = instance("running", MarkKind.TERMINATING, -2)

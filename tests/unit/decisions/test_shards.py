@@ -66,7 +66,7 @@ def test_a_vacancy_is_filled_from_the_fullest_other_shard() -> None:
     assert steps_into({"a"}, members, in_service) == [Step(JOIN, "i-6", "a")]
 
 
-def test_nobody_moves_out_of_a_shard_that_would_be_vacant_then() -> None:
+def test_none_moves_out_of_a_shard_that_would_be_vacant_then() -> None:
     assert steps_into({"a"}, {"a": {"i-1"}, "b": {"i-2", "i-3"}}, {"i-2"}) == []
     assert steps_into({"a"}, {"a": {"i-1"}}, {"i-1"}) == []
     assert steps_into({"a", "b"}, {"a": {"i-1"}, "b": {"i-2", "i-3"}}, {"i-2", "i-3"}) == []
@@ -83,17 +83,17 @@ def test_the_surplus_of_a_shard_moves_newcomers_first() -> None:
     ]
 
 
-def test_a_shard_that_nobody_serves_gets_somebody() -> None:
+def test_a_vacant_shard_gets_an_instance() -> None:
     members = {"a": {"i-1", "i-2", "i-3"}, "b": set[str](), "c": {"i-9"}}
     movable = {"i-1", "i-2", "i-3"}
     assert steps_to_balance(members, movable, movable) == [
         Step(JOIN, "i-3", "b"),
         Step(JOIN, "i-2", "c"),
     ]
-    assert steps_to_balance(members, movable, {"i-1"}) == []  # nobody to spare yet
+    assert steps_to_balance(members, movable, {"i-1"}) == []  # none to spare yet
 
 
-def test_who_is_on_its_way_out_does_not_move() -> None:
+def test_an_instance_that_leaves_does_not_move() -> None:
     members = {"a": some(0, 9), "b": set()}
     assert steps_to_balance(members, some(0, 8), some(0, 8)) == [Step(JOIN, "i-007", "b")]
     assert steps_to_balance(members, set(), set()) == []

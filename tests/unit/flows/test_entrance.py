@@ -1,136 +1,15 @@
 """The handler in every lifecycle state; what it does with AWS is in tests/integration."""
 
-import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.cloud_map import CloudMap
-from lifecycle.adapters.instances import Instances
-from lifecycle.adapters.queues import Queue
-from lifecycle.decisions.marks import TAG_KEY, Mark, MarkKind
-from lifecycle.errors import UnexpectedState
-from lifecycle.flows.entrance import Entrance
-from lifecycle.flows.lifecycle import LifecycleHandler
-from lifecycle.flows.marking import Marker
-from lifecycle.flows.placement import Placement
-from lifecycle.flows.stage import Discovery, NextStage
+from lifecycle.decisions.marks import MarkKind
 from lifecycle.messages import BufferCheck, FlushCheck
-from lifecycle.settings import LifecycleHandlerSettings, load_settings
-from lifecycle.telemetry import LogEvent, Metric, Runtime
-from tests.support import environments
-from tests.support.messages import GROUP, INSTANCE_ID, NOW, launch_event, terminate_event
-from tests.support.recording import RecordingTelemetry
-from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scripted
-
-STAGE_URL = "https://sqs/stage"
-INSTANCE = {
-    "InstanceId": INSTANCE_ID,
-    "State": {"Name": "running"},
-    "PrivateIpAddress": "10.0.0.7",
-    "Placement": {"AvailabilityZone": "ap-northeast-1a"},
-    "LaunchTime": datetime.fromtimestamp(NOW - 500, UTC),
-}
-
-
-def at_rest(mark: MarkKind, age: float = 100, **members: Any) -> dict[str, Any]:
-    """What EC2 knows of a stopped instance that was marked so long before now."""
-    tags = [{"Key": TAG_KEY, "Value": str(Mark(mark, NOW - age))}]
-    return {**INSTANCE, "State": {"Name": "stopped"}, "Tags": tags, **members}
-
-
-NOT_REGISTERED = aws_error("InstanceNotFound")
-
-
-class Handled:
-    """One event, handled while the instance is in this state.
-
-    ``first_stage`` is where a fleet that is not in Cloud Map starts.
-    """
-
-    def __init__(
-        self,
-        event: dict[str, Any],
-        state: str | None,
-        completion: Any = None,
-        *,
-        tagging: Any = None,
-        instance: Any = INSTANCE,
-        registration: Any = NOT_REGISTERED,
-        first_stage: type[FlushCheck] | type[BufferCheck] | None = None,
-    ) -> None:
-        known = {"AutoScalingGroupName": GROUP, "InstanceId": INSTANCE_ID, "LifecycleState": state}
-        instances = [known] if state else []
-        self.autoscaling = scripted(
-            describe_auto_scaling_instances={"AutoScalingInstances": instances},
-            complete_lifecycle_action=completion or {},
-        )
-        self.cloud_map = scripted(
-            register_instance={"OperationId": "operation-1"},
-            deregister_instance={"OperationId": "operation-2"},
-            get_instance=registration,
-        )
-        self.queue = scripted(send_message={})
-        self.telemetry = RecordingTelemetry()
-        self.ec2 = scripted(
-            describe_instances=instance
-            if isinstance(instance, Exception)
-            else {"Reservations": [{"Instances": [instance]}]},
-            create_tags=tagging or {},
-        )
-        self.error: Exception | None = None
-        environment = environments.lifecycle_handler()
-        if first_stage is not None:
-            environment = environments.without_cloud_map(environment, FLUSH_QUEUE_URL=STAGE_URL)
-        try:
-            self._deployed(environment, first_stage).handle(event)
-        except UnexpectedState as error:
-            self.error = error
-
-    def _deployed(
-        self,
-        environment: dict[str, str],
-        first_stage: type[FlushCheck] | type[BufferCheck] | None,
-    ) -> LifecycleHandler:
-        runtime = Runtime(self.telemetry, lambda: NOW)
-        autoscaling, instances = AutoScaling(self.autoscaling), Instances(self.ec2)
-        cloud_map = CloudMap(self.cloud_map, ["srv-1"], 24224)
-        # The rule of the last aggregator: tests/integration/test_last_aggregator.py
-        placement = Placement(cloud_map, autoscaling, instances, allow_empty=True, runtime=runtime)
-        return LifecycleHandler(
-            settings=load_settings(LifecycleHandlerSettings, environment),
-            entrance=Entrance(
-                autoscaling=autoscaling,
-                instances=instances,
-                marker=Marker(instances, runtime),
-                start=Discovery(cloud_map, Queue(self.queue, "https://sqs/operation"), placement)
-                if first_stage is None
-                else NextStage(first_stage, Queue(self.queue, STAGE_URL), runtime),
-                runtime=runtime,
-            ),
-            runtime=runtime,
-        )
-
-    @property
-    def marks(self) -> list[str]:
-        """The marks that were written on the instance."""
-        calls = self.ec2.arguments_of("create_tags")
-        return [tag["Value"] for call in calls for tag in call["Tags"]]
-
-    @property
-    def done(self) -> list[str]:
-        """What was done to Cloud Map and the queue, in order."""
-        return [name for name, _ in (*self.cloud_map.calls, *self.queue.calls)]
-
-    @property
-    def message(self) -> dict[str, Any]:
-        """The only message that was sent."""
-        [call] = self.queue.arguments_of("send_message")
-        body: dict[str, Any] = json.loads(call["MessageBody"])
-        return body
+from lifecycle.telemetry import LogEvent, Metric
+from tests.support.handled import INSTANCE, Handled, at_rest
+from tests.support.messages import INSTANCE_ID, NOW, launch_event, terminate_event
+from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED
 
 
 @pytest.mark.parametrize(
@@ -144,19 +23,9 @@ def test_an_instance_on_its_way_into_service_is_registered(state: str) -> None:
 @pytest.mark.parametrize(
     "state",
     [
-        None,
-        "Standby",
-        "Detached",
-        "Terminating",
-        "Terminating:Wait",
-        "Terminating:Proceed",
-        "Terminating:Retained",
-        "Terminated",
-        "Warmed:Running",
-        "Warmed:Stopped",
-        "Warmed:Terminating:Wait",
-        "ReplacingRootVolume",
-        "ReplacingRootVolume:Wait",
+        *(None, "Standby", "Detached", "Terminating", "Terminating:Wait", "Terminating:Proceed"),
+        *("Terminating:Retained", "Terminated", "Warmed:Running", "Warmed:Stopped"),
+        *("Warmed:Terminating:Wait", "ReplacingRootVolume", "ReplacingRootVolume:Wait"),
     ],
 )
 def test_an_instance_that_is_not_on_its_way_into_service_is_never_registered(
@@ -169,11 +38,11 @@ def test_an_instance_that_is_not_on_its_way_into_service_is_never_registered(
 
 
 @pytest.mark.parametrize("origin", ["EC2", "AutoScalingGroup"])
-def test_a_launch_into_a_warm_pool_is_completed_without_a_look_at_cloud_map(origin: str) -> None:
+def test_a_launch_into_a_warm_pool_is_completed_without_a_call_to_cloud_map(origin: str) -> None:
     event = launch_event(Origin=origin, Destination="WarmPool")
     handled = Handled(event, "Warmed:Pending:Wait")
     assert handled.done == []
-    assert [name for name, _ in handled.autoscaling.calls] == ["complete_lifecycle_action"]
+    assert handled.parts.done == ["complete", "tag pooled"]
     assert LogEvent.LIFECYCLE_ACTION_COMPLETED in handled.telemetry.events
 
 
@@ -196,18 +65,9 @@ def test_an_instance_that_leaves_the_pool_for_the_group_is_registered() -> None:
 @pytest.mark.parametrize(
     "state",
     [
-        None,
-        "Terminating",
-        "Terminating:Wait",
-        "Terminating:Proceed",
-        "Terminating:Retained",
-        "Terminated",
-        "Warmed:Terminating",
-        "Warmed:Terminating:Wait",
-        "Warmed:Pending",
-        "Warmed:Pending:Wait",
-        "ReplacingRootVolume",
-        "ReplacingRootVolume:Wait",
+        *(None, "Terminating", "Terminating:Wait", "Terminating:Proceed", "Terminating:Retained"),
+        *("Terminated", "Warmed:Terminating", "Warmed:Terminating:Wait", "Warmed:Pending"),
+        *("Warmed:Pending:Wait", "ReplacingRootVolume", "ReplacingRootVolume:Wait"),
         "ReplacingRootVolume:Proceed",
     ],
 )
@@ -325,7 +185,7 @@ def test_without_cloud_map_an_instance_goes_straight_into_the_first_stage(
 ) -> None:
     handled = Handled(terminate_event(), state, first_stage=first_stage)
     assert handled.done == ["send_message"]
-    message = handled.message
+    [message] = handled.parts.messages
     assert (message["stage"], message["deregistered_at"]) == (stage, NOW)
     assert message["requested_again"] == 0
     assert message["action"]["instance_id"] == INSTANCE_ID
@@ -333,18 +193,18 @@ def test_without_cloud_map_an_instance_goes_straight_into_the_first_stage(
 
 
 @pytest.mark.parametrize("state", ["Pending", "InService", "Standby", "Warmed:Stopped"])
-def test_without_cloud_map_too_nobody_is_drained_who_does_not_leave(state: str) -> None:
+def test_without_cloud_map_too_one_that_does_not_leave_is_not_drained(state: str) -> None:
     handled = Handled(terminate_event(), state, first_stage=FlushCheck)
     assert handled.done == []
     assert "not terminating" in str(handled.error)
 
 
 @pytest.mark.parametrize("destination", ["AutoScalingGroup", "WarmPool"])
-def test_without_cloud_map_the_launches_are_somebody_elses(destination: str) -> None:
+def test_without_cloud_map_launches_are_ignored(destination: str) -> None:
     event = launch_event(Destination=destination)
     handled = Handled(event, "Pending:Wait", first_stage=FlushCheck)
     assert handled.done == []
-    assert handled.autoscaling.calls == []
+    assert handled.parts.client.calls == []
     line = handled.telemetry.the(LogEvent.LIFECYCLE_EVENT_IGNORED)
     assert line["reason"] == "another lifecycle hook"
 
@@ -371,89 +231,3 @@ def test_a_mark_that_cannot_be_written_does_not_keep_the_pipeline_from_starting(
     assert handled.error is None
     assert handled.done == ["deregister_instance", "send_message"]
     assert handled.telemetry.the(LogEvent.MARK_FAILED)["mark"] == "terminating"
-
-
-LEAVING_POOL = "Warmed:Terminating:Wait"
-
-
-class TestAtRestInThePool:
-    """A stopped instance can answer nobody: what it was when it was stopped has to do."""
-
-    @pytest.mark.parametrize("kind", [MarkKind.PROVEN, MarkKind.POOLED])
-    @pytest.mark.parametrize("halting", ["stopped", "stopping"])
-    def test_one_that_held_nothing_and_has_not_run_since_is_let_go(
-        self, kind: MarkKind, halting: str
-    ) -> None:
-        instance = at_rest(kind, State={"Name": halting})
-        handled = Handled(terminate_event(Origin="WarmPool"), LEAVING_POOL, instance=instance)
-        assert handled.autoscaling.arguments_of("complete_lifecycle_action")
-        assert (handled.error, handled.marks) == (None, [])
-        assert handled.done == ["get_instance"]
-
-    @pytest.mark.parametrize(
-        "instance",
-        [
-            INSTANCE,
-            {**INSTANCE, "State": {"Name": "stopped"}},
-            at_rest(MarkKind.TERMINATING),
-            at_rest(MarkKind.LAUNCHING),
-            at_rest(MarkKind.RECLAIMED),
-            at_rest(MarkKind.PROVEN, State={"Name": "running"}),
-            at_rest(MarkKind.PROVEN, State={"Name": "terminated"}),
-            at_rest(MarkKind.PROVEN, age=501),  # started after it
-            at_rest(MarkKind.POOLED, age=501),
-        ],
-    )
-    def test_any_other_one_is_drained(self, instance: dict[str, Any]) -> None:
-        handled = Handled(terminate_event(Origin="WarmPool"), LEAVING_POOL, instance=instance)
-        assert handled.done == ["deregister_instance", "send_message"]
-        assert not handled.autoscaling.arguments_of("complete_lifecycle_action")
-
-    @pytest.mark.parametrize("state", ["Terminating:Wait", "Warmed:Pending:Wait"])
-    def test_one_that_comes_from_the_group_is_drained_whatever_its_mark_says(
-        self, state: str
-    ) -> None:
-        handled = Handled(terminate_event(), state, instance=at_rest(MarkKind.PROVEN))
-        assert handled.done == ["deregister_instance", "send_message"]
-
-    def test_one_that_is_registered_is_drained(self) -> None:
-        instance = at_rest(MarkKind.PROVEN)
-        handled = Handled(terminate_event(), LEAVING_POOL, instance=instance, registration={})
-        assert handled.done == ["get_instance", "deregister_instance", "send_message"]
-
-    @pytest.mark.parametrize(
-        "unknown", [{"instance": THROTTLED}, {"registration": THROTTLED}], ids=str
-    )
-    def test_while_that_is_unknown_the_event_comes_again(self, unknown: dict[str, Any]) -> None:
-        with pytest.raises(ClientError, match="Rate exceeded"):
-            Handled(
-                terminate_event(),
-                LEAVING_POOL,
-                **{"instance": at_rest(MarkKind.PROVEN), **unknown},
-            )
-
-    @pytest.mark.parametrize("first_stage", [FlushCheck, BufferCheck])
-    def test_a_fleet_in_no_service_discovery_is_let_go_like_any_other(
-        self, first_stage: type[FlushCheck] | type[BufferCheck]
-    ) -> None:
-        instance = at_rest(MarkKind.PROVEN)
-        handled = Handled(
-            terminate_event(), LEAVING_POOL, instance=instance, first_stage=first_stage
-        )
-        assert handled.done == []
-        assert handled.autoscaling.arguments_of("complete_lifecycle_action")
-
-    def test_what_is_launched_into_the_pool_is_marked_once_it_is_in(self) -> None:
-        event = launch_event(Destination="WarmPool")
-        [mark] = Handled(event, "Warmed:Pending:Wait").marks
-        assert mark.startswith("pooled ")
-
-    def test_a_late_duplicate_of_that_marks_nobody_who_may_have_served_since(self) -> None:
-        event = launch_event(Destination="WarmPool")
-        assert Handled(event, "InService", NO_ACTIVE_ACTION).marks == []
-
-    def test_a_late_duplicate_of_a_return_into_the_pool_is_ignored(self) -> None:
-        instance = at_rest(MarkKind.PROVEN, age=0)  # the event's time is NOW
-        handled = Handled(terminate_event(), "Warmed:Stopped", instance=instance)
-        assert (handled.error, handled.done) == (None, [])
-        assert LogEvent.LIFECYCLE_EVENT_IGNORED in handled.telemetry.events

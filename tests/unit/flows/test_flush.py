@@ -1,29 +1,17 @@
 """The flush waiter, receive by receive; the whole pipeline is in tests/integration."""
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.cloud_map import CloudMap
-from lifecycle.adapters.instances import Instances
-from lifecycle.adapters.queues import Queue
 from lifecycle.adapters.run_command import RunCommand
-from lifecycle.decisions.heartbeats import HookClock
-from lifecycle.flows.batch import Stage
 from lifecycle.flows.flush import FlushWaiter
-from lifecycle.flows.heartbeats import Heartbeats
-from lifecycle.flows.marking import Marker
-from lifecycle.flows.placement import Placement
 from lifecycle.flows.release import Exit
-from lifecycle.flows.stage import Discovery, NextStage
-from lifecycle.messages import BufferCheck, FlushCheck, Transition
+from lifecycle.messages import FlushCheck
 from lifecycle.settings import FlushWaiterSettings, load_settings
-from lifecycle.telemetry import LogEvent, Metric, Runtime
-from lifecycle.wiring import polls_of
+from lifecycle.telemetry import LogEvent, Metric
 from tests.support import environments
 from tests.support.machines import answer, monitor
 from tests.support.messages import (
@@ -34,13 +22,12 @@ from tests.support.messages import (
     record,
     sqs_event,
 )
-from tests.support.recording import RecordingTelemetry
-from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error, scripted
+from tests.support.parts import POLLS, Parts
+from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error
 
 SETTLE = 75.0
 COMMAND_TIMEOUT = 55.0
 POLL, POLL_MAX = 15, 120
-NOT_THERE = aws_error("InstanceNotFound")
 PENDING = {"Status": "InProgress", "StatusDetails": "InProgress"}
 
 
@@ -76,32 +63,29 @@ class Agents:
         return said
 
 
-@dataclass
 class World:
-    """The waiter with scripted AWS clients around it, settled long ago unless a test says so."""
+    """The waiter on scripted clients; forwarders stopped sending long ago unless a test says so."""
 
-    is_last: bool = False
-    in_cloud_map: bool = True
-    registered: Any = NOT_THERE
-    completion: Any = field(default_factory=dict)
-    heartbeat: Any = field(default_factory=dict)
-    now: float = NOW + SETTLE
-    agents: Agents = field(default_factory=Agents)
-    telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
-
-    def __post_init__(self) -> None:
-        self.autoscaling = scripted(
-            record_lifecycle_action_heartbeat=self.heartbeat,
-            complete_lifecycle_action=self.completion,
-            describe_auto_scaling_instances={"AutoScalingInstances": []},
+    def __init__(self, *, is_last: bool = False, now: float = NOW + SETTLE, **answers: Any) -> None:
+        self.parts = parts = Parts(**answers)
+        parts.now = now
+        self.telemetry = parts.telemetry
+        self.agents = Agents()
+        client: Any = self.agents
+        waiter = FlushWaiter(
+            settings=load_settings(FlushWaiterSettings, environments.flush_waiter()),
+            exit=Exit(
+                autoscaling=parts.autoscaling,
+                marker=parts.marker,
+                discovery=parts.discovery,
+                next_stage=None if is_last else parts.next_stage,
+                runtime=parts.runtime,
+            ),
+            run_command=RunCommand(client, "pipeline-flush", 60),
+            polls=POLLS,
+            runtime=parts.runtime,
         )
-        self.cloud_map = scripted(
-            get_instance=self.registered, deregister_instance={"OperationId": "operation-9"}
-        )
-        self.queue = scripted(change_message_visibility={})
-        self.dead_letters = scripted(send_message={})
-        self.buffer_queue = scripted(send_message={})
-        self.operation_queue = scripted(send_message={})
+        self.stage = parts.stage(FlushCheck, waiter)
 
     def receive(self, *messages: FlushCheck, sent_at: float = NOW) -> list[str]:
         """Hand the waiter a batch; the ids of the messages that come back, m0, m1, ..."""
@@ -109,107 +93,31 @@ class World:
             record(message, message_id=f"m{number}", sent_at=sent_at)
             for number, message in enumerate(messages)
         ]
-        returned = self._stage().handle(sqs_event(*records))
+        returned = self.stage.handle(sqs_event(*records))
         return [str(one["itemIdentifier"]) for one in returned["batchItemFailures"]]
-
-    def _stage(self) -> Stage[FlushCheck]:
-        environment = environments.flush_waiter()
-        autoscaling = AutoScaling(self.autoscaling)
-        instances = Instances(self.ec2)
-        runtime = Runtime(self.telemetry, self.clock, self.sleep)
-        cloud_map = CloudMap(self.cloud_map, ["srv-1"], 24224)
-        discovery = Discovery(
-            cloud_map,
-            Queue(self.operation_queue, "https://operation"),
-            Placement(cloud_map, autoscaling, instances, allow_empty=False, runtime=runtime),
-        )
-        next_stage = NextStage(BufferCheck, Queue(self.buffer_queue, "https://buffer"), runtime)
-        client: Any = self.agents
-        settings = load_settings(FlushWaiterSettings, environment)
-        waiter = FlushWaiter(
-            settings=settings,
-            exit=Exit(
-                autoscaling=autoscaling,
-                marker=Marker(instances, runtime),
-                discovery=discovery if self.in_cloud_map else None,
-                next_stage=None if self.is_last else next_stage,
-                runtime=runtime,
-            ),
-            run_command=RunCommand(client, "pipeline-flush", 60),
-            polls=polls_of(settings),
-            runtime=runtime,
-        )
-        return Stage(
-            autoscaling_group_name=settings.autoscaling_group_name,
-            model=FlushCheck,
-            waiter=waiter,
-            queue=Queue(self.queue, "https://flush"),
-            dead_letters=Queue(self.dead_letters, "https://flush-dlq"),
-            heartbeats=Heartbeats(
-                autoscaling,
-                instances,
-                dict.fromkeys(Transition, HookClock(3600, 120, 360)),
-                runtime,
-            ),
-            polls=waiter.polls,
-            runtime=runtime,
-        )
-
-    @property
-    def ec2(self) -> Any:
-        return scripted(create_tags={})
-
-    def clock(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    @property
-    def visibility(self) -> list[int]:
-        """In how many seconds each message comes back."""
-        calls = self.queue.arguments_of("change_message_visibility")
-        return [call["VisibilityTimeout"] for call in calls]
 
     @property
     def passed_on(self) -> list[dict[str, Any]]:
-        calls = self.buffer_queue.arguments_of("send_message")
-        return [json.loads(call["MessageBody"]) for call in calls]
-
-    @property
-    def completed(self) -> list[str]:
-        calls = self.autoscaling.arguments_of("complete_lifecycle_action")
-        assert {call["LifecycleActionResult"] for call in calls} <= {"CONTINUE"}
-        return [call["InstanceId"] for call in calls]
-
-    @property
-    def kept_alive(self) -> list[str]:
-        calls = self.autoscaling.arguments_of("record_lifecycle_action_heartbeat")
-        return [call["InstanceId"] for call in calls]
-
-    @property
-    def dead(self) -> list[str]:
-        calls = self.dead_letters.arguments_of("send_message")
-        return [call["MessageAttributes"]["Reason"]["StringValue"] for call in calls]
+        return [json.loads(one["MessageBody"]) for one in self.parts.sent_to("buffer")]
 
     def verdict(self) -> dict[str, object]:
         return self.telemetry.the(LogEvent.FLUSH_VERDICT).fields
 
 
 class TestSettling:
-    def test_nothing_is_sent_before_forwarders_have_let_go(self) -> None:
+    def test_nothing_is_sent_before_forwarders_have_stopped_sending(self) -> None:
         world = World(now=NOW + SETTLE - 40)
         assert world.receive(flush_check()) == ["m0"]
         assert world.agents.sent == []
-        assert world.visibility == [40]
-        assert world.kept_alive == [INSTANCE_ID]
+        assert world.parts.comes_back_in == [40]
+        assert world.parts.kept_alive == [INSTANCE_ID]
         assert LogEvent.FLUSH_REQUESTED not in world.telemetry.events
 
     @pytest.mark.parametrize(("left", "visibility"), [(3, POLL), (40, 40), (3600, POLL_MAX)])
     def test_it_comes_back_when_they_have_in_bounds(self, left: float, visibility: int) -> None:
         world = World(now=NOW + SETTLE - left)
         world.receive(flush_check())
-        assert world.visibility == [visibility]
+        assert world.parts.comes_back_in == [visibility]
 
     def test_at_that_very_moment_it_is_sent(self) -> None:
         world = World(now=NOW + SETTLE)
@@ -241,7 +149,7 @@ class TestSending:
         }
         world.receive(flush_check(), flush_check(instance_id=OTHER_INSTANCE_ID))
         assert len(world.passed_on) == 2
-        assert world.now == NOW + SETTLE + 21
+        assert world.parts.now == NOW + SETTLE + 21
         assert world.telemetry.the(LogEvent.FLUSH_REQUESTED)["commands"] == {
             INSTANCE_ID: "command-1",
             OTHER_INSTANCE_ID: "command-2",
@@ -251,7 +159,7 @@ class TestSending:
         world = World()
         world.agents.answers = {INSTANCE_ID: [PENDING]}
         assert world.receive(flush_check()) == ["m0"]
-        assert world.now == NOW + SETTLE + COMMAND_TIMEOUT
+        assert world.parts.now == NOW + SETTLE + COMMAND_TIMEOUT
         assert (world.verdict()["verdict"], world.verdict()["reason"]) == (
             "UNKNOWN",
             "not_finished",
@@ -268,12 +176,12 @@ class TestSending:
         send = world.agents.send_command
 
         def slowly(**arguments: Any) -> dict[str, Any]:
-            world.sleep(30)
+            world.parts.sleep(30)
             return send(**arguments)
 
         world.agents.send_command = slowly  # type: ignore[method-assign]
         world.receive(flush_check())
-        assert world.now == NOW + SETTLE + COMMAND_TIMEOUT
+        assert world.parts.now == NOW + SETTLE + COMMAND_TIMEOUT
 
     def test_a_batch_without_a_sound_message_sends_nothing(self) -> None:
         world = World()
@@ -281,10 +189,10 @@ class TestSending:
         foreign = flush_check(autoscaling_group_name="other")
         assert world.receive(foreign) == []
         assert world.agents.sent == []
-        assert "is not this pipeline's group" in world.dead[0]
+        assert "is not this pipeline's group" in world.parts.dead_letters("flush")[0][1]
 
 
-class TestSurprises:
+class TestUnexpectedErrors:
     @pytest.mark.parametrize(
         ("refusal", "reason"),
         [
@@ -306,22 +214,20 @@ class TestSurprises:
         first, second = world.telemetry.of(LogEvent.FLUSH_VERDICT)
         assert (first["verdict"], first["reason"]) == ("UNKNOWN", reason)
         assert second["verdict"] == "FLUSHED"
-        assert world.kept_alive == [INSTANCE_ID]
+        assert world.parts.kept_alive == [INSTANCE_ID]
 
     @pytest.mark.parametrize(
-        "surprise", [THROTTLED, aws_error("InvalidCommandId"), ValueError("what?")]
+        "error", [THROTTLED, aws_error("InvalidCommandId"), ValueError("what?")]
     )
-    def test_one_that_cannot_be_looked_up_does_not_touch_the_others(
-        self, surprise: Exception
-    ) -> None:
+    def test_one_that_cannot_be_looked_up_does_not_touch_the_others(self, error: Exception) -> None:
         world = World()
-        world.agents.answers = {INSTANCE_ID: [surprise]}
+        world.agents.answers = {INSTANCE_ID: [error]}
         other = flush_check(instance_id=OTHER_INSTANCE_ID)
         assert world.receive(flush_check(), other) == ["m0"]
         assert [one["action"]["instance_id"] for one in world.passed_on] == [OTHER_INSTANCE_ID]
         first, _ = world.telemetry.of(LogEvent.FLUSH_VERDICT)
         assert (first["verdict"], first["reason"]) == ("UNKNOWN", "command_failed")
-        assert type(surprise).__name__ in str(first["detail"])
+        assert type(error).__name__ in str(first["detail"])
 
     @pytest.mark.parametrize(
         "odd",
@@ -361,46 +267,44 @@ class TestVerdicts:
         self, in_seconds: float, visibility: int
     ) -> None:
         world = World()
-        next_at = world.now + 1 + in_seconds  # one second passes before the first look
+        next_at = world.parts.now + 1 + in_seconds  # one second passes before the first look
         left = monitor(queued=1, bytes=5, retrying=1, retry_next_at=next_at)
         world.agents.answers = {INSTANCE_ID: [success(chunks=1, bytes=5, monitor=left)]}
         assert world.receive(flush_check()) == ["m0"]
-        assert world.visibility == [visibility]
+        assert world.parts.comes_back_in == [visibility]
         told = world.verdict()
         assert (told["verdict"], told["reason"]) == ("REMAINING", "retrying")
         assert (told["chunks"], told["bytes"], told["set_aside"]) == (1, 5, 0)
         assert told["retry_next_at"] == next_at
         assert told["next_check_seconds"] == visibility
 
-    def test_chunks_set_aside_are_handed_to_a_person_at_once(self) -> None:
+    def test_backed_up_chunks_are_dead_lettered_at_once(self) -> None:
         world = World()
         world.agents.answers = {INSTANCE_ID: [success(set_aside=2)]}
         message = flush_check()
         assert world.receive(message) == []
-        [reason] = world.dead
+        [(body, reason)] = world.parts.dead_letters("flush")
         assert reason == "2 backed-up chunks: they would die with the instance"
-        [letter] = world.dead_letters.arguments_of("send_message")
-        assert json.loads(letter["MessageBody"]) == json.loads(message.model_dump_json())
-        assert world.kept_alive == [INSTANCE_ID]  # the person has all the time there is
+        assert body == message.model_dump_json()
+        # A last heartbeat: the operator has all the time there is.
+        assert world.parts.done == ["record", "send flush-dlq"]
         assert world.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) == 1
         assert world.verdict()["next_check_seconds"] is None
-        assert (world.passed_on, world.completed) == ([], [])
 
-    def test_what_takes_too_long_is_handed_to_a_person_with_the_last_verdict(self) -> None:
+    def test_what_takes_too_long_is_dead_lettered_with_the_last_verdict(self) -> None:
         world = World(now=NOW + 3601)
         world.agents.answers = {INSTANCE_ID: [success(signalled=False, chunks=1)]}
         assert world.receive(flush_check()) == []
-        [reason] = world.dead
+        [(_, reason)] = world.parts.dead_letters("flush")
         assert "UNKNOWN (not_signalled)" in reason
-        assert world.completed == []
+        assert world.parts.done == ["record", "send flush-dlq"]
 
     @pytest.mark.parametrize("is_last", [True, False])
     def test_a_heartbeat_is_sent_for_every_instance_that_is_kept(self, is_last: bool) -> None:
         world = World(is_last=is_last)
         world.agents.answers = {INSTANCE_ID: [success(chunks=1)]}
         assert world.receive(flush_check()) == ["m0"]
-        assert world.kept_alive == [INSTANCE_ID]
-        assert (world.passed_on, world.completed) == ([], [])
+        assert world.parts.done == ["record"]
 
 
 class TestLeaving:
@@ -411,51 +315,18 @@ class TestLeaving:
         assert message["stage"] == "buffer"
         assert (message["deregistered_at"], message["requested_again"]) == (NOW - 5, 2)
         assert message["action"]["instance_id"] == INSTANCE_ID
-        assert world.completed == []
+        assert world.parts.done == ["send buffer"]
         assert world.telemetry.the(LogEvent.CHECK_MESSAGE_ENQUEUED)["stage"] == "buffer"
 
     def test_after_the_last_stage_it_is_released_and_counted(self) -> None:
         world = World(is_last=True)
         assert world.receive(flush_check(started_at=NOW - 100)) == []
-        assert world.completed == [INSTANCE_ID]
-        assert world.passed_on == []
+        assert world.parts.done == ["tag proven", "complete"]
         assert world.telemetry.total(Metric.LIFECYCLE_ACTION_COMPLETED) == 1
-        assert world.telemetry.total(Metric.DRAIN_SECONDS) == world.now - (NOW - 100)
+        assert world.telemetry.total(Metric.DRAIN_SECONDS) == world.parts.now - (NOW - 100)
 
-    @pytest.mark.parametrize("is_last", [True, False])
-    def test_one_that_is_registered_goes_back_to_the_operation_stage(self, is_last: bool) -> None:
-        world = World(is_last=is_last, registered={"Instance": {"Id": INSTANCE_ID}})
-        assert world.receive(flush_check()) == []
-        assert (world.passed_on, world.completed) == ([], [])
-        [sent] = world.operation_queue.arguments_of("send_message")
-        message = json.loads(sent["MessageBody"])
-        assert (message["stage"], message["operation_id"]) == ("operation", None)
-        assert message["requested_again"] == 0
-        assert world.telemetry.the(LogEvent.STILL_REGISTERED)["instance_id"] == INSTANCE_ID
-
-    @pytest.mark.parametrize("is_last", [True, False])
-    def test_one_whose_registration_cannot_be_looked_up_is_kept(self, is_last: bool) -> None:
-        world = World(is_last=is_last, registered=THROTTLED)
-        assert world.receive(flush_check()) == ["m0"]
-        assert (world.passed_on, world.completed) == ([], [])
-        assert world.kept_alive == [INSTANCE_ID]
-
-    @pytest.mark.parametrize("is_last", [True, False])
-    def test_a_fleet_without_cloud_map_asks_cloud_map_nothing(self, is_last: bool) -> None:
-        world = World(is_last=is_last, in_cloud_map=False)
-        assert world.receive(flush_check()) == []
-        assert world.cloud_map.calls == []
-        assert (len(world.completed), len(world.passed_on)) == ((1, 0) if is_last else (0, 1))
-
-    def test_a_release_that_came_before_is_no_error(self) -> None:
-        world = World(is_last=True, completion=NO_ACTIVE_ACTION)
-        assert world.receive(flush_check()) == []
-        ended = world.telemetry.the(LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED)["ended"]
-        assert ended == "already_ended_gone"
-        assert world.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
-
-    def test_one_that_is_gone_without_proof_raises_the_alarm(self) -> None:
-        world = World(is_last=True, heartbeat=NO_ACTIVE_ACTION)
+    def test_one_that_ended_without_a_proof_raises_the_alarm(self) -> None:
+        world = World(is_last=True, record_lifecycle_action_heartbeat=NO_ACTIVE_ACTION)
         world.agents.refusals = {INSTANCE_ID: aws_error("InvalidInstanceId")}
         assert world.receive(flush_check()) == []
         assert world.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1

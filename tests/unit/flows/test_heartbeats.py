@@ -187,7 +187,7 @@ class TestNoTag:
             {"seen": DENIED},
             {"seen": UNREACHABLE},
             {"seen": {"Reservations": []}},
-            {"tag": "somebody else's"},
+            {"tag": "another program's"},
             {"written": DENIED},
             {"written": UNREACHABLE},
         ],
@@ -202,7 +202,7 @@ class TestNoTag:
         assert world.urgencies == [2]
         assert world.telemetry.the(LogEvent.MARK_FAILED).level == "WARNING"
 
-    @pytest.mark.parametrize("trouble", [{"seen": DENIED}, {"tag": "somebody else's"}])
+    @pytest.mark.parametrize("trouble", [{"seen": DENIED}, {"tag": "another program's"}])
     def test_what_cannot_be_read_is_not_written_over(self, trouble: dict[str, Any]) -> None:
         world = World(**trouble)
         world.silence()

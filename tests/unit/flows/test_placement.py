@@ -99,7 +99,7 @@ class TestMakeWay:
         assert (request["ServiceId"], request["InstanceId"]) == ("srv-1", OTHER_INSTANCE_ID)
         assert request["CreatorRequestId"] == f"{OTHER_INSTANCE_ID}-{NOW:.0f}"
 
-    def test_without_anybody_to_spare_it_only_waits(self) -> None:
+    def test_without_one_to_spare_it_only_waits(self) -> None:
         states = {INSTANCE_ID: "Terminating:Wait", OTHER_INSTANCE_ID: "InService"}
         parts = shards(states, {INSTANCE_ID}, {OTHER_INSTANCE_ID})
         with pytest.raises(NotReady):

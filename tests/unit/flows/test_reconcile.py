@@ -60,7 +60,7 @@ def reconcile(parts: Parts, *, in_cloud_map: bool = True, **settings: str) -> No
     ).handle()
 
 
-def test_what_is_right_is_reported_after_one_look() -> None:
+def test_what_is_right_is_reported_after_one_snapshot() -> None:
     parts = fleet({INSTANCE_ID: "InService"}, INSTANCE_ID)
     reconcile(parts)
     assert (parts.done, parts.slept) == ([], [])
@@ -69,7 +69,7 @@ def test_what_is_right_is_reported_after_one_look() -> None:
     assert parts.telemetry.flushed == 1
 
 
-def test_what_is_wrong_is_corrected_after_a_second_look() -> None:
+def test_what_is_wrong_is_corrected_after_a_second_snapshot() -> None:
     parts = fleet({INSTANCE_ID: "InService"})
     reconcile(parts)
     assert parts.slept == [60]
@@ -77,7 +77,7 @@ def test_what_is_wrong_is_corrected_after_a_second_look() -> None:
     assert parts.telemetry.total(Metric.CORRECTIONS_MADE) == 1
 
 
-def test_what_is_right_at_the_second_look_is_left_alone() -> None:
+def test_what_is_right_in_the_second_snapshot_is_left_alone() -> None:
     parts = fleet({INSTANCE_ID: "InService"}, list_instances=[listed(), listed(INSTANCE_ID)])
     reconcile(parts)
     assert (parts.slept, parts.done) == ([60], [])
@@ -127,7 +127,7 @@ def test_a_correction_that_fails_is_raised_when_the_others_are_made() -> None:
 @pytest.mark.parametrize(
     "unseen", ["describe_auto_scaling_groups", "describe_warm_pool", "list_instances"]
 )
-def test_a_look_that_is_not_whole_corrects_nothing(unseen: str) -> None:
+def test_a_snapshot_that_is_not_whole_corrects_nothing(unseen: str) -> None:
     parts = fleet({INSTANCE_ID: "InService"}, **{unseen: THROTTLED})
     with pytest.raises(type(THROTTLED)):
         reconcile(parts)

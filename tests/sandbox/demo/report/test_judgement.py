@@ -1,7 +1,6 @@
 """A broken promise is named in plain words; a kept one has no problems."""
 
-from __future__ import annotations
-
+import re
 from dataclasses import replace
 
 import pytest
@@ -27,48 +26,39 @@ def test_a_run_that_kept_the_promise_has_no_problem(good_run: Run) -> None:
 
 def test_a_lost_line_is_a_problem(good_run: Run) -> None:
     run = replace(good_run, lines=Delivery(10_000, 9_988, 12, 0))
-
     assert problems(run) == ("12 of 10,000 log lines were lost.",)
 
 
 def test_a_damaged_line_is_a_problem(good_run: Run) -> None:
     run = replace(good_run, lines=Delivery(10_000, 10_000, 0, 0, damaged=2))
-
     assert problems(run) == ("2 lines in S3 are not whole, or were never sent.",)
 
 
 def test_a_run_without_a_single_line_proves_nothing(good_run: Run) -> None:
     (problem,) = problems(replace(good_run, lines=Delivery(0, 0, 0, 0)))
-
     assert "nothing was proven" in problem
 
 
-def test_a_release_before_the_buffer_was_empty_for_good_is_early(
-    good_run: Run, leaving: str
-) -> None:
+def test_a_release_before_the_buffer_stayed_empty_is_early(good_run: Run, leaving: str) -> None:
     found = problems(with_history(good_run, leaving, (35.0, 0), (79.0, 500), (80.5, 0)))
-
     assert f"{leaving} was released early: its buffer still held 500 bytes." in found
-    assert any("at 80.0 s, but it was finally empty only at 80.5 s" in line for line in found)
+    assert any(re.search(r"at 80\.0 s, but it was .*empty only at 80\.5 s", line) for line in found)
 
 
 def test_a_line_after_the_release_is_a_problem(good_run: Run, leaving: str) -> None:
     found = problems(with_history(good_run, leaving, (35.0, 0), (80.4, 500), (80.5, 0)))
-
     assert f"{leaving} took a log line at 80.4 s, after its release." in found
 
 
-def test_a_release_of_an_aggregator_nobody_watched_is_a_problem(
+def test_a_release_of_an_aggregator_without_a_history_is_a_problem(
     good_run: Run, leaving: str
 ) -> None:
     run = replace(good_run, histories={leaving: history()})
-
     assert any("is not known" in line for line in problems(run))
 
 
 def test_a_release_while_still_in_discovery_is_a_problem(good_run: Run, leaving: str) -> None:
     journal = tuple(entry for entry in good_run.journal if entry.event != "deregistered")
-
     assert problems(replace(good_run, journal=journal)) == (
         f"{leaving} was released before it was out of discovery.",
     )
@@ -80,22 +70,18 @@ def test_leaving_without_a_proof_is_a_problem(good_run: Run, leaving: str, event
         entry for entry in good_run.journal if not (entry.instance_id == leaving and entry.at > 60)
     )
     journal = (*journal, JournalEntry(80.0, leaving, event))
-
     (problem,) = problems(replace(good_run, journal=journal))
-
     assert "without a proof" in problem
 
 
-def test_what_the_scenario_waited_for_in_vain_comes_first(good_run: Run) -> None:
+def test_what_the_scenario_waited_for_too_long_comes_first(good_run: Run) -> None:
     run = replace(good_run, failures=("No alarm within 60 s.",), lines=Delivery(5, 4, 1, 0))
-
     assert problems(run)[0] == "No alarm within 60 s."
 
 
-def test_without_discovery_nobody_has_to_be_out_of_it(good_run: Run) -> None:
+def test_without_discovery_no_instance_has_to_be_out_of_it(good_run: Run) -> None:
     journal = tuple(entry for entry in good_run.journal if "registered" not in entry.event)
     found = problems(replace(good_run, journal=journal))
-
     assert any("before it was out of discovery" in problem for problem in found)
     assert problems(replace(good_run, journal=journal, discovery=False)) == ()
 
@@ -127,6 +113,5 @@ def test_a_flush_must_make_a_release_faster(
         comparison=Comparison(75, "demo", "other"),
     )
     found = problems(run)
-
     assert len(found) == (complaint is not None)
     assert complaint is None or complaint in found[0]

@@ -1,39 +1,29 @@
 """Only what is true of a run is claimed of it."""
 
-from __future__ import annotations
-
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from sandbox.demo.model import Comparison, JournalEntry
+from sandbox.demo.model import Run
 from sandbox.demo.report.proof import proven
 from sandbox.fleet.accounting import Delivery
-from tests.sandbox.demo.kit import history
-
-if TYPE_CHECKING:
-    from sandbox.demo.model import Run
+from tests.sandbox.demo.kit import compared, history
 
 
 def test_a_good_run_is_told_with_its_numbers(good_run: Run, leaving: str) -> None:
     statements = proven(good_run)
-
     assert statements[0] == good_run.proven[0]
     assert "Each of the 10,000 lines that the forwarders sent is in S3." in statements
-    assert statements[-1] == (
-        f"{leaving} was finally empty 9.0 s after it left discovery, and released 18.0 s after "
-        "that."
-    )
+    emptied = rf"{leaving} was .*empty 9\.0 s after it left discovery"
+    assert re.fullmatch(rf"{emptied}, and released 18\.0 s after that\.", statements[-1])
 
 
 def test_lost_lines_are_not_claimed_to_be_in_s3(good_run: Run) -> None:
     statements = proven(replace(good_run, lines=Delivery(10, 9, 1, 0)))
-
     assert not any("in S3" in statement for statement in statements)
 
 
 def test_an_early_release_is_not_told_as_a_success(good_run: Run, leaving: str) -> None:
     run = replace(good_run, histories={leaving: history((35.0, 5), (80.5, 0), ended=81.0)})
-
     assert not any(leaving in statement for statement in proven(replace(run, flush=True)))
 
 
@@ -45,23 +35,8 @@ def test_a_flushed_release_is_told_beside_a_fixed_sleep(good_run: Run, leaving: 
 
 
 def test_a_comparison_is_told_with_both_numbers(good_run: Run, leaving: str) -> None:
-    named = tuple(
-        replace(entry, details={**entry.details, "autoscaling_group_name": "demo"})
-        for entry in good_run.journal
-    )
-    others = tuple(
-        JournalEntry(at, "i-3", event, {"autoscaling_group_name": "other", "result": "CONTINUE"})
-        for at, event in [(50.0, "terminating_wait"), (95.5, "completed")]
-    )
-    compared = replace(
-        good_run,
-        journal=(*named, *others),
-        histories={**good_run.histories, "i-3": good_run.histories[leaving]},
-        flush=True,
-        comparison=Comparison(75, "demo", "other"),
-    )
-
-    statements = proven(compared)
+    histories = {**good_run.histories, "i-3": good_run.histories[leaving]}
+    statements = proven(replace(compared(good_run), histories=histories, flush=True))
     assert statements[-1] == (
         "Chunks wait for slices of 75 s here: with flush the release took 30.0 s, without it "
         "45.5 s."
@@ -73,5 +48,4 @@ def test_lines_of_instances_that_write_their_own_were_not_sent_by_forwarders(
     good_run: Run,
 ) -> None:
     statements = proven(replace(good_run, discovery=False))
-
     assert "Each of the 10,000 lines that the instances wrote is in S3." in statements

@@ -1,7 +1,5 @@
 """The life of an instance, as the journal and the simulator tell it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
@@ -21,7 +19,6 @@ def run_of(*lines: tuple[float, str, dict[str, str]]) -> Run:
 
 def test_a_released_instance_has_every_moment_of_its_life(good_run: Run, leaving: str) -> None:
     story = next(story for story in tell(good_run) if story.instance_id == leaving)
-
     assert (story.launched_at, story.registered_at, story.deregistered_at) == (30.0, 33.0, 53.0)
     assert (story.drained_at, story.released_at) == (62.0, 80.0)
     assert story.outcome is Outcome.RELEASED
@@ -30,7 +27,6 @@ def test_a_released_instance_has_every_moment_of_its_life(good_run: Run, leaving
 
 def test_completing_the_launch_hook_is_not_a_release(good_run: Run, staying: str) -> None:
     story = next(story for story in tell(good_run) if story.instance_id == staying)
-
     assert story.released_at is None
     assert story.outcome is Outcome.IN_SERVICE
     assert story.drained_at is None
@@ -38,7 +34,6 @@ def test_completing_the_launch_hook_is_not_a_release(good_run: Run, staying: str
 
 def test_instances_come_in_the_order_of_their_launch(good_run: Run) -> None:
     backwards = replace(good_run, journal=tuple(reversed(good_run.journal)))
-
     assert [story.launched_at for story in tell(backwards)] == [20.0, 30.0]
 
 
@@ -67,7 +62,6 @@ def test_only_a_continued_terminate_hook_counts_as_released(
     lines: list[tuple[float, str, dict[str, str]]], outcome: Outcome
 ) -> None:
     (story,) = tell(run_of(*lines))
-
     assert story.outcome is outcome
     assert story.released_at is None
 
@@ -82,7 +76,6 @@ def test_a_wait_that_nothing_ended_stays_open() -> None:
             (11.0, "heartbeat", {}),
         )
     )
-
     assert [(wait.transition, wait.since, wait.until) for wait in waits] == [
         ("launching", 1.0, 3.0),
         ("terminating", 9.0, None),

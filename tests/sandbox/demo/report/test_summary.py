@@ -1,21 +1,15 @@
 """summary.json says what happened, in the agreed shape."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from sandbox.demo.model import Comparison, JournalEntry
+from sandbox.demo.model import Run, Sample
 from sandbox.demo.report.summary import dead_lettered, summarise
-
-if TYPE_CHECKING:
-    from sandbox.demo.model import Run, Sample
+from tests.sandbox.demo.kit import compared
 
 
 def test_the_summary_has_the_agreed_shape(good_run: Run, leaving: str) -> None:
     summary = summarise(good_run)
-
     keys = ["lines", "instances", "dlq_messages", "scenario", "seconds", "releases"]
     assert list(summary) == keys
     assert summary["lines"] == {"sent": 10_000, "delivered": 10_000, "lost": 0, "duplicated": 3}
@@ -52,19 +46,6 @@ def test_a_message_that_dies_again_counts_again(good_run: Run) -> None:
     assert dead_lettered(with_depths(good_run.samples[0], 2, 0, 1)) == 3
 
 
-def compared(run: Run) -> Run:
-    """The run with a third instance, of another group, that was not flushed."""
-    others = tuple(
-        JournalEntry(at, "i-3", event, {"autoscaling_group_name": "other", "result": "CONTINUE"})
-        for at, event in [(20.0, "launched"), (50.0, "terminating_wait"), (95.5, "completed")]
-    )
-    named = tuple(
-        replace(entry, details={**entry.details, "autoscaling_group_name": "demo"})
-        for entry in run.journal
-    )
-    return replace(run, journal=(*named, *others), comparison=Comparison(75, "demo", "other"))
-
-
 def test_the_summary_says_how_long_each_waited_beside_a_fixed_sleep(
     good_run: Run, leaving: str
 ) -> None:
@@ -77,10 +58,9 @@ def test_the_summary_says_how_long_each_waited_beside_a_fixed_sleep(
 
 def test_a_comparison_has_both_numbers(good_run: Run) -> None:
     releases = summarise(compared(good_run))["releases"]
-
     assert (releases["with_flush_seconds"], releases["without_flush_seconds"]) == (30.0, 45.5)
     assert releases["timekey_seconds"] == 75
 
 
-def test_a_run_in_which_nobody_was_released_has_no_longest_wait(good_run: Run) -> None:
+def test_a_run_without_a_release_has_no_longest_wait(good_run: Run) -> None:
     assert summarise(replace(good_run, journal=()))["releases"]["longest_seconds"] is None

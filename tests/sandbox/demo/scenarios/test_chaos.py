@@ -1,17 +1,16 @@
 """What went wrong on purpose is counted, shown, and missed if it did not happen."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
 from sandbox.chaos.plan import Fault
 from sandbox.demo.cli import chosen, parse
-from sandbox.demo.model import ChaosCount
+from sandbox.demo.model import ChaosCount, Run
 from sandbox.demo.observer import StageNames
 from sandbox.demo.report import chaos_tables
 from sandbox.demo.report.conclusion import write_page
@@ -21,11 +20,6 @@ from sandbox.demo.scenarios import stage as stage_module
 from sandbox.demo.scenarios.redrive import replay
 from sandbox.demo.scenarios.stage import Stage
 from sandbox.host.waiting import CheckFailed
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox.demo.model import Run
 
 CHAOS = ChaosCount(
     seed=7,
@@ -63,7 +57,6 @@ def test_the_table_has_a_row_a_service_and_one_for_all() -> None:
 
 def test_killed_functions_and_duplicates_are_named() -> None:
     events = dict(chaos_tables.events(CHAOS))
-
     assert events["Functions killed at work"] == "4 (fluentd-buffer-waiter 3, fluentd-lifecycle 1)"
     assert events["Check messages sent twice"] == "5 (fluentd-buffer 5)"
     assert events["Prometheus killed and restarted"] == "3"
@@ -72,7 +65,6 @@ def test_killed_functions_and_duplicates_are_named() -> None:
 
 def test_the_summary_holds_all_of_it(run: Run, good_run: Run) -> None:
     told = json.loads(json.dumps(summarise(run)))["chaos"]
-
     assert told["faults"]["sqs"]["throttled"] == 300
     assert told["functions_killed"] == CHAOS.functions_killed
     assert (told["seed"], told["rounds"], told["duplicate_events"]) == (7, 2, 4)
@@ -83,7 +75,6 @@ def test_the_report_shows_it(run: Run, tmp_path: Path) -> None:
     (tmp_path / "timeline.png").write_bytes(b"picture")
     write_page(run, problems(run), tmp_path / "timeline.png", tmp_path / "report.html")
     report = (tmp_path / "report.html").read_text()
-
     for expected in ("Answer lost", "1,040", "fluentd-buffer-waiter 3", "seed 7"):
         assert expected in report
 
@@ -102,7 +93,6 @@ def test_chaos_that_did_not_happen_proves_nothing(
 ) -> None:
     assert problems(run) == ()
     found = problems(replace(run, chaos=replace(CHAOS, **change)))
-
     assert any(complaint in problem for problem in found)
 
 
@@ -110,7 +100,6 @@ def test_seed_and_length_are_taken_from_the_command_line() -> None:
     plan = chosen(parse(["--scenario", "chaos", "--seed", "9", "--seconds", "60"])).chaos
     assert plan is not None
     assert (plan.seed, plan.seconds) == (9, 60.0)
-
     default = chosen(parse(["--scenario", "chaos"])).chaos
     assert default is not None
     assert (default.seed, default.seconds) == (1, 0.0)
@@ -142,9 +131,8 @@ class Letters:
         return b"the cause is still there"
 
 
-def test_events_that_lambda_had_set_aside_are_given_to_the_function_again() -> None:
+def test_events_that_lambda_dead_lettered_are_given_to_the_function_again() -> None:
     letters = Letters()
-
     assert replay(letters, letters, "url", "lifecycle") == 3
     assert letters.taken == [{"id": 0}, {"id": 1}, {"id": 2}]
     assert letters.records == []
@@ -152,7 +140,6 @@ def test_events_that_lambda_had_set_aside_are_given_to_the_function_again() -> N
 
 def test_a_record_that_is_refused_again_stays() -> None:
     letters = Letters(refuses=True)
-
     with pytest.raises(CheckFailed, match="the cause is still there"):
         replay(letters, letters, "url", "lifecycle")
     assert len(letters.records) == 3
@@ -182,7 +169,6 @@ def test_all_dead_letters_are_redriven_each_as_its_runbook_says(
     recorder: Any = SimpleNamespace(samples=[seen])
     fleet: Any = None
     stage = Stage(cloud, fleet, recorder, cast("Any", names), 1.0)
-
     assert stage.redrive_everything() == 5
     assert moved == ["arn:buffer-dlq"]
     assert letters.records == []

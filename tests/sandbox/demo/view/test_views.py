@@ -1,7 +1,5 @@
 """What people see: every instance, why it is kept, and what went wrong."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import replace
 
@@ -40,7 +38,6 @@ def test_the_table_has_one_row_an_instance_with_all_that_is_known_of_it() -> Non
     row = next(
         line for line in rendered(100, sample(KEPT, SERVING)).splitlines() if "48.2 kB" in line
     )
-
     for expected in ("i-0123456789", "Terminating:Wait", "UNKNOWN", "scrape failed"):
         assert expected in row
 
@@ -48,7 +45,6 @@ def test_the_table_has_one_row_an_instance_with_all_that_is_known_of_it() -> Non
 def test_nothing_is_wider_than_a_terminal_of_100_columns() -> None:
     alarms = ("demo-buffer-dlq", "demo-lifecycle-action-expired")
     lines = rendered(100, sample(KEPT, SERVING, alarms=alarms)).splitlines()
-
     assert max(len(line) for line in lines) <= 100
     assert not any("…" in line for line in lines)
 
@@ -60,14 +56,12 @@ def test_a_wide_terminal_shows_whole_instance_ids() -> None:
 
 def test_the_clock_the_phase_and_the_line_counts_are_shown() -> None:
     text = rendered(100, sample(KEPT))
-
     for expected in ("Draining", "01:23", "lines sent 1,200", "in S3 1,100", "in transit 100"):
         assert expected in text
 
 
 def test_a_dead_letter_and_its_alarm_are_named() -> None:
     text = rendered(100, sample(KEPT, alarms=("demo-buffer-dlq",)))
-
     assert "dead letters demo-buffer-dlq: 1" in text
     assert "alarms demo-buffer-dlq" in text
     assert "notifications 1" in text
@@ -75,9 +69,7 @@ def test_a_dead_letter_and_its_alarm_are_named() -> None:
 
 def test_an_instance_that_is_gone_keeps_its_row_with_the_last_words_on_it() -> None:
     last_words = {KEPT.instance_id: ("DRAINED", "proven_empty")}
-
     lines = rendered(100, sample(KEPT, SERVING), replace(sample(SERVING), verdicts=last_words))
-
     (gone,) = (line for line in lines.splitlines() if KEPT.instance_id[:12] in line)
     words = [word for word in gone.split() if word.isascii()]
     assert words == [KEPT.instance_id[:12], GONE, "DRAINED", "proven", "empty"]
@@ -87,7 +79,6 @@ def test_an_instance_that_is_gone_keeps_its_row_with_the_last_words_on_it() -> N
 
 def test_what_happens_is_a_line_above_the_table_and_a_row_that_changes_is_none() -> None:
     lines = rendered(100, sample(KEPT, SERVING)).splitlines()
-
     assert lines[:2] == ["[   60.0 s] == Draining", "[   70.0 s] the operator looks"]
     assert sum(KEPT.instance_id[:12] in line for line in lines) == 1
 
@@ -116,16 +107,13 @@ def test_plain_output_writes_nothing_when_nothing_changed() -> None:
 )
 def test_plain_output_writes_one_line_a_change(change: InstanceSample, expected: str) -> None:
     lines = plain(sample(KEPT), sample(change, at=20.0))
-
     assert [line for line in lines if line.startswith("[   20.0 s]") and expected in line]
 
 
 def test_plain_output_ends_the_story_of_a_released_instance_with_its_last_verdict() -> None:
     last_words = {KEPT.instance_id: ("DRAINED", "proven_empty")}
     gone = replace(sample(SERVING, at=20.0), verdicts=last_words)
-
     lines = plain(sample(KEPT, SERVING), sample(SERVING, at=19.0), gone, gone)
-
     assert [line for line in lines if GONE in line] == [
         f"[   19.0 s] {KEPT.instance_id} {GONE} UNKNOWN scrape_failed",
         f"[   20.0 s] {KEPT.instance_id} {GONE} DRAINED proven_empty",
@@ -137,20 +125,17 @@ def test_plain_output_tells_the_progress_of_a_slow_step_now_and_then() -> None:
     with View("", Console(file=stream), lambda: 9.0, live=False) as view:
         view.progress("1 of 45 created")
         view.progress("2 of 45 created")
-
     assert stream.getvalue() == "[    9.0 s]    1 of 45 created\n"
 
 
 def test_the_journal_is_told_in_words_and_heartbeats_are_not() -> None:
     completed = JournalEntry(1.0, "i-1", "completed", {"result": "CONTINUE"})
-
     assert told(completed) == "i-1 lifecycle action completed (CONTINUE)"
     assert told(JournalEntry(1.0, "i-1", "heartbeat")) is None
 
 
 def test_a_notification_names_the_alarm_and_its_state() -> None:
     text = announced(Notification(1.0, "demo-buffer-dlq", "ALARM", "Do this."))
-
     assert "demo-buffer-dlq is ALARM" in text
 
 
@@ -165,7 +150,6 @@ def test_the_progress_of_terraform_counts_what_is_created() -> None:
         "  + create",
     ):
         progress.line(line)
-
     assert told_so_far == [
         "0 of 45 resources created",
         '0 of 45 resources created, now aws_sqs_queue.stage["buffer"]',

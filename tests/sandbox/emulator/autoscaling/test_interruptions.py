@@ -1,8 +1,6 @@
 """Ends that no hook holds up: what EC2 and Auto Scaling tell of them, and when."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -11,10 +9,7 @@ from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
 from sandbox.emulator.server import ServerSettings, serving
 from sandbox.emulator_client import EmulatorControl
-from tests.sandbox.emulator.conftest import GROUP
-
-if TYPE_CHECKING:
-    from tests.sandbox.emulator.conftest import Cloud
+from tests.sandbox.emulator.conftest import GROUP, Cloud
 
 NO_GROUP = {"version": "0", "account": "123456789012", "region": "ap-northeast-1"}
 
@@ -111,7 +106,7 @@ def shut_down(cloud: Cloud) -> list[dict[str, Any]]:
     ]
 
 
-def test_ec2_tells_that_an_instance_shuts_down_the_moment_that_somebody_kills_it(
+def test_ec2_tells_that_an_instance_shuts_down_the_moment_that_it_is_killed(
     cloud: Cloud,
 ) -> None:
     cloud.create_group(1)
@@ -217,7 +212,7 @@ def test_the_control_api_warns_and_recommends(monkeypatch: pytest.MonkeyPatch) -
             control.warn_of_spot_interruption("i-0123456789abcdef0")
 
 
-def test_ec2_tells_that_an_instance_stops_whoever_stops_it(cloud: Cloud) -> None:
+def test_ec2_tells_that_an_instance_stops_whatever_stops_it(cloud: Cloud) -> None:
     cloud.create_group(1)
     cloud.world.faults.unnoticed_seconds = 90
     [instance_id] = cloud.states()

@@ -1,14 +1,11 @@
 """An instance refresh with the strategy ReplaceRootVolume, as the user guide describes it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-if TYPE_CHECKING:
-    from tests.sandbox.emulator.conftest import Cloud
+from tests.sandbox.emulator.conftest import Cloud
 
 GROUP = "aggregators"
 POLICY = {

@@ -1,13 +1,10 @@
 """Instances enter and leave a warm pool through the same hooks, under other names."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from tests.sandbox.emulator.conftest import Cloud
+from tests.sandbox.emulator.conftest import Cloud
 
 GROUP = "aggregators"
 

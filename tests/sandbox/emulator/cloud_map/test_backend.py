@@ -1,14 +1,11 @@
 """The emulated Cloud Map takes its time, may fail, and refuses what AWS refuses."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-if TYPE_CHECKING:
-    from tests.sandbox.emulator.conftest import Cloud
+from tests.sandbox.emulator.conftest import Cloud
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Policies are held against calls as IAM does it; what is not understood is never let through."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

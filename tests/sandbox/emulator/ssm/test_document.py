@@ -1,7 +1,5 @@
 """Command documents: what is valid, which parameters fit, what the script becomes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -38,9 +36,7 @@ def test_placeholders_become_the_defaults_or_what_was_given() -> None:
 
 def test_a_list_that_is_the_whole_script_becomes_its_lines() -> None:
     commands = {"commands": {"type": "StringList"}}
-
     document = content("{{ commands }}", commands)
-
     assert rendered(document, commands=["cd /tmp", "ls"]) == "cd /tmp\nls\n"
 
 
@@ -50,16 +46,13 @@ def test_other_values_inside_a_line_become_json() -> None:
         "required": {"type": "Boolean", "default": True},
         "port": {"type": "Integer", "default": 24220},
     }
-
     text = rendered(content(("look '{{paths}}' {{ required }} {{ port }}",), parameters))
-
     assert text == 'look \'["/a","/b"]\' true 24220\n'
 
 
 def test_the_time_a_script_may_take_can_be_a_parameter() -> None:
     seconds = {"seconds": {"type": "String", "default": "45"}}
     parsed = CommandDocument.parse(content(("true",), seconds, timeoutSeconds="{{ seconds }}"))
-
     assert parsed.render(parsed.resolve({})).timeout_seconds == 45
     with pytest.raises(InvalidParametersError, match="timeoutSeconds"):
         parsed.render(parsed.resolve({"seconds": ["soon"]}))
@@ -67,7 +60,6 @@ def test_the_time_a_script_may_take_can_be_a_parameter() -> None:
 
 def test_without_a_timeout_a_script_may_take_an_hour() -> None:
     parsed = CommandDocument.parse(content())
-
     assert parsed.render(parsed.resolve({})).timeout_seconds == 3600
 
 
@@ -102,7 +94,6 @@ def test_every_limit_of_a_parameter_is_heeded(
     definition: dict[str, Any], given: list[str] | None, complaint: str
 ) -> None:
     parsed = CommandDocument.parse(content(("true",), {"it": definition}))
-
     with pytest.raises(InvalidParametersError, match=complaint):
         parsed.resolve({} if given is None else {"it": given})
 

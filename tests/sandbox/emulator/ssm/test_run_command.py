@@ -1,10 +1,8 @@
 """Run Command answers as AWS does, and what an agent reports decides how a command ends."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -13,9 +11,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.emulator import Assignment, Report
 from sandbox.emulator.ssm.run_command import RunCommandBackend
-
-if TYPE_CHECKING:
-    from tests.sandbox.emulator.conftest import Cloud
+from tests.sandbox.emulator.conftest import Cloud
 
 DOCUMENT = {
     "schemaVersion": "2.2",
@@ -95,7 +91,6 @@ def commands(cloud: Cloud, ssm: Any) -> Commands:
 def test_the_agent_gets_the_step_with_every_parameter(commands: Commands) -> None:
     commands.send(DocumentVersion="$DEFAULT", Parameters={"service": ["td-agent"]})
     commands.cloud.world.tick()
-
     [assignment] = commands.seen
     assert assignment.instance_id == commands.instance_id
     assert assignment.inputs["runCommand"] == ["flush {{ service }}"]
@@ -108,7 +103,6 @@ def test_a_command_is_pending_then_in_progress_then_what_the_agent_says(
     commands.cloud.world.faults.delivery_seconds = 3.0
     commands.report = Report(output='{"version":1}\n', seconds=10.0)
     command_id = commands.send()
-
     assert commands.ended(command_id, 1.0) == ("Pending", "Pending")
     assert commands.invocation(command_id)["ResponseCode"] == -1
     assert commands.ended(command_id, 3.0) == ("InProgress", "InProgress")
@@ -121,7 +115,6 @@ def test_a_command_is_pending_then_in_progress_then_what_the_agent_says(
 def test_a_script_that_fails_fails_the_command_with_its_words(commands: Commands) -> None:
     commands.report = Report(exit_code=7, error="no such folder")
     command_id = commands.send()
-
     assert commands.ended(command_id) == ("Failed", "Failed")
     answer = commands.invocation(command_id)
     assert (answer["ResponseCode"], answer["StandardErrorContent"]) == (7, "no such folder")
@@ -130,7 +123,6 @@ def test_a_script_that_fails_fails_the_command_with_its_words(commands: Commands
 def test_a_script_that_takes_too_long_is_timed_out(commands: Commands) -> None:
     commands.report = Report(seconds=61.0)
     command_id = commands.send()
-
     assert commands.ended(command_id, 59.0) == ("InProgress", "InProgress")
     assert commands.ended(command_id, 2.0) == ("TimedOut", "ExecutionTimedOut")
 
@@ -139,7 +131,6 @@ def test_only_the_beginning_of_the_output_is_kept(commands: Commands) -> None:
     commands.report = Report(output="o" * 24_001, error="e" * 8_001)
     command_id = commands.send()
     commands.cloud.pass_time(1)
-
     answer = commands.invocation(command_id)
     assert len(answer["StandardOutputContent"]) == 24_000
     assert len(answer["StandardErrorContent"]) == 8_000
@@ -148,7 +139,6 @@ def test_only_the_beginning_of_the_output_is_kept(commands: Commands) -> None:
 def test_straight_after_it_was_sent_an_invocation_does_not_exist(commands: Commands) -> None:
     commands.cloud.world.faults.invocation_hidden_seconds = 2.0
     command_id = commands.send()
-
     with pytest.raises(ClientError, match="InvocationDoesNotExist"):
         commands.invocation(command_id)
     assert commands.ended(command_id, 2.0) == ("Success", "Success")
@@ -159,7 +149,6 @@ def test_an_invocation_of_another_instance_or_step_or_command_is_refused(
 ) -> None:
     command_id = commands.send()
     commands.cloud.pass_time(1)
-
     with pytest.raises(ClientError, match="InvocationDoesNotExist"):
         commands.invocation(command_id, InstanceId="i-0123456789abcdef0")
     with pytest.raises(ClientError, match="InvalidPluginName"):
@@ -171,10 +160,8 @@ def test_an_invocation_of_another_instance_or_step_or_command_is_refused(
 def test_an_instance_without_a_live_agent_gets_no_command(commands: Commands) -> None:
     unknown = "i-0123456789abcdef0"
     assert commands.refusal(InstanceIds=[unknown]) == "InvalidInstanceId"
-
     commands.cloud.world.faults.agents_off = [commands.instance_id]
     assert commands.refusal() == "InvalidInstanceId"
-
     commands.cloud.world.faults.clear()
     commands.cloud.ec2.terminate_instances(InstanceIds=[commands.instance_id])
     assert commands.refusal() == "InvalidInstanceId"
@@ -184,7 +171,6 @@ def test_an_instance_without_a_live_agent_gets_no_command(commands: Commands) ->
 def test_an_agent_that_fetches_nothing_lets_the_delivery_time_out(commands: Commands) -> None:
     commands.cloud.world.faults.agents_silent = ["*"]
     command_id = commands.send(TimeoutSeconds=30)
-
     assert commands.ended(command_id, 29.0) == ("Pending", "Pending")
     assert commands.ended(command_id, 2.0) == ("TimedOut", "DeliveryTimedOut")
     assert commands.seen == []
@@ -192,7 +178,6 @@ def test_an_agent_that_fetches_nothing_lets_the_delivery_time_out(commands: Comm
 
 def test_what_cannot_be_delivered_fails_as_undeliverable(commands: Commands) -> None:
     commands.cloud.world.faults.undeliverable = ["*"]
-
     assert commands.ended(commands.send()) == ("Failed", "Undeliverable")
     assert commands.seen == []
 
@@ -218,13 +203,11 @@ def test_what_aws_refuses_is_refused(
 
 def test_naming_an_instance_twice_is_refused(commands: Commands) -> None:
     twice = [commands.instance_id, commands.instance_id]
-
     assert commands.refusal(InstanceIds=twice) == "DuplicateInstanceId"
 
 
-def test_a_document_that_nobody_could_run_is_not_created(commands: Commands) -> None:
+def test_a_document_that_no_agent_could_run_is_not_created(commands: Commands) -> None:
     wrong = json.dumps({**DOCUMENT, "mainSteps": []})
-
     with pytest.raises(ClientError, match="InvalidDocumentContent"):
         commands.ssm.create_document(
             Name="wrong", DocumentType="Command", DocumentFormat="JSON", Content=wrong
@@ -243,18 +226,16 @@ def test_the_default_version_is_the_one_that_was_made_the_default(commands: Comm
     commands.ssm.update_document_default_version(Name=NAME, DocumentVersion="2")
     commands.send(DocumentVersion="$DEFAULT")
     commands.cloud.world.tick()
-
     assert [one.inputs["runCommand"] for one in commands.seen] == [
         ["flush {{ service }}"],
         ["changed {{ service }}"],
     ]
 
 
-def test_anybody_can_look_commands_and_agents_up(commands: Commands) -> None:
+def test_commands_and_agents_can_be_listed(commands: Commands) -> None:
     command_id = commands.send(Comment="flush")
     commands.cloud.world.faults.agents_off = ["*"]
     commands.cloud.pass_time(1)
-
     [command] = commands.ssm.list_commands(InstanceId=commands.instance_id)["Commands"]
     assert (command["CommandId"], command["Status"]) == (command_id, "Success")
     [invocation] = commands.ssm.list_command_invocations()["CommandInvocations"]
@@ -267,7 +248,6 @@ def test_an_agent_from_outside_fetches_once_and_reports_once(commands: Commands)
     commands.cloud.world.agent = None
     command_id = commands.send()
     backend = commands.backend
-
     assert backend.fetch(["i-0123456789abcdef0"]) == []
     [assignment] = backend.fetch([commands.instance_id])
     assert backend.fetch([commands.instance_id]) == []
@@ -283,7 +263,6 @@ def test_an_agent_that_fetched_and_died_lets_the_execution_time_out(commands: Co
     command_id = commands.send(TimeoutSeconds=30)
     backend = commands.backend
     [assignment] = backend.fetch([commands.instance_id])
-
     assert commands.ended(command_id, 40.0) == ("InProgress", "InProgress")
     assert commands.ended(command_id, 30.0) == ("TimedOut", "ExecutionTimedOut")
     assert not backend.report(assignment.command_id, assignment.instance_id, Report())
@@ -292,5 +271,4 @@ def test_an_agent_that_fetched_and_died_lets_the_execution_time_out(commands: Co
 def test_the_journal_tells_of_commands(commands: Commands) -> None:
     commands.send()
     history = commands.cloud.history(commands.instance_id)
-
     assert history[-2:] == ["command_sent", "command_ended"]

@@ -1,13 +1,13 @@
 """The aggregator as a process: real sockets, real files, real signals, objects in S3."""
 
-from __future__ import annotations
-
 import re
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -17,7 +17,6 @@ from sandbox.fleet.fluentd.aggregator import AggregatorSettings
 from sandbox.fleet.fluentd.backoff import BackoffPolicy
 from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.fluentd.destination import DestinationMode
-from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.fluentd.protocol import pack_message, unpack_acknowledgement
 from sandbox.fleet.host import AggregatorHost, simulated_aggregator
 from sandbox.host.http import request
@@ -25,10 +24,6 @@ from sandbox.host.ports import held_subnet
 from sandbox.host.processes import Processes, clean_environment
 from sandbox.host.settings import read
 from tests.sandbox.fleet.kit import PROJECT, create_bucket, entries, wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @dataclass
@@ -102,7 +97,6 @@ def test_lines_that_were_acknowledged_are_in_s3_after_sigusr1(site: Site) -> Non
     assert site.held_lines() == 500
     site.host.signal(signal.SIGUSR1)
     wait_until(lambda: site.held_lines() == 0)
-
     delivery = site.delivered(sent=500)
     assert (delivery.lost, delivery.duplicated, delivery.damaged) == (0, 0, 0)
 
@@ -112,37 +106,8 @@ def test_metrics_follow_the_buffer_and_the_heartbeat_moves(site: Site) -> None:
     wait_until(lambda: site.gauges().get("buffer_total_bytes") == len(entries(100)))
     assert site.gauges()["buffer_stage_length"] == 1
     assert site.gauges()["emit_records"] == 100
-
     before = site.gauges("out_heartbeat")["emit_records"]
     wait_until(lambda: site.gauges("out_heartbeat")["emit_records"] > before)
-
-
-def test_a_chunk_in_flight_is_held_though_both_lengths_are_zero(site: Site) -> None:
-    site.send(100)
-    wait_until(lambda: site.gauges().get("buffer_stage_length") == 1)
-    site.host.destination(DestinationMode.SLOW, delay_seconds=3.0)
-    site.host.signal(signal.SIGUSR1)
-    wait_until(lambda: site.gauges()["buffer_stage_length"] == 0)
-
-    assert site.host.history.empty_for_good_at() is None
-    gauges = site.gauges()
-    assert gauges["buffer_queue_length"] == 0
-    assert gauges["buffer_total_bytes"] == gauges["buffer_queue_byte_size"] == len(entries(100))
-    wait_until(lambda: site.gauges()["buffer_total_bytes"] == 0)
-    assert site.delivered(sent=100).is_complete
-
-
-def test_while_s3_refuses_everything_is_kept_and_afterwards_delivered(site: Site) -> None:
-    site.host.destination(DestinationMode.REFUSING)
-    site.send(100)
-    site.host.signal(signal.SIGUSR1)
-    wait_until(lambda: site.gauges().get("num_errors", 0) >= 2)
-    assert site.held_lines() == 100
-    assert site.delivered(sent=100).lost == 100
-
-    site.host.destination(DestinationMode.OK)
-    wait_until(lambda: site.held_lines() == 0)
-    assert site.delivered(sent=100).is_complete
 
 
 def test_a_process_that_is_killed_finds_everything_acknowledged_again(site: Site) -> None:
@@ -150,7 +115,6 @@ def test_a_process_that_is_killed_finds_everything_acknowledged_again(site: Site
     site.host.signal(signal.SIGKILL)
     wait_until(lambda: not site.host.is_running)
     site.host.start()
-
     wait_until(lambda: site.held_lines() == 0)
     assert site.delivered(sent=100).is_complete
 
@@ -161,7 +125,6 @@ def test_an_instance_that_terminates_takes_exactly_what_it_held(site: Site) -> N
     wait_until(lambda: site.held_lines() == 0)
     site.send(30, first=101)
     site.host.terminate()
-
     assert not site.host.is_running
     last = site.host.history.moments[-1]
     assert (last.event, last.state.lines) == ("terminated", 30)
@@ -170,31 +133,19 @@ def test_an_instance_that_terminates_takes_exactly_what_it_held(site: Site) -> N
     assert not site.settings.buffer_directory.exists()
 
 
-def test_an_exporter_that_died_comes_back(site: Site) -> None:
-    site.send(1)
-    site.host.exporter(ExporterMode.DEAD)
-    with pytest.raises(OSError, match="Connection refused"):
-        site.gauges()
-
-    site.host.exporter(ExporterMode.OK)
-    wait_until(lambda: site.gauges().get("emit_records") == 1)
-
-
 def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:
     site.send(10)
     site.host.destination(DestinationMode.REFUSING)
     site.host.signal(signal.SIGUSR1)
     url = f"http://{site.settings.address}:{site.settings.monitor_port}/api/plugins.json"
     wait_until(lambda: request("GET", url)["plugins"][0]["retry"])
-
     [plugin] = request("GET", url)["plugins"]
     assert plugin["buffer_total_queued_size"] == len(entries(10))
     assert plugin["buffer_stage_length"] == 0
     assert {"start", "steps", "next_time"} == set(plugin["retry"])
     retry_at = site.host.retry_at()
     assert retry_at is not None
-    assert abs(retry_at - time.time()) < 5
-
+    assert abs(retry_at - time.time()) < 60
     site.host.destination(DestinationMode.OK)
     wait_until(lambda: site.held_lines() == 0)
     assert site.host.retry_at() is None
@@ -203,20 +154,18 @@ def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:
 def test_the_rpc_endpoint_flushes_and_answers_at_once(site: Site) -> None:
     site.send(100)
     url = f"http://{site.settings.address}:{site.settings.rpc_port}/api/plugins.flushBuffers"
-
     assert request("GET", url) == {"ok": True}
     wait_until(lambda: site.held_lines() == 0)
     assert site.delivered(sent=100).is_complete
 
 
-def test_a_chunk_that_was_set_aside_is_held_until_somebody_rescues_it(site: Site) -> None:
+def test_a_backed_up_chunk_is_held_until_the_operator_rescues_it(site: Site) -> None:
     site.host.destination(DestinationMode.REJECTING)
     site.send(100)
     site.host.signal(signal.SIGUSR1)
     wait_until(lambda: list(site.settings.backup_directory.glob("*.log")))
     wait_until(lambda: site.gauges().get("buffer_total_bytes") == 0)
     assert site.held_lines() == 100
-
     site.host.destination(DestinationMode.OK)
     site.host.rescue()
     assert site.held_lines() == 0
@@ -232,7 +181,6 @@ def test_its_own_lines_are_counted_and_end_when_they_are_told_to(site: Site) -> 
     sent = site.host.lines_sent()
     site.host.signal(signal.SIGUSR1)
     wait_until(lambda: site.held_lines() == 0)
-
     assert site.host.lines_sent() == sent
     lines = DeliveredLines(site.s3, site.settings.bucket)
     assert lines.compare(lambda: {"i-1": sent}).is_complete
@@ -241,7 +189,6 @@ def test_its_own_lines_are_counted_and_end_when_they_are_told_to(site: Site) -> 
 def test_the_agent_s_machine_knows_the_process_and_the_disk(site: Site) -> None:
     site.send(10)
     machine = site.host.machine()
-
     assert machine.disk in site.settings.buffer_directory.parents
     number = int((machine.units / "fluentd").read_text())
     site.host.signal(signal.SIGTERM)
@@ -266,7 +213,6 @@ def test_the_command_line_carries_every_setting(tmp_path: Path) -> None:
         staging=StagingPolicy(7.0, 3600, 60.0, 1024),
         backoff=BackoffPolicy(first_wait_seconds=3.0, longest_wait_seconds=30.0),
     )
-
     assert read(AggregatorSettings, simulated_aggregator(settings)[3:]) == settings
     hourly = replace(settings, staging=StagingPolicy(timekey_seconds=None))
     assert read(AggregatorSettings, simulated_aggregator(hourly)[3:]) == hourly

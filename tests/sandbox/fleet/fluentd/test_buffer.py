@@ -1,24 +1,18 @@
 """The buffer on disk: nothing is forgotten, and what is held is always known."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 
 from sandbox.fleet.fluentd.protocol import count_entries
 from tests.sandbox.fleet.kit import BufferKit, entries
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 def test_entries_are_in_a_chunk_file_when_append_returns(kit: BufferKit) -> None:
     buffer = kit.open()
     buffer.append(entries(3), 3)
     buffer.append(entries(2, first=4), 2)
-
     [path] = kit.files("buffer.b*.log")
     assert path.read_bytes() == entries(5)
 
@@ -35,7 +29,6 @@ def test_an_append_that_fails_midway_leaves_no_trace(
     monkeypatch.undo()
     [path] = kit.files()
     assert path.read_bytes() == entries(3)
-
     buffer.append(entries(1, first=4), 1)
     assert path.read_bytes() == entries(4)
     assert buffer.state().lines == 4
@@ -60,7 +53,6 @@ def test_a_staged_chunk_is_enqueued_when_its_flush_interval_is_over(kit: BufferK
     kit.clock.now += 4.9
     buffer.enqueue_due()
     assert buffer.state().staged_chunks == 1
-
     kit.clock.now += 0.1
     buffer.enqueue_due()
     state = buffer.state()
@@ -75,7 +67,6 @@ def test_a_lazy_buffer_keeps_its_chunk_until_the_hour_is_over(kit: BufferKit) ->
     kit.clock.now = hour_end + 59
     buffer.enqueue_due()
     assert buffer.state().staged_chunks == 1
-
     kit.clock.now = hour_end + 60
     buffer.enqueue_due()
     assert buffer.state().queued_chunks == 1
@@ -86,7 +77,6 @@ def test_a_chunk_that_would_outgrow_its_limit_is_enqueued_first(kit: BufferKit) 
     buffer = kit.open(chunk_limit_bytes=size + 10)
     buffer.append(entries(10), 10)
     buffer.append(entries(1, first=11), 1)
-
     state = buffer.state()
     assert (state.queued_bytes, state.staged_bytes) == (size, len(entries(1, first=11)))
 
@@ -96,7 +86,6 @@ def test_entries_that_arrive_after_enqueue_all_are_staged_anew(kit: BufferKit) -
     buffer.append(entries(1), 1)
     buffer.enqueue_all()
     buffer.append(entries(1), 1)
-
     state = buffer.state()
     assert (state.queued_chunks, state.staged_chunks) == (1, 1)
 
@@ -109,7 +98,6 @@ def test_a_chunk_given_back_is_the_next_to_be_taken(kit: BufferKit) -> None:
     assert first is not None
     assert buffer.state().in_flight_bytes == first.size
     buffer.give_back(first)
-
     assert buffer.take() is first
 
 
@@ -119,18 +107,16 @@ def test_a_committed_chunk_leaves_nothing_on_disk(kit: BufferKit) -> None:
     chunk = buffer.take()
     assert chunk is not None
     buffer.commit(chunk)
-
     assert kit.files("*") == []
     assert buffer.state().held_bytes == 0
 
 
-def test_a_chunk_set_aside_leaves_the_gauges_but_is_still_held(kit: BufferKit) -> None:
+def test_a_backed_up_chunk_leaves_the_gauges_but_is_still_held(kit: BufferKit) -> None:
     buffer = kit.open(chunk_limit_bytes=1)
     buffer.append(entries(2), 2)
     chunk = buffer.take()
     assert chunk is not None
     buffer.set_aside(chunk)
-
     state = buffer.state()
     assert (state.buffer_bytes, state.held_bytes, state.lines) == (0, len(entries(2)), 2)
     [path] = (kit.directory / "backup").glob("*.log")
@@ -146,7 +132,6 @@ def test_a_new_process_takes_over_what_an_earlier_one_left(kit: BufferKit) -> No
     assert chunk is not None
     earlier.set_aside(chunk)
     kit.open().append(entries(3), 3)
-
     state = kit.open().state()
     assert (state.queued_chunks, state.staged_chunks, state.set_aside_chunks) == (2, 0, 1)
     assert state.lines == 6
@@ -158,7 +143,6 @@ def test_an_entry_cut_off_by_a_kill_is_dropped_and_the_whole_ones_are_kept(
     kit.open().append(entries(3), 3)
     [path] = kit.files()
     path.write_bytes(entries(3)[:-7])
-
     assert kit.open().state().lines == 2
     [path] = kit.files()
     assert count_entries(path.read_bytes()) == 2
@@ -171,7 +155,6 @@ def test_every_change_is_reported_with_the_state_it_led_to(kit: BufferKit) -> No
     chunk = buffer.take()
     assert chunk is not None
     buffer.commit(chunk)
-
     size = len(entries(1))
     seen = [(event, state.staged_bytes, state.queued_bytes, state.in_flight_bytes)
             for event, state in kit.moments]  # fmt: skip

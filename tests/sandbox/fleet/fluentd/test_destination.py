@@ -1,7 +1,5 @@
 """S3 takes whole chunks as gzip objects; refusals are S3's own answers."""
 
-from __future__ import annotations
-
 import gzip
 
 import boto3
@@ -41,7 +39,6 @@ def bucket(aws_environment: dict[str, str]) -> Bucket:
 
 def test_a_chunk_becomes_one_object_of_json_lines(bucket: Bucket) -> None:
     bucket.destination.write("abc", entries(3))
-
     assert bucket.keys() == ["i-1/abc.gz"]
     lines = list(parse_lines(bucket.content("i-1/abc.gz")))
     assert lines == [("forwarder-01", number) for number in (1, 2, 3)]
@@ -50,7 +47,6 @@ def test_a_chunk_becomes_one_object_of_json_lines(bucket: Bucket) -> None:
 def test_writing_a_chunk_again_replaces_its_object(bucket: Bucket) -> None:
     bucket.destination.write("abc", entries(3))
     bucket.destination.write("abc", entries(3))
-
     assert bucket.keys() == ["i-1/abc.gz"]
 
 
@@ -61,7 +57,6 @@ def test_a_refusing_destination_fails_with_the_error_of_s3_and_stores_nothing(
     with pytest.raises(WriteFailedError, match="SlowDown"):
         bucket.destination.write("abc", entries(3))
     assert bucket.keys() == []
-
     bucket.destination.behave(DestinationMode.OK)
     bucket.destination.write("abc", entries(3))
     assert bucket.keys() == ["i-1/abc.gz"]
@@ -69,14 +64,12 @@ def test_a_refusing_destination_fails_with_the_error_of_s3_and_stores_nothing(
 
 def test_a_bucket_that_is_not_there_is_worth_another_attempt(bucket: Bucket) -> None:
     destination = S3Destination(bucket.client, "elsewhere", "i-1/")
-
     with pytest.raises(WriteFailedError, match="NoSuchBucket"):
         destination.write("abc", entries(1))
 
 
 def test_a_rejecting_destination_will_never_take_the_chunk(bucket: Bucket) -> None:
     bucket.destination.behave(DestinationMode.REJECTING)
-
     with pytest.raises(UnrecoverableError):
         bucket.destination.write("abc", entries(1))
     assert bucket.keys() == []
@@ -85,6 +78,5 @@ def test_a_rejecting_destination_will_never_take_the_chunk(bucket: Bucket) -> No
 def test_a_slow_destination_takes_its_time_and_then_the_chunk(bucket: Bucket) -> None:
     bucket.destination.behave(DestinationMode.SLOW, delay_seconds=25.0)
     bucket.destination.write("abc", entries(1))
-
     assert bucket.slept == [25.0]
     assert bucket.keys() == ["i-1/abc.gz"]

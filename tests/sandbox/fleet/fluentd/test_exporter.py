@@ -1,9 +1,7 @@
 """The exporter's ways of failing are those seen with real Fluentd."""
 
-from __future__ import annotations
-
 import itertools
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,9 +10,6 @@ from sandbox.fleet.fluentd.monitor import OutputSample
 from sandbox.fleet.fluentd.sampling import MonitorTimer
 from sandbox.host.http import request
 from sandbox.host.ports import free_port
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Scrape:
@@ -46,14 +41,12 @@ def scrape() -> Iterator[Scrape]:
 
 def test_a_dead_exporter_refuses_connections(scrape: Scrape) -> None:
     scrape.exporter.behave(ExporterMode.DEAD)
-
     with pytest.raises(OSError, match="Connection refused"):
         scrape.value()
 
 
 def test_a_hung_exporter_accepts_and_never_answers(scrape: Scrape) -> None:
     scrape.exporter.behave(ExporterMode.HUNG)
-
     with pytest.raises(TimeoutError):
         scrape.value(timeout=0.5)
 
@@ -61,7 +54,6 @@ def test_a_hung_exporter_accepts_and_never_answers(scrape: Scrape) -> None:
 def test_a_frozen_exporter_answers_with_the_value_it_had(scrape: Scrape) -> None:
     assert scrape.value() == 1
     scrape.exporter.behave(ExporterMode.FROZEN)
-
     assert (scrape.value(), scrape.value()) == (1, 1)
 
 
@@ -72,5 +64,4 @@ def test_whatever_it_did_it_comes_back_with_fresh_values(
     scrape.value()
     scrape.exporter.behave(mode)
     scrape.exporter.behave(ExporterMode.OK)
-
     assert scrape.value() < scrape.value()

@@ -1,10 +1,8 @@
 """The exposition is that of real Fluentd, held against captures of it."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,9 +11,6 @@ from sandbox.fleet.fluentd.monitor import OutputSample, render
 from sandbox.fleet.fluentd.output import Counters, Output
 from sandbox.fleet.fluentd.sampling import MonitorTimer, sample_output, sample_unbuffered
 from tests.sandbox.fleet.kit import BufferKit, FakeDestination, batch
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 CAPTURES = Path(__file__).parents[3] / "fixtures" / "fluentd-metrics"
 SAMPLE = re.compile(
@@ -68,7 +63,6 @@ def pattern(values: Mapping[str, float]) -> dict[str, bool]:
 )
 def test_values_of_a_capture_are_rendered_to_the_bytes_of_that_capture(name: str) -> None:
     text = captured(name)
-
     assert render("vm", samples_in(text)) == text
 
 
@@ -76,23 +70,19 @@ def test_before_the_first_tick_there_are_families_without_samples(kit: BufferKit
     output = output_of(kit, FakeDestination())
     output.emit(batch(5))
     timer = MonitorTimer("vm", 5.0, lambda: [sample_output(output, "out_fast", "http")])
-
     assert timer.text == captured("00-first-scrape-within-5s.prom")
-
     timer.tick()
     assert 'fluentd_output_status_buffer_stage_length{hostname="vm",worker_id="0"' in timer.text
 
 
 def test_a_buffered_output_shows_the_families_that_the_captured_one_shows(kit: BufferKit) -> None:
     sample = sample_output(output_of(kit, FakeDestination()), "out_fast", "http")
-
     expected = {s.plugin_id: s for s in samples_in(captured("02-steady-ok.prom"))}["out_fast"]
     assert set(sample.values) == set(expected.values)
 
 
 def test_the_heartbeat_shows_the_families_that_the_captured_null_output_shows() -> None:
     sample = sample_unbuffered(Counters(emit_count=3, emit_records=3), "out_null", "null")
-
     expected = {s.plugin_id: s for s in samples_in(captured("02-steady-ok.prom"))}["out_null"]
     assert sample.values == expected.values
 
@@ -105,7 +95,6 @@ def test_a_chunk_in_flight_shows_in_the_two_byte_sizes_only(kit: BufferKit) -> N
     output.emit(batch(5))
     output.flush()
     assert output.write_next()
-
     capture = samples_in(captured("04b-last-chunk-in-flight.prom"))
     [expected] = [sample for sample in capture if sample.plugin_id == "out_fast"]
     [sample] = seen
@@ -119,7 +108,6 @@ def test_after_the_last_chunk_every_gauge_is_as_in_the_drained_capture(kit: Buff
     output.emit(batch(5))
     output.flush()
     assert output.write_next()
-
     capture = samples_in(captured("05-drained.prom"))
     [expected] = [sample for sample in capture if sample.plugin_id == "out_fast"]
     assert pattern(sample_output(output, "out_fast", "http").values) == pattern(expected.values)
@@ -133,7 +121,6 @@ def test_with_the_destination_down_staged_and_queued_show_as_captured(kit: Buffe
     output.flush()
     output.write_next()
     output.emit(batch(5))
-
     capture = samples_in(captured("03-dest-down.prom"))
     [expected] = [sample for sample in capture if sample.plugin_id == "out_fast"]
     values = sample_output(output, "out_fast", "http").values
@@ -146,7 +133,6 @@ def test_only_a_buffer_with_a_timekey_shows_timekeys(kit: BufferKit) -> None:
     buffer = kit.open(timekey_seconds=3600)
     output = Output(buffer, FakeDestination(), BackoffPolicy(), clock=kit.clock)
     output.emit(batch(1))
-
     values = sample_output(output, "out_hourly", "s3").values
     assert values["buffer_newest_timekey"] == values["buffer_oldest_timekey"] == 1_699_999_200
 
@@ -160,7 +146,6 @@ def test_a_frozen_timer_keeps_the_last_values_while_the_buffer_fills(kit: Buffer
     output.emit(batch(50))
     timer.tick()
     assert timer.text == before
-
     timer.frozen = False
     timer.tick()
     assert timer.text != before

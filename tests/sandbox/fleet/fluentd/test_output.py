@@ -1,7 +1,5 @@
 """Back-off, SIGUSR1 and failures, as Fluentd treats them."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest
@@ -32,7 +30,6 @@ def test_waits_double_from_failure_to_failure() -> None:
         now = backoff.next_attempt_at
         backoff.failed(now)
         waits.append(backoff.next_attempt_at - now)
-
     assert waits == [1, 2, 4, 8, 16]
     assert backoff.retry_wait == 31
 
@@ -52,21 +49,19 @@ def test_a_refused_chunk_is_kept_and_tried_again_only_after_the_wait(
     destination.accept()
     assert not output.write_next()
     assert output.buffer.state().queued_chunks == 1
-
     kit.clock.now += 2
     assert output.write_next()
     assert destination.written == [batch(2).entries]
     assert output.backoff is None
 
 
-def test_a_failure_nobody_foresaw_keeps_the_chunk_as_well(
+def test_an_unforeseen_failure_keeps_the_chunk_as_well(
     output: Output, destination: FakeDestination
 ) -> None:
     destination.failure = ZeroDivisionError()
     output.emit(batch(2))
     output.flush()
     output.write_next()
-
     assert output.buffer.state().queued_chunks == 1
     assert output.counters.num_errors == 1
 
@@ -81,21 +76,19 @@ def test_sigusr1_enqueues_what_is_staged_but_does_not_cut_a_back_off_short(
     destination.accept()
     output.emit(batch(3))
     output.flush()
-
     state = output.buffer.state()
     assert (state.staged_chunks, state.queued_chunks) == (0, 2)
     assert not output.write_next()
     assert destination.written == []
 
 
-def test_an_unrecoverable_chunk_is_set_aside_with_the_gauges_of_a_success(
+def test_an_unrecoverable_chunk_is_backed_up_with_the_gauges_of_a_success(
     output: Output, destination: FakeDestination
 ) -> None:
     destination.reject()
     output.emit(batch(2))
     output.flush()
     output.write_next()
-
     assert output.buffer.state().buffer_bytes == 0
     assert output.buffer.state().set_aside_chunks == 1
     counters = output.counters
@@ -109,7 +102,6 @@ def test_a_staged_chunk_reaches_the_destination_by_itself(
     output = Output(buffer, destination, BackoffPolicy())
     output.start()
     output.emit(batch(2))
-
     wait_until(lambda: destination.written)
     wait_until(lambda: output.buffer.state().held_bytes == 0)
     output.stop()
@@ -122,8 +114,7 @@ def test_sigusr1_flushes_at_once_when_there_is_no_back_off(
     output.start()
     output.emit(batch(2))
     output.flush()
-
-    wait_until(lambda: output.buffer.state().held_bytes == 0, seconds=5.0)
+    wait_until(lambda: output.buffer.state().held_bytes == 0)
     output.stop()
 
 
@@ -131,7 +122,7 @@ def test_sigusr1_enqueues_even_while_a_chunk_is_being_written(
     kit: BufferKit, destination: FakeDestination
 ) -> None:
     release = threading.Event()
-    destination.watch = lambda: release.wait(20)
+    destination.watch = lambda: release.wait(90)
     output = Output(kit.open(flush_interval_seconds=3600), destination, BackoffPolicy())
     output.start()
     output.emit(batch(1))
@@ -139,7 +130,6 @@ def test_sigusr1_enqueues_even_while_a_chunk_is_being_written(
     wait_until(lambda: output.buffer.state().in_flight_chunks == 1)
     output.emit(batch(2))
     output.flush()
-
     assert output.buffer.state().queued_chunks == 1
     release.set()
     wait_until(lambda: output.buffer.state().held_bytes == 0)

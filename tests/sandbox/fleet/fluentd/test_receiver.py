@@ -1,9 +1,7 @@
 """What an aggregator accepts, and when it acknowledges."""
 
-from __future__ import annotations
-
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import msgpack
 import pytest
@@ -19,9 +17,6 @@ from sandbox.fleet.fluentd.protocol import (
 )
 from sandbox.fleet.fluentd.receiver import Receiver
 from tests.sandbox.fleet.kit import BufferKit, entries
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 class Peer:
@@ -60,7 +55,6 @@ def test_an_acknowledgement_means_that_the_lines_are_in_a_chunk_file(
     peer = connect(lambda batch: buffer.append(batch.entries, batch.records))
     answer = peer.exchange(pack_message("tag", entries(50), 50, "chunk-1"))
     [path] = kit.files()
-
     assert unpack_acknowledgement(answer) == "chunk-1"
     assert path.read_bytes() == entries(50)
 
@@ -72,7 +66,6 @@ def test_lines_that_could_not_be_written_are_not_acknowledged(
         raise OSError(28, "No space left on device")
 
     answer = connect(full_disk).exchange(pack_message("tag", entries(50), 50, "chunk-1"))
-
     assert answer == b""
 
 
@@ -90,7 +83,6 @@ def test_what_is_not_understood_is_neither_kept_nor_acknowledged(
     message: bytes, connect: Callable[[Callable[[Batch], None]], Peer]
 ) -> None:
     kept: list[Batch] = []
-
     assert connect(kept.append).exchange(message) == b""
     assert kept == []
 
@@ -99,7 +91,6 @@ def test_messages_are_put_together_however_the_network_cuts_them() -> None:
     reader = MessageReader()
     stream = b"".join(pack_message("tag", entries(3), 3, name) for name in ("a", "b"))
     batches = [batch for byte in stream for batch in reader.feed(bytes([byte]))]
-
     assert [(batch.chunk_id, batch.records) for batch in batches] == [("a", 3), ("b", 3)]
     assert {batch.entries for batch in batches} == {entries(3)}
 
@@ -107,14 +98,12 @@ def test_messages_are_put_together_however_the_network_cuts_them() -> None:
 def test_forward_mode_is_understood_as_well() -> None:
     message = msgpack.packb(["tag", [[1, {"a": 1}], [2, {"a": 2}]], {"chunk": "c"}])
     [batch] = MessageReader().feed(message)
-
     assert batch.records == 2
     assert list(format_lines(batch.entries)) == [b'{"a":1}\n', b'{"a":2}\n']
 
 
 def test_records_are_counted_not_believed() -> None:
     [batch] = MessageReader().feed(msgpack.packb(["tag", entries(3), {"size": 99, "chunk": "c"}]))
-
     assert batch.records == 3
 
 

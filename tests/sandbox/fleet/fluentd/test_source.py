@@ -1,17 +1,12 @@
 """A web server's lines are numbered without gaps, and counted even if they die at once."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from sandbox.fleet.fluentd.protocol import Batch, format_lines
 from sandbox.fleet.fluentd.source import LineSource, lines_sent
 from sandbox.fleet.lines import parse_lines
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def numbers(batches: list[Batch]) -> list[tuple[str, int] | None]:
@@ -25,7 +20,6 @@ def test_lines_are_numbered_and_written_down(tmp_path: Path) -> None:
     source.set_rate(10)
     source.work(0.25)
     source.work(0.25)
-
     assert numbers(batches) == [("i-1", n) for n in range(1, 6)]
     assert lines_sent(tmp_path / "sent") == 5
 
@@ -38,7 +32,6 @@ def test_a_line_that_fluentd_does_not_take_was_sent_all_the_same(tmp_path: Path)
     source.set_rate(4)
     with pytest.raises(OSError, match="the disk is full"):
         source.work(1)
-
     assert lines_sent(tmp_path / "sent") == 4
 
 
@@ -50,7 +43,6 @@ def test_without_work_no_line_is_made(tmp_path: Path) -> None:
     source.work(1)
     source.set_rate(0)
     source.work(100)
-
     assert len(numbers(batches)) == 10
 
 
@@ -60,5 +52,4 @@ def test_a_process_that_starts_again_goes_on_counting(tmp_path: Path) -> None:
         source = LineSource("i-1", batches.append, tmp_path / "sent")
         source.set_rate(2)
         source.work(1)
-
     assert numbers(batches) == [("i-1", n) for n in range(1, 5)]

@@ -1,11 +1,10 @@
 """Discovery is `sd_srv`'s, quirks included; DNS is Route 53's in front of Cloud Map."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -30,9 +29,6 @@ from sandbox.fleet.forwarders.dns import (
     registered_instances,
 )
 from tests.sandbox.fleet.kit import Clock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SERVICE = "_fluentd._tcp.logs.internal"
 ONE = Target("127.1.0.1", 24224, "one")
@@ -62,7 +58,6 @@ def test_a_removed_target_is_used_until_refresh_and_tick_have_both_passed() -> N
     discovery = started([ONE, TWO], [TWO])
     discovery.refresh()
     assert discovery.targets == (ONE, TWO)
-
     discovery.apply()
     assert set(discovery.targets) == {TWO}
 
@@ -74,7 +69,6 @@ def test_an_empty_answer_or_an_error_leaves_the_old_targets(
     discovery = started([ONE], answer)
     discovery.refresh()
     discovery.apply()
-
     assert discovery.targets == (ONE,)
 
 
@@ -122,7 +116,6 @@ def client(dns: Dns) -> Iterator[DnsClient]:
 
 def test_targets_are_the_registered_instances_with_their_ports(dns: Dns, client: DnsClient) -> None:
     dns.instances = registered(2)
-
     assert [(target.address, target.port) for target in client.targets(SERVICE)] == [
         ("127.1.0.1", 24224),
         ("127.1.0.2", 24224),
@@ -137,7 +130,6 @@ def test_an_answer_names_at_most_eight_instances_and_not_always_the_same(
     for _ in range(5):
         answers.append(frozenset(client.targets(SERVICE)))
         dns.clock.now += 11
-
     assert {len(answer) for answer in answers} == {8}
     assert len(set(answers)) > 1
 
@@ -147,8 +139,7 @@ def test_eight_records_do_not_fit_into_a_datagram_and_come_over_tcp(
 ) -> None:
     dns.instances = registered(8)
     question = DNSRecord.question(SERVICE, "SRV")
-    datagram = DNSRecord.parse(question.send(client.address, client.port, timeout=5))
-
+    datagram = DNSRecord.parse(question.send(client.address, client.port, timeout=30))
     assert datagram.header.tc
     assert len(client.targets(SERVICE)) == 8
 
@@ -159,7 +150,6 @@ def test_an_answer_is_kept_for_its_time_to_live(dns: Dns, client: DnsClient) -> 
     dns.instances = registered(1)
     dns.clock.now += 9.9
     assert len(client.targets(SERVICE)) == 2
-
     dns.clock.now += 0.1
     assert len(client.targets(SERVICE)) == 1
     assert dns.asked == 2
@@ -174,7 +164,6 @@ def test_cloud_map_in_trouble_is_servfail_and_not_an_empty_answer(
     dns: Dns, client: DnsClient
 ) -> None:
     dns.failure = CloudMapUnavailableError("throttled")
-
     with pytest.raises(LookupFailedError, match="SERVFAIL"):
         client.targets(SERVICE)
 
@@ -233,10 +222,9 @@ def test_one_target_without_an_address_spoils_the_whole_refresh() -> None:
     service.stop()
 
 
-def test_nobody_at_the_port_is_a_failed_look_up(dns: Dns) -> None:
+def test_an_unused_port_is_a_failed_look_up(dns: Dns) -> None:
     service = DnsService(ServiceZone(SERVICE, 10, dns.look_up)).start()
     service.stop()
-
     with pytest.raises(LookupFailedError, match="no answer"):
         DnsClient(service.address, service.port, timeout_seconds=0.2).targets(SERVICE)
 
@@ -252,7 +240,6 @@ def test_registered_instances_are_those_of_cloud_map(cloud_map: Any) -> None:
     register = create_service(cloud_map)
     register("i-1", "127.1.0.1")
     register("i-2", "127.1.0.2")
-
     found = registered_instances(cloud_map, register.service_id)
     assert sorted(found, key=lambda each: each.instance_id) == [
         Registered("i-1", "127.1.0.1", 24224),

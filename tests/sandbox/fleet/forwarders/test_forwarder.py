@@ -1,9 +1,7 @@
 """A forwarder sends at least once, in turn, and forgets nothing that was not acknowledged."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,9 +12,6 @@ from sandbox.fleet.forwarders.discovery import ServiceDiscovery, Target
 from sandbox.fleet.forwarders.forwarder import CHUNK_LINES, RECOVER_SECONDS, Forwarder
 from sandbox.fleet.lines import parse_lines
 from tests.sandbox.fleet.kit import Clock, entries
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ONE = Target("127.1.0.1", 24224, "one")
 TWO = Target("127.1.0.2", 24224, "two")
@@ -62,7 +57,6 @@ def test_lines_are_numbered_from_one_without_gaps(
     forwarder.make(CHUNK_LINES + 10)
     forwarder.make(5)
     forwarder.send()
-
     assert connections.numbers() == list(range(1, CHUNK_LINES + 16))
     report = forwarder.report()
     assert (report.sent, report.acknowledged, report.pending) == (CHUNK_LINES + 15,) * 2 + (0,)
@@ -74,7 +68,6 @@ def test_chunks_go_to_the_targets_in_turn(
     for _ in range(4):
         forwarder.make(1)
         forwarder.send()
-
     used = [target for target, _ in connections.delivered]
     assert used in ([ONE, TWO, ONE, TWO], [TWO, ONE, TWO, ONE])
 
@@ -87,7 +80,6 @@ def test_a_chunk_without_acknowledgement_goes_to_another_target_unchanged(
     forwarder.send()
     report = forwarder.report()
     assert (report.pending, report.repeated_chunks) == (3, 2)
-
     (first, message), (second, repeated) = connections.delivered
     assert {first, second} == {ONE, TWO}
     assert message == repeated
@@ -101,7 +93,6 @@ def test_a_target_that_failed_is_left_alone_for_a_while(
         forwarder.make(1)
         forwarder.send()
     assert [target for target, _ in connections.delivered].count(ONE) == 1
-
     connections.failing = set()
     clock.now += RECOVER_SECONDS
     for _ in range(2):
@@ -121,7 +112,6 @@ def test_nothing_is_forgotten_and_order_is_kept_while_no_target_acknowledges(
     connections.failing = set()
     connections.delivered.clear()
     forwarder.send()
-
     assert connections.numbers() == list(range(1, 11))
 
 
@@ -144,14 +134,13 @@ def test_a_connection_is_kept_alive_and_used_again(
     receiver: Receiver, received: list[Batch]
 ) -> None:
     target = Target("127.0.0.1", receiver.port, "one")
-    connections = Connections(acknowledgement_timeout_seconds=5)
+    connections = Connections(acknowledgement_timeout_seconds=60)
     discovery = ServiceDiscovery(lambda: [target])
     discovery.start()
     forwarder = Forwarder("forwarder-01", discovery, connections)
     for _ in range(3):
         forwarder.make(2)
         forwarder.send()
-
     assert [batch.records for batch in received] == [2, 2, 2]
     assert forwarder.report().pending == 0
     assert len(connections._open) == 1
@@ -160,7 +149,7 @@ def test_a_connection_is_kept_alive_and_used_again(
 
 def test_an_aggregator_that_refuses_or_closes_means_not_acknowledged(receiver: Receiver) -> None:
     target = Target("127.0.0.1", receiver.port, "one")
-    connections = Connections(acknowledgement_timeout_seconds=5)
+    connections = Connections(acknowledgement_timeout_seconds=60)
     with pytest.raises(NotAcknowledgedError):
         connections.send(target, b"\xc1 not MessagePack", "chunk")
     receiver.stop()

@@ -1,0 +1,170 @@
+"""Settings that the buffer waiter has for Prometheus: its address, its credentials, its window."""
+
+import pytest
+
+from lifecycle.settings import (
+    BufferWaiterSettings,
+    IdentifyBy,
+    PrometheusAuth,
+    PrometheusDialect,
+    load_settings,
+)
+from tests.support import environments
+from tests.support.problems import buffer_problem
+
+SECRET = "hunter2"
+
+
+SECRET_ARN = "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:prometheus-AbCdEf"
+
+
+def test_the_optional_settings_of_prometheus_have_the_documented_defaults() -> None:
+    settings = load_settings(BufferWaiterSettings, environments.buffer_waiter())
+    assert settings.prometheus_dialect is PrometheusDialect.PROMETHEUS
+    assert settings.prometheus_auth is PrometheusAuth.NONE
+    assert settings.prometheus_instance_label == "instance_id"
+    assert settings.prometheus_identify_by is IdentifyBy.INSTANCE_ID
+    assert settings.prometheus_metric_prefix == "fluentd_output_status_"
+    assert settings.prometheus_expected_buffered_outputs is None
+    assert settings.prometheus_heartbeat_plugin_id is None
+
+
+WRONG_FOR_BUFFER = [
+    (name, value)
+    for name, values in {
+        "AUTOSCALING_GROUP_NAME": [""],
+        "POWERTOOLS_METRICS_NAMESPACE": [""],
+        "CLOUD_MAP_SERVICE_IDS": [""],
+        "OPERATION_QUEUE_URL": ["operation"],
+        "BUFFER_QUEUE_URL": ["https://"],
+        "BUFFER_DLQ_URL": ["https://sqs/a b"],
+        "POLL_INTERVAL_SECONDS": ["0", "43201", "nan", "15s"],
+        "POLL_INTERVAL_MAX_SECONDS": ["14", "inf"],
+        "TIMEOUT_SECONDS": ["0", "inf", "-5"],
+        "VISIBILITY_TIMEOUT_SECONDS": ["0", "43201"],
+        "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": ["0", "inf", "an hour"],
+        "EMPTY_FOR_SECONDS": ["five minutes", "nan"],
+        "SETTLE_SECONDS": ["-1", "inf"],
+        "PROMETHEUS_URL": [
+            "prometheus:9090",
+            "ftp://prometheus",
+            "http://",
+            "http://prometheus:port",
+            "http://prometheus:0",
+            "http://prometheus:65536",
+            "http://prometheus\n",
+            " http://prometheus",
+            "http://prome theus",
+        ],
+        "PROMETHEUS_REQUEST_TIMEOUT_SECONDS": ["0"],
+        "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": ["0", "101"],
+        "PROMETHEUS_DIALECT": ["Thanos", ""],
+        "PROMETHEUS_AUTH": ["kerberos"],
+        "PROMETHEUS_CREDENTIALS_ARN": [""],
+        "PROMETHEUS_INSTANCE_LABEL": ["instance-id", 'a="b",c', "instance_id\n"],
+        "PROMETHEUS_IDENTIFY_BY": ["hostname"],
+        "PROMETHEUS_METRIC_PREFIX": ["fluentd-", 'x"}', ""],
+        "PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS": ["0", "2.5"],
+        "PROMETHEUS_HEARTBEAT_PLUGIN_ID": [""],
+    }.items()
+    for value in values
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_FOR_BUFFER)
+def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:
+    problem = buffer_problem(**{name: value})
+    assert problem.startswith(f"wrong settings: {name}: ")
+    assert problem.endswith(f" (got {value!r})")
+
+
+def test_what_two_settings_are_to_each_other_is_reported_beside_everything_else() -> None:
+    problem = buffer_problem(
+        TIMEOUT_SECONDS="soon",
+        POLL_INTERVAL_MAX_SECONDS="10",
+        EMPTY_FOR_SECONDS="44",
+        PROMETHEUS_AUTH="basic",
+        PROMETHEUS_IDENTIFY_BY="luck",
+    )
+    for part in (
+        "TIMEOUT_SECONDS: Input should be a valid number",
+        "POLL_INTERVAL_MAX_SECONDS: must not be smaller than POLL_INTERVAL_SECONDS",
+        "EMPTY_FOR_SECONDS must be at least 3 times as long",
+        "PROMETHEUS_CREDENTIALS_ARN: is missing; PROMETHEUS_AUTH=basic needs the ARN",
+        "PROMETHEUS_IDENTIFY_BY: Input should be 'instance_id' or 'private_ip_address'",
+    ):
+        assert part in problem
+    assert problem.count(";") == 4 + 1
+
+
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+def test_authentication_with_a_secret_needs_its_arn(auth: str) -> None:
+    assert buffer_problem(PROMETHEUS_AUTH=auth) == (
+        f"wrong settings: PROMETHEUS_CREDENTIALS_ARN: is missing; PROMETHEUS_AUTH={auth} "
+        "needs the ARN of a secret or a parameter"
+    )
+    settings = load_settings(
+        BufferWaiterSettings,
+        environments.buffer_waiter(PROMETHEUS_AUTH=auth, PROMETHEUS_CREDENTIALS_ARN=SECRET_ARN),
+    )
+    assert settings.prometheus_credentials_arn == SECRET_ARN
+
+
+def test_signing_requests_needs_a_region() -> None:
+    assert buffer_problem(PROMETHEUS_AUTH="sigv4") == (
+        "wrong settings: PROMETHEUS_REGION: is missing; PROMETHEUS_AUTH=sigv4 needs it"
+    )
+    settings = load_settings(
+        BufferWaiterSettings,
+        environments.buffer_waiter(PROMETHEUS_AUTH="sigv4", PROMETHEUS_REGION="eu-west-1"),
+    )
+    assert settings.prometheus_region == "eu-west-1"
+
+
+def test_three_scrapes_are_the_shortest_window() -> None:
+    shortest = environments.buffer_waiter(EMPTY_FOR_SECONDS="45")
+    assert load_settings(BufferWaiterSettings, shortest).empty_for_seconds == 45
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://grafana:{SECRET}@prometheus:9090",
+        f"ftp://grafana:{SECRET}@prometheus:9090",
+        f"http://grafana:{SECRET}@[::1",
+        f"http://grafana:{SECRET}@",
+        f"http://grafana:{SECRET}@prometheus:nine",
+        f"http://{SECRET}@prometheus",
+        f"http://:{SECRET}@prometheus",
+        f"grafana:{SECRET}@prometheus",
+        f"http://prometheus/?token={SECRET}",
+        f"http://prometheus/#{SECRET}",
+        f"http://prometheus:nine/?token={SECRET}",
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_printed(url: str) -> None:
+    problem = buffer_problem(PROMETHEUS_URL=url, BUFFER_QUEUE_URL=url.replace("http", "x"))
+    assert "PROMETHEUS_URL: " in problem
+    assert SECRET not in problem
+
+
+@pytest.mark.parametrize("user", ["http://@prometheus", "http://:@prometheus"])
+def test_even_an_empty_user_in_a_url_is_refused(user: str) -> None:
+    assert "must not hold credentials" in buffer_problem(PROMETHEUS_URL=user)
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://prometheus:9090/", "http://prometheus:9090"),
+        ("https://prometheus.example/team/", "https://prometheus.example/team"),
+        ("http://[fd00::1]:9090", "http://[fd00::1]:9090"),
+        (
+            "https://aps-workspaces.ap-northeast-1.amazonaws.com/workspaces/ws-0a1b",
+            "https://aps-workspaces.ap-northeast-1.amazonaws.com/workspaces/ws-0a1b",
+        ),
+    ],
+)
+def test_the_address_of_prometheus_may_have_a_port_and_a_path(url: str, kept: str) -> None:
+    environment = environments.buffer_waiter(PROMETHEUS_URL=url)
+    assert load_settings(BufferWaiterSettings, environment).prometheus_url == kept
