@@ -7,7 +7,8 @@ LifecycleError
 ├── UnexpectedState      AWS returned a state the design does not cover: keep the instance, retry
 ├── MembershipUnknown    whose instance it is could not be found out: ask again, without a page
 ├── AgentNotReachable    SSM cannot run a command there (yet): unknown, so ask again
-├── PrometheusFailed     no usable answer from Prometheus: every verdict of the batch is UNKNOWN
+├── PrometheusFailed     no usable answer from Prometheus: every verdict is UNKNOWN
+├── EvidenceFailed       no usable answer from the evidence function: every verdict is UNKNOWN
 └── ConfigurationError   the function cannot work until its settings change; names every problem
 """
 
@@ -69,6 +70,10 @@ class AgentNotReachable(LifecycleError):
 
 class PrometheusFailed(LifecycleError):
     """Prometheus could not be asked, or its answer is not an answer."""
+
+
+class EvidenceFailed(LifecycleError):
+    """The evidence function could not be asked, or its answer is not one to this question."""
 
 
 class ConfigurationError(LifecycleError):

@@ -78,6 +78,7 @@ class LogEvent(StrEnum):
     FLUSH_REQUESTED = "flush_requested", "commands"
     OUTPUT_ERRORS_ROSE = "output_errors_rose", f"{_ACTION} errors window_seconds"
     PROMETHEUS_FAILED = "prometheus_failed", "reason"
+    EVIDENCE_FAILED = "evidence_failed", "reason"
     STILL_REGISTERED = "still_registered", f"{_ACTION} requested_again"
     DEAD_LETTER_FAILED = "dead_letter_failed", f"{_RECEIVE} reason instance_id? {_OF_AN_ACTION}"
     HEARTBEAT_FAILED = (

@@ -24,6 +24,7 @@ locals {
     operation    = "${var.name}-operation-waiter"
     flush        = "${var.name}-flush-waiter"
     buffer       = "${var.name}-buffer-waiter"
+    evidence     = "${var.name}-evidence"
     reconcile    = "${var.name}-reconciler"
   }
 

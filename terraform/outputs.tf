@@ -29,7 +29,7 @@ output "dead_letter_queues" {
 }
 
 output "function_names" {
-  description = "Map of the functions' names: `lifecycle`, `interruption`, `reconcile`, and of the stages in use `operation`, `flush`, `buffer`."
+  description = "Map of the functions' names: `lifecycle`, `interruption`, `reconcile`, and of the stages in use `operation`, `flush`, `buffer`; `evidence` with `buffer`."
   value       = { for key, function in aws_lambda_function.this : key => function.function_name }
 }
 

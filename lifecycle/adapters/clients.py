@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient
     from mypy_boto3_sqs import SQSClient
@@ -73,3 +74,14 @@ def secretsmanager() -> "SecretsManagerClient":
 def ssm() -> "SSMClient":
     """Build a client for Systems Manager in the function's own region."""
     return boto3.client("ssm", config=_CONFIG)
+
+
+def functions(longest_answer_seconds: float) -> "LambdaClient":
+    """Build a client that invokes a function once and waits for its answer.
+
+    A second attempt of botocore would be a second invocation, beside the first.
+    """
+    once = Config(
+        connect_timeout=2, read_timeout=longest_answer_seconds, retries={"total_max_attempts": 1}
+    )
+    return boto3.client("lambda", config=once)

@@ -227,7 +227,7 @@ run "flush_and_prometheus_in_cloud_map" {
     condition = jsonencode([
       keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_sqs_queue.dead_letter), keys(aws_cloudwatch_metric_alarm.dead_letter), keys(aws_autoscaling_lifecycle_hook.this),
       ]) == jsonencode([
-      ["buffer", "flush", "interruption", "lifecycle", "operation", "reconcile"], ["buffer", "flush", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["launch", "terminate"],
+      ["buffer", "evidence", "flush", "interruption", "lifecycle", "operation", "reconcile"], ["buffer", "flush", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["launch", "terminate"],
     ])
     error_message = "All stages are in use."
   }
@@ -238,6 +238,7 @@ run "flush_and_prometheus_in_cloud_map" {
       }
       }) == jsonencode({
       buffer       = { BUFFER_QUEUE_URL = "https://sqs/buffer", OPERATION_QUEUE_URL = "https://sqs/operation" }
+      evidence     = {}
       flush        = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }
       interruption = { INTERRUPTION_QUEUE_URL = "https://sqs/interruption", OPERATION_QUEUE_URL = "https://sqs/operation" }
       lifecycle    = { OPERATION_QUEUE_URL = "https://sqs/operation" }
@@ -254,6 +255,7 @@ run "flush_and_prometheus_in_cloud_map" {
       ])
       }) == jsonencode({
       buffer       = ["buffer-dlq", "operation"]
+      evidence     = []
       flush        = ["flush-dlq", "buffer", "operation"]
       interruption = ["interruption-dlq"]
       lifecycle    = ["operation", "lifecycle-dlq"]
@@ -275,7 +277,7 @@ run "flush_and_prometheus_without_cloud_map" {
 
   assert {
     condition = jsonencode([keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_autoscaling_lifecycle_hook.this)]) == jsonencode([
-      ["buffer", "flush", "interruption", "lifecycle", "reconcile"], ["buffer", "flush"], ["terminate"],
+      ["buffer", "evidence", "flush", "interruption", "lifecycle", "reconcile"], ["buffer", "flush"], ["terminate"],
     ])
     error_message = "Two draining stages, and no launch hook."
   }
@@ -286,6 +288,7 @@ run "flush_and_prometheus_without_cloud_map" {
       }
       }) == jsonencode({
       buffer       = { BUFFER_QUEUE_URL = "https://sqs/buffer", SETTLE_SECONDS = "0" }
+      evidence     = {}
       flush        = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", SETTLE_SECONDS = "0" }
       interruption = { INTERRUPTION_QUEUE_URL = "https://sqs/interruption" }
       lifecycle    = { FLUSH_QUEUE_URL = "https://sqs/flush" }
@@ -303,7 +306,7 @@ run "prometheus_without_cloud_map" {
 
   assert {
     condition = jsonencode([keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_sqs_queue.dead_letter), keys(aws_autoscaling_lifecycle_hook.this), length(aws_ssm_document.flush)]) == jsonencode([
-      ["buffer", "interruption", "lifecycle", "reconcile"], ["buffer"], ["buffer", "event", "interruption", "lifecycle"], ["terminate"], 0,
+      ["buffer", "evidence", "interruption", "lifecycle", "reconcile"], ["buffer"], ["buffer", "event", "interruption", "lifecycle"], ["terminate"], 0,
     ])
     error_message = "The buffer stage alone, and no document."
   }

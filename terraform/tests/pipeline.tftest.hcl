@@ -276,11 +276,11 @@ run "messages_outlive_any_lifecycle_action" {
 run "queues_keep_to_the_budget" {
   command = plan
   variables {
-    lambda = merge(var.lambda, { operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 30 })
+    lambda = merge(var.lambda, { operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 40 })
   }
 
   assert {
-    condition     = { for key, queue in aws_sqs_queue.stage : key => queue.visibility_timeout_seconds } == { operation = 120, buffer = 180 }
+    condition     = { for key, queue in aws_sqs_queue.stage : key => queue.visibility_timeout_seconds } == { operation = 120, buffer = 240 }
     error_message = "A queue hides a message for six times its own waiter's timeout."
   }
 }

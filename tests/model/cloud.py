@@ -59,6 +59,7 @@ class Cloud(Grouped):
         """Deploy what the shape says."""
         self.shape, self.stages = shape, shape.stages
         self.monitoring = Monitoring(self.clock, self.count)
+        self.evidence.count = self.count
         self.promises = Promises(self)
         record = self.world.record
 

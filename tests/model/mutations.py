@@ -286,6 +286,7 @@ MUTATIONS = [
     *mutations_of_verdicts.verdicts(),
     *mutations_of_evidence.observers(),
     *mutations_of_evidence.answers(),
+    *mutations_of_evidence.functions(),
     *mutations_of_verdicts.questions(),
     *_flushes(),
     *mutations_of_stages.batches(),

@@ -13,6 +13,7 @@ from tests.model.deaths import CALLS
 from tests.model.fluentd import Fluentd
 from tests.model.monitoring import NEIGHBOUR_PORT, Monitoring
 from tests.model.shapes import HOOK_SECONDS, SHARD_SIZE, Shape
+from tests.support.functions import InProcess, Invoking
 from tests.support.histories import START
 from tests.support.messages import FOREIGN, LAUNCH_HOOK, TERMINATE_HOOK
 from tests.support.recording import RecordingTelemetry
@@ -81,6 +82,7 @@ class Observed(Protocol):
 
     shape: Shape
     monitoring: Monitoring
+    evidence: InProcess
     telemetry: RecordingTelemetry
     fluentds: dict[str, Fluentd]
     given_up: list[dict[str, Any]]
@@ -211,6 +213,8 @@ class Promises:
         if cloud.shape.stages[-1] == "buffer":
             is_partial = cloud.monitoring.was_partial.get(instance_id, False)
             self.check("never released on a partial answer", not is_partial, instance_id)
+            is_answered = cloud.evidence.invoking is Invoking.SOUND
+            self.check("never released on an answer to another question", is_answered, instance_id)
         if cloud.shape.stages[-1] == "buffer" and self._errors_in_sight(instance_id):
             self._read_log()
             told = instance_id in self._errors_told

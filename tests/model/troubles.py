@@ -13,6 +13,7 @@ from tests.model.deaths import CALLS, Death, Moment
 from tests.model.fluentd import Fluentd
 from tests.model.monitoring import Answering, Scraping
 from tests.model.playing import Stray
+from tests.support.functions import Invoking
 
 _USED_CALLS = {
     "operation": (
@@ -61,7 +62,7 @@ class AwsTrouble(StrEnum):
 
 
 class WatchTrouble(StrEnum):
-    """What happens to Prometheus, to its scrapes and to the agents of Systems Manager."""
+    """What happens to Prometheus, its scrapes, the evidence function and SSM's agents."""
 
     DOWN = "down"
     HTML = "html"
@@ -84,6 +85,12 @@ class WatchTrouble(StrEnum):
     UNDELIVERABLE = "undeliverable"
     BAD_REPORTS = "bad_reports"
     SLOW_SCRIPTS = "slow_scripts"
+    EVIDENCE_SLOW = "slow"
+    EVIDENCE_THROTTLED = "throttled"
+    EVIDENCE_DEAD = "dead"
+    EVIDENCE_OF_ANOTHER_TIME = "another_time"
+    EVIDENCE_OF_ANOTHER_INSTANCE = "another_instance"
+    EVIDENCE_OF_ANOTHER_VERSION = "another_version"
 
 
 class FluentdTrouble(StrEnum):
@@ -205,6 +212,8 @@ def _break_watching(cloud: Cloud, what: WatchTrouble, whom: int) -> None:
             cloud.fluentds[victim].timer_died = True
         case _ if what in _SCRAPING and victim:
             monitoring.targets[victim].scraping = Scraping(what.value)
+        case _ if what.value in set(Invoking):
+            cloud.evidence.invoking = Invoking(what.value)
         case _ if what.value in {one.value for one in Answering}:
             monitoring.answering = Answering(what.value)
             monitoring.is_scraping = what is not WatchTrouble.DOWN

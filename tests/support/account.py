@@ -68,6 +68,7 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
             **environments.reconciler(),
             **environments.operation_waiter(),
             **environments.flush_waiter(),
+            **environments.evidence(),
             **environments.buffer_waiter(
                 EMPTY_FOR_SECONDS=str(EMPTY_FOR),
                 SETTLE_SECONDS=str(SETTLE),

@@ -101,9 +101,19 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
         "BUFFER_DLQ_URL": f"{_QUEUE}buffer-dlq",
         **_DRAINING,
         "EMPTY_FOR_SECONDS": "300",
+        "EVIDENCE_FUNCTION_NAME": "pipeline-evidence",
+        "EVIDENCE_TIMEOUT_SECONDS": "32",
+        "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15",
+        **changes,
+    }
+
+
+def evidence(**changes: str) -> dict[str, str]:
+    """What ``handlers.evidence`` finds in its environment, without its optional settings."""
+    return {
+        **_COMMON,
         "PROMETHEUS_URL": PROMETHEUS_URL,
         "PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "10",
-        "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15",
         **changes,
     }
 
@@ -127,6 +137,7 @@ def everything() -> dict[str, str]:
         **operation_waiter(),
         **flush_waiter(),
         **buffer_waiter(),
+        **evidence(),
         "PROMETHEUS_DIALECT": "prometheus",
         "PROMETHEUS_AUTH": "none",
         "PROMETHEUS_INSTANCE_LABEL": "instance_id",

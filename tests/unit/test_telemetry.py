@@ -54,6 +54,7 @@ LOG_EVENTS = {
     "operation_succeeded",
     "output_errors_rose",
     "prometheus_failed",
+    "evidence_failed",
     "reconciled",
     "registration_requested",
     "registration_withdrawn",
