@@ -5,6 +5,7 @@ LifecycleError
 ├── Permanent            dead-letter the message: retrying cannot help
 │   └── Malformed        an event or message of another form; names field and value
 ├── UnexpectedState      AWS returned a state the design does not cover: keep the instance, retry
+├── MembershipUnknown    whose instance it is could not be found out: ask again, without a page
 ├── AgentNotReachable    SSM cannot run a command there (yet): unknown, so ask again
 ├── PrometheusFailed     no usable answer from Prometheus: every verdict is UNKNOWN
 ├── EvidenceFailed       no usable answer from the evidence function: every verdict is UNKNOWN
@@ -57,6 +58,10 @@ class UnexpectedState(LifecycleError):
 
     What still raises it in the end pages, and is never discarded.
     """
+
+
+class MembershipUnknown(LifecycleError):
+    """In which Auto Scaling group an instance is could not be found out; it may be foreign."""
 
 
 class AgentNotReachable(LifecycleError):

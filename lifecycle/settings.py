@@ -177,6 +177,8 @@ class ReconcilerSettings(LifecycleHandlerSettings):
 class InterruptionSettings(FleetSettings):
     """Settings of ``handlers.interruption``; without a document nothing is flushed."""
 
+    interruption_queue_url: _QueueUrl
+    interruption_dlq_url: _QueueUrl
     flush_document_name: _Text | None = None
     flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)] = 30
 

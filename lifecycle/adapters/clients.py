@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -20,11 +21,24 @@ _CONFIG = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
 )
 
+_FIRST_SERVER_ERROR = 500
+# docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+_TRANSIENT = {"RequestLimitExceeded", "InternalError", "InternalFailure", "ServiceUnavailable"}
+
 # For what may fail and must not hold up what matters: throttling is got over, an EC2 that cannot be
 # reached costs a few seconds.
 _BRIEFLY = Config(
     connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3}
 )
+
+
+def is_transient(error: Exception) -> bool:
+    """Tell whether AWS was slow, down or throttled the call: asked later, it may answer."""
+    if not isinstance(error, ClientError):
+        return isinstance(error, BotoCoreError)
+    code, metadata = error.response["Error"]["Code"], error.response.get("ResponseMetadata", {})
+    is_down = metadata.get("HTTPStatusCode", 0) >= _FIRST_SERVER_ERROR
+    return is_down or "Throttl" in code or code in _TRANSIENT
 
 
 def autoscaling() -> "AutoScalingClient":

@@ -58,6 +58,7 @@ class AwsTrouble(StrEnum):
     DELETE_LOST = "delete_lost"
     MESSAGE_TWICE = "message_twice"
     SHORT_PAGES = "short_pages"
+    FOREIGN_BURST = "foreign_burst"
 
 
 class WatchTrouble(StrEnum):
@@ -154,6 +155,12 @@ def _break_aws(cloud: Cloud, what: AwsTrouble, whom: int, amount: int) -> None:
     elif what is AwsTrouble.SHORT_PAGES:
         cloud.count("AWS: short pages")
         cloud.world.faults.short_pages = _SHORT_PAGES[whom % len(_SHORT_PAGES)]
+    elif what is AwsTrouble.FOREIGN_BURST:
+        cloud.end_foreign_instances(10 * amount)
+        cloud.call_failures += [
+            CallFailure(action, "Throttling", "Rate exceeded", 3 * amount, "before")
+            for action in ("DescribeInstances", "DescribeAutoScalingInstances")[: 1 + whom % 2]
+        ]
     else:
         _break_queue(cloud, what, cloud.stages[whom % len(cloud.stages)], amount)
 

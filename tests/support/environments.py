@@ -52,6 +52,8 @@ def interruption(**changes: str) -> dict[str, str]:
     return {
         **_COMMON,
         **_CLOUD_MAP,
+        "INTERRUPTION_QUEUE_URL": f"{_QUEUE}interruption",
+        "INTERRUPTION_DLQ_URL": f"{_QUEUE}interruption-dlq",
         "FLUSH_DOCUMENT_NAME": "pipeline-flush",
         "FLUSH_DELIVERY_TIMEOUT_SECONDS": "60",
         **changes,
@@ -131,6 +133,7 @@ def everything() -> dict[str, str]:
     """A sound value for every setting that Terraform always gives to some function."""
     return {
         **reconciler(),
+        **interruption(),
         **operation_waiter(),
         **flush_waiter(),
         **buffer_waiter(),

@@ -124,6 +124,7 @@ class Pipeline(Account):
     def _turn(self) -> None:
         self.world.tick()
         self._deliver()
+        self._poll("interruption", self.interruption.handle)
         if "operation" in self.stages:
             self._poll("operation", self.operation.handle)
         if "flush" in self.stages:
@@ -131,6 +132,7 @@ class Pipeline(Account):
         if "buffer" in self.stages:
             self._poll("buffer", self.consume or self.buffer.handle)
         self._deliver(lambda one: not _is_lifecycle_action(one.event))  # of those just released
+        self._poll("interruption", self.interruption.handle)
         self._read_journal()
         if self.is_time_to_reconcile():
             self.reconcile()
@@ -168,6 +170,9 @@ class Pipeline(Account):
         self.deliveries = [one for one in self.deliveries if one not in due]
         for one in due:
             try:
+                if is_of_ec2(one.event):
+                    self.put("interruption", json.dumps(one.event))
+                    continue
                 function = self.handler if _is_lifecycle_action(one.event) else self.interruption
                 function.handle(one.event)
             except Exception as error:  # noqa: BLE001 (what Lambda does)
@@ -239,6 +244,11 @@ class Pipeline(Account):
     def is_quiet(self) -> bool:
         """Tell whether nothing is left to do anywhere."""
         return not self.deliveries and not any(self.waiting(queue) for queue in queues.QUEUES)
+
+
+def is_of_ec2(event: Mapping[str, Any]) -> bool:
+    """Tell whether the rules of the module put an event on the queue of interruptions."""
+    return event.get("source") == "aws.ec2"
 
 
 def _is_lifecycle_action(event: Mapping[str, Any]) -> bool:
