@@ -206,11 +206,13 @@ run "flush_in_cloud_map" {
         SETTLE_SECONDS        = "135"
       }
       interruption = {
-        ALLOW_EMPTY_SERVICE   = "false"
-        CLOUD_MAP_PORT        = "24224"
-        CLOUD_MAP_SERVICE_IDS = "srv-existing"
-        LAUNCH_HOOK_NAME      = "fluentd-launch"
-        OPERATION_QUEUE_URL   = "https://sqs/operation"
+        ALLOW_EMPTY_SERVICE    = "false"
+        CLOUD_MAP_PORT         = "24224"
+        CLOUD_MAP_SERVICE_IDS  = "srv-existing"
+        INTERRUPTION_DLQ_URL   = "https://sqs/interruption-dlq"
+        INTERRUPTION_QUEUE_URL = "https://sqs/interruption"
+        LAUNCH_HOOK_NAME       = "fluentd-launch"
+        OPERATION_QUEUE_URL    = "https://sqs/operation"
       }
     })
     error_message = "From Cloud Map to flush, and no further: ${jsonencode({ for key, function in aws_lambda_function.this : key => function.environment[0].variables })}"
