@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.queues import Queue
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.flows.interruption import InterruptionHandler
+from lifecycle.flows.sudden_end import SuddenEnds
 from lifecycle.settings import InterruptionSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import discovery_of, settings_of
@@ -20,17 +24,24 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Inte
     runtime = runtime or on_lambda()
     settings = settings_of(InterruptionSettings, environment, runtime)
     autoscaling, instances = AutoScaling(clients.autoscaling()), Instances(clients.ec2())
-    document_name = settings.flush_document_name
+    sqs, document_name = clients.sqs(), settings.flush_document_name
     return InterruptionHandler(
         settings=settings,
         autoscaling=autoscaling,
         instances=instances,
-        discovery=discovery_of(settings, autoscaling, instances, clients.sqs(), runtime),
-        run_command=RunCommand(
-            clients.ssm(), document_name, settings.flush_delivery_timeout_seconds
-        )
-        if document_name
-        else None,
+        ends=SuddenEnds(
+            autoscaling_group_name=settings.autoscaling_group_name,
+            instances=instances,
+            discovery=discovery_of(settings, autoscaling, instances, sqs, runtime),
+            run_command=RunCommand(
+                clients.ssm(), document_name, settings.flush_delivery_timeout_seconds
+            )
+            if document_name
+            else None,
+            runtime=runtime,
+        ),
+        queue=Queue(sqs, settings.interruption_queue_url),
+        dead_letters=Queue(sqs, settings.interruption_dlq_url),
         runtime=runtime,
     )
 
@@ -40,7 +51,7 @@ def _wired() -> InterruptionHandler:
     return wire(os.environ)
 
 
-def handler(event: dict[str, Any], context: object) -> None:
+def handler(event: dict[str, Any], context: object) -> PartialItemFailureResponse | None:
     """Entry point of the function ``interruption``."""
     begin_invocation(context)
-    _wired().handle(event)
+    return _wired().handle(event)

@@ -5,8 +5,10 @@ LifecycleError
 ├── Permanent            dead-letter the message: retrying cannot help
 │   └── Malformed        an event or message of another form; names field and value
 ├── UnexpectedState      AWS returned a state the design does not cover: keep the instance, retry
+├── MembershipUnknown    whose instance it is could not be found out: ask again, without a page
 ├── AgentNotReachable    SSM cannot run a command there (yet): unknown, so ask again
-├── PrometheusFailed     no usable answer from Prometheus: every verdict of the batch is UNKNOWN
+├── PrometheusFailed     no usable answer from Prometheus: every verdict is UNKNOWN
+├── EvidenceFailed       no usable answer from the evidence function: every verdict is UNKNOWN
 └── ConfigurationError   the function cannot work until its settings change; names every problem
 """
 
@@ -58,12 +60,20 @@ class UnexpectedState(LifecycleError):
     """
 
 
+class MembershipUnknown(LifecycleError):
+    """In which Auto Scaling group an instance is could not be found out; it may be foreign."""
+
+
 class AgentNotReachable(LifecycleError):
     """SSM knows no running agent on the instance."""
 
 
 class PrometheusFailed(LifecycleError):
     """Prometheus could not be asked, or its answer is not an answer."""
+
+
+class EvidenceFailed(LifecycleError):
+    """The evidence function could not be asked, or its answer is not one to this question."""
 
 
 class ConfigurationError(LifecycleError):

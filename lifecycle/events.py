@@ -218,11 +218,13 @@ _EVENT: TypeAdapter[_Notice | _StateChange | _TerminationEvent] = TypeAdapter(
 
 
 def parse_interruption(event: object) -> Interruption:
-    """Read an event of one of the six kinds.
+    """Read an event of one of the six kinds; a text is read as JSON.
 
     Raises Malformed, naming each wrong field and its value.
     """
     try:
+        if isinstance(event, str):
+            return _EVENT.validate_json(event).read()
         return _EVENT.validate_python(event).read()
     except ValidationError as error:
         raise Malformed(f"interruption event: {describe_problems(error)}") from error

@@ -18,7 +18,7 @@ InstanceId = Annotated[str, StringConstraints(pattern=f"^{_INSTANCE_ID}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 # 36 characters of any kind, by AWS's model; its own samples are no UUIDs.
 Token = Annotated[str, StringConstraints(pattern=r"^[!-~]{36}$")]
-_EpochSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+EpochSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Transition(StrEnum):
@@ -42,7 +42,7 @@ class LifecycleAction(BaseModel):
     lifecycle_action_token: Token | None
     instance_id: InstanceId
     transition: Annotated[Transition, Field(strict=False)]
-    started_at: _EpochSeconds
+    started_at: EpochSeconds
 
     @property
     def request_id(self) -> str:
@@ -86,7 +86,7 @@ class DrainCheck(BaseModel):
 
     version: Literal[1] = 1
     action: LifecycleAction
-    deregistered_at: _EpochSeconds
+    deregistered_at: EpochSeconds
     requested_again: Annotated[int, Field(ge=0)] = 0
 
 

@@ -26,8 +26,8 @@ from lifecycle.errors import ConfigurationError, describe_problems
 _Text = Annotated[str, StringConstraints(min_length=1)]
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _VisibilitySeconds = Annotated[float, Field(ge=1, le=43200)]  # limit of ChangeMessageVisibility
-_LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
-_MetricPrefix = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
+LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+MetricPrefix = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _QueueUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 
@@ -177,6 +177,8 @@ class ReconcilerSettings(LifecycleHandlerSettings):
 class InterruptionSettings(FleetSettings):
     """Settings of ``handlers.interruption``; without a document nothing is flushed."""
 
+    interruption_queue_url: _QueueUrl
+    interruption_dlq_url: _QueueUrl
     flush_document_name: _Text | None = None
     flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)] = 30
 
@@ -233,25 +235,19 @@ class FlushWaiterSettings(WaiterSettings):
     flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)]
 
 
-class BufferWaiterSettings(WaiterSettings):
-    """Settings of ``waiters.buffer``."""
+class ProofSettings(_Settings):
+    """What a function needs to ask the evidence function; the answer is judged by these."""
 
-    buffer_queue_url: _QueueUrl
-    buffer_dlq_url: _QueueUrl
+    evidence_function_name: _Text
+    evidence_timeout_seconds: _Seconds  # the longest that an answer is waited for
 
     empty_for_seconds: _Seconds
     settle_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-    prometheus_url: _PrometheusUrl
-    prometheus_request_timeout_seconds: _Seconds
     prometheus_scrape_interval_seconds: _Seconds
-    prometheus_dialect: PrometheusDialect = PrometheusDialect.PROMETHEUS
-    prometheus_auth: PrometheusAuth = PrometheusAuth.NONE
-    prometheus_credentials_arn: Annotated[_Text | None, Field(validate_default=True)] = None
-    prometheus_region: Annotated[_Text | None, Field(validate_default=True)] = None
-    prometheus_instance_label: _LabelName = "instance_id"
+    prometheus_instance_label: LabelName = "instance_id"
     prometheus_identify_by: IdentifyBy = IdentifyBy.INSTANCE_ID
-    prometheus_metric_prefix: _MetricPrefix = "fluentd_output_status_"
+    prometheus_metric_prefix: MetricPrefix = "fluentd_output_status_"
     prometheus_expected_buffered_outputs: Annotated[int, Field(ge=1)] | None = None
     prometheus_heartbeat_plugin_id: _Text | None = None
 
@@ -263,6 +259,24 @@ class BufferWaiterSettings(WaiterSettings):
                 "EMPTY_FOR_SECONDS must be at least 3 times as long: fewer samples prove nothing"
             )
         return interval
+
+
+class BufferWaiterSettings(ProofSettings, WaiterSettings):
+    """Settings of ``waiters.buffer``."""
+
+    buffer_queue_url: _QueueUrl
+    buffer_dlq_url: _QueueUrl
+
+
+class EvidenceSettings(_Settings):
+    """Settings of ``handlers.evidence``: how to reach Prometheus."""
+
+    prometheus_url: _PrometheusUrl
+    prometheus_request_timeout_seconds: _Seconds
+    prometheus_dialect: PrometheusDialect = PrometheusDialect.PROMETHEUS
+    prometheus_auth: PrometheusAuth = PrometheusAuth.NONE
+    prometheus_credentials_arn: Annotated[_Text | None, Field(validate_default=True)] = None
+    prometheus_region: Annotated[_Text | None, Field(validate_default=True)] = None
 
     @field_validator("prometheus_credentials_arn")
     @classmethod

@@ -78,6 +78,7 @@ class LogEvent(StrEnum):
     FLUSH_REQUESTED = "flush_requested", "commands"
     OUTPUT_ERRORS_ROSE = "output_errors_rose", f"{_ACTION} errors window_seconds"
     PROMETHEUS_FAILED = "prometheus_failed", "reason"
+    EVIDENCE_FAILED = "evidence_failed", "reason"
     STILL_REGISTERED = "still_registered", f"{_ACTION} requested_again"
     DEAD_LETTER_FAILED = "dead_letter_failed", f"{_RECEIVE} reason instance_id? {_OF_AN_ACTION}"
     HEARTBEAT_FAILED = (
@@ -112,6 +113,11 @@ class LogEvent(StrEnum):
     INTERRUPTION_IGNORED = "interruption_ignored", f"{_SIGNAL} reason"
     INTERRUPTION_INVALID = "interruption_invalid", "reason"
     INTERRUPTION_STEP_FAILED = "interruption_step_failed", f"{_SIGNAL} reason step"
+    INTERRUPTION_PUT_BACK = "interruption_put_back", "instance_id? signal? reason receive_count"
+    INTERRUPTION_DEAD_LETTERED = (
+        "interruption_dead_lettered",
+        "instance_id? signal? reason receive_count",
+    )
     FLUSH_NOT_REQUESTED = "flush_not_requested", f"{_SIGNAL} reason"
     INSTANCE_ENDED = "instance_ended", f"{_SIGNAL} mark reason"
     UNCLEAN_TERMINATION = "unclean_termination", f"{_SIGNAL} autoscaling_group_name mark reason"
@@ -131,6 +137,7 @@ class Metric(StrEnum):
     CHECK_MESSAGE_DEAD_LETTERED = "CheckMessageDeadLettered"
     HEARTBEATS_FAILED = "HeartbeatsFailed"
     UNCLEAN_TERMINATION = "UncleanTermination"
+    MEMBERSHIP_UNKNOWN = "MembershipUnknown"
     OUTPUT_ERRORS = "OutputErrors"
     DRAIN_SECONDS = "DrainSeconds"
     REGISTERED_INSTANCES = "RegisteredInstances"

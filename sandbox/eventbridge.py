@@ -2,9 +2,9 @@
 
 The Lambda emulator has EventBridge, but refuses events with a source of AWS's own, as AWS does. So
 each event is compared with every enabled rule (`TestEventPattern` decides) and sent to the rules'
-targets: asynchronous invocations, which only a resource policy of the function allows. What cannot
-be delivered goes to the target's dead-letter queue, if that queue allows the rule; else it is
-dropped, as on AWS, with an error in the log.
+targets: asynchronous invocations and messages, which only a resource policy of the function or of
+the queue allows. What cannot be delivered goes to the target's dead-letter queue, if that queue
+allows the rule; else it is dropped, as on AWS, with an error in the log.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sandbox.emulator.iam.policies import Decision, Request, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
@@ -100,7 +100,7 @@ class Bridge:
     def _deliver(self, event: Event, target: Target) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                self._invoke(event, target)
+                self._hand_over(event, target)
             except (DeliveryError, ClientError, BotoCoreError) as error:
                 logger.warning("event %s for %s: %s", event["id"], target.arn, error)
                 if attempt == ATTEMPTS:
@@ -110,7 +110,10 @@ class Bridge:
             else:
                 return
 
-    def _invoke(self, event: Event, target: Target) -> None:
+    def _hand_over(self, event: Event, target: Target) -> None:
+        if ":sqs:" in target.arn:
+            self._send(event, target.arn, target.rule_arn)
+            return
         if not self._may_invoke(target):
             raise DeliveryError(f"no resource policy of {target.arn} allows {target.rule_arn}")
         self._functions.invoke(
@@ -129,25 +132,31 @@ class Bridge:
         if queue_arn is None:
             logger.error("event %s is lost: the target has no dead-letter queue", event["id"])
             return
-        name = queue_arn.rsplit(":", 1)[-1]
-        url = self._queues.get_queue_url(QueueName=name)["QueueUrl"]
-        attributes = self._queues.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
-        policy = attributes.get("Attributes", {}).get("Policy", "{}")
-        if not _allows(policy, "sqs:SendMessage", queue_arn, target.rule_arn):
-            logger.error("event %s is lost: %s does not allow the rule", event["id"], queue_arn)
-            return
         details = {
             "RULE_ARN": target.rule_arn,
             "TARGET_ARN": target.arn,
             "ERROR_CODE": type(failure).__name__,
             "ERROR_MESSAGE": str(failure),
         }
+        try:
+            self._send(event, queue_arn, target.rule_arn, details)
+        except DeliveryError as error:
+            logger.error("event %s is lost: %s", event["id"], error)  # noqa: TRY400 (no bug of ours)
+
+    def _send(
+        self, event: Event, queue_arn: str, rule_arn: str, details: Mapping[str, str] | None = None
+    ) -> None:
+        url = self._queues.get_queue_url(QueueName=queue_arn.rsplit(":", 1)[-1])["QueueUrl"]
+        attributes = self._queues.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
+        policy = attributes.get("Attributes", {}).get("Policy", "{}")
+        if not _allows(policy, "sqs:SendMessage", queue_arn, rule_arn):
+            raise DeliveryError(f"{queue_arn} does not allow {rule_arn}")
         self._queues.send_message(
             QueueUrl=url,
             MessageBody=json.dumps(event),
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value}
-                for name, value in details.items()
+                for name, value in (details or {}).items()
             },
         )
 

@@ -31,9 +31,9 @@ locals {
     }
     BackupPaths = {
       variable    = "BACKUP_PATHS"
-      description = "Folders with chunks that Fluentd has backed up, separated by spaces."
-      value       = join(" ", try(var.flush.backup_paths, []))
-      allowed     = { allowedPattern = "^((/[A-Za-z0-9._@%+=:,~-]+)+( (/[A-Za-z0-9._@%+=:,~-]+)+)*)?$" }
+      description = "Where a <secondary> writes on the instance, separated by spaces; none: nowhere; empty: not known."
+      value       = try(length(var.flush.backup_paths) == 0 ? "none" : join(" ", var.flush.backup_paths), "")
+      allowed     = { allowedPattern = "^(none|(/[A-Za-z0-9._@%+=:,~-]+)+( (/[A-Za-z0-9._@%+=:,~-]+)+)*)?$" }
     }
     MonitorAgentPort = {
       variable    = "MONITOR_AGENT_PORT"
@@ -44,7 +44,7 @@ locals {
     MonitorAgentRequired = {
       variable    = "MONITOR_AGENT_REQUIRED"
       description = "Whether it is an error if monitor_agent does not answer."
-      value       = tostring(try(var.flush.monitor_agent_required, false))
+      value       = tostring(try(var.flush.monitor_agent_required, true))
       allowed     = { allowedValues = ["true", "false"] }
     }
     Workers = {

@@ -11,8 +11,9 @@ locals {
       operation    = local.operation_waiter
       flush        = local.flush_waiter
       buffer       = local.buffer_waiter
+      evidence     = local.evidence_function
       reconcile    = local.reconciler
-    } : key => function if lookup(local.uses, key, true)
+    } : key => function if function != null
   }
 
   common_environment = {
@@ -20,12 +21,15 @@ locals {
     POWERTOOLS_METRICS_NAMESPACE = local.metrics_namespace
     POWERTOOLS_LOG_LEVEL         = var.lambda.log_level
     AUTOSCALING_GROUP_NAME       = var.autoscaling_group_name
-    LAUNCH_HOOK_NAME             = try(local.hooks.launch.name, null)
-    TERMINATE_HOOK_NAME          = local.hooks.terminate.name
-    CLOUD_MAP_SERVICE_IDS        = local.uses.operation ? join(",", local.cloud_map_service_ids) : null
-    CLOUD_MAP_PORT               = try(var.cloud_map.port, null)
-    ALLOW_EMPTY_SERVICE          = try(var.cloud_map.allow_empty, null)
-    OPERATION_QUEUE_URL          = local.queue_urls.operation
+  }
+  # Of the functions that call AWS about instances: all but the evidence function.
+  fleet_environment = {
+    LAUNCH_HOOK_NAME      = try(local.hooks.launch.name, null)
+    TERMINATE_HOOK_NAME   = local.hooks.terminate.name
+    CLOUD_MAP_SERVICE_IDS = local.uses.operation ? join(",", local.cloud_map_service_ids) : null
+    CLOUD_MAP_PORT        = try(var.cloud_map.port, null)
+    ALLOW_EMPTY_SERVICE   = try(var.cloud_map.allow_empty, null)
+    OPERATION_QUEUE_URL   = local.queue_urls.operation
   }
 
   package_from_s3 = var.lambda.package.s3 != null
@@ -107,7 +111,7 @@ resource "aws_lambda_function" "this" {
 
   environment {
     # A variable that is null is left out: the function knows its default.
-    variables = { for name, value in merge(local.common_environment, each.value.environment) : name => value if value != null }
+    variables = { for name, value in merge(local.common_environment, each.key == "evidence" ? {} : local.fleet_environment, each.value.environment) : name => value if value != null }
   }
 
   dynamic "vpc_config" {

@@ -51,7 +51,7 @@ locals {
   }
 
   consume_queue = {
-    for stage in keys(local.stages) : stage => {
+    for stage in keys(local.queue_arns) : stage => {
       Sid    = "ConsumeOwnQueue"
       Effect = "Allow"
       Action = [

@@ -24,14 +24,17 @@ locals {
     operation    = "${var.name}-operation-waiter"
     flush        = "${var.name}-flush-waiter"
     buffer       = "${var.name}-buffer-waiter"
+    evidence     = "${var.name}-evidence"
     reconcile    = "${var.name}-reconciler"
   }
 
-  # The stages' queues, and three dead-letter queues for what fails before the first stage.
+  # The stages' queues, that of EC2's events, and three dead-letter queues for what fails before the first stage.
   queue_names = {
     operation = "${var.name}-operation"
     flush     = "${var.name}-flush"
     buffer    = "${var.name}-buffer"
+
+    interruption = "${var.name}-interruption"
   }
   dead_letter_queue_names = {
     operation    = "${var.name}-operation-dlq"
@@ -58,9 +61,9 @@ locals {
   autoscaling_group_arn = "arn:${local.partition}:autoscaling:${local.region}:${local.account_id}:autoScalingGroup:*:autoScalingGroupName/${var.autoscaling_group_name}"
   flush_document_arn    = "arn:${local.partition}:ssm:${local.region}:${local.account_id}:document/${local.flush_document_name}"
   rule_arn              = "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.rule_name}"
-  interruption_rule_arns = [
-    for key in keys(local.interruption_rules) : "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.interruption_rule_names[key]}"
-  ]
+  interruption_rule_arns = {
+    for key in keys(local.interruption_rules) : key => "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.interruption_rule_names[key]}"
+  }
   function_arns  = { for key, name in local.function_names : key => "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${name}" }
   log_group_arns = { for key, name in local.function_names : key => "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/lambda/${name}" }
 }

@@ -18,6 +18,7 @@
 #                    stage_operation.tf          Cloud Map has registered or deregistered
 #                    stage_flush.tf              no chunk is left on the instance
 #                    stage_buffer.tf             Prometheus proves it empty and quiet
+#                    function_evidence.tf        asks Prometheus for it, from inside the VPC
 #   what they share  functions.tf                log group, role, policy and function, for each of the above
 #                    iam.tf                      the statements that several roles hold
 #                    cloud_map.tf                the SRV services

@@ -29,7 +29,7 @@ output "dead_letter_queues" {
 }
 
 output "function_names" {
-  description = "Map of the functions' names: `lifecycle`, `interruption`, `reconcile`, and of the stages in use `operation`, `flush`, `buffer`."
+  description = "Map of the functions' names: `lifecycle`, `interruption`, `reconcile`, and of the stages in use `operation`, `flush`, `buffer`; `evidence` with `buffer`."
   value       = { for key, function in aws_lambda_function.this : key => function.function_name }
 }
 
@@ -92,16 +92,18 @@ output "forwarder_service_discovery" {
 }
 
 output "prometheus_scrape_config" {
-  description = "A job for `scrape_configs` that gives the aggregators' series the label that this module queries. With several workers, scrape every worker's port. Null without `prometheus`."
+  description = "A job for `scrape_configs` that gives the aggregators' series the label that this module queries. It scrapes the port of each of `flush.workers`; without `flush` add those of further workers. Null without `prometheus`."
   value       = !local.uses.buffer ? null : <<-EOT
     - job_name: ${var.name}
       scrape_interval: ${var.prometheus.scrape_interval_seconds}s
       ec2_sd_configs:
+%{for worker in range(try(var.flush.workers, 1))~}
         - region: ${local.region}
-          port: 24231
+          port: ${24231 + worker}
           filters:
             - name: tag:aws:autoscaling:groupName
               values: ["${var.autoscaling_group_name}"]
+%{endfor~}
       relabel_configs:
         - source_labels: [${var.prometheus.identify_by == "instance_id" ? "__meta_ec2_instance_id" : "__meta_ec2_private_ip"}]
           target_label: ${var.prometheus.instance_label}

@@ -45,7 +45,7 @@ locals {
       Principal = { Service = "events.amazonaws.com" }
       Action    = "sqs:SendMessage"
       Resource  = local.dead_letter_queue_arns.interruption
-      Condition = { ArnEquals = { "aws:SourceArn" = local.interruption_rule_arns } }
+      Condition = { ArnEquals = { "aws:SourceArn" = values(local.interruption_rule_arns) } }
     }]
   }
 }
@@ -81,7 +81,7 @@ resource "aws_sqs_queue" "dead_letter" {
   sqs_managed_sse_enabled   = true
 
   redrive_allow_policy = (
-    contains(keys(local.stages), each.key)
+    contains(keys(local.queue_arns), each.key)
     ? jsonencode({ redrivePermission = "byQueue", sourceQueueArns = [local.queue_arns[each.key]] })
     : jsonencode({ redrivePermission = "denyAll" })
   )

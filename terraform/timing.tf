@@ -107,6 +107,12 @@ locals {
   prometheus_attempts        = 2
   prometheus_connect_seconds = 3
   longest_query_seconds      = local.prometheus_attempts * (local.prometheus_connect_seconds + local.request_timeout_seconds)
+
+  # The evidence function reads its secret and judges beside the query; Lambda starts it first. A waiter
+  # that got no answer must still have the time to send its heartbeats.
+  evidence_timeout_seconds     = ceil(local.longest_query_seconds) + 3
+  longest_evidence_seconds     = local.evidence_timeout_seconds + 3
+  shortest_buffer_wait_seconds = local.longest_evidence_seconds + 4
 }
 
 # What each stage must meet on its own.
@@ -195,6 +201,16 @@ resource "terraform_data" "timing_budget" {
     }
 
     precondition {
+      condition     = !local.uses.flush || try(var.flush.longest_hold_seconds, 0) < local.flush_quiet_seconds
+      error_message = "A record that an input or a filter of Fluentd keeps for ${try(var.flush.longest_hold_seconds, 0)} s (flush.longest_hold_seconds) is seen only if the quiet time is longer. Raise flush.quiet_seconds above that, or lower that setting of Fluentd."
+    }
+
+    precondition {
+      condition     = !local.uses.buffer || var.timing.empty_for_seconds > try(var.flush.longest_hold_seconds, 0)
+      error_message = "A record that an input or a filter of Fluentd keeps for ${try(var.flush.longest_hold_seconds, 0)} s (flush.longest_hold_seconds) is seen only in a longer window. Raise timing.empty_for_seconds above that."
+    }
+
+    precondition {
       condition     = !local.uses.buffer || var.timing.empty_for_seconds >= 3 * local.scrape_interval_seconds
       error_message = "A window of timing.empty_for_seconds must hold at least three scrapes: two cannot tell an empty buffer from one that was between two flushes, nor a gap from a late scrape. Raise timing.empty_for_seconds to at least ${3 * local.scrape_interval_seconds}."
     }
@@ -222,8 +238,8 @@ resource "terraform_data" "timing_budget" {
     }
 
     precondition {
-      condition     = !local.uses.buffer || var.lambda.buffer_waiter_timeout_seconds > local.longest_query_seconds
-      error_message = "A slow Prometheus would run the buffer waiter into its own timeout: ${local.prometheus_attempts} attempts take up to ${local.longest_query_seconds} s. Raise lambda.buffer_waiter_timeout_seconds above that, or lower prometheus.request_timeout_seconds."
+      condition     = !local.uses.buffer || var.lambda.buffer_waiter_timeout_seconds >= local.shortest_buffer_wait_seconds
+      error_message = "A slow Prometheus would leave the buffer waiter no time for its heartbeats: it waits up to ${local.longest_evidence_seconds} s for the evidence function, whose ${local.prometheus_attempts} attempts take up to ${ceil(local.longest_query_seconds)} s. Raise lambda.buffer_waiter_timeout_seconds to at least ${local.shortest_buffer_wait_seconds}, or lower prometheus.request_timeout_seconds."
     }
   }
 }

@@ -183,7 +183,7 @@ variable "prometheus" {
     - `auth.type`: `none`, `basic`, `bearer` or `sigv4`.
     - `auth.secret_arn` or `auth.ssm_parameter_arn`: the Secrets Manager secret or SSM parameter with
       the credentials: for `basic` a JSON object with `username` and `password`, for `bearer` the
-      token itself.
+      token, or a JSON object with it as the only member.
     - `auth.kms_key_arn`: the customer managed key they are encrypted with, if any.
     - `auth.region`: region to sign for (`sigv4`); by default the one in `url`, else the provider's.
   EOT

@@ -4,15 +4,16 @@
 variable "flush" {
   type = object({
     buffer_paths             = list(string)
-    backup_paths             = optional(list(string), ["/tmp/fluent/backup", "/tmp/fluent/buffer"])
+    backup_paths             = optional(list(string))
     service_name             = optional(string, "fluentd")
     method                   = optional(string, "signal")
     rpc_port                 = optional(number, 24444)
     monitor_agent_port       = optional(number, 24220)
-    monitor_agent_required   = optional(bool, false)
+    monitor_agent_required   = optional(bool, true)
     workers                  = optional(number, 1)
     wait_seconds             = optional(number, 20)
     quiet_seconds            = optional(number)
+    longest_hold_seconds     = optional(number, 0)
     command_timeout_seconds  = optional(number)
     delivery_timeout_seconds = optional(number, 60)
     timeout_seconds          = optional(number, 3600)
@@ -26,22 +27,26 @@ variable "flush" {
       `root_dir`, which holds them all; 1 to 20 absolute paths. Folders below count, `*` and `?` stand
       for any name, and a prefix (`/DIR/PREFIX.*`) for its folder. A folder that does not exist keeps
       the instance.
-    - `backup_paths`: where Fluentd backs up chunks that it cannot deliver. A file there keeps the
-      instance and pages the operator, since it would end with the instance. With `root_dir`, name its
-      folders `backup` and `buffer`; also name those of `secondary_file`. By default the folders that
-      Fluentd uses without `root_dir`; up to 20.
+    - `backup_paths`: where a `<secondary>` of yours writes on the instance: folders, or the beginnings of
+      file names; up to 20. A file there keeps the instance and pages the operator, since it would end
+      with the instance. `[]`: none writes on the instance. By default the folders of fluent-package's own
+      configuration, and a chunk that went to any `<secondary>` pages (Fluentd 1.19 or later counts them).
+      What Fluentd itself backs up is found without being named.
     - `service_name`: Fluentd's systemd unit: `fluentd`, `td-agent`, `calyptia-fluentd` or another.
     - `method`: `signal` (SIGUSR1 to the unit's main process) or `rpc` (`rpc_endpoint` on loopback, for
       a Fluentd that systemd does not run).
     - `rpc_port`: port of `rpc_endpoint`, 1 to 65535; only used by `rpc`.
-    - `monitor_agent_port`: port of the first worker's `monitor_agent` on loopback; if it answers, its
-      counters must be 0, too. 0: not queried.
-    - `monitor_agent_required`: keep the instance if `monitor_agent` does not answer. Set it if you have
-      a memory buffer, for which this is the only evidence.
+    - `monitor_agent_port`: port of the first worker's `monitor_agent` on loopback; its counters must be
+      0, too. 0: not queried, which `monitor_agent_required = false` has to say as well.
+    - `monitor_agent_required`: keep the instance if `monitor_agent` does not answer. Nothing else shows a
+      memory buffer, which is what Fluentd uses without `@type`, nor where `root_dir` is.
     - `workers`: how many workers Fluentd has, 1 to 64; each has its own `monitor_agent`.
     - `wait_seconds`: how long one command waits for the flush to end, 0 to 600.
     - `quiet_seconds`: for how long after that nothing may come in, 1 to 600. By default 5; with
       `cloud_map` and without `prometheus`, `timing.forwarder_flush_interval_seconds`.
+    - `longest_hold_seconds`: for how long an input or a filter of yours keeps a record before an output
+      has it, which nothing can see: the longest `refresh_interval` and `multiline_flush_interval` of
+      `in_tail` and `flush_interval` of `concat`. It must be below `quiet_seconds`.
     - `command_timeout_seconds`: how long the function waits for the answer of a command before it
       sends another, 6 to 880. By default `wait_seconds` + `quiet_seconds` + 30.
     - `delivery_timeout_seconds`: how long SSM tries to reach the instance's agent, 30 to 3600.
@@ -61,15 +66,15 @@ variable "flush" {
   }
 
   validation {
-    condition = var.flush == null ? true : length(var.flush.backup_paths) <= 20 && alltrue([
-      for path in var.flush.backup_paths : can(regex("^(/[A-Za-z0-9._@%+=:,~-]+)+$", path))
+    condition = var.flush == null ? true : length(coalesce(var.flush.backup_paths, [])) <= 20 && alltrue([
+      for path in coalesce(var.flush.backup_paths, []) : can(regex("^(/[A-Za-z0-9._@%+=:,~-]+)+$", path))
     ])
     error_message = "flush.backup_paths must hold at most 20 absolute paths without a slash at the end, of letters, digits and . _ @ % + = : , ~ -, without wildcards: folders below count anyway."
   }
 
   validation {
     condition = var.flush == null ? true : alltrue(flatten([
-      for backup in var.flush.backup_paths : [for buffer in var.flush.buffer_paths : !startswith("${buffer}/", "${backup}/")]
+      for backup in coalesce(var.flush.backup_paths, []) : [for buffer in var.flush.buffer_paths : !startswith("${buffer}/", "${backup}/")]
     ]))
     error_message = "flush.backup_paths must not hold a folder of flush.buffer_paths: every chunk in it would count as backed up."
   }
@@ -124,6 +129,16 @@ variable "flush" {
   validation {
     condition     = var.flush == null ? true : var.flush.delivery_timeout_seconds >= 30 && var.flush.delivery_timeout_seconds <= 3600 && floor(var.flush.delivery_timeout_seconds) == var.flush.delivery_timeout_seconds
     error_message = "flush.delivery_timeout_seconds must be a whole number from 30, the least that SSM accepts, to 3600."
+  }
+
+  validation {
+    condition     = var.flush == null ? true : var.flush.longest_hold_seconds >= 0
+    error_message = "flush.longest_hold_seconds must be at least 0."
+  }
+
+  validation {
+    condition     = var.flush == null ? true : var.flush.method != "rpc" || var.flush.monitor_agent_port > 0
+    error_message = "flush.method rpc needs flush.monitor_agent_port above 0: only monitor_agent says which process is Fluentd."
   }
 
   validation {

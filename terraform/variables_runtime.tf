@@ -102,12 +102,13 @@ variable "network" {
   })
   default     = null
   description = <<-EOT
-    Where the function that queries Prometheus runs, if Prometheus can only be reached from inside a
-    VPC. The subnets need a route to the AWS APIs (NAT or VPC endpoints for SQS, Auto Scaling,
-    Cloud Map, EC2 and, where used, Secrets Manager, SSM and Managed Prometheus). Unset: outside any VPC.
+    Where the evidence function runs, if Prometheus can only be reached from inside a VPC. Without
+    `prometheus.auth` the subnets need no way to AWS; with a secret they need one to Secrets Manager or
+    SSM (an endpoint or NAT). No other function is in the VPC. Unset: outside any VPC.
 
     - `subnet_ids`: at least one, preferably in several availability zones.
-    - `security_group_ids`: at least one; it must allow traffic out to Prometheus and to port 443.
+    - `security_group_ids`: at least one; it must allow traffic out to Prometheus (and to that endpoint's port
+      443).
   EOT
 
   validation {

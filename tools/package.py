@@ -30,6 +30,7 @@ OUR_PACKAGES = ("handlers", "lifecycle", "waiters")
 SERVICES = (
     "autoscaling",
     "ec2",
+    "lambda",
     "secretsmanager",
     "servicediscovery",
     "sqs",

@@ -1,15 +1,15 @@
 """Entry point of the buffer waiter: reads settings, builds clients, calls one flow."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-from lifecycle.adapters import clients, prometheus
+from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.credentials import CredentialsSource
+from lifecycle.adapters.evidence import EvidenceFunction
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.flows.batch import Stage
@@ -19,24 +19,26 @@ from lifecycle.settings import BufferWaiterSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import exit_of, heartbeats_of, polls_of, settings_of
 
-Querier = Callable[[], prometheus.Querier]
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
 
 
 def wire(
     environment: Mapping[str, str],
     runtime: Runtime | None = None,
-    querier: Querier | None = None,
+    functions: "LambdaClient | None" = None,
 ) -> Stage[BufferCheck]:
     """Build the waiter's stage from environment variables; raises ConfigurationError."""
     runtime = runtime or on_lambda()
     settings = settings_of(BufferWaiterSettings, environment, runtime)
     sqs = clients.sqs()
     autoscaling = AutoScaling(clients.autoscaling())
+    functions = functions or clients.functions(settings.evidence_timeout_seconds)
     waiter = BufferWaiter(
         settings=settings,
         instances=Instances(clients.ec2()),
         exit=exit_of(settings, autoscaling, None, sqs, runtime),
-        querier=querier or _querier(settings),
+        evidence=EvidenceFunction(functions, settings.evidence_function_name, runtime.clock),
         polls=polls_of(settings),
         runtime=runtime,
     )
@@ -50,22 +52,6 @@ def wire(
         polls=waiter.polls,
         runtime=runtime,
     )
-
-
-def _querier(settings: BufferWaiterSettings) -> Querier:
-    credentials = CredentialsSource(settings)
-
-    def querier() -> prometheus.Querier:
-        authentication = credentials.authentication()
-        return prometheus.connect(
-            settings.prometheus_url,
-            settings.prometheus_request_timeout_seconds,
-            authentication.auth,
-            authentication.headers,
-            settings.prometheus_dialect,
-        )
-
-    return querier
 
 
 @cache

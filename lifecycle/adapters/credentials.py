@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 import boto3
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
@@ -12,11 +13,12 @@ from botocore.credentials import Credentials
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from lifecycle.adapters import clients
-from lifecycle.adapters.prometheus import SigV4
+from lifecycle.adapters.prometheus import SigV4, without_repeats
 from lifecycle.errors import PrometheusFailed
-from lifecycle.settings import BufferWaiterSettings, PrometheusAuth
+from lifecycle.settings import EvidenceSettings, PrometheusAuth
 
 _KEPT_SECONDS = 300
+_B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Authentication:
 class CredentialsSource:
     """Reads the secret or parameter that the settings name; a rotation is seen in 5 minutes."""
 
-    def __init__(self, settings: BufferWaiterSettings) -> None:
+    def __init__(self, settings: EvidenceSettings) -> None:
         self._settings = settings
         self._secrets: SecretsProvider | None = None
         self._parameters: SSMProvider | None = None
@@ -52,26 +54,32 @@ class CredentialsSource:
         return Authentication()
 
     def _basic(self) -> HTTPBasicAuth:
-        try:
-            secret = json.loads(self._secret())
-            # As UTF-8 (RFC 7617), since requests would write text as Latin-1; a value that is no
-            # text has no `encode`.
-            return HTTPBasicAuth(secret["username"].encode(), secret["password"].encode())
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            # The cause would print the secret.
-            raise PrometheusFailed(
-                f"{self._settings.prometheus_credentials_arn} must hold JSON with the texts "
-                '"username" and "password"'
-            ) from None
+        members = _members(self._secret())
+        username, password = members.get("username"), members.get("password")
+        # RFC 7617: a colon ends the user name, and neither has control characters.
+        if not (_is_printable(username) and ":" not in username):
+            raise self._malformed('"username" must be text of printable characters, no colon')
+        if not _is_printable(password):
+            raise self._malformed('"password" must be text of printable characters')
+        # As UTF-8 (RFC 7617), since requests would write text as Latin-1.
+        return HTTPBasicAuth(username.encode(), password.encode())
 
     def _token(self) -> str:
-        token = self._secret().strip()
+        secret = self._secret()
+        members = _members(secret)
+        token = next(iter(members.values())) if len(members) == 1 else secret
+        token = token.strip() if isinstance(token, str) else ""
         # An HTTP client that refuses a header prints it.
-        if not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise PrometheusFailed(
-                f"{self._settings.prometheus_credentials_arn} must hold one token, in visible ASCII"
+        if not _is_token(token):
+            raise self._malformed(
+                "it must hold one token (letters, digits and -._~+/, then =, as RFC 6750 has it): "
+                "the token itself, or a JSON object with it as the only member"
             )
         return token
+
+    def _malformed(self, problem: str) -> PrometheusFailed:
+        """Say what is wrong; the value is never shown, nor an error that would show it."""
+        return PrometheusFailed(f"{self._settings.prometheus_credentials_arn}: {problem}")
 
     def _secret(self) -> str:
         arn = self._settings.prometheus_credentials_arn or ""
@@ -92,6 +100,23 @@ class CredentialsSource:
         if self._secrets is None:
             self._secrets = SecretsProvider(boto3_client=clients.secretsmanager())
         return self._secrets.get(arn, max_age=_KEPT_SECONDS)
+
+
+def _members(secret: str) -> dict[str, object]:
+    """Return the members of a JSON object, none if it is none, or names one of them twice."""
+    try:
+        members = json.loads(secret, object_pairs_hook=without_repeats)
+    except (ValueError, RecursionError):
+        return {}
+    return members if isinstance(members, dict) else {}
+
+
+def _is_token(text: str) -> bool:
+    return _B64TOKEN.fullmatch(text) is not None
+
+
+def _is_printable(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.isprintable()
 
 
 def _own_credentials() -> Credentials:

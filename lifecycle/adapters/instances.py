@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
 
+# Auto Scaling writes it on each instance of a group, and removes it from one that is detached.
+_GROUP_TAG_KEY = "aws:autoscaling:groupName"
 _MOST_VALUES = 200  # of a filter, per request
 
 
@@ -97,6 +99,7 @@ def _read(instance: "InstanceTypeDef") -> Instance:
         if private_ip_address
         else None,
         mark=read_mark(tags.get(TAG_KEY)),
+        group=tags.get(_GROUP_TAG_KEY),
         is_counted=COUNTED_TAG_KEY in tags,
         failing_heartbeats=tags.get(HEARTBEATS_TAG_KEY),
     )

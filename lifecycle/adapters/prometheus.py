@@ -81,7 +81,7 @@ class SigV4(AuthBase):
         return request
 
 
-class _Discreet(requests.Session):
+class _RedactingSession(requests.Session):
     """Neither hands on an answer nor follows a redirect that repeats what it was asked with.
 
     Answers get logged, and so does the address that a redirect names, if nothing listens there.
@@ -145,7 +145,7 @@ def _flaw_of(response: requests.Response) -> str | None:
         if header in response.headers:
             return f"a partial answer, {header}: {response.headers[header]}"
     try:
-        answer = response.json(object_pairs_hook=_without_repeats)
+        answer = response.json(object_pairs_hook=without_repeats)
     except (ValueError, RecursionError) as error:
         return f"not a Prometheus answer ({type(error).__name__})"
     if not isinstance(answer, dict):
@@ -195,7 +195,7 @@ def _words(value: object) -> str:
     return json.dumps(value)
 
 
-def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return an object of JSON; ValueError if it says one thing twice, perhaps differently."""
     names = dict(pairs)
     if len(names) < len(pairs):
@@ -215,7 +215,7 @@ def connect(
     One attempt takes at most CONNECT_SECONDS and ``timeout_seconds`` (the longest silence while
     the answer is read); there are ATTEMPTS of them. Thanos is asked to answer whole or not at all.
     """
-    session = _Discreet()
+    session = _RedactingSession()
     if dialect is PrometheusDialect.THANOS:
         session.params = {"partial_response": "false"}
     client: Querier = PrometheusConnect(

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pydantic import ConfigDict
+
 from lifecycle.decisions.evidence import (
     BUFFER_METRICS,
     EMIT_RECORDS,
@@ -53,6 +55,7 @@ class Reason(StrEnum):
     TOO_FEW_SERIES = "too_few_series"
     HEARTBEAT_STOPPED = "heartbeat_stopped"
     PROMETHEUS_FAILED = "prometheus_failed"
+    EVIDENCE_FAILED = "evidence_failed"
     INSTANCE_NOT_IDENTIFIED = "instance_not_identified"
 
 
@@ -81,6 +84,9 @@ class Verdict:
     buffer_bytes: int | None = None
     not_before: float | None = None
     errors_rose: int = 0
+
+    # It travels in the evidence function's answer.
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 def judge(series: Sequence[Series], *, deregistered_at: float, now: float, rules: Rules) -> Verdict:

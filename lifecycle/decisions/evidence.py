@@ -8,8 +8,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
 
 from lifecycle.decisions.targets import Output, is_up_of, may_be_a_worker, output_of, told
+from lifecycle.settings import MetricPrefix
 
 BUFFER_METRICS = ("buffer_total_bytes", "buffer_stage_length", "buffer_queue_length")
 EMIT_RECORDS = "emit_records"
@@ -79,14 +83,21 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What counts as proof; durations in seconds."""
+    """What counts as proof; durations in seconds. It travels in a question."""
 
     empty_for_seconds: float
-    settle_seconds: float
-    scrape_interval_seconds: float
-    metric_prefix: str = "fluentd_output_status_"
-    expected_buffered_outputs: int | None = None
+    settle_seconds: Annotated[float, Field(ge=0)]
+    scrape_interval_seconds: Annotated[float, Field(gt=0)]
+    metric_prefix: MetricPrefix = "fluentd_output_status_"
+    expected_buffered_outputs: Annotated[int, Field(ge=1)] | None = None
     heartbeat_plugin_id: str | None = None
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a window in which too few samples have room to prove anything."""
+        if self.empty_for_seconds < 3 * self.scrape_interval_seconds:
+            raise ValueError("empty_for_seconds must be at least 3 x scrape_interval_seconds")
 
     @property
     def fresh_seconds(self) -> float:

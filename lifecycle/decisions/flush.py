@@ -94,6 +94,9 @@ class _Monitor(BaseModel):
     retrying: _Count
     retry_next_at: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
     emit_records: _Count
+    # Chunks that went to a <secondary> of which flush.backup_paths do not say where it writes.
+    secondary: _Count
+    outputs: dict[str, _Count]
 
 
 class _Report(BaseModel):
@@ -106,6 +109,11 @@ class _Report(BaseModel):
     bytes: _Count
     set_aside: _Count
     quiet: bool
+    # Whether a restart of Fluentd would lose nothing: for the operator, no part of the verdict.
+    restartable: bool
+    looked_at: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    # What each output had emitted at the look before.
+    outputs_before: dict[str, _Count]
     monitor: _Monitor | None
 
 
@@ -164,6 +172,12 @@ def _conclude(report: _Report) -> tuple[FlushState, FlushReason, str]:
     if report.set_aside:
         detail = f"{report.set_aside} backed-up chunks: they would die with the instance"
         return FlushState.SET_ASIDE, FlushReason.CHUNKS_SET_ASIDE, detail
+    if monitor is not None and monitor.secondary:
+        detail = (
+            f"{monitor.secondary} chunks went to a <secondary>, perhaps on this instance: "
+            "flush.backup_paths do not say where"
+        )
+        return FlushState.SET_ASIDE, FlushReason.CHUNKS_SET_ASIDE, detail
     held = report.chunks or report.bytes
     counted = monitor is not None and (monitor.staged or monitor.queued or monitor.bytes)
     if held or counted:
@@ -174,13 +188,18 @@ def _conclude(report: _Report) -> tuple[FlushState, FlushReason, str]:
                 detail = f"{left}: an output is in retry back-off and ignores signals until then"
                 return FlushState.REMAINING, FlushReason.RETRYING, detail
         if not report.signalled:
-            detail = f"{left}: {report.service} took no signal: it may not run"
+            detail = f"{left}: {report.service} took no signal: it may not run, or hang"
             return FlushState.UNKNOWN, FlushReason.NOT_SIGNALLED, detail
         return FlushState.REMAINING, FlushReason.CHUNKS_LEFT, left
     if not report.signalled:
-        detail = f"{report.service} took no signal: it may not run"
+        detail = f"{report.service} took no signal: it may not run, or hang"
         return FlushState.UNKNOWN, FlushReason.NOT_SIGNALLED, detail
     if not report.quiet:
-        detail = "empty, but records came in between two looks"
+        after = monitor.outputs if monitor else {}
+        moved = {one: count - report.outputs_before.get(one, 0) for one, count in after.items()}
+        names = ", ".join(f"{one} (+{records})" for one, records in moved.items() if records)
+        detail = f"empty, but records came in between two looks{names and ': into '}{names}"
         return FlushState.REMAINING, FlushReason.RECEIVING, detail
-    return FlushState.FLUSHED, FlushReason.NOTHING_LEFT, "no chunk file left, none backed up"
+    looked_at = ", ".join(report.looked_at)
+    detail = f"no chunk file left, none backed up; looked at {looked_at}"
+    return FlushState.FLUSHED, FlushReason.NOTHING_LEFT, detail

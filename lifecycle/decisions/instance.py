@@ -25,8 +25,8 @@ class Instance:
     """What EC2 knows of an instance.
 
     ``state`` is as EC2 spells it; ``launched_at`` (epoch seconds) is when it was last started;
-    ``is_counted``: its end has been counted as unclean; ``failing_heartbeats`` is the value of the
-    tag that tells of failed heartbeats.
+    ``group`` is the Auto Scaling group that its tag names; ``is_counted``: its end has been counted
+    as unclean; ``failing_heartbeats`` is the value of the tag that tells of failed heartbeats.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Instance:
     launched_at: float
     address: Address | None
     mark: Mark | None
+    group: str | None = None
     is_counted: bool = False
     failing_heartbeats: str | None = None
 

@@ -1,14 +1,75 @@
-"""Judges whether an instance that ended without a lifecycle hook may have taken logs with it."""
+"""Judges whose instance an event is about, and how one that had no lifecycle hook ended."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.states import may_serve
+from lifecycle.errors import Malformed, MembershipUnknown
 from lifecycle.events import Interruption, Location
+
+# Within 45 s: EC2 warns two minutes before it takes an instance, and the operator needs the rest.
+_ATTEMPTS = 3
+# By then the reconciler has deregistered what is down, and Auto Scaling has told of each end.
+_OF_USE_FOR_SECONDS = 1200.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 15.0, 120.0
 
 # A proof may be a little older than the termination it belongs to: should its activity begin when
 # the hook ends, or clocks differ. One of an earlier life in a warm pool is far older.
 _OLDEST_PROOF_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """In which group an instance is, None for none; its lifecycle state, None if it has left it."""
+
+    group: str | None
+    state: str | None
+
+
+class Fate(StrEnum):
+    """What becomes of a message of the queue that could not be handled."""
+
+    PUT_BACK = "put_back"
+    DROPPED = "dropped"
+    DEAD_LETTERED = "dead_lettered"
+
+
+def may_be_in(group: str, tagged: str | None) -> bool:
+    """Tell whether an instance may be in a group, by the tag that Auto Scaling writes on it."""
+    return tagged is None or tagged == group
+
+
+def why_not_ours(told: Interruption, found: Whereabouts, ours: str) -> str | None:
+    """Return why an event calls for nothing: of another group, or of no end; None if it does."""
+    group = told.autoscaling_group_name or found.group
+    if group != ours:
+        return "another Auto Scaling group" if group else "in no Auto Scaling group"
+    if told.destination == Location.WARM_POOL:
+        return "it went into the warm pool"
+    if told.destination == Location.AUTO_SCALING_GROUP:
+        return "it stays in its group"
+    if not told.signal.is_from_ec2 and may_serve(found.state):
+        # The termination failed, or is of an earlier life in a warm pool.
+        return f"it is {found.state}"
+    return None
+
+
+def fate_of(error: Exception, receive_count: int, age_seconds: float) -> Fate:
+    """Return what becomes of a message: only one of an instance that may be foreign is dropped.
+
+    That happens once its event is of no use any more.
+    """
+    if isinstance(error, MembershipUnknown):
+        return Fate.PUT_BACK if age_seconds < _OF_USE_FOR_SECONDS else Fate.DROPPED
+    may_help = receive_count < _ATTEMPTS and not isinstance(error, Malformed)
+    return Fate.PUT_BACK if may_help else Fate.DEAD_LETTERED
+
+
+def pause_seconds(receive_count: int) -> float:
+    """Return after how long a message that was put back is received again."""
+    return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** (receive_count - 1))
 
 
 class Ending(StrEnum):

@@ -1,12 +1,13 @@
 """Waits until Prometheus proves that an instance's Fluentd is empty and quiet, then releases it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lifecycle.adapters import prometheus
+from lifecycle.adapters.evidence import EvidenceFunction
 from lifecycle.adapters.instances import Instances
-from lifecycle.decisions.buffer import Reason, State, Verdict, judge, unknown
-from lifecycle.decisions.evidence import Rules, Series
+from lifecycle.decisions.answers import Question, Subject
+from lifecycle.decisions.buffer import Reason, State, Verdict, unknown
+from lifecycle.decisions.evidence import Rules
 from lifecycle.decisions.polling import PollPolicy
 from lifecycle.errors import NotReady
 from lifecycle.flows.release import Exit
@@ -17,15 +18,12 @@ from lifecycle.telemetry import LogEvent, Metric, Runtime
 
 @dataclass(frozen=True, slots=True)
 class BufferWaiter:
-    """Everything the buffer waiter touches.
-
-    ``querier`` builds the Prometheus client of one batch; it may raise PrometheusFailed.
-    """
+    """Everything the buffer waiter touches."""
 
     settings: BufferWaiterSettings
     instances: Instances
     exit: Exit
-    querier: Callable[[], prometheus.Querier]
+    evidence: EvidenceFunction
     polls: PollPolicy
     runtime: Runtime
 
@@ -42,54 +40,44 @@ class BufferWaiter:
         )
 
     def begin(self, messages: Sequence[BufferCheck]) -> Callable[[BufferCheck], None]:
-        """Ask Prometheus once for the whole batch; whatever goes wrong there is UNKNOWN."""
-        now = self.runtime.clock()
+        """Ask once for the whole batch; whatever goes wrong with that is UNKNOWN."""
+        deregistered_at: dict[str, float] = {}
+        for message in messages:  # two of one instance: the later time proves less
+            known = deregistered_at.get(message.action.instance_id, 0.0)
+            deregistered_at[message.action.instance_id] = max(known, message.deregistered_at)
         try:
-            labels = self._label_values({message.action.instance_id for message in messages})
-            samples = self._fetch(sorted(set(labels.values())), now)
+            verdicts = self._ask(deregistered_at)
         except Exception as error:  # noqa: BLE001 (one failure must not crash the batch)
             reason = f"{type(error).__name__}: {error}"
-            self.runtime.telemetry.error(LogEvent.PROMETHEUS_FAILED, reason=reason)
-            verdict = unknown(Reason.PROMETHEUS_FAILED, reason)
-            return lambda message: self._act_on(message, verdict)
-
-        def check(message: BufferCheck) -> None:
-            value = labels.get(message.action.instance_id)
-            self._act_on(
-                message,
-                unknown(Reason.INSTANCE_NOT_IDENTIFIED, "EC2 knows no private address")
-                if value is None
-                else judge(
-                    samples.get(value, []),
-                    deregistered_at=message.deregistered_at,
-                    now=now,
-                    rules=self._rules,
-                ),
-            )
-
-        return check
+            self.runtime.telemetry.error(LogEvent.EVIDENCE_FAILED, reason=reason)
+            failed = unknown(Reason.EVIDENCE_FAILED, reason)
+            verdicts = dict.fromkeys(deregistered_at, failed)
+        gone = unknown(Reason.INSTANCE_NOT_IDENTIFIED, "EC2 knows no private address")
+        return lambda message: self._act_on(message, verdicts.get(message.action.instance_id, gone))
 
     def still_waited_for(self, message: BufferCheck) -> bool:
         """Tell whether to keep asking without an active hook, as ``Exit`` does."""
         return self.exit.still_waited_for(message)
 
-    def _label_values(self, instance_ids: set[str]) -> dict[str, str]:
+    def _ask(self, deregistered_at: Mapping[str, float]) -> Mapping[str, Verdict]:
+        """Return the verdict for each instance that has a label value."""
+        subjects = {
+            instance_id: Subject(label_value=value, deregistered_at=deregistered_at[instance_id])
+            for instance_id, value in self._label_values(deregistered_at).items()
+        }
+        if not subjects:
+            return {}
+        label = self.settings.prometheus_instance_label
+        return self.evidence.ask(
+            Question(version=1, instances=subjects, instance_label=label, rules=self._rules)
+        )
+
+    def _label_values(self, instance_ids: Mapping[str, float]) -> dict[str, str]:
         """Return, by instance id, the value that the instance's Prometheus label holds."""
         if self.settings.prometheus_identify_by is IdentifyBy.INSTANCE_ID or not instance_ids:
             return {instance_id: instance_id for instance_id in instance_ids}
         described = self.instances.describe(sorted(instance_ids))
         return {one.id: one.address.private_ip_address for one in described.values() if one.address}
-
-    def _fetch(self, values: Sequence[str], now: float) -> dict[str, list[Series]]:
-        if not values:
-            return {}
-        selection = prometheus.Selection(
-            values,
-            label=self.settings.prometheus_instance_label,
-            metric_prefix=self.settings.prometheus_metric_prefix,
-            range_seconds=self._rules.range_seconds,
-        )
-        return prometheus.fetch(self.querier(), selection, now)
 
     def _act_on(self, message: BufferCheck, verdict: Verdict) -> None:
         """Release a drained instance; raise NotReady for any other."""

@@ -1,310 +1,192 @@
-"""Handles instances that end without a lifecycle hook: Spot interruptions, console terminations.
+"""Handles events of instances that end without a lifecycle hook, and finds out whose they are.
 
-A hook stops neither a Spot interruption nor a termination in EC2's console. Such an instance is
-deregistered, flushed and counted at once. Nothing here ever releases an instance.
-EC2 tells within seconds that an instance ends, any instance of the account; Auto Scaling tells when
-it has noticed, a minute or more later. On the first word a dead one leaves service discovery, on
-the second its end is judged and counted.
-EventBridge invokes it asynchronously, at least once. Whatever it raises, Lambda tries again twice,
-then sends the event to the function's on-failure destination, which has an alarm.
+EC2's events name no group, and tell of every instance of the account. They come through a queue, in
+batches: the tag of Auto Scaling on the instance answers for many instances in one call, out of
+EC2's budget rather than that of Auto Scaling, which the waiters need. What cannot be found out is
+put back, without a page. What fails for an instance of ours is put back, too, and dead-lettered
+after three attempts, before EC2's two minutes are over.
+Auto Scaling's events name our group. EventBridge invokes the function with each, asynchronously and
+at least once. Whatever it raises, Lambda tries again twice, then sends the event to the function's
+on-failure destination, which has an alarm.
 """
 
-from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from lifecycle.adapters.autoscaling import AutoScaling, Membership
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.clients import is_transient
 from lifecycle.adapters.instances import Instances
-from lifecycle.adapters.run_command import RunCommand
-from lifecycle.decisions.instance import Instance
-from lifecycle.decisions.interruption import how_it_ended
-from lifecycle.decisions.marks import Mark, MarkKind
-from lifecycle.decisions.states import (
-    has_left,
-    is_known,
-    is_leaving,
-    may_serve,
-    require_known,
+from lifecycle.adapters.queues import Queue
+from lifecycle.decisions.interruption import (
+    Fate,
+    Whereabouts,
+    fate_of,
+    may_be_in,
+    pause_seconds,
+    why_not_ours,
 )
-from lifecycle.errors import AgentNotReachable, Malformed
-from lifecycle.events import Interruption, Location, Signal, parse_interruption
-from lifecycle.flows.stage import Discovery
+from lifecycle.errors import Malformed, MembershipUnknown, NotReady
+from lifecycle.events import Interruption, parse_interruption
+from lifecycle.flows.sudden_end import SuddenEnds
 from lifecycle.settings import InterruptionSettings
 from lifecycle.telemetry import LogEvent, Metric, Runtime
 
-# EC2's answers can be a moment older than its events ("eventual consistency" in its API reference).
-_LOOKS = 3
-_LOOK_AGAIN_SECONDS = 2.0
+# What a batch has not begun by then is put back: the rest of the function's timeout is for the one
+# instance that it is at.
+_LONGEST_BATCH_SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptionHandler:
-    """Everything the handler touches.
-
-    ``discovery`` is None for a fleet that is not in Cloud Map, ``run_command`` for one that is not
-    flushed on the instance.
-    """
+    """Everything the handler touches."""
 
     settings: InterruptionSettings
     autoscaling: AutoScaling
     instances: Instances
-    discovery: Discovery | None
-    run_command: RunCommand | None
+    ends: SuddenEnds
+    queue: Queue
+    dead_letters: Queue
     runtime: Runtime
 
-    def handle(self, event: object) -> None:
-        """Do what is left to do for the instance of an event.
+    def handle(self, event: object) -> PartialItemFailureResponse | None:
+        """Handle a batch of the queue, or the event of an asynchronous invocation.
 
-        Raises Malformed for an event of another form, and the first thing that AWS refused, once
-        everything else is done: the event is then delivered again, and all of it can be repeated.
+        Of the latter it raises what it could not do, Malformed for an event of another form.
         """
+        try:
+            if isinstance(event, Mapping) and "Records" in event:
+                return self._receive(event["Records"])
+            told = self._read(event)
+            self._act(told, self._whereabouts([told]))
+            return None
+        finally:
+            self.runtime.telemetry.flush()
+
+    def _receive(self, records: Sequence[dict[str, Any]]) -> PartialItemFailureResponse:
+        begin_by = self.runtime.clock() + _LONGEST_BATCH_SECONDS
+        told = {record["messageId"]: self._try_to_read(record) for record in records}
+        found = self._whereabouts([one for one in told.values() if isinstance(one, Interruption)])
+
+        def handle(record: SQSRecord) -> None:
+            one = told[record.message_id]
+            try:
+                self._act(one, found, begin_by)
+            except Exception as error:  # noqa: BLE001 (put back or dead-lettered, with a log line)
+                fields = one.log_fields() if isinstance(one, Interruption) else {}
+                self._fail(record, error, fields)
+
+        processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+        with processor(list(records), handler=handle):
+            processor.process()
+        unknown = sum(isinstance(one, MembershipUnknown) for one in found.values())
+        if unknown:
+            self.runtime.telemetry.measure(Metric.MEMBERSHIP_UNKNOWN, unknown)
+        return processor.response()
+
+    def _read(self, event: object) -> Interruption:
         try:
             told = parse_interruption(event)
         except Malformed as error:
             self.runtime.telemetry.error(LogEvent.INTERRUPTION_INVALID, reason=str(error))
             raise
         self.runtime.telemetry.info(LogEvent.INTERRUPTION_RECEIVED, **told.log_fields())
+        return told
+
+    def _try_to_read(self, record: Mapping[str, Any]) -> Interruption | Malformed:
         try:
-            member = self.autoscaling.membership(told.instance_id)
-            interrupted = _Interrupted(self, told, None if member is None else member.state)
-            reason = self._why_not_ours(told, member)
-            if reason is None:
-                interrupted.act()
-            else:
-                interrupted.ignore(reason)
-        finally:
-            self.runtime.telemetry.flush()
+            return self._read(record.get("body"))
+        except Malformed as error:
+            return error
 
-    def _why_not_ours(self, told: Interruption, member: Membership | None) -> str | None:
-        group = told.autoscaling_group_name  # EC2's events name none
-        if told.signal.is_from_ec2:
-            if member is None:
-                return "in no Auto Scaling group"
-            group = member.autoscaling_group_name
-        if group != self.settings.autoscaling_group_name:
-            return "another Auto Scaling group"
-        if told.destination == Location.WARM_POOL:
-            return "it went into the warm pool"
-        if told.destination == Location.AUTO_SCALING_GROUP:
-            return "it stays in its group"
-        if not told.signal.is_from_ec2 and member is not None and may_serve(member.state):
-            # The termination failed, or is of an earlier life in a warm pool.
-            return f"it is {member.state}"
-        return None
-
-
-class _Interrupted:
-    """An instance of ours that an event tells of; ``state`` is None for no member of a group."""
-
-    def __init__(self, parts: InterruptionHandler, told: Interruption, state: str | None) -> None:
-        self._parts, self._told, self._state = parts, told, state
-        self._id, self._fields = told.instance_id, told.log_fields()
-        self._telemetry = parts.runtime.telemetry
-        self._failures: list[Exception] = []
-
-    def ignore(self, reason: str) -> None:
-        """Log that nothing is done, or nothing more, and why."""
-        self._telemetry.info(LogEvent.INTERRUPTION_IGNORED, **self._fields, reason=reason)
-
-    def act(self) -> None:
-        """Do what is left to do, the most urgent first; then raise what failed first."""
-        if self._told.signal.is_notice:
-            self._take_out()
-        elif self._told.signal.is_state_change:
-            with self._attempt("deregister"):
-                self._take_out_dead()
-        elif not self._lives():
-            self._account_for()
-        if self._failures:
-            raise self._failures[0]
-
-    @contextmanager
-    def _attempt(self, step: str) -> Iterator[None]:
-        """Keep what fails from hindering the other steps."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 (raised again, when all has been tried)
-            reason = f"{type(error).__name__}: {error}"
-            self._telemetry.warning(
-                LogEvent.INTERRUPTION_STEP_FAILED, **self._fields, step=step, reason=reason
-            )
-            self._failures.append(error)
-
-    def _take_out(self) -> None:
-        """Deal with an instance that still runs."""
-        stays: bool | None = None  # not known
-        with self._attempt("look for others"):
-            stays = self._must_stay()
-        if stays is False:
-            with self._attempt("deregister"):
-                self._deregister()
-        with self._attempt("flush"):
-            self._flush()
-        if stays is False:
-            with self._attempt("count"):
-                self._count_notice()
-        elif stays:
-            self.ignore("no other registered instance is in service")
-
-    def _must_stay(self) -> bool:
-        """Tell whether taking it out would empty the service for a mere recommendation.
-
-        Forwarders ignore an empty answer anyway, and it may live on for long. It is marked before
-        the look: of several that are recommended at the same moment, none relies on another.
-        """
-        discovery = self._parts.discovery
-        is_urgent = self._told.signal is not Signal.REBALANCE_RECOMMENDATION
-        if is_urgent or discovery is None or has_left(self._state):
-            return False
-        has_own_mark = is_leaving(self._state)  # that of its pipeline
-        if not has_own_mark:
-            self._mark(MarkKind.RECLAIMED)
-        stays = True
-        try:
-            stays = not discovery.placement.may_leave(self._id, self._fields, self._reclaimed)
-        finally:
-            if stays and not has_own_mark:  # as any instance in service
-                self._mark(MarkKind.LAUNCHING)
-        return stays
-
-    def _reclaimed(self, in_service: AbstractSet[str]) -> AbstractSet[str]:
-        """Return those that EC2 takes away or does not show: no successor to count on."""
-        described = self._parts.instances.describe(sorted(in_service))
-        return in_service - {one.id for one in described.values() if not one.is_reclaimed}
-
-    def _deregister(self) -> bool:
-        """Take it out of service discovery; tell whether it was there."""
-        discovery = self._parts.discovery
-        operation_id = discovery.cloud_map.deregister(self._id) if discovery else None
-        if operation_id is None:
-            return False
-        self._telemetry.info(
-            LogEvent.DEREGISTRATION_REQUESTED, **self._fields, operation_id=operation_id
-        )
-        return True
-
-    def _flush(self) -> None:
-        """Send the flush command without waiting for its result."""
-        if self._parts.run_command is None:
-            return
-        try:
-            command_id = self._parts.run_command.send(self._id)
-        except AgentNotReachable as error:
-            # It may be gone already; trying again in a minute is no better.
-            self._telemetry.warning(LogEvent.FLUSH_NOT_REQUESTED, **self._fields, reason=str(error))
+    def _act(
+        self,
+        told: Interruption | Malformed,
+        found: Mapping[str, Whereabouts | Exception],
+        begin_by: float = math.inf,
+    ) -> None:
+        if isinstance(told, Malformed):
+            raise told
+        where = found[told.instance_id]
+        if isinstance(where, Exception):
+            raise where
+        reason = why_not_ours(told, where, self.settings.autoscaling_group_name)
+        if reason is not None:
+            self._ignore(told.log_fields(), reason)
+        elif self.runtime.clock() > begin_by:
+            raise NotReady("AWS is slow: the batch took too long")
         else:
-            self._telemetry.info(LogEvent.FLUSH_REQUESTED, commands={self._id: command_id})
+            self.ends.act_on(told, where.state)
 
-    def _count_notice(self) -> None:
-        """Count it, once, and tag it so that it is not registered again."""
-        instance = self._find()
-        is_leaving_already = is_leaving(self._state)
-        if is_leaving_already and instance and instance.mark and instance.mark.is_proof:
-            self.ignore("it has been proven to hold nothing")
-            return
-        if instance is None or not instance.is_counted:
-            self._count(str(self._told.signal), instance)
-        # A pipeline that is under way keeps its own state tag, so that it is not started again.
-        now = self._parts.runtime.clock()
-        reclaimed = None if is_leaving_already else Mark(MarkKind.RECLAIMED, now)
-        self._parts.instances.mark_counted(self._id, now, reclaimed)
+    def _ignore(self, fields: Mapping[str, object], reason: str) -> None:
+        self.runtime.telemetry.info(LogEvent.INTERRUPTION_IGNORED, **fields, reason=reason)
 
-    def _take_out_dead(self) -> None:
-        """Deregister an instance that EC2 ends or stops, also the last one of its service.
+    def _whereabouts(self, told: Sequence[Interruption]) -> dict[str, Whereabouts | Exception]:
+        """Find out where all these instances are, in two calls if there are not too many.
 
-        Nothing there accepts logs any more. Nothing is counted: the event of Auto Scaling that
-        follows an end judges it by all that it left. What a stopped one holds is on its disk.
+        The lifecycle state of Auto Scaling is asked of ours only, and of those whose tag says
+        nothing: a tag that is missing is no proof of another group.
         """
-        discovery = self._parts.discovery
-        if discovery is None:
-            self.ignore("the fleet is in no service discovery")
-            return
-        instance = self._find_once_down()
-        if instance is not None and not instance.is_down:
-            self.ignore(f"EC2 shows it as {instance.state}")
-            return
-        if instance is not None and instance.mark is None:
-            self._keep_trace(discovery)
-        if not self._deregister():
-            self.ignore("it is not registered")
+        ours = self.settings.autoscaling_group_name
+        groups = {one.instance_id: one.autoscaling_group_name for one in told}
+        try:
+            unnamed = [one for one, group in groups.items() if group is None]
+            groups |= {one.id: one.group for one in self.instances.describe(unnamed).values()}
+        except Exception as error:  # noqa: BLE001 (what time does not heal is raised again)
+            # Auto Scaling is not asked in its place: the waiters need its budget.
+            return dict.fromkeys(groups, _unknown(error))
+        doubtful = [one for one, group in groups.items() if may_be_in(ours, group)]
+        found: dict[str, Whereabouts | Exception] = {
+            one: Whereabouts(group, None) for one, group in groups.items()
+        }
+        try:
+            members = self.autoscaling.memberships(doubtful)
+        except Exception as error:  # noqa: BLE001 (what time does not heal is raised again)
+            unknown = _unknown(error)
+            return found | {one: error if groups[one] == ours else unknown for one in doubtful}
+        return found | {
+            one: Whereabouts(member.autoscaling_group_name, member.state)
+            for one, member in members.items()
+        }
 
-    def _find_once_down(self) -> Instance | None:
-        """Look until EC2 shows what it told, a few times at most; None for one it does not know."""
-        instance = self._find()
-        for _ in range(_LOOKS - 1):
-            if instance is None or instance.is_down:
-                break
-            self._parts.runtime.sleep(_LOOK_AGAIN_SECONDS)
-            instance = self._find()
-        return instance
-
-    def _keep_trace(self, discovery: Discovery) -> None:
-        """Mark one that only its registration shows to have served, as in an adopted fleet.
-
-        With neither left, its end would pass for that of an abandoned launch. So what
-        cannot be marked stays registered: until the next attempt, or Auto Scaling's event. One that
-        stops may be started and registered again: it is not marked as reclaimed.
-        """
-        if self._id in discovery.cloud_map.registered_instances():
-            may_return = self._told.signal is Signal.STOPPING and may_serve(self._state)
-            self._mark(MarkKind.LAUNCHING if may_return else MarkKind.RECLAIMED)
-
-    def _lives(self) -> bool:
-        """Tell whether its termination failed, or its state is not known, and EC2 shows it alive.
-
-        Raises UnexpectedState for one that lives in a state that is not known.
-        """
-        failed = self._told.signal is Signal.TERMINATION_UNSUCCESSFUL
-        if self._state is None or (is_known(self._state) and not failed):
-            return False
-        instance = self._find()
-        if instance is None or instance.is_ending:
-            return False
-        require_known(self._id, self._state)
-        self.ignore("it has not ended")
-        return True
-
-    def _account_for(self) -> None:
-        """Deal with an instance that is gone."""
-        may_have_served = True  # also if the deregistration fails: that tells nothing
-        with self._attempt("deregister"):
-            may_have_served = self._deregister() or self._parts.discovery is None
-        with self._attempt("count"):
-            self._count_end(may_have_served=may_have_served)
-
-    def _count_end(self, *, may_have_served: bool) -> None:
-        instance = self._find()
-        ending = how_it_ended(self._told, instance, may_have_served=may_have_served)
-        if not ending.is_unclean:
-            self._telemetry.info(
-                LogEvent.INSTANCE_ENDED, **self._fields, reason=ending, mark=_mark_of(instance)
+    def _fail(self, record: SQSRecord, error: Exception, fields: Mapping[str, object]) -> None:
+        """Put a message back, by raising, or be done with it."""
+        count = int(record.attributes.approximate_receive_count)
+        age = self.runtime.clock() - int(record.attributes.sent_timestamp) / 1000
+        reason = f"{type(error).__name__}: {error}"
+        fate = fate_of(error, count, age)
+        if fate is Fate.DROPPED:
+            self._ignore(fields, reason)
+        elif fate is Fate.DEAD_LETTERED:
+            self.dead_letters.send_dead_letter(_letter(record.body, reason), reason)
+            self.runtime.telemetry.error(
+                LogEvent.INTERRUPTION_DEAD_LETTERED, **fields, reason=reason, receive_count=count
             )
-            return
-        self._count(str(ending), instance)
-        try:  # to keep a second event of the same end from being counted
-            self._parts.instances.mark_counted(self._id, self._parts.runtime.clock(), None)
-        except Exception as error:  # noqa: BLE001 (a terminated instance may take no tag)
-            self._telemetry.warning(
-                LogEvent.MARK_FAILED, **self._fields, mark="counted", reason=str(error)
+        else:
+            self.runtime.telemetry.warning(
+                LogEvent.INTERRUPTION_PUT_BACK, **fields, reason=reason, receive_count=count
             )
-
-    def _find(self) -> Instance | None:
-        return self._parts.instances.find(self._id)
-
-    def _mark(self, kind: MarkKind) -> None:
-        self._parts.instances.mark(self._id, Mark(kind, self._parts.runtime.clock()))
-
-    def _count(self, reason: str, instance: Instance | None) -> None:
-        self._telemetry.error(
-            LogEvent.UNCLEAN_TERMINATION,
-            **self._fields,
-            autoscaling_group_name=self._parts.settings.autoscaling_group_name,
-            reason=reason,
-            mark=_mark_of(instance),
-        )
-        self._telemetry.measure(Metric.UNCLEAN_TERMINATION)
+            self.queue.change_visibility(record.receipt_handle, pause_seconds(count))
+            raise error
 
 
-def _mark_of(instance: Instance | None) -> str | None:
-    return str(instance.mark) if instance and instance.mark else None
+def _unknown(error: Exception) -> MembershipUnknown:
+    """Return that it could not be found out; raises what time does not heal, for the operator."""
+    if not is_transient(error):
+        raise error
+    return MembershipUnknown(f"{type(error).__name__}: {error}")
+
+
+def _letter(body: object, reason: str) -> str:
+    """Return a dead letter in the form that Lambda gives those of asynchronous invocations."""
+    try:
+        event = json.loads(str(body))
+    except ValueError:
+        event = body
+    return json.dumps({"requestPayload": event, "responsePayload": {"errorMessage": reason}})

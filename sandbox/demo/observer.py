@@ -64,6 +64,8 @@ class Names:
     # A second group, to compare with.
     other_group: str | None = None
     reconciler: str = ""
+    # The functions that ask Prometheus.
+    evidence: tuple[str, ...] = ()
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
     fleet = fleet_of(scenario.setting, cloud, outputs, output)
     # Only the stages with a proof: a cold start of the operation stage hides nothing.
     proving = [name for name in names.waiters if not name.endswith("-operation-waiter")]
-    with warmed_up(cloud.client("lambda"), proving):
+    with warmed_up(cloud.client("lambda"), [*proving, *names.evidence]):
         stack.enter_context(fleet)
     setting = scenario.setting
     rate = setting.lines_per_second if setting.cloud_map else LINES_PER_SECOND_EACH

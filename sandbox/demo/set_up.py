@@ -188,4 +188,7 @@ def names_of(outputs: Mapping[str, Any]) -> Names:
         },
         other_group=None if other is None else other["autoscaling_group_name"],
         reconciler=module["function_names"]["reconcile"],
+        evidence=tuple(
+            one["function_names"]["evidence"] for one in modules if "buffer" in one["queues"]
+        ),
     )

@@ -73,7 +73,11 @@ class AggregatorHost:
         self._process = self._processes.start(
             f"aggregator-{self._settings.root_directory.name}-{self._starts}",
             self._command_of(self._settings),
-            environment=self._environment,
+            # Not /tmp/fluent of the machine that simulates the instance.
+            environment={
+                **self._environment,
+                "FLUENT_BACKUP_DIR": str(self._settings.root_directory / "tmp" / "fluent"),
+            },
         )
         machine = self.machine()
         machine.units.mkdir(parents=True, exist_ok=True)

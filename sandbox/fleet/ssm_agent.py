@@ -3,8 +3,9 @@
 An agent runs a document's script with /bin/sh in its instance's own world. Absolute paths in
 parameters are paths on the instance's disk, which is a folder here; `systemctl` knows the
 instance's Fluentd (`systemctl.sh`); FLUENTD_ADDRESS says where that Fluentd listens, since every
-instance has a loopback address of its own. A script that takes longer than its document allows is
-killed with all its children, as is one whose instance ends.
+instance has a loopback address of its own, and FLUENTD_PROGRAM that it is no Ruby. A script that
+takes longer than its document allows is killed with all its children, as is one whose instance
+ends.
 """
 
 import logging
@@ -158,6 +159,7 @@ def _started(
             "PATH": f"{programs}{os.pathsep}{environment.get('PATH', os.defpath)}",
             "AWS_SSM_INSTANCE_ID": instance_id,
             "FLUENTD_ADDRESS": machine.address,
+            "FLUENTD_PROGRAM": "python",
             "SANDBOX_UNITS": str(machine.units),
         },
         start_new_session=True,

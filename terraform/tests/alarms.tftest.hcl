@@ -227,7 +227,7 @@ run "short_heartbeats_leave_no_time" {
     }
     reconcile  = { mode = "observe" } # which sets no limit to the heartbeat timeouts
     lambda     = merge(var.lambda, { operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 20 })
-    prometheus = merge(var.prometheus, { request_timeout_seconds = 5 })
+    prometheus = merge(var.prometheus, { request_timeout_seconds = 2 })
   }
 
   assert {

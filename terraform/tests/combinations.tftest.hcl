@@ -27,6 +27,14 @@ mock_provider "aws" {
     values = { url = "https://sqs/flush-dlq" }
   }
   override_resource {
+    target = aws_sqs_queue.interruption
+    values = { url = "https://sqs/interruption", arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption" }
+  }
+  override_resource {
+    target = aws_sqs_queue.dead_letter["interruption"]
+    values = { url = "https://sqs/interruption-dlq", arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption-dlq" }
+  }
+  override_resource {
     target = aws_sqs_queue.dead_letter["buffer"]
     values = { url = "https://sqs/buffer-dlq" }
   }
@@ -51,12 +59,12 @@ run "flush_alone" {
   }
   assert {
     condition = alltrue([
-      for resource in [aws_cloudwatch_event_rule.interruption, aws_cloudwatch_event_target.interruption, aws_lambda_permission.interruption_from_rule] : join(" ", keys(resource)) == "ended spot"
+      for resource in [aws_cloudwatch_event_rule.interruption, aws_cloudwatch_event_target.interruption] : join(" ", keys(resource)) == "ended spot"
     ])
     error_message = "That an instance shuts down concerns nobody without Cloud Map."
   }
   assert {
-    condition     = !strcontains(aws_sqs_queue.dead_letter["interruption"].policy, "shutting-down")
+    condition     = !strcontains(aws_sqs_queue.dead_letter["interruption"].policy, "shutting-down") && !strcontains(aws_sqs_queue.interruption.policy, "shutting-down")
     error_message = "A rule that is not there may send nothing: ${aws_sqs_queue.dead_letter["interruption"].policy}"
   }
   assert {
@@ -101,6 +109,8 @@ run "flush_alone" {
       TERMINATE_HOOK_NAME            = "fluentd-terminate"
       FLUSH_DOCUMENT_NAME            = "fluentd-flush"
       FLUSH_DELIVERY_TIMEOUT_SECONDS = "60"
+      INTERRUPTION_QUEUE_URL         = "https://sqs/interruption"
+      INTERRUPTION_DLQ_URL           = "https://sqs/interruption-dlq"
     })
     error_message = "The interruption handler's environment changed: ${jsonencode(aws_lambda_function.this["interruption"].environment[0].variables)}"
   }
@@ -196,11 +206,13 @@ run "flush_in_cloud_map" {
         SETTLE_SECONDS        = "135"
       }
       interruption = {
-        ALLOW_EMPTY_SERVICE   = "false"
-        CLOUD_MAP_PORT        = "24224"
-        CLOUD_MAP_SERVICE_IDS = "srv-existing"
-        LAUNCH_HOOK_NAME      = "fluentd-launch"
-        OPERATION_QUEUE_URL   = "https://sqs/operation"
+        ALLOW_EMPTY_SERVICE    = "false"
+        CLOUD_MAP_PORT         = "24224"
+        CLOUD_MAP_SERVICE_IDS  = "srv-existing"
+        INTERRUPTION_DLQ_URL   = "https://sqs/interruption-dlq"
+        INTERRUPTION_QUEUE_URL = "https://sqs/interruption"
+        LAUNCH_HOOK_NAME       = "fluentd-launch"
+        OPERATION_QUEUE_URL    = "https://sqs/operation"
       }
     })
     error_message = "From Cloud Map to flush, and no further: ${jsonencode({ for key, function in aws_lambda_function.this : key => function.environment[0].variables })}"
@@ -217,7 +229,7 @@ run "flush_and_prometheus_in_cloud_map" {
     condition = jsonencode([
       keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_sqs_queue.dead_letter), keys(aws_cloudwatch_metric_alarm.dead_letter), keys(aws_autoscaling_lifecycle_hook.this),
       ]) == jsonencode([
-      ["buffer", "flush", "interruption", "lifecycle", "operation", "reconcile"], ["buffer", "flush", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["launch", "terminate"],
+      ["buffer", "evidence", "flush", "interruption", "lifecycle", "operation", "reconcile"], ["buffer", "flush", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["buffer", "event", "flush", "interruption", "lifecycle", "operation"], ["launch", "terminate"],
     ])
     error_message = "All stages are in use."
   }
@@ -228,8 +240,9 @@ run "flush_and_prometheus_in_cloud_map" {
       }
       }) == jsonencode({
       buffer       = { BUFFER_QUEUE_URL = "https://sqs/buffer", OPERATION_QUEUE_URL = "https://sqs/operation" }
+      evidence     = {}
       flush        = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }
-      interruption = { OPERATION_QUEUE_URL = "https://sqs/operation" }
+      interruption = { INTERRUPTION_QUEUE_URL = "https://sqs/interruption", OPERATION_QUEUE_URL = "https://sqs/operation" }
       lifecycle    = { OPERATION_QUEUE_URL = "https://sqs/operation" }
       reconcile    = { OPERATION_QUEUE_URL = "https://sqs/operation" }
       operation    = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", OPERATION_QUEUE_URL = "https://sqs/operation" }
@@ -244,6 +257,7 @@ run "flush_and_prometheus_in_cloud_map" {
       ])
       }) == jsonencode({
       buffer       = ["buffer-dlq", "operation"]
+      evidence     = []
       flush        = ["flush-dlq", "buffer", "operation"]
       interruption = ["interruption-dlq"]
       lifecycle    = ["operation", "lifecycle-dlq"]
@@ -265,7 +279,7 @@ run "flush_and_prometheus_without_cloud_map" {
 
   assert {
     condition = jsonencode([keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_autoscaling_lifecycle_hook.this)]) == jsonencode([
-      ["buffer", "flush", "interruption", "lifecycle", "reconcile"], ["buffer", "flush"], ["terminate"],
+      ["buffer", "evidence", "flush", "interruption", "lifecycle", "reconcile"], ["buffer", "flush"], ["terminate"],
     ])
     error_message = "Two draining stages, and no launch hook."
   }
@@ -276,8 +290,9 @@ run "flush_and_prometheus_without_cloud_map" {
       }
       }) == jsonencode({
       buffer       = { BUFFER_QUEUE_URL = "https://sqs/buffer", SETTLE_SECONDS = "0" }
+      evidence     = {}
       flush        = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", SETTLE_SECONDS = "0" }
-      interruption = {}
+      interruption = { INTERRUPTION_QUEUE_URL = "https://sqs/interruption" }
       lifecycle    = { FLUSH_QUEUE_URL = "https://sqs/flush" }
       reconcile    = { FLUSH_QUEUE_URL = "https://sqs/flush" }
     })
@@ -293,7 +308,7 @@ run "prometheus_without_cloud_map" {
 
   assert {
     condition = jsonencode([keys(aws_lambda_function.this), keys(aws_sqs_queue.stage), keys(aws_sqs_queue.dead_letter), keys(aws_autoscaling_lifecycle_hook.this), length(aws_ssm_document.flush)]) == jsonencode([
-      ["buffer", "interruption", "lifecycle", "reconcile"], ["buffer"], ["buffer", "event", "interruption", "lifecycle"], ["terminate"], 0,
+      ["buffer", "evidence", "interruption", "lifecycle", "reconcile"], ["buffer"], ["buffer", "event", "interruption", "lifecycle"], ["terminate"], 0,
     ])
     error_message = "The buffer stage alone, and no document."
   }

@@ -126,7 +126,7 @@ run "defaults_at_their_limits_fit_the_patterns" {
   variables {
     flush = {
       buffer_paths            = [for number in range(20) : "/var/log/fluent.d/buffer-${number}/s3.*"]
-      backup_paths            = []
+      backup_paths            = [for number in range(20) : "/var/log/fluent.d/failed-${number}"]
       service_name            = "calyptia-fluentd@1:2.service"
       method                  = "rpc"
       rpc_port                = 65535
@@ -146,5 +146,29 @@ run "defaults_at_their_limits_fit_the_patterns" {
       contains(keys(parameter), "allowedPattern") ? can(regex(parameter.allowedPattern, parameter.default)) : contains(parameter.allowedValues, parameter.default)
     ])
     error_message = "Whatever the input allows, the document must allow: ${aws_ssm_document.flush[0].content}"
+  }
+}
+
+run "places_of_a_secondary_that_are_not_stated_are_unknown" {
+  command = plan
+  variables {
+    flush = { buffer_paths = ["/var/log/fluentd"] }
+  }
+
+  assert {
+    condition     = [for name in ["BackupPaths", "MonitorAgentRequired"] : jsondecode(aws_ssm_document.flush[0].content).parameters[name].default] == ["", "true"]
+    error_message = "What is not stated is not known, and monitor_agent is required."
+  }
+}
+
+run "no_secondary_on_the_instance_is_stated" {
+  command = plan
+  variables {
+    flush = { buffer_paths = ["/var/log/fluentd"], backup_paths = [] }
+  }
+
+  assert {
+    condition     = jsondecode(aws_ssm_document.flush[0].content).parameters.BackupPaths.default == "none"
+    error_message = "An empty list says that no <secondary> writes on the instance."
   }
 }

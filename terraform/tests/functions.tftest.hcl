@@ -91,11 +91,9 @@ run "functions_are_told_exactly_what_they_read" {
       VISIBILITY_TIMEOUT_SECONDS         = "360"
       EMPTY_FOR_SECONDS                  = "300"
       SETTLE_SECONDS                     = "135"
-      PROMETHEUS_URL                     = "http://prometheus:9090"
-      PROMETHEUS_DIALECT                 = "prometheus"
-      PROMETHEUS_REQUEST_TIMEOUT_SECONDS = "10"
+      EVIDENCE_FUNCTION_NAME             = "fluentd-evidence"
+      EVIDENCE_TIMEOUT_SECONDS           = "32"
       PROMETHEUS_SCRAPE_INTERVAL_SECONDS = "15"
-      PROMETHEUS_AUTH                    = "none"
       PROMETHEUS_INSTANCE_LABEL          = "instance_id"
       PROMETHEUS_IDENTIFY_BY             = "instance_id"
       PROMETHEUS_METRIC_PREFIX           = "fluentd_output_status_"
@@ -103,6 +101,15 @@ run "functions_are_told_exactly_what_they_read" {
       TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = "3600"
     })
     error_message = "The buffer waiter's environment changed: ${jsonencode(aws_lambda_function.this["buffer"].environment[0].variables)}"
+  }
+  assert {
+    condition = { for name, value in aws_lambda_function.this["evidence"].environment[0].variables : name => value if startswith(name, "PROMETHEUS_") } == {
+      PROMETHEUS_URL                     = "http://prometheus:9090"
+      PROMETHEUS_DIALECT                 = "prometheus"
+      PROMETHEUS_REQUEST_TIMEOUT_SECONDS = "10"
+      PROMETHEUS_AUTH                    = "none"
+    }
+    error_message = "The evidence function's environment changed: ${jsonencode(aws_lambda_function.this["evidence"].environment[0].variables)}"
   }
 }
 
@@ -117,7 +124,7 @@ run "optional_settings_are_told_when_given" {
   }
 
   assert {
-    condition = { for key, value in aws_lambda_function.this["buffer"].environment[0].variables : key => value if contains([
+    condition = { for key, value in merge(aws_lambda_function.this["buffer"].environment[0].variables, aws_lambda_function.this["evidence"].environment[0].variables) : key => value if contains([
       "PROMETHEUS_AUTH", "PROMETHEUS_REGION", "PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS", "PROMETHEUS_HEARTBEAT_PLUGIN_ID", "PROMETHEUS_CREDENTIALS_ARN",
       ], key) } == {
       PROMETHEUS_AUTH                      = "sigv4"
@@ -148,8 +155,10 @@ run "credentials_are_told_by_their_arn" {
   }
 
   assert {
-    condition     = aws_lambda_function.this["buffer"].environment[0].variables.PROMETHEUS_CREDENTIALS_ARN == "arn:aws:ssm:eu-west-1:123456789012:parameter/token"
-    error_message = "The function must be told where its credentials are, never what they are."
+    condition = { for key, function in aws_lambda_function.this : key => function.environment[0].variables.PROMETHEUS_CREDENTIALS_ARN if contains(keys(function.environment[0].variables), "PROMETHEUS_CREDENTIALS_ARN") } == {
+      evidence = "arn:aws:ssm:eu-west-1:123456789012:parameter/token"
+    }
+    error_message = "The evidence function, and no other, must be told where its credentials are, never what they are."
   }
 }
 
@@ -180,6 +189,7 @@ run "functions_run_as_asked" {
       operation    = "fluentd-operation-waiter waiters.operation.handler 30"
       flush        = "fluentd-flush-waiter waiters.flush.handler 70"
       buffer       = "fluentd-buffer-waiter waiters.buffer.handler 40"
+      evidence     = "fluentd-evidence handlers.evidence.handler 29"
       reconcile    = "fluentd-reconciler handlers.reconcile.handler 300"
     }
     error_message = "Names, entry points and timeouts must be as agreed."
@@ -203,7 +213,7 @@ run "functions_run_as_asked" {
     error_message = "The stages' concurrency must be as asked."
   }
   assert {
-    condition     = { for key, group in aws_cloudwatch_log_group.function : key => "${group.name} ${group.retention_in_days}" } == { lifecycle = "/aws/lambda/fluentd-lifecycle 30", interruption = "/aws/lambda/fluentd-interruption 30", operation = "/aws/lambda/fluentd-operation-waiter 30", flush = "/aws/lambda/fluentd-flush-waiter 30", buffer = "/aws/lambda/fluentd-buffer-waiter 30", reconcile = "/aws/lambda/fluentd-reconciler 30" }
+    condition     = { for key, group in aws_cloudwatch_log_group.function : key => "${group.name} ${group.retention_in_days}" } == { lifecycle = "/aws/lambda/fluentd-lifecycle 30", interruption = "/aws/lambda/fluentd-interruption 30", operation = "/aws/lambda/fluentd-operation-waiter 30", flush = "/aws/lambda/fluentd-flush-waiter 30", buffer = "/aws/lambda/fluentd-buffer-waiter 30", evidence = "/aws/lambda/fluentd-evidence 30", reconcile = "/aws/lambda/fluentd-reconciler 30" }
     error_message = "Each function has a log group with a retention."
   }
   assert {

@@ -315,7 +315,7 @@ run "monitor_agent_may_be_left_alone" {
     source = "./tests/without_provider"
   }
   variables {
-    flush = { buffer_paths = ["/var/log/fluent/buffer"], monitor_agent_port = 0 }
+    flush = { buffer_paths = ["/var/log/fluent/buffer"], monitor_agent_port = 0, monitor_agent_required = false }
   }
 }
 
@@ -458,6 +458,39 @@ run "flush_timeout_must_be_whole" {
   }
   variables {
     flush = { buffer_paths = ["/var/log/fluent/buffer"], timeout_seconds = 600.5 }
+  }
+  expect_failures = [var.flush]
+}
+
+run "longest_hold_must_not_be_negative" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush = { buffer_paths = ["/var/log/fluent/buffer"], longest_hold_seconds = -1 }
+  }
+  expect_failures = [var.flush]
+}
+
+run "rpc_needs_monitor_agent" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush = { buffer_paths = ["/var/log/fluent/buffer"], method = "rpc", monitor_agent_port = 0, monitor_agent_required = false }
+  }
+  expect_failures = [var.flush]
+}
+
+run "no_monitor_agent_has_to_be_said_twice" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush = { buffer_paths = ["/var/log/fluent/buffer"], monitor_agent_port = 0 }
   }
   expect_failures = [var.flush]
 }

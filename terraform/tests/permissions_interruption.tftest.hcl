@@ -22,6 +22,7 @@ run "it_may_make_exactly_its_own_calls_and_none_that_lets_an_instance_go" {
       DescribeLifecycleState          = [["autoscaling:DescribeAutoScalingInstances"], "*"]
       DescribeInstances               = [["ec2:DescribeInstances"], "*"]
       MarkInstancesOfGroup            = [["ec2:CreateTags"], "arn:aws:ec2:eu-west-1:123456789012:instance/*"]
+      ConsumeOwnQueue                 = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"], "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption"]
       Deregister                      = [["servicediscovery:DeregisterInstance"], ["arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"]]
       ListRegistrations               = [["servicediscovery:ListInstances"], "*"]
       ChangeDnsRecordsThroughCloudMap = [["route53:ChangeResourceRecordSets"], "arn:aws:route53:::hostedzone/Z0123456789"]
@@ -51,7 +52,7 @@ run "without_cloud_map_and_flush_it_only_looks_and_counts" {
 
   assert {
     condition = [for statement in jsondecode(aws_iam_role_policy.function["interruption"].policy).Statement : statement.Sid] == [
-      "WriteOwnLogs", "DescribeLifecycleState", "DescribeInstances", "MarkInstancesOfGroup", "HandOver",
+      "WriteOwnLogs", "DescribeLifecycleState", "DescribeInstances", "MarkInstancesOfGroup", "ConsumeOwnQueue", "HandOver",
     ]
     error_message = "The function's permissions changed: ${aws_iam_role_policy.function["interruption"].policy}"
   }

@@ -1,4 +1,4 @@
-# What the buffer waiter may do beside, as Prometheus, its credentials and the network ask for it.
+# What the evidence function may do, as Prometheus, its credentials and the network ask for it.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -13,6 +13,21 @@ variables {
   lambda                 = { package = { s3 = { bucket = "artefacts", key = "package.zip" } } }
 }
 
+run "without_options_the_evidence_function_may_write_its_log_and_nothing_else" {
+  command = plan
+
+  assert {
+    condition = jsonencode({ for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : statement.Sid => [statement.Action, statement.Resource] }) == jsonencode({
+      WriteOwnLogs = [["logs:CreateLogStream", "logs:PutLogEvents"], "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/fluentd-evidence:*"]
+    })
+    error_message = "Without prometheus.auth it calls no AWS API: ${aws_iam_role_policy.function["evidence"].policy}"
+  }
+  assert {
+    condition     = [for key, role in aws_iam_role_policy.function : key if strcontains(role.policy, "lambda:")] == ["buffer"]
+    error_message = "Only who asks for evidence may invoke a function."
+  }
+}
+
 run "managed_prometheus_is_queried_in_one_workspace" {
   command = plan
   variables {
@@ -21,7 +36,7 @@ run "managed_prometheus_is_queried_in_one_workspace" {
 
   assert {
     condition = [
-      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : "${statement.Action[0]} ${statement.Resource}"
+      for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : "${statement.Action[0]} ${statement.Resource}"
       if statement.Sid == "QueryManagedPrometheus"
     ] == ["aps:QueryMetrics arn:aws:aps:us-east-1:123456789012:workspace/ws-0a1b2c"]
     error_message = "The workspace is the one in the URL, in the region of the URL."
@@ -43,7 +58,7 @@ run "secret_is_read_and_decrypted_through_secrets_manager" {
 
   assert {
     condition = jsonencode([
-      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : statement
+      for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : statement
       if strcontains(statement.Sid, "Credentials")
       ]) == jsonencode([
       {
@@ -60,7 +75,7 @@ run "secret_is_read_and_decrypted_through_secrets_manager" {
         Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.eu-west-1.amazonaws.com" } }
       },
     ])
-    error_message = "The secret, and its key by way of Secrets Manager, and nothing else: ${aws_iam_role_policy.function["buffer"].policy}"
+    error_message = "The secret, and its key by way of Secrets Manager, and nothing else: ${aws_iam_role_policy.function["evidence"].policy}"
   }
 }
 
@@ -79,13 +94,13 @@ run "parameter_is_read_and_decrypted_through_ssm" {
 
   assert {
     condition = jsonencode([
-      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : [statement.Action, statement.Resource, try(statement.Condition, null)]
+      for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : [statement.Action, statement.Resource, try(statement.Condition, null)]
       if strcontains(statement.Sid, "Credentials")
       ]) == jsonencode([
       [["ssm:GetParameter"], "arn:aws:ssm:eu-west-1:123456789012:parameter/prometheus/token", null],
       [["kms:Decrypt"], "arn:aws:kms:eu-west-1:123456789012:key/0123", { StringEquals = { "kms:ViaService" = "ssm.eu-west-1.amazonaws.com" } }],
     ])
-    error_message = "The parameter, and its key by way of SSM, and nothing else: ${aws_iam_role_policy.function["buffer"].policy}"
+    error_message = "The parameter, and its key by way of SSM, and nothing else: ${aws_iam_role_policy.function["evidence"].policy}"
   }
 }
 
@@ -97,17 +112,17 @@ run "network_interfaces_are_for_lambda_not_for_the_code" {
 
   assert {
     condition = alltrue([
-      for key, function in aws_lambda_function.this : length(function.vpc_config) == (key == "buffer" ? 1 : 0)
+      for key, function in aws_lambda_function.this : length(function.vpc_config) == (key == "evidence" ? 1 : 0)
     ])
     error_message = "Only the function that asks Prometheus belongs into the VPC."
   }
   assert {
-    condition     = aws_lambda_function.this["buffer"].vpc_config[0].subnet_ids == toset(["subnet-0a", "subnet-0b"]) && aws_lambda_function.this["buffer"].vpc_config[0].security_group_ids == toset(["sg-0a"])
+    condition     = aws_lambda_function.this["evidence"].vpc_config[0].subnet_ids == toset(["subnet-0a", "subnet-0b"]) && aws_lambda_function.this["evidence"].vpc_config[0].security_group_ids == toset(["sg-0a"])
     error_message = "The function must run in the given subnets with the given security groups."
   }
   assert {
     condition = jsonencode([
-      for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : statement if statement.Effect == "Deny"
+      for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : statement if statement.Effect == "Deny"
       ]) == jsonencode([{
         Sid    = "RefuseNetworkInterfacesToCode"
         Effect = "Deny"
@@ -120,12 +135,12 @@ run "network_interfaces_are_for_lambda_not_for_the_code" {
           "ec2:DescribeSubnets",
         ]
         Resource  = "*"
-        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-buffer-waiter" } }
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-evidence" } }
     }])
     error_message = "What Lambda needs to place the function must be refused to the function."
   }
   assert {
-    condition     = !strcontains(aws_iam_role_policy.function["lifecycle"].policy, "NetworkInterface") && !strcontains(aws_iam_role_policy.function["operation"].policy, "NetworkInterface")
+    condition     = alltrue([for key, role in aws_iam_role_policy.function : key == "evidence" || !strcontains(role.policy, "NetworkInterface")])
     error_message = "Functions outside the VPC need no network interfaces."
   }
 }

@@ -25,6 +25,10 @@ mock_provider "aws" {
     values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-lifecycle-dlq" }
   }
   override_resource {
+    target = aws_sqs_queue.interruption
+    values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption" }
+  }
+  override_resource {
     target = aws_sqs_queue.dead_letter["interruption"]
     values = { arn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption-dlq" }
   }
@@ -154,16 +158,35 @@ run "interruptions_reach_their_function_and_are_kept" {
   }
   assert {
     condition = alltrue([
-      for resource in [aws_cloudwatch_event_target.interruption, aws_lambda_permission.interruption_from_rule] : join(" ", keys(resource)) == "ended shutting-down spot"
+      join(" ", keys(aws_cloudwatch_event_target.interruption)) == "ended shutting-down spot", join(" ", keys(aws_lambda_permission.interruption_from_rule)) == "ended",
     ])
-    error_message = "Every rule has a target, and may invoke it."
+    error_message = "Every rule has a target; that of the group's own events may invoke the function."
   }
   assert {
     condition = alltrue([
       for key, target in aws_cloudwatch_event_target.interruption :
-      target.arn == "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-interruption" && target.dead_letter_config[0].arn == "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption-dlq" && target.rule == "fluentd-${key}"
+      target.arn == (key == "ended" ? "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-interruption" : "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption") && target.dead_letter_config[0].arn == "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption-dlq" && target.rule == "fluentd-${key}"
     ])
-    error_message = "Without a dead-letter queue on the target, EventBridge drops what it cannot deliver."
+    error_message = "Events of EC2, which are about any instance, go through the queue; without a dead-letter queue on the target, EventBridge drops what it cannot deliver."
+  }
+  assert {
+    condition = jsonencode([for statement in jsondecode(aws_sqs_queue.interruption.policy).Statement : statement if statement.Effect == "Allow"]) == jsonencode([{
+      Sid       = "EventsOfEc2"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption"
+      Condition = { ArnEquals = { "aws:SourceArn" = ["arn:aws:events:eu-west-1:123456789012:rule/fluentd-shutting-down", "arn:aws:events:eu-west-1:123456789012:rule/fluentd-spot"] } }
+    }])
+    error_message = "EventBridge may send to the queue for the rules of EC2's events only: ${aws_sqs_queue.interruption.policy}"
+  }
+  assert {
+    condition     = jsondecode(aws_sqs_queue.interruption.redrive_policy) == { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption-dlq", maxReceiveCount = 30 } && aws_sqs_queue.interruption.visibility_timeout_seconds == 130 && aws_sqs_queue.interruption.message_retention_seconds == 345600
+    error_message = "What is put back for 20 minutes must not be dead-lettered meanwhile; what crashes the function must be kept."
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.interruption.batch_size == 50 && aws_lambda_event_source_mapping.interruption.maximum_batching_window_in_seconds == 1 && aws_lambda_event_source_mapping.interruption.function_response_types == toset(["ReportBatchItemFailures"]) && aws_lambda_event_source_mapping.interruption.scaling_config[0].maximum_concurrency == 2
+    error_message = "Events of EC2 are handled in batches, two at a time: a burst of other fleets' events must leave concurrency and calls to the waiters."
   }
   assert {
     condition = alltrue([
@@ -196,11 +219,13 @@ run "queues_are_encrypted_and_refuse_plain_http" {
     condition = { for key, queue in merge(
       { for key, queue in aws_sqs_queue.stage : key => queue },
       { for key, queue in aws_sqs_queue.dead_letter : "${key}-dlq" => queue },
+      { interruption = aws_sqs_queue.interruption },
       ) : key => queue.name } == {
       operation          = "fluentd-operation"
       buffer             = "fluentd-buffer"
       "operation-dlq"    = "fluentd-operation-dlq"
       "buffer-dlq"       = "fluentd-buffer-dlq"
+      interruption       = "fluentd-interruption"
       "lifecycle-dlq"    = "fluentd-lifecycle-dlq"
       "interruption-dlq" = "fluentd-interruption-dlq"
       "event-dlq"        = "fluentd-event-dlq"
@@ -208,12 +233,12 @@ run "queues_are_encrypted_and_refuse_plain_http" {
     error_message = "The queues' names are agreed."
   }
   assert {
-    condition     = alltrue([for queue in concat(values(aws_sqs_queue.stage), values(aws_sqs_queue.dead_letter)) : queue.sqs_managed_sse_enabled])
+    condition     = alltrue([for queue in concat([aws_sqs_queue.interruption], values(aws_sqs_queue.stage), values(aws_sqs_queue.dead_letter)) : queue.sqs_managed_sse_enabled])
     error_message = "Every queue is encrypted."
   }
   assert {
     condition = alltrue([
-      for queue in concat(values(aws_sqs_queue.stage), values(aws_sqs_queue.dead_letter)) : contains([
+      for queue in concat([aws_sqs_queue.interruption], values(aws_sqs_queue.stage), values(aws_sqs_queue.dead_letter)) : contains([
         for statement in jsondecode(queue.policy).Statement : jsonencode(statement)
         ], jsonencode({
           Sid       = "RefusePlainHttp"
@@ -251,11 +276,11 @@ run "messages_outlive_any_lifecycle_action" {
 run "queues_keep_to_the_budget" {
   command = plan
   variables {
-    lambda = merge(var.lambda, { operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 30 })
+    lambda = merge(var.lambda, { operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 40 })
   }
 
   assert {
-    condition     = { for key, queue in aws_sqs_queue.stage : key => queue.visibility_timeout_seconds } == { operation = 120, buffer = 180 }
+    condition     = { for key, queue in aws_sqs_queue.stage : key => queue.visibility_timeout_seconds } == { operation = 120, buffer = 240 }
     error_message = "A queue hides a message for six times its own waiter's timeout."
   }
 }
@@ -275,7 +300,7 @@ run "messages_of_crashed_waiters_are_set_aside" {
       operation    = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = ["arn:aws:sqs:eu-west-1:123456789012:fluentd-operation"] })
       buffer       = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = ["arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer"] })
       lifecycle    = jsonencode({ redrivePermission = "denyAll" })
-      interruption = jsonencode({ redrivePermission = "denyAll" })
+      interruption = jsonencode({ redrivePermission = "byQueue", sourceQueueArns = ["arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption"] })
       event        = jsonencode({ redrivePermission = "denyAll" })
     }
     error_message = "A dead-letter queue serves its own stage only."
@@ -329,7 +354,7 @@ run "cloud_map_service_is_created_in_a_namespace" {
   }
   assert {
     condition = alltrue([
-      for function in aws_lambda_function.this : function.environment[0].variables.CLOUD_MAP_SERVICE_IDS == aws_service_discovery_service.this[0].id
+      for key, function in aws_lambda_function.this : function.environment[0].variables.CLOUD_MAP_SERVICE_IDS == aws_service_discovery_service.this[0].id if key != "evidence"
     ])
     error_message = "The functions must use the service that was made."
   }
@@ -348,7 +373,7 @@ run "several_services_carry_a_larger_fleet" {
   }
   assert {
     condition = length(output.cloud_map_service_ids) == 3 && alltrue([
-      for function in aws_lambda_function.this : function.environment[0].variables.CLOUD_MAP_SERVICE_IDS == join(",", aws_service_discovery_service.this[*].id)
+      for key, function in aws_lambda_function.this : function.environment[0].variables.CLOUD_MAP_SERVICE_IDS == join(",", aws_service_discovery_service.this[*].id) if key != "evidence"
     ])
     error_message = "Every function must know every shard."
   }

@@ -8,7 +8,7 @@ variables {
   name                   = "fluentd"
   autoscaling_group_name = "aggregators"
   cloud_map              = { service_id = "srv-existing" } # TTL 10
-  prometheus             = { url = "http://prometheus:9090", scrape_interval_seconds = 15, request_timeout_seconds = 6 }
+  prometheus             = { url = "http://prometheus:9090", scrape_interval_seconds = 15, request_timeout_seconds = 2 }
   alarms                 = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"] }
   reconcile              = { mode = "observe" } # see timing_budget_reconcile.tftest.hcl
   lambda = {
@@ -284,7 +284,7 @@ run "slow_prometheus_must_fit_into_the_functions_timeout" {
     source = "./tests/without_provider"
   }
   variables {
-    prometheus = merge(var.prometheus, { request_timeout_seconds = 7 })
+    prometheus = merge(var.prometheus, { request_timeout_seconds = 3 })
   }
   expect_failures = [terraform_data.timing_budget]
 }

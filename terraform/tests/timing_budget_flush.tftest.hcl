@@ -300,7 +300,7 @@ run "all_stages_together_of_100_heartbeats_at_their_limit" {
   variables {
     # 500 + 5000 + 8855 + 145 = 100 x 145
     cloud_map  = { service_id = "srv-existing" }
-    prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 6 }
+    prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 2 }
     flush      = merge(var.flush, { timeout_seconds = 5000 })
     lambda     = { flush_waiter_timeout_seconds = 20, operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 20 }
     timing     = merge(var.timing, { operation_timeout_seconds = 500, drain_timeout_seconds = 8855, launch_heartbeat_timeout_seconds = 145, max_receive_count = 1000 })
@@ -314,7 +314,7 @@ run "all_stages_together_must_fit_into_100_heartbeats" {
   }
   variables {
     cloud_map  = { service_id = "srv-existing" }
-    prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 6 }
+    prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 2 }
     flush      = merge(var.flush, { timeout_seconds = 5001 })
     lambda     = { flush_waiter_timeout_seconds = 20, operation_waiter_timeout_seconds = 20, buffer_waiter_timeout_seconds = 20 }
     timing     = merge(var.timing, { operation_timeout_seconds = 500, drain_timeout_seconds = 8855, launch_heartbeat_timeout_seconds = 145, max_receive_count = 1000 })
@@ -362,7 +362,7 @@ run "numbers_of_a_flush_that_is_not_there_do_not_count" {
   }
   variables {
     flush      = null
-    prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 6 }
+    prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 2 }
     lambda     = { flush_waiter_timeout_seconds = 900, buffer_waiter_timeout_seconds = 20 }
     timing     = merge(var.timing, { drain_timeout_seconds = 1000, empty_for_seconds = 45 })
   }
@@ -375,8 +375,33 @@ run "short_times_of_a_flush_that_is_not_there_do_not_count" {
   }
   variables {
     flush      = null
-    prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 6 }
+    prometheus = { url = "http://prometheus:9090", request_timeout_seconds = 2 }
     lambda     = { flush_waiter_timeout_seconds = 1, buffer_waiter_timeout_seconds = 20 }
     timing     = merge(var.timing, { drain_timeout_seconds = 1000, empty_for_seconds = 45 })
   }
+}
+
+run "records_that_an_input_keeps_are_seen_in_the_quiet_time" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush  = { buffer_paths = ["/var/log/fluent/buffer"], quiet_seconds = 61, longest_hold_seconds = 60 }
+    timing = {}
+    lambda = {}
+  }
+}
+
+run "records_that_an_input_keeps_for_longer_are_refused" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    flush  = { buffer_paths = ["/var/log/fluent/buffer"], quiet_seconds = 60, longest_hold_seconds = 60 }
+    timing = {}
+    lambda = {}
+  }
+  expect_failures = [terraform_data.timing_budget]
 }

@@ -5,7 +5,7 @@ variables {
   name                   = "fluentd"
   autoscaling_group_name = "aggregators"
   cloud_map              = { service_id = "srv-existing" } # TTL 10
-  prometheus             = { url = "http://prometheus:9090", scrape_interval_seconds = 15, request_timeout_seconds = 6 }
+  prometheus             = { url = "http://prometheus:9090", scrape_interval_seconds = 15, request_timeout_seconds = 2 }
   alarms                 = { actions = ["arn:aws:sns:eu-west-1:123456789012:on-call"] }
   reconcile              = { mode = "observe" } # see timing_budget_reconcile.tftest.hcl
   lambda = {

@@ -42,7 +42,13 @@ def test_buffer_dlq_keeps_proves_overrides_and_redrives(place: Scene) -> None:
         assert "fluentd-buffer-dlq\t" in verified
         assert place.states() == {stays: "InService"}
         assert f"of {redriven}, which was proven empty" in operator.type("undo")
-        operator.finish({"session": INTERACTIVE, "fluentd-log": NO_JOURNAL})
+        operator.finish(
+            {
+                "session": INTERACTIVE,
+                "fluentd-log": NO_JOURNAL,
+                "restart": "the script is not there to say that it loses nothing",
+            }
+        )
 
 
 def stop_the_clock(operator: Walk, stuck: Sequence[str]) -> None:
@@ -68,12 +74,10 @@ def find_the_cause(operator: Walk, instance_id: str, stays: str) -> None:
     assert operator.type("prometheus-failed") == ""
     assert "out_heartbeat" in operator.type("settings")
     operator.type("flush")
-    operator.type("restart")
+    refused = operator.type("may-restart", fails_with="InvalidDocument")
+    assert f"Do not restart Fluentd on {instance_id}" in refused
     assert operator.session is not None
-    assert operator.session.services_commanded() == [
-        "kill --signal=USR1 fluentd",
-        "restart fluentd",
-    ]
+    assert operator.session.services_commanded() == ["kill --signal=USR1 fluentd"]
     operator.type("successor")
 
 

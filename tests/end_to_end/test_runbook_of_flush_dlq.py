@@ -119,6 +119,9 @@ def bring_the_agent_back(operator: Walk, instance_id: str) -> None:
     assert commanded(operator) == ["restart amazon-ssm-agent"]
     operator.scene.cloud.control.set_faults(agents_off=[])
     assert operator.type("agent").startswith(f"{instance_id}\tOnline\t")
+    assert f"A restart of Fluentd on {instance_id} loses nothing." in operator.type("may-restart")
+    operator.type("restart")
+    assert commanded(operator) == ["restart amazon-ssm-agent", "restart fluentd"]
 
 
 def start_fluentd(operator: Walk, instance_id: str) -> None:
@@ -131,9 +134,9 @@ def start_fluentd(operator: Walk, instance_id: str) -> None:
     assert "Service\tfluentd" in settings
     assert "BackupPaths\t/var/log/fluentd/backup" in settings
     operator.open_session(instance_id)
-    operator.type("restart")
+    assert f"Do not restart Fluentd on {instance_id}" in operator.type("may-restart")
     assert operator.type("start") == "active\n"
-    assert commanded(operator) == ["restart fluentd", "start fluentd", "is-active fluentd"]
+    assert commanded(operator) == ["start fluentd", "is-active fluentd"]
     operator.scene.start_unit(instance_id)
 
 

@@ -238,6 +238,8 @@ def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unpro
                 "deadline": SAME_AS_IN_BUFFER_DLQ,
                 "session": INTERACTIVE,
                 "adopt": "mounts a volume: simulated volumes hold no bytes",
+                "may-restart": "no volume was adopted; typed in flush-dlq",
+                "adopt-restart": "no volume was adopted; typed in flush-dlq",
             }
         )
 

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ class Instance:
     """One instance: its disk, its units, its Fluentd."""
 
     root: Path
-    settings: dict[str, str] = field(default_factory=dict)
+    late: dict[str, Any] | None = None
+    """With what to start Fluentd before the first flush: it loads what is there by then."""
     _processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -72,11 +73,21 @@ class Instance:
         Path(f"{path}.meta").write_text("metadata of a chunk")
         return path
 
-    def start(self, unit: str = "fluentd", **settings: object) -> int:
+    def start(
+        self,
+        unit: str = "fluentd",
+        before: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        **settings: object,
+    ) -> int:
         """Run a Fluentd as a unit; its port for monitor_agent and RPC."""
         given = json.dumps({"buffer": str(self.buffer), **settings})
         process = subprocess.Popen(
-            [sys.executable, str(FOLDER / "fluentd.py"), given], stdout=subprocess.PIPE, text=True
+            [*before, sys.executable, str(FOLDER / "fluentd.py"), given],
+            stdout=subprocess.PIPE,
+            text=True,
+            # Not the machine's own /tmp/fluent.
+            env={**os.environ, "FLUENT_BACKUP_DIR": f"{self.root}/own", **(environment or {})},
         )
         self._processes.append(process)
         assert process.stdout is not None
@@ -85,19 +96,31 @@ class Instance:
         self.unit(unit, process.pid)
         return int(port)
 
+    def begin(self) -> None:
+        """Start Fluentd if it is still to be started: it loads no file that comes later."""
+        settings, self.late = self.late, None
+        if settings is not None:
+            self.start(**settings)
+
+    @property
+    def main_process(self) -> int:
+        return int((self.root / "units/fluentd").read_text())
+
     def unit(self, name: str, pid: int) -> None:
         (self.root / "units" / name).write_text(str(pid))
 
     def flush(self, shell: str = "sh", path: str | None = None, **settings: object) -> Answer:
         """Run the script as the document does, with these settings beside the plain ones."""
+        self.begin()
         environment = {
             "PATH": path if path is not None else f"{self.path}:{os.environ['PATH']}",
             "UNITS": str(self.root / "units"),
+            "FLUENTD_PROGRAM": "python",
             "SERVICE": "fluentd",
             "METHOD": "signal",
             "RPC_PORT": "24444",
             "BUFFER_PATHS": str(self.buffer),
-            "BACKUP_PATHS": "",
+            "BACKUP_PATHS": "none",
             "MONITOR_AGENT_PORT": "0",
             "MONITOR_AGENT_REQUIRED": "false",
             "WORKERS": "1",

@@ -1,14 +1,17 @@
 """The script makes Fluentd flush, waits for the end of it, and believes only what it sees."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.flush_document.conftest import Instance
+from tests.flush_document.conftest import Answer, Instance
 
 EMPTY = {
     "version": 1,
@@ -18,8 +21,17 @@ EMPTY = {
     "bytes": 0,
     "set_aside": 0,
     "quiet": True,
+    "restartable": False,
     "monitor": None,
 }
+
+
+def said(answer: Answer) -> dict[str, Any]:
+    """The answer without the places that were looked at; there are some."""
+    json = answer.json
+    assert json.pop("looked_at")
+    del json["outputs_before"]
+    return json
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
@@ -28,19 +40,19 @@ def test_chunks_are_flushed_and_the_answer_is_that_nothing_is_left(
 ) -> None:
     chunk = instance.chunk()
     instance.start()
-    assert instance.flush(shell).json == EMPTY
+    assert said(instance.flush(shell)) == EMPTY
     assert not chunk.exists()
 
 
 def test_an_empty_instance_is_signalled_all_the_same(instance: Instance) -> None:
     instance.start()
-    assert instance.flush().json == EMPTY
+    assert said(instance.flush()) == EMPTY
 
 
 def test_a_flush_that_takes_a_while_is_waited_for(instance: Instance) -> None:
     instance.chunk()
     instance.start(seconds=1.5)
-    assert instance.flush().json == EMPTY
+    assert said(instance.flush()) == EMPTY
 
 
 def test_what_is_not_flushed_in_time_is_counted_without_its_metadata(instance: Instance) -> None:
@@ -48,7 +60,7 @@ def test_what_is_not_flushed_in_time_is_counted_without_its_metadata(instance: I
     instance.chunk(f"buffer.q{'0b' * 16}.log", "1234567")
     instance.start(at_flush="keep")
     started = time.monotonic()
-    answer = instance.flush(wait_seconds=1, quiet_seconds=300).json
+    answer = said(instance.flush(wait_seconds=1, quiet_seconds=300))
     assert time.monotonic() - started < 10
     assert answer == {**EMPTY, "chunks": 2, "bytes": 12, "quiet": False}
 
@@ -72,6 +84,7 @@ def test_a_record_that_was_sent_between_the_looks_is_no_quiet(instance: Instance
     answer = instance.flush(quiet_seconds=1, monitor_agent_port=port).json
     assert answer["chunks"] == 0
     assert not answer["quiet"]
+    assert answer["monitor"]["outputs"]["out_s3"] > answer["outputs_before"]["out_s3"]
 
 
 def test_the_heartbeat_of_an_output_without_a_buffer_is_quiet(instance: Instance) -> None:
@@ -131,6 +144,41 @@ class TestWhoIsSignalled:
         assert (answer.json["signalled"], answer.json["chunks"]) == (False, 0)
         assert "ended or was started anew" in answer.complaint
 
+    @pytest.mark.parametrize("program", [["sh", "-c", "sleep 60; true fluentd"], ["sleep", "60"]])
+    def test_a_main_process_that_is_not_fluentd_gets_no_signal(
+        self, instance: Instance, program: list[str]
+    ) -> None:
+        wrapper = subprocess.Popen(program)
+        try:
+            instance.unit("fluentd", wrapper.pid)
+            answer = instance.flush()
+            assert wrapper.poll() is None
+        finally:
+            wrapper.kill()
+            wrapper.wait()
+        assert answer.json["signalled"] is False
+        assert "is not Fluentd itself" in answer.complaint
+
+    @pytest.mark.parametrize("worker", [False, True])
+    def test_a_process_that_hangs_has_not_taken_the_signal(
+        self, instance: Instance, worker: bool
+    ) -> None:
+        instance.start(worker="takes")
+        main = instance.main_process
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        hanging = int(children[0]) if worker else main
+        os.kill(hanging, signal.SIGSTOP)
+        while "State:\tT" not in Path(f"/proc/{hanging}/status").read_text():
+            time.sleep(0.01)
+        if worker:
+            os.kill(hanging, signal.SIGUSR1)  # as its supervisor does
+        try:
+            answer = instance.flush()
+        finally:
+            os.kill(hanging, signal.SIGKILL)
+        assert answer.json["signalled"] is False
+        assert f"process {hanging} hangs" in answer.complaint
+
     def test_a_machine_without_systemd_was_not_signalled(self, instance: Instance) -> None:
         (instance.path / "systemctl").unlink()
         assert instance.flush(path=_tools_without(instance, "systemctl")).json["signalled"] is False
@@ -141,8 +189,25 @@ class TestRpc:
         chunk = instance.chunk()
         port = instance.start()
         (instance.root / "units/fluentd").unlink()
-        assert instance.flush(method="rpc", rpc_port=port).json == EMPTY
+        answer = instance.flush(method="rpc", rpc_port=port, monitor_agent_port=port).json
+        assert (answer["signalled"], answer["quiet"], answer["restartable"]) == (True, True, True)
         assert not chunk.exists()
+
+    def test_rpc_sees_what_that_fluentd_holds_open(self, instance: Instance) -> None:
+        instance.chunk("elsewhere/" + f"buffer.b{'0a' * 16}.log")
+        port = instance.start(at_flush="keep", buffer=f"{instance.root}/elsewhere")
+        (instance.root / "units/fluentd").unlink()
+        answer = instance.flush(
+            wait_seconds=0, method="rpc", rpc_port=port, monitor_agent_port=port
+        ).json
+        assert answer["chunks"] == 1
+
+    def test_rpc_without_monitor_agent_cannot_tell_which_process_to_look_at(
+        self, instance: Instance
+    ) -> None:
+        port = instance.start()
+        refusal = instance.flush(method="rpc", rpc_port=port).refusal()
+        assert "only monitor_agent could say which process is Fluentd" in refusal
 
     def test_rpc_that_nobody_answers_is_no_signal(self, instance: Instance) -> None:
         instance.start()
@@ -179,7 +244,7 @@ class TestSettings:
         assert done.output == ""
         assert done.complaint
 
-    @pytest.mark.parametrize("tool", ["find", "stat", "date", "sleep"])
+    @pytest.mark.parametrize("tool", ["awk", "find", "stat", "date", "sleep", "tr"])
     def test_without_the_tools_to_look_there_is_no_answer(
         self, instance: Instance, tool: str
     ) -> None:
@@ -193,8 +258,8 @@ def _tools_without(instance: Instance, missing: str) -> str:
     """A PATH with what the script needs, save for one of it."""
     folder = instance.root / f"without-{missing}"
     folder.mkdir()
-    needed = ("find", "stat", "date", "sleep", "grep", "cat", "sh", "awk", "curl")
-    for name in needed:
+    needed = "awk cat curl date find grep ls readlink sh sleep stat tr"
+    for name in needed.split():
         found = shutil.which(name)
         assert found, f"{name} is missing on this machine"
         if name != missing:

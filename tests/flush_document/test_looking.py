@@ -1,6 +1,7 @@
 """Where the script looks and what it counts; a place it cannot look at is never an empty one."""
 
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def counted(answer: Answer) -> tuple[int, int]:
 @pytest.fixture
 def stuck(instance: Instance) -> Instance:
     """An instance whose Fluentd takes every signal and flushes nothing."""
-    instance.start(at_flush="keep")
+    instance.late = {"at_flush": "keep", "buffer": str(instance.root)}
     return instance
 
 
@@ -82,10 +83,9 @@ class TestChunks:
     def test_one_output_of_a_root_dir_stands_for_all_of_it(self, stuck: Instance) -> None:
         stuck.chunk(f"fluentd/worker0/out_s3/buffer/buffer.b{ID}.log")
         stuck.chunk(f"fluentd/worker1/forgotten/buffer/buffer.q{ID}.log")
-        stuck.chunk(f"fluentd/buffer/out_s3/buffer.q{ID}.log")  # evacuated at the retry limit
         (stuck.root / "fluentd/worker0/out_s4/buffer").mkdir(parents=True)
         paths = f"{stuck.root}/fluentd/worker0/out_s4/buffer"
-        assert counted(stuck.flush(wait_seconds=0, buffer_paths=paths)) == (3, 0)
+        assert counted(stuck.flush(wait_seconds=0, buffer_paths=paths)) == (2, 0)
 
     def test_folders_behind_links_are_looked_at(self, stuck: Instance) -> None:
         stuck.chunk(f"disk/buffer.b{ID}.log")
@@ -145,12 +145,40 @@ class TestSetAside:
         paths = {"buffer_paths": root, "backup_paths": f"{root}/backup"}
         assert counted(stuck.flush(wait_seconds=0, **paths)) == (0, 1)
 
-    def test_evacuated_chunks_are_set_aside_where_they_are_named(self, stuck: Instance) -> None:
-        stuck.chunk(f"fluentd/buffer/out_s3/buffer.q{ID}.log")
+    @pytest.mark.parametrize(
+        "name",
+        [
+            f"buffer/out_s3/buffer.q{ID}.log",
+            f"worker1/out_s3/buffer/buffer.b{ID}.log",
+            f"worker0/old_id/buffer/buffer.q{ID}.log",
+            f"source-only-buffer/1b4e28ba/buffer.b{ID}.log",
+        ],
+        ids=["evacuated", "fewer workers", "another @id", "after SIGUSR2"],
+    )
+    def test_a_chunk_that_no_process_has_loaded_is_set_aside(
+        self, stuck: Instance, name: str
+    ) -> None:
         stuck.chunk(f"fluentd/worker0/out_s3/buffer/buffer.q{ID}.log")
-        root = f"{stuck.root}/fluentd"
-        paths = {"buffer_paths": root, "backup_paths": f"{root}/buffer"}
-        assert counted(stuck.flush(wait_seconds=0, **paths)) == (1, 1)
+        stuck.begin()
+        stuck.chunk(f"fluentd/{name}")
+        answer = stuck.flush(wait_seconds=0, buffer_paths=f"{stuck.root}/fluentd")
+        assert counted(answer) == (1, 1)
+
+    def test_what_no_process_has_loaded_is_a_chunk_while_none_runs(
+        self, instance: Instance
+    ) -> None:
+        instance.chunk()
+        instance.chunk(f"old/worker0/{ID}.log")
+        answer = instance.flush(wait_seconds=0, backup_paths=f"{instance.root}/old")
+        assert counted(answer) == (1, 1)
+        assert not answer.json["signalled"]
+
+    def test_a_secondary_may_write_files_beside_its_path(self, stuck: Instance) -> None:
+        stuck.chunk("out/failed/app.log")
+        stuck.chunk("out/failed.20261127_0.log")
+        stuck.chunk("out/failed_over.log")
+        answer = stuck.flush(wait_seconds=0, backup_paths=f"{stuck.root}/out/failed")
+        assert counted(answer) == (0, 2)
 
     def test_a_backup_folder_that_is_not_made_yet_is_empty(self, stuck: Instance) -> None:
         paths = f"{stuck.buffer}/backup"
@@ -166,6 +194,62 @@ class TestSetAside:
     ) -> None:
         refusal = stuck.flush(backup_paths=f"{stuck.root}/rot/backup").refusal()
         assert f"no such folder: {stuck.root}/rot" in refusal
+
+
+class TestFluentdsOwnPlaces:
+    """Where Fluentd keeps what it backs up is found out from its process, not assumed."""
+
+    def test_its_environment_may_name_another_backup_folder(self, instance: Instance) -> None:
+        instance.start(environment={"FLUENT_BACKUP_DIR": f"{instance.root}/own"})
+        instance.chunk(f"own/backup/worker0/out_s3/{ID}.log")
+        instance.chunk(f"own/buffer/out_s3/buffer.q{ID}.log")
+        instance.chunk("own/readme")
+        answer = instance.flush()
+        assert counted(answer) == (0, 2)
+        assert f"{instance.root}/own" in answer.json["looked_at"]
+
+    def test_a_root_dir_that_it_names_is_looked_at(self, instance: Instance) -> None:
+        root = instance.root / "another"
+        port = instance.start(root_dir=str(root))
+        instance.chunk(f"another/backup/worker0/out_s3/{ID}.log")
+        answer = instance.flush(monitor_agent_port=port)
+        assert counted(answer) == (0, 1)
+        assert str(root) in answer.json["looked_at"]
+
+    def test_a_mount_namespace_of_its_own_hides_nothing(self, instance: Instance) -> None:
+        own = instance.root / "own"
+        own.mkdir()
+        hide = 'mount -t tmpfs none "$0" && mkdir -p "$0/backup/worker0/s3" "$0/live"'
+        fill = f'echo x >"$0/backup/worker0/s3/{ID}.log" && echo x >"$0/live/buffer.b{ID}.log"'
+        if os.geteuid():
+            before = ["unshare", "--map-root-user", "--mount"]
+        else:
+            before = ["unshare", "--mount"]
+        instance.start(
+            before=[*before, "sh", "-c", f'{hide} && {fill} && exec "$@"', str(own)],
+            environment={"FLUENT_BACKUP_DIR": str(own)},
+            buffer=str(own / "live"),
+            at_flush="keep",
+        )
+        assert not list(own.iterdir())
+        answer = instance.flush(wait_seconds=0, buffer_paths=f"{own}/live")
+        assert counted(answer) == (1, 1)
+        assert f"/proc/{instance.main_process}/root{own}" in answer.json["looked_at"]
+
+
+def test_looking_is_linear_in_the_number_of_files(instance: Instance) -> None:
+    def seconds(count: int) -> float:
+        """Of the processors, all looks together: other tests run beside this one."""
+        for number in range(count):
+            (instance.buffer / f"buffer.q{number:032x}.log").touch()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert counted(instance.flush(wait_seconds=0)) == (0, count)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    instance.start()
+    few, many = seconds(2_000), seconds(20_000)
+    assert many < 20 * few
 
 
 class TestPlacesThatCannotBeLookedAt:

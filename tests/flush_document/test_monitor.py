@@ -1,14 +1,16 @@
-"""monitor_agent's counters, read without a JSON parser: all of them or none."""
+"""monitor_agent's counters: all of them or none, and of the Fluentd that was asked to flush."""
 
 import http.server
-import json
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 
-from tests.flush_document.conftest import Instance
+from tests.flush_document.conftest import Answer, Instance
+from tests.flush_document.fluentd import line
 
 EMPTY = {
     "staged": 0,
@@ -17,43 +19,54 @@ EMPTY = {
     "retrying": 0,
     "retry_next_at": None,
     "emit_records": 0,
+    "secondary": 0,
 }
+ITSELF = {"plugin_id": "object:618", "type": "monitor_agent", "retry_count": ""}
 
 
-def output(staged: int = 0, queued: int = 0, size: int = 0, **more: object) -> dict[str, object]:
-    """A buffered output as Fluentd shows it, in its order."""
+def output(staged: int = 0, queued: int = 0, size: int = 0, **more: Any) -> dict[str, object]:
+    """A buffered output as Fluentd 1.19 shows it."""
     return {
         "plugin_id": "out_s3",
         "plugin_category": "output",
         "type": "s3",
         "output_plugin": True,
         "buffer_queue_length": queued,
-        "buffer_timekeys": [1785920400, 1785924000] if staged else [],
+        "buffer_timekeys": "1785920400,1785924000" if staged else "",
         "buffer_total_queued_size": size,
         "retry_count": 3,
         "emit_records": 100,
-        "emit_size": 0,
         "buffer_stage_length": staged,
         "buffer_available_buffer_space_ratios": 99.9,
+        "write_secondary_count": 0,
         "retry": {},
         **more,
     }
 
 
-def monitor(instance: Instance, *plugins: dict[str, object]) -> object:
+def monitor(instance: Instance, *plugins: dict[str, object], **settings: Any) -> dict[str, Any]:
     """What the script makes of these plugins."""
-    port = instance.start(plugins=list(plugins))
-    return instance.flush(wait_seconds=0, monitor_agent_port=port).json["monitor"]
+    port = instance.start(plugins=[ITSELF, *plugins])
+    return told(instance.flush(wait_seconds=0, monitor_agent_port=port, **settings))
+
+
+def told(answer: Answer) -> dict[str, Any]:
+    """What it says of monitor_agent; the outputs emitted what all of them did."""
+    counters: dict[str, Any] = answer.json["monitor"]
+    assert sum(counters.pop("outputs").values()) == counters["emit_records"]
+    return counters
 
 
 @contextmanager
-def neighbours(body: bytes) -> Iterator[int]:
+def neighbours(instance: Instance, *plugins: Mapping[str, object]) -> Iterator[int]:
     """Two that answer alike on neighbouring ports; the lower one."""
     for port in range(23220, 24220, 2):
         with ExitStack() as stack:
             try:
-                stack.enter_context(answering(body, port=port))
-                stack.enter_context(answering(body, port=port + 1))
+                for one in (port, port + 1):
+                    stack.enter_context(
+                        answering("".join(map(line, plugins)), instance.main_process, port=one)
+                    )
             except OSError:
                 continue
             yield port
@@ -62,14 +75,20 @@ def neighbours(body: bytes) -> Iterator[int]:
 
 
 @contextmanager
-def answering(body: bytes, status: int = 200, port: int = 0) -> Iterator[int]:
+def answering(
+    plugins: str, process: int, status: int = 200, port: int = 0, config: str | None = None
+) -> Iterator[int]:
     """Something that answers every question alike; its port."""
+    told = {
+        "/api/plugins": plugins,
+        "/api/config": line({"pid": process, "root_dir": ""}) if config is None else config,
+    }
 
     class Answers(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(told.get(self.path, "").encode())
 
         def log_message(self, *_arguments: object) -> None:
             pass
@@ -130,38 +149,38 @@ def test_a_counter_below_zero_hides_no_other(instance: Instance) -> None:
     assert answer == {**EMPTY, "bytes": 8302, "emit_records": 200}
 
 
-def test_configuration_and_names_do_not_confuse_the_counting(instance: Instance) -> None:
-    answer = monitor(
-        instance,
-        output(
-            staged=1,
-            size=9,
-            plugin_id='odd "id", {"buffer_stage_length": 50}',
-            config={
-                "path": '}}]],"buffer_queue_length":70,\\',
-                "buffer_total_queued_size": 80,
-                "retry": {"next_time": "2026-08-07 08:28:44 UTC"},
-            },
-            instance_variables={"retry": [{"next_time": "x"}, {"emit_records": 3}], "log": None},
-        ),
-    )
-    assert answer == {**EMPTY, "staged": 1, "bytes": 9, "emit_records": 100}
-
-
-def test_a_pretty_document_is_read_as_well(instance: Instance) -> None:
-    instance.start()
-    body = json.dumps({"plugins": [output(staged=4, size=2)]}, indent=2).encode()
-    with answering(body) as port:
-        answer = instance.flush(wait_seconds=0, monitor_agent_port=port).json["monitor"]
-    assert answer == {**EMPTY, "staged": 4, "bytes": 2, "emit_records": 100}
-
-
-def test_what_is_buffered_in_memory_is_waited_for(instance: Instance) -> None:
-    port = instance.start(plugins=[output(staged=1, size=5)])
+def test_what_is_buffered_in_memory_is_waited_for_and_forbids_a_restart(instance: Instance) -> None:
+    port = instance.start(plugins=[ITSELF, output(staged=1, size=5)])
     answer = instance.flush(wait_seconds=1, quiet_seconds=300, monitor_agent_port=port).json
-    assert answer["chunks"] == 0
-    assert not answer["quiet"]
+    assert (answer["chunks"], answer["quiet"], answer["restartable"]) == (0, False, False)
     assert answer["monitor"]["staged"] == 1
+
+
+@pytest.mark.parametrize(
+    ("counted", "restartable"),
+    [
+        (output(queued=1, size=5), True),
+        (output(size=5), True),  # in flight
+        (output(queued=1, size=6), False),
+        (output(queued=2, size=5), False),
+    ],
+)
+def test_a_restart_loses_nothing_if_the_files_hold_all_that_is_counted(
+    instance: Instance, counted: dict[str, object], restartable: bool
+) -> None:
+    instance.chunk(content="12345")
+    port = instance.start(plugins=[ITSELF, counted], at_flush="keep")
+    answer = instance.flush(wait_seconds=0, monitor_agent_port=port).json
+    assert (answer["chunks"], answer["restartable"]) == (1, restartable)
+
+
+@pytest.mark.parametrize(("stated", "counted"), [("", 2), ("none", 0), ("{root}/failed", 0)])
+def test_chunks_that_a_secondary_took_count_unless_its_place_is_stated(
+    instance: Instance, stated: str, counted: int
+) -> None:
+    paths = stated.format(root=instance.root)
+    answer = monitor(instance, output(write_secondary_count=2), backup_paths=paths)
+    assert answer == {**EMPTY, "emit_records": 100, "secondary": counted}
 
 
 class TestNoAnswer:
@@ -171,51 +190,49 @@ class TestNoAnswer:
         assert answer.json["monitor"] is None
         assert answer.complaint == ""
 
-    def test_nobody_there_is_no_evidence_either_way(self, instance: Instance) -> None:
+    def test_no_answer_is_no_evidence_either_way_where_none_is_required(
+        self, instance: Instance
+    ) -> None:
         instance.start()
         answer = instance.flush(monitor_agent_port=1).json
         assert answer["monitor"] is None
         assert answer["quiet"]
+        assert not any("monitor_agent" in place for place in answer["looked_at"])
 
-    def test_nobody_there_is_refused_where_an_answer_is_required(self, instance: Instance) -> None:
+    def test_no_answer_is_refused_where_one_is_required(self, instance: Instance) -> None:
         instance.start()
         refusal = instance.flush(monitor_agent_port=1, monitor_agent_required="true").refusal()
         assert "monitor_agent does not answer" in refusal
 
+    def test_a_fluentd_that_does_not_run_needs_no_monitor_agent(self, instance: Instance) -> None:
+        answer = instance.flush(monitor_agent_port=1, monitor_agent_required="true")
+        assert answer.json["signalled"] is False
+
     @pytest.mark.parametrize(
-        "body",
-        [
-            b"<html>{plugins}</html>",
-            b"",
-            b"{}",
-            b"[]",
-            b'{"plugins":',
-            b'{"plugins":[]',
-            b'{"plugins":[{"plugin_id":"out_s3","buffer_total_queued_size":0}',
-            b'{"plugins":{"buffer_total_queued_size":0}}',
-            b'{"config":[{"buffer_total_queued_size":0}]}',
-        ],
+        "config", ["", "<html>pid:</html>", '{"pid":1}', "pid:", "pid:\n", "ppid:1\n", "pid:x"]
     )
-    def test_something_else_is_no_monitor_agent(self, instance: Instance, body: bytes) -> None:
+    def test_something_else_is_no_monitor_agent(self, instance: Instance, config: str) -> None:
         instance.start()
-        with answering(body) as port:
-            lenient = instance.flush(monitor_agent_port=port)
-            strict = instance.flush(monitor_agent_port=port, monitor_agent_required="true")
-        assert lenient.json["monitor"] is None
-        assert "does not answer as monitor_agent does" in lenient.complaint
-        assert "monitor_agent does not answer" in strict.refusal()
+        with answering(line(output()), 0, config=config) as port:
+            assert "monitor_agent" in instance.flush(monitor_agent_port=port).refusal()
+
+    def test_another_process_s_monitor_agent_is_refused(self, instance: Instance) -> None:
+        instance.start()
+        with answering(line(ITSELF), os.getpid()) as port:
+            refusal = instance.flush(monitor_agent_port=port).refusal()
+        assert f"belongs to process {os.getpid()}, which is not one of fluentd" in refusal
 
     def test_an_error_is_no_answer(self, instance: Instance) -> None:
         instance.start()
-        body = json.dumps({"plugins": []}).encode()
-        with answering(body, status=500) as port:
+        with answering(line(ITSELF), instance.main_process, status=500) as port:
             assert instance.flush(monitor_agent_port=port).json["monitor"] is None
 
-    @pytest.mark.parametrize("value", ["many", 1.5, True, None])
+    @pytest.mark.parametrize("name", ["buffer_total_queued_size", "buffer_stage_length"])
+    @pytest.mark.parametrize("value", ["many", 1.5, True, None, ""])
     def test_counters_that_are_no_whole_numbers_are_refused(
-        self, instance: Instance, value: object
+        self, instance: Instance, name: str, value: object
     ) -> None:
-        port = instance.start(plugins=[output(buffer_total_queued_size=value)])
+        port = instance.start(plugins=[ITSELF, {**output(), name: value}])
         refusal = instance.flush(monitor_agent_port=port).refusal()
         assert "monitor_agent counts in no whole numbers" in refusal
 
@@ -223,12 +240,11 @@ class TestNoAnswer:
 class TestWorkers:
     def test_workers_are_added_up(self, instance: Instance) -> None:
         instance.start()
-        body = json.dumps({"plugins": [output(staged=1, size=5)]}).encode()
-        with neighbours(body) as port:
-            first = instance.flush(wait_seconds=0, monitor_agent_port=port).json["monitor"]
-            both = instance.flush(wait_seconds=0, monitor_agent_port=port, workers=2).json
+        with neighbours(instance, ITSELF, output(staged=1, size=5)) as port:
+            first = told(instance.flush(wait_seconds=0, monitor_agent_port=port))
+            both = told(instance.flush(wait_seconds=0, monitor_agent_port=port, workers=2))
         assert first == {**EMPTY, "staged": 1, "bytes": 5, "emit_records": 100}
-        assert both["monitor"] == {**EMPTY, "staged": 2, "bytes": 10, "emit_records": 200}
+        assert both == {**EMPTY, "staged": 2, "bytes": 10, "emit_records": 200}
 
     def test_a_worker_that_does_not_answer_beside_one_that_does_is_refused(
         self, instance: Instance

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
+from handlers import evidence as evidence_function
 from handlers import lifecycle as lifecycle_handler
 from handlers import reconcile as reconciling
+from lifecycle.adapters import clients
+from tests.support.functions import InProcess
 from tests.support.messages import buffer_check, operation_check, record, sqs_event
 from tests.support.pipeline import Pipeline
 from tests.support.prometheus_server import PrometheusServer, prometheus_server
 from waiters import buffer as buffer_waiter
 from waiters import operation as operation_waiter
 
-MODULES = (lifecycle_handler, reconciling, operation_waiter, buffer_waiter)
+MODULES = (lifecycle_handler, reconciling, operation_waiter, buffer_waiter, evidence_function)
 
 
 @pytest.fixture
@@ -33,6 +36,8 @@ def deployed(
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"pipeline-{id(pipeline)}")
+    lambda_ = InProcess(lambda event: evidence_function.handler(event, None))
+    monkeypatch.setattr(clients, "functions", lambda _longest_answer_seconds: lambda_)
     for module in MODULES:
         vars(module)["_wired"].cache_clear()
     yield pipeline
@@ -107,7 +112,7 @@ def test_the_operation_waiter_answers_with_what_comes_back_and_prints_its_metric
     assert pending_line["instance_id"] == next(iter(deployed.states()))
 
 
-def test_the_buffer_waiter_asks_the_prometheus_of_its_settings(
+def test_the_buffer_waiter_asks_the_evidence_function_and_that_its_prometheus(
     deployed: Pipeline, prometheus: PrometheusServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = time.time()

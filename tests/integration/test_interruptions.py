@@ -12,12 +12,12 @@ from lifecycle.decisions.marks import TAG_KEY, MarkKind
 from lifecycle.telemetry import LogEvent, Metric
 from sandbox.emulator.autoscaling.interruptions import NOTICE_SECONDS, reclaim, recommend
 from tests.support.fleet import EMPTY
-from tests.support.messages import GROUP, TERMINATE_HOOK, shutting_down_event
+from tests.support.messages import FOREIGN, GROUP, TERMINATE_HOOK, shutting_down_event
 from tests.support.pipeline import HEARTBEAT_TIMEOUT, Pipeline
 
 # botocore tries a throttled call three times: so often that the product sees one refusal.
 THROTTLED_ONCE = 3
-RETRY_SECONDS = 60.0
+RETRY_SECONDS = 20.0
 # Until Auto Scaling finds that an instance is gone; longer than three attempts of the function.
 UNNOTICED_SECONDS = 240.0
 
@@ -317,8 +317,7 @@ class TestKilled:
         pipeline.advance(noticed_after + 10)
         assert [one for one in pipeline.telemetry.lines if one.level != "INFO"] == []
         assert reasons(pipeline, LogEvent.INSTANCE_ENDED) == ["proven"]
-        [quiet] = reasons(pipeline, LogEvent.INTERRUPTION_IGNORED)
-        assert quiet == ("it is not registered" if noticed_after else "in no Auto Scaling group")
+        assert reasons(pipeline, LogEvent.INTERRUPTION_IGNORED) == ["it is not registered"]
         assert (list(pipeline.registered()), counted(pipeline)) == ([other], 0)
 
 
@@ -338,12 +337,28 @@ def test_the_next_attempt_does_what_a_throttled_call_hindered(
     pipeline.world.faults.throttle(call, times=THROTTLED_ONCE)
     happen(pipeline, taken)
     pipeline.advance(10)
-    assert len(pipeline.crashes) == 1
+    assert len(pipeline.telemetry.of(LogEvent.INTERRUPTION_PUT_BACK)) == 1
     pipeline.advance(RETRY_SECONDS)
     assert pipeline.state(taken) == "InService", "Auto Scaling has noticed nothing"
     assert list(pipeline.registered()) == [other]
-    assert (len(pipeline.crashes), pipeline.given_up) == (1, [])
+    assert (pipeline.crashes, pipeline.bodies("interruption-dlq")) == ([], [])
     if happen is warn:
         assert pipeline.machines.signals_of(taken)
         assert mark_of(pipeline, taken) is MarkKind.RECLAIMED
         assert counted(pipeline) >= 1  # twice, if the mark that says so could not be written
+
+
+def test_a_burst_of_foreign_instances_under_throttling_never_pages_and_hides_none_of_ours(
+    pipeline: Pipeline,
+) -> None:
+    killed, other = pipeline.start_fleet(2)
+    pipeline.world.faults.throttle("DescribeInstances", times=10 * THROTTLED_ONCE)
+    for number in range(100):
+        pipeline.receive_event(shutting_down_event(f"{FOREIGN}{number:09x}"))
+    kill(pipeline, killed)
+    pipeline.advance(120)
+    assert list(pipeline.registered()) == [other]
+    assert pipeline.telemetry.total(Metric.MEMBERSHIP_UNKNOWN) >= 10
+    assert (pipeline.crashes, pipeline.given_up) == ([], [])
+    assert (pipeline.bodies("interruption"), pipeline.bodies("interruption-dlq")) == ([], [])
+    assert [one for one in pipeline.telemetry.lines if one.level == "ERROR"] == []

@@ -29,8 +29,8 @@ from tests.model.promises import Life, Promises, hook_of
 from tests.model.shapes import HOOK_SECONDS, SHARD_SIZE, Shape
 from tests.model.shortcut import Shortcut, keep_moto_patched
 from tests.support import account, machines, queues
-from tests.support.messages import TERMINATE_HOOK
-from tests.support.pipeline import RECONCILE_INTERVAL
+from tests.support.messages import FOREIGN, TERMINATE_HOOK, shutting_down_event
+from tests.support.pipeline import RECONCILE_INTERVAL, Delivery
 from tests.support.queues import REGION
 
 # No outage of AWS lasts so long that less than this is left of a hook's time: longer ones are what
@@ -59,6 +59,7 @@ class Cloud(Grouped):
         """Deploy what the shape says."""
         self.shape, self.stages = shape, shape.stages
         self.monitoring = Monitoring(self.clock, self.count)
+        self.evidence.count = self.count
         self.promises = Promises(self)
         record = self.world.record
 
@@ -96,6 +97,13 @@ class Cloud(Grouped):
         leaving = [one for one in alive if one.was_leaving] or alive
         return leaving[number % len(leaving)].instance_id if leaving else None
 
+    def end_foreign_instances(self, count: int) -> None:
+        """EC2 tells of instances that are in no group of ours."""
+        self.count("EC2: burst of foreign instances")
+        for number in range(count):
+            event = shutting_down_event(f"{FOREIGN}{number:09x}")
+            self.deliveries.append(Delivery(event, self.clock()))
+
     def double_a_message(self, queue: str) -> None:
         """Put a message on its queue a second time, as a standard queue may."""
         for body in list(self.messages(queue))[:1]:
@@ -105,7 +113,7 @@ class Cloud(Grouped):
     @property
     def is_calm(self) -> bool:
         """Whether nothing is left to do but what the operator was paged for."""
-        if self.deliveries or any(True for _ in self.messages(*self.stages)):
+        if self.deliveries or any(True for _ in self.messages("interruption", *self.stages)):
             return False
         waiting = [one for one in self.promises.lives.values() if one.waits_in is not None]
         return all(self.promises.is_reported(one.instance_id) for one in waiting)

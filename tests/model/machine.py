@@ -34,6 +34,7 @@ from tests.model.troubles import (
     WatchTrouble,
     troubles,
 )
+from tests.support.functions import Invoking
 from tests.support.pipeline import EMPTY_FOR, RECONCILE_INTERVAL, SETTLE
 
 _STEPS = 10
@@ -184,6 +185,7 @@ class Histories(RuleBasedStateMachine):
         cloud = self.cloud
         cloud.monitoring.answering, cloud.monitoring.is_scraping = Answering.SOUND, True
         cloud.monitoring.observers, cloud.monitoring.has_neighbours = (Observer(),), False
+        cloud.evidence.invoking = Invoking.SOUND
         for target in cloud.monitoring.targets.values():
             target.scraping = cloud.shape.scraping or Scraping.SOUND
         faults = cloud.world.faults
@@ -219,8 +221,8 @@ class Histories(RuleBasedStateMachine):
         if cloud.shape.denied:
             self._let_hooks_expire()
         self._recover_fluentd()
-        if cloud.monitoring.misleads:
-            # All are well but Prometheus: if its word is taken for a proof, then now.
+        if cloud.monitoring.misleads or cloud.evidence.invoking is not Invoking.SOUND:
+            # All are well but what is asked: if its word is taken for a proof, then now.
             cloud.advance(_LONG_ENOUGH_TO_BE_PROVEN, step=15)
         self._recover_watching()
         self._come_to_rest()

@@ -15,14 +15,14 @@ from dataclasses import replace
 from lifecycle.decisions import flush, interruption, reconcile
 from lifecycle.decisions.flush import FlushReason, FlushState
 from lifecycle.decisions.instance import Instance
-from lifecycle.decisions.interruption import Ending
+from lifecycle.decisions.interruption import Ending, Fate
 from lifecycle.decisions.marks import MarkKind
 from lifecycle.decisions.reconcile import Correction, Snapshot, Subject
 from lifecycle.decisions.shards import Members
 from lifecycle.events import Interruption
-from lifecycle.flows.interruption import _Interrupted
 from lifecycle.flows.placement import Placement, Standing
 from lifecycle.flows.reconcile import Reconciler
+from lifecycle.flows.sudden_end import _SuddenEnd
 from lifecycle.settings import ReconcileMode
 from tests.model import (
     mutations_of_evidence,
@@ -40,6 +40,7 @@ _RECONCILIATION = "tests/unit/decisions/test_reconcile.py"
 _SHARDS = "tests/unit/decisions/test_shards.py"
 _INTERRUPTIONS = "tests/unit/decisions/test_interruption.py"
 _INTERRUPTION_HANDLER = "tests/unit/flows/test_interruption.py"
+_SUDDEN_ENDS = "tests/unit/flows/test_sudden_end.py"
 _LAST_AGGREGATOR = "tests/integration/test_last_aggregator.py"
 _OBSERVING = (
     "tests/integration/test_reconciling.py::TestObserving"
@@ -55,6 +56,11 @@ def _flushes() -> Iterator[Mutation]:
     yield Mutation(
         "backed-up chunks ignored",
         {conclude: lambda report: _conclude(report.model_copy(update={"set_aside": 0}))},
+        _FLUSH_VERDICT,
+    )
+    yield Mutation(
+        "what went to a secondary is delivered",
+        {conclude: lambda report: _conclude(report.model_copy(update={"monitor": None}))},
         _FLUSH_VERDICT,
     )
     nothing = {"chunks": 0, "bytes": 0, "monitor": None}
@@ -165,30 +171,55 @@ def _fullest(instance_id: str, members: Members) -> str:
     return homes[0] if homes else max(members, key=lambda service_id: len(members[service_id]))
 
 
-_once_down = _Interrupted._find_once_down
-_how_it_ended = interruption.how_it_ended
+_once_down = _SuddenEnd._find_once_down
+_how_it_ended, _fate_of = interruption.how_it_ended, interruption.fate_of
 
 
 def _interruptions() -> Iterator[Mutation]:
-    interrupted = "lifecycle.flows.interruption:_Interrupted"
+    interrupted = "lifecycle.flows.sudden_end:_SuddenEnd"
     yield Mutation(
         "a working instance deregistered on EC2's word alone",
         {f"{interrupted}._find_once_down": _ending},
-        _INTERRUPTION_HANDLER,
+        _SUDDEN_ENDS,
     )
     yield Mutation(
         "the only trace that a killed instance had served removed",
         {f"{interrupted}._keep_trace": lambda self, discovery: None},
-        _INTERRUPTION_HANDLER,
+        _SUDDEN_ENDS,
     )
     yield Mutation(
         "a sudden end that nothing is known about counted as clean",
         {"lifecycle.decisions.interruption:how_it_ended": _clean},
         _INTERRUPTIONS,
     )
+    yield Mutation(
+        "an instance without a group's tag taken for a foreign one",
+        {"lifecycle.decisions.interruption:may_be_in": lambda group, tagged: tagged == group},
+        _INTERRUPTION_HANDLER,
+    )
+    yield Mutation(
+        "an event of an instance that may be foreign pages",
+        {"lifecycle.decisions.interruption:fate_of": _impatient},
+        _INTERRUPTION_HANDLER,
+    )
+    yield Mutation(
+        "what failed for an instance of ours dropped as that of a foreign one",
+        {"lifecycle.decisions.interruption:fate_of": _careless},
+        _INTERRUPTION_HANDLER,
+    )
 
 
-def _ending(self: _Interrupted) -> Instance | None:
+def _impatient(error: Exception, receive_count: int, age_seconds: float) -> Fate:
+    fate = _fate_of(error, receive_count, age_seconds)
+    return Fate.DEAD_LETTERED if fate is Fate.DROPPED else fate
+
+
+def _careless(error: Exception, receive_count: int, age_seconds: float) -> Fate:
+    fate = _fate_of(error, receive_count, age_seconds)
+    return Fate.DROPPED if fate is Fate.DEAD_LETTERED else fate
+
+
+def _ending(self: _SuddenEnd) -> Instance | None:
     instance = _once_down(self)
     return instance and replace(instance, state="shutting-down")
 
@@ -262,6 +293,7 @@ MUTATIONS = [
     *mutations_of_verdicts.verdicts(),
     *mutations_of_evidence.observers(),
     *mutations_of_evidence.answers(),
+    *mutations_of_evidence.functions(),
     *mutations_of_verdicts.questions(),
     *_flushes(),
     *mutations_of_stages.batches(),

@@ -4,12 +4,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lifecycle.adapters import prometheus
+from lifecycle.decisions import answers as evidence_answers
 from lifecycle.decisions import buffer, targets
+from lifecycle.decisions.answers import Answer, Question
 from lifecycle.decisions.evidence import Series
 from lifecycle.decisions.targets import Labels
 from tests.model.bugs import Mutation, each
 
 MODEL = "tests/model/test_histories.py"
+_ANSWERS = "tests/unit/decisions/test_answers.py"
+_FUNCTION = "tests/unit/adapters/test_evidence.py"
+_CREDENTIALS = "tests/unit/adapters/test_credentials.py"
 _WHOLE_ANSWERS = "tests/unit/adapters/test_prometheus_answers.py"
 _COPIES = "tests/unit/decisions/test_evidence_copies.py"
 _TARGETS = "tests/unit/decisions/test_targets.py"
@@ -127,7 +132,60 @@ def answers() -> Iterator[Mutation]:
     )
     yield Mutation(
         "the data taken for the whole answer",
-        {f"{module}:_Discreet._examine": lambda self, response, **_settings: None},
+        {f"{module}:_RedactingSession._examine": lambda self, response, **_settings: None},
         MODEL,
         breaks="never released on a partial answer",
     )
+
+
+def _of_any_version(payload: bytes) -> Answer:
+    return _parse_answer(payload.replace(b'"version":2', b'"version":1'))
+
+
+_parse_answer = evidence_answers.parse_answer
+
+
+def functions() -> Iterator[Mutation]:
+    """What the evidence function returns, believed although it is no answer to the question."""
+    module = "lifecycle.decisions.answers"
+
+    def of_the_instance_at_least(answer: Answer, question: Question) -> bool:
+        return answer.verdicts.keys() >= question.instances.keys()
+
+    def whenever(answer: Answer, question: Question, asked_at: float, received_at: float) -> bool:
+        return True
+
+    yield Mutation(
+        "an answer about other instances as well believed",
+        {f"{module}:_is_about": of_the_instance_at_least},
+        MODEL,
+        breaks="never released on an answer to another question",
+    )
+    yield Mutation(
+        "an answer of another time believed",
+        {f"{module}:_is_of_this_time": whenever},
+        _ANSWERS,
+    )
+    yield Mutation(
+        "an answer of another version believed",
+        {f"{module}:parse_answer": _of_any_version},
+        _ANSWERS,
+    )
+    yield Mutation(
+        "a function that failed asked for its answer all the same",
+        {"lifecycle.adapters.evidence:_has_failed": lambda answer: False},
+        _FUNCTION,
+    )
+    yield Mutation(
+        "a question of any version answered",
+        {f"{module}:parse_question": lambda event: _question({**event, "version": 1})},
+        _ANSWERS,
+    )
+    yield Mutation(
+        "any text taken for a token",
+        {"lifecycle.adapters.credentials:_is_token": lambda text: text.isprintable()},
+        _CREDENTIALS,
+    )
+
+
+_question = evidence_answers.parse_question

@@ -16,7 +16,7 @@ _EARLIER_LIVES = f"{_ROOT_VOLUMES}::TestEarlierLives"
 _FLUSH_VERDICT = "tests/unit/decisions/test_flush.py"
 _STATES = "tests/unit/decisions/test_states.py"
 _HANDLER = "tests/unit/flows/test_entrance.py"
-_INTERRUPTION_HANDLER = "tests/unit/flows/test_interruption.py"
+_SUDDEN_ENDS = "tests/unit/flows/test_sudden_end.py"
 _UNKNOWN_STATES = "tests/integration/test_unknown_states.py"
 
 _judge_flush, _release = flush.judge_flush, Exit._release
@@ -83,8 +83,8 @@ def states() -> Iterator[Mutation]:
     )
     yield Mutation(
         "an instance that stops marked as reclaimed, so that it never serves again",
-        {"lifecycle.flows.interruption:may_serve": lambda state: False},
-        _INTERRUPTION_HANDLER,
+        {"lifecycle.flows.sudden_end:may_serve": lambda state: False},
+        _SUDDEN_ENDS,
     )
 
 

@@ -9,7 +9,7 @@ from sandbox.emulator.faults import CallFailure
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS, KilledError
 from tests.support import queues
-from tests.support.pipeline import INTERRUPTIONS, Delivery, Pipeline
+from tests.support.pipeline import INTERRUPTIONS, Delivery, Pipeline, is_of_ec2
 
 FOREVER = 1_000_000
 """How often a call fails that is denied: no outage that ends, a permission that is missing."""
@@ -100,6 +100,7 @@ class Played(Pipeline):
     def play(self) -> None:
         """Run every function that something is there for."""
         self._deliver()
+        self._poll("interruption", self.interruption.handle)
         for stage in self.stages:
             self._poll(stage, getattr(self, stage).handle)
         if self.is_time_to_reconcile():
@@ -126,6 +127,9 @@ class Played(Pipeline):
         due = [one for one in self.deliveries if one.due <= self.clock() and wanted(one)]
         self.deliveries = [one for one in self.deliveries if one not in due]
         for one in due:
+            if is_of_ec2(one.event):
+                self.put("interruption", json.dumps(one.event))
+                continue
             is_interruption = one.event["detail-type"] in INTERRUPTIONS
             function = self.interruption if is_interruption else self.handler
             try:

@@ -13,8 +13,9 @@ from tests.model.deaths import CALLS
 from tests.model.fluentd import Fluentd
 from tests.model.monitoring import NEIGHBOUR_PORT, Monitoring
 from tests.model.shapes import HOOK_SECONDS, SHARD_SIZE, Shape
+from tests.support.functions import InProcess, Invoking
 from tests.support.histories import START
-from tests.support.messages import LAUNCH_HOOK, TERMINATE_HOOK
+from tests.support.messages import FOREIGN, LAUNCH_HOOK, TERMINATE_HOOK
 from tests.support.recording import RecordingTelemetry
 
 # Each is counted by a metric that has an alarm; a failed correction fails the reconciler's run.
@@ -81,6 +82,7 @@ class Observed(Protocol):
 
     shape: Shape
     monitoring: Monitoring
+    evidence: InProcess
     telemetry: RecordingTelemetry
     fluentds: dict[str, Fluentd]
     given_up: list[dict[str, Any]]
@@ -130,7 +132,8 @@ class Promises:
             return True
         if any(instance_id in json.dumps(one) for one in self.cloud.given_up):
             return True
-        dead = self.cloud.messages(*(f"{stage}-dlq" for stage in self.cloud.shape.stages))
+        queues = ("interruption", *self.cloud.shape.stages)
+        dead = self.cloud.messages(*(f"{queue}-dlq" for queue in queues))
         return any(instance_id in body for body in dead)
 
     def _read_log(self) -> None:
@@ -210,6 +213,8 @@ class Promises:
         if cloud.shape.stages[-1] == "buffer":
             is_partial = cloud.monitoring.was_partial.get(instance_id, False)
             self.check("never released on a partial answer", not is_partial, instance_id)
+            is_answered = cloud.evidence.invoking is Invoking.SOUND
+            self.check("never released on an answer to another question", is_answered, instance_id)
         if cloud.shape.stages[-1] == "buffer" and self._errors_in_sight(instance_id):
             self._read_log()
             told = instance_id in self._errors_told
@@ -230,6 +235,8 @@ class Promises:
 
         But for a launch of one that was killed: it can neither serve nor be drained.
         """
+        dead = [*self.cloud.messages("interruption-dlq"), *map(json.dumps, self.cloud.given_up)]
+        self.check("a foreign instance never pages", not any(FOREIGN in body for body in dead))
         waiting = [
             life
             for life in self.lives.values()

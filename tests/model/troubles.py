@@ -13,6 +13,7 @@ from tests.model.deaths import CALLS, Death, Moment
 from tests.model.fluentd import Fluentd
 from tests.model.monitoring import Answering, Scraping
 from tests.model.playing import Stray
+from tests.support.functions import Invoking
 
 _USED_CALLS = {
     "operation": (
@@ -57,10 +58,11 @@ class AwsTrouble(StrEnum):
     DELETE_LOST = "delete_lost"
     MESSAGE_TWICE = "message_twice"
     SHORT_PAGES = "short_pages"
+    FOREIGN_BURST = "foreign_burst"
 
 
 class WatchTrouble(StrEnum):
-    """What happens to Prometheus, to its scrapes and to the agents of Systems Manager."""
+    """What happens to Prometheus, its scrapes, the evidence function and SSM's agents."""
 
     DOWN = "down"
     HTML = "html"
@@ -83,6 +85,12 @@ class WatchTrouble(StrEnum):
     UNDELIVERABLE = "undeliverable"
     BAD_REPORTS = "bad_reports"
     SLOW_SCRIPTS = "slow_scripts"
+    EVIDENCE_SLOW = "slow"
+    EVIDENCE_THROTTLED = "throttled"
+    EVIDENCE_DEAD = "dead"
+    EVIDENCE_OF_ANOTHER_TIME = "another_time"
+    EVIDENCE_OF_ANOTHER_INSTANCE = "another_instance"
+    EVIDENCE_OF_ANOTHER_VERSION = "another_version"
 
 
 class FluentdTrouble(StrEnum):
@@ -147,6 +155,12 @@ def _break_aws(cloud: Cloud, what: AwsTrouble, whom: int, amount: int) -> None:
     elif what is AwsTrouble.SHORT_PAGES:
         cloud.count("AWS: short pages")
         cloud.world.faults.short_pages = _SHORT_PAGES[whom % len(_SHORT_PAGES)]
+    elif what is AwsTrouble.FOREIGN_BURST:
+        cloud.end_foreign_instances(10 * amount)
+        cloud.call_failures += [
+            CallFailure(action, "Throttling", "Rate exceeded", 3 * amount, "before")
+            for action in ("DescribeInstances", "DescribeAutoScalingInstances")[: 1 + whom % 2]
+        ]
     else:
         _break_queue(cloud, what, cloud.stages[whom % len(cloud.stages)], amount)
 
@@ -198,6 +212,8 @@ def _break_watching(cloud: Cloud, what: WatchTrouble, whom: int) -> None:
             cloud.fluentds[victim].timer_died = True
         case _ if what in _SCRAPING and victim:
             monitoring.targets[victim].scraping = Scraping(what.value)
+        case _ if what.value in set(Invoking):
+            cloud.evidence.invoking = Invoking(what.value)
         case _ if what.value in {one.value for one in Answering}:
             monitoring.answering = Answering(what.value)
             monitoring.is_scraping = what is not WatchTrouble.DOWN

@@ -274,6 +274,21 @@ class TestEvents:
         assert "no resource policy" in message["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
         assert self.received(cloud, function) == []
 
+    @pytest.mark.parametrize("allowed", [True, False])
+    def test_a_queue_receives_the_event_if_its_policy_lets_the_rule_in(
+        self, cloud: LocalCloud, dead_letters: dict[str, str], *, allowed: bool
+    ) -> None:
+        rule_arn = self.rule(cloud, "a-queue", {"Arn": dead_letters["arn"]})
+        let_in(cloud, dead_letters, rule_arn if allowed else f"{rule_arn}-other")
+        function = deploy(cloud, "after-the-queue")
+        self.allow(cloud, function, self.rule(cloud, "b-function", {"Arn": function.arn}))
+        instance_id = launch_one(cloud)
+        eventually(lambda: self.received(cloud, function))
+        answer = cloud.client("sqs").receive_message(QueueUrl=dead_letters["url"])
+        bodies = [json.loads(one["Body"]) for one in answer.get("Messages", [])]
+        found = [body["detail"]["EC2InstanceId"] for body in bodies]
+        assert found == [instance_id] * allowed
+
     def test_a_courier_can_lose_and_repeat_events(self, cloud: LocalCloud) -> None:
         function = deploy(cloud, "twice")
         self.allow(cloud, function, self.rule(cloud, "twice", {"Arn": function.arn}))

@@ -68,6 +68,7 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
             **environments.reconciler(),
             **environments.operation_waiter(),
             **environments.flush_waiter(),
+            **environments.evidence(),
             **environments.buffer_waiter(
                 EMPTY_FOR_SECONDS=str(EMPTY_FOR),
                 SETTLE_SECONDS=str(SETTLE),
@@ -80,6 +81,8 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
             # Most tests are about one instance, and its last one: test_last_aggregator.py is not.
             "ALLOW_EMPTY_SERVICE": "true",
             "CLOUD_MAP_PORT": str(PORT),
+            "INTERRUPTION_QUEUE_URL": urls["interruption"],
+            "INTERRUPTION_DLQ_URL": urls["interruption-dlq"],
             "OPERATION_QUEUE_URL": urls["operation"],
             "OPERATION_DLQ_URL": urls["operation-dlq"],
             "FLUSH_QUEUE_URL": urls["flush"],

@@ -52,6 +52,8 @@ def interruption(**changes: str) -> dict[str, str]:
     return {
         **_COMMON,
         **_CLOUD_MAP,
+        "INTERRUPTION_QUEUE_URL": f"{_QUEUE}interruption",
+        "INTERRUPTION_DLQ_URL": f"{_QUEUE}interruption-dlq",
         "FLUSH_DOCUMENT_NAME": "pipeline-flush",
         "FLUSH_DELIVERY_TIMEOUT_SECONDS": "60",
         **changes,
@@ -99,9 +101,19 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
         "BUFFER_DLQ_URL": f"{_QUEUE}buffer-dlq",
         **_DRAINING,
         "EMPTY_FOR_SECONDS": "300",
+        "EVIDENCE_FUNCTION_NAME": "pipeline-evidence",
+        "EVIDENCE_TIMEOUT_SECONDS": "32",
+        "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15",
+        **changes,
+    }
+
+
+def evidence(**changes: str) -> dict[str, str]:
+    """What ``handlers.evidence`` finds in its environment, without its optional settings."""
+    return {
+        **_COMMON,
         "PROMETHEUS_URL": PROMETHEUS_URL,
         "PROMETHEUS_REQUEST_TIMEOUT_SECONDS": "10",
-        "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15",
         **changes,
     }
 
@@ -121,9 +133,11 @@ def everything() -> dict[str, str]:
     """A sound value for every setting that Terraform always gives to some function."""
     return {
         **reconciler(),
+        **interruption(),
         **operation_waiter(),
         **flush_waiter(),
         **buffer_waiter(),
+        **evidence(),
         "PROMETHEUS_DIALECT": "prometheus",
         "PROMETHEUS_AUTH": "none",
         "PROMETHEUS_INSTANCE_LABEL": "instance_id",

@@ -17,9 +17,12 @@ from unittest.mock import patch
 import requests
 from botocore.exceptions import ClientError
 
+from handlers import evidence as evidence_function
 from lifecycle.decisions.evidence import BUFFER_METRICS, EMIT_RECORDS, UP
 from lifecycle.telemetry import PowertoolsTelemetry, Runtime
+from tests.support import environments
 from tests.support.environments import PROMETHEUS_URL
+from tests.support.functions import InProcess
 from tests.support.histories import START, History
 from tests.support.machines import answer as flush_answer
 from tests.support.messages import GROUP, INSTANCE_ID
@@ -107,6 +110,7 @@ class Cloud:
     now: float = NOW
 
     def __post_init__(self) -> None:
+        self.evidence = InProcess()
         odd = {name: [answer] for name, answer in self.odd.items()}
         self.aws: Any = scripted(**{**self._sound_answers(), **odd})
 
@@ -163,6 +167,18 @@ class Cloud:
         """Let time pass."""
         self.now += seconds
 
+    def _invoke(self, **asked: Any) -> dict[str, Any]:
+        arn = f"arn:aws:{KEEPERS[self.kept_in]}"
+        environment = environments.evidence(
+            POWERTOOLS_SERVICE_NAME="fuzz",
+            PROMETHEUS_AUTH=self.auth,
+            PROMETHEUS_CREDENTIALS_ARN=arn,
+            PROMETHEUS_REGION="ap-northeast-1",
+        )
+        runtime = Runtime(PowertoolsTelemetry(), lambda: self.now, self.sleep)
+        self.evidence.handle = evidence_function.wire(environment, runtime).handle
+        return self.evidence.invoke(**asked)
+
     def _sound_answers(self) -> dict[str, Any]:
         member = {"InstanceId": INSTANCE_ID, "LifecycleState": self.lifecycle_state}
         group = {"AutoScalingGroupName": GROUP, "Instances": [member]}
@@ -180,6 +196,7 @@ class Cloud:
             "deregister_instance": {"OperationId": "deregister-2"},
             "send_command": {"Command": {"CommandId": "command-1"}},
             "get_command_invocation": self.flush_answer,
+            "invoke": self._invoke,
             "get_secret_value": {"SecretString": secret},
             "get_parameter": {"Parameter": {"Value": secret}},
         }
@@ -231,7 +248,8 @@ class Outcome:
     def everything_said(self, cloud: Cloud) -> str:
         """All that leaves the process but for the requests to Prometheus."""
         raised = "".join(traceback.format_exception(self.error)) if self.error else ""
-        return self.printed + raised + json.dumps(cloud.sent()) + repr(self.answer)
+        answered = "".join(cloud.evidence.payloads)
+        return self.printed + raised + json.dumps(cloud.sent()) + answered + repr(self.answer)
 
 
 @dataclass(frozen=True)
@@ -247,7 +265,7 @@ class EntryPoint:
         logging.getLogger("fuzz").propagate = False
         _PRINTED.seek(0)
         _PRINTED.truncate()
-        environment = self.environment(POWERTOOLS_SERVICE_NAME="fuzz", **_authentication(cloud))
+        environment = self.environment(POWERTOOLS_SERVICE_NAME="fuzz")
         answer, error = None, None
         with _inside(cloud, environment):
             runtime = Runtime(PowertoolsTelemetry(), lambda: cloud.now, cloud.sleep)
@@ -257,13 +275,6 @@ class EntryPoint:
             except Exception as raised:  # noqa: BLE001 (what Lambda does)
                 error = raised
         return Outcome(answer, error, _PRINTED.getvalue())
-
-
-def _authentication(cloud: Cloud) -> dict[str, str]:
-    if cloud.auth == "sigv4":
-        return {"PROMETHEUS_AUTH": cloud.auth, "PROMETHEUS_REGION": "ap-northeast-1"}
-    arn = f"arn:aws:{KEEPERS[cloud.kept_in]}"
-    return {"PROMETHEUS_AUTH": cloud.auth, "PROMETHEUS_CREDENTIALS_ARN": arn}
 
 
 @contextmanager

@@ -198,6 +198,7 @@ aws_errors: st.SearchStrategy[Exception] = st.one_of(
     st.builds(lambda message: aws_error("ValidationError", message), st.none()),
 )
 _METHODS = (
+    "invoke",
     *("describe_auto_scaling_instances", "record_lifecycle_action_heartbeat"),
     *("complete_lifecycle_action", "describe_instances", "create_tags", "send_message"),
     *("change_message_visibility", "get_instance", "get_operation", "register_instance"),

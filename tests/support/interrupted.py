@@ -1,12 +1,11 @@
-"""One event of an instance that ends without its hook, handled on a scripted client."""
+"""One event of an instance that ends without its hook, acted upon on a scripted client."""
 
 from typing import Any
 
 from lifecycle.adapters.run_command import RunCommand
-from lifecycle.flows.interruption import InterruptionHandler
-from lifecycle.settings import InterruptionSettings, load_settings
+from lifecycle.events import parse_interruption
+from lifecycle.flows.sudden_end import SuddenEnds
 from lifecycle.telemetry import LogEvent, Metric
-from tests.support import environments
 from tests.support.messages import GROUP, INSTANCE_ID, OTHER_INSTANCE_ID
 from tests.support.parts import Parts, described, listed, members
 
@@ -25,7 +24,7 @@ def shown(
 
 
 class Handled:
-    """One event, handled while the instance is in this state of this group."""
+    """One event, handled while the instance is in this state of our group."""
 
     def __init__(
         self,
@@ -33,7 +32,6 @@ class Handled:
         state: str | None = "InService",
         instance: Any = None,
         *,
-        group: str = GROUP,
         other: str | None = None,
         in_cloud_map: bool = True,
         **answers: Any,
@@ -42,7 +40,7 @@ class Handled:
         states = {one: state for one, state in found.items() if state}
         self.parts = Parts(
             **{
-                "describe_auto_scaling_instances": members(states, group=group),
+                "describe_auto_scaling_instances": members(states),
                 "describe_instances": instance or shown(),
                 "list_instances": listed(INSTANCE_ID, *states),
                 **answers,
@@ -51,16 +49,15 @@ class Handled:
         self.telemetry, self.slept = self.parts.telemetry, self.parts.slept
         client: Any = self.parts.client
         self.error: Exception | None = None
-        handler = InterruptionHandler(
-            settings=load_settings(InterruptionSettings, environments.interruption()),
-            autoscaling=self.parts.autoscaling,
+        ends = SuddenEnds(
+            autoscaling_group_name=GROUP,
             instances=self.parts.instances,
             discovery=self.parts.discovery if in_cloud_map else None,
             run_command=RunCommand(client, "pipeline-flush", 30),
             runtime=self.parts.runtime,
         )
         try:
-            handler.handle(event)
+            ends.act_on(parse_interruption(event), state)
         except Exception as error:  # noqa: BLE001 (the tests look at it)
             self.error = error
 

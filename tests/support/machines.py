@@ -32,6 +32,9 @@ def answer(**changes: Any) -> dict[str, Any]:
         "bytes": 0,
         "set_aside": 0,
         "quiet": True,
+        "restartable": True,
+        "looked_at": ["/var/log/fluentd", "the open files of process 4711"],
+        "outputs_before": {},
         "monitor": None,
     }
     return {**sound, **changes}
@@ -46,6 +49,8 @@ def monitor(**changes: Any) -> dict[str, Any]:
         "retrying": 0,
         "retry_next_at": None,
         "emit_records": 0,
+        "secondary": 0,
+        "outputs": {},
     }
     return {**empty, **changes}
 

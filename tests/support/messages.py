@@ -22,6 +22,7 @@ LAUNCH_HOOK = "pipeline-launch"
 TERMINATE_HOOK = "pipeline-terminate"
 INSTANCE_ID = "i-0123456789abcdef0"
 OTHER_INSTANCE_ID = "i-0fedcba9876543210"
+FOREIGN = "i-0f0e1090"  # how the ids of instances begin that are in no group of ours
 TOKEN = "87654321-4321-4321-4321-210987654321"
 NOW = 1_700_000_000.0
 NOT_INSTANCE_IDS = [

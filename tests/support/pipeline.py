@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from handlers import evidence as evidence_function
 from handlers import interruption as interruption_handler
 from handlers import lifecycle as lifecycle_handler
 from handlers import reconcile as reconciling
@@ -22,6 +23,7 @@ from lifecycle.messages import BufferCheck, FlushCheck, OperationCheck
 from lifecycle.telemetry import Runtime
 from tests.support import queues
 from tests.support.aws_account import HEARTBEAT_TIMEOUT, PORT, Account, Clock
+from tests.support.functions import InProcess
 from tests.support.messages import TERMINATE_HOOK
 from waiters import buffer as buffer_waiter
 from waiters import flush as flush_waiter
@@ -70,6 +72,7 @@ class Pipeline(Account):
     flush: Stage[FlushCheck] = field(init=False)
     buffer: Stage[BufferCheck] = field(init=False)
     reconciler: Reconciler = field(init=False)
+    evidence: InProcess = field(default_factory=InProcess)
     reconcile_at: float | None = None  # when the schedule invokes the reconciler next
     alter: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda event: event)
     consume: Callable[[Mapping[str, Any]], Any] | None = None  # in place of the buffer waiter
@@ -108,7 +111,10 @@ class Pipeline(Account):
         if "flush" in stages:
             self.flush = flush_waiter.wire(environment, runtime)
         if "buffer" in stages:
-            self.buffer = buffer_waiter.wire(environment, runtime, querier)
+            self.evidence.handle = evidence_function.wire(environment, runtime, querier).handle
+            self.evidence.sleep = self._sleep
+            functions: Any = self.evidence
+            self.buffer = buffer_waiter.wire(environment, runtime, functions)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -118,6 +124,7 @@ class Pipeline(Account):
     def _turn(self) -> None:
         self.world.tick()
         self._deliver()
+        self._poll("interruption", self.interruption.handle)
         if "operation" in self.stages:
             self._poll("operation", self.operation.handle)
         if "flush" in self.stages:
@@ -125,6 +132,7 @@ class Pipeline(Account):
         if "buffer" in self.stages:
             self._poll("buffer", self.consume or self.buffer.handle)
         self._deliver(lambda one: not _is_lifecycle_action(one.event))  # of those just released
+        self._poll("interruption", self.interruption.handle)
         self._read_journal()
         if self.is_time_to_reconcile():
             self.reconcile()
@@ -162,6 +170,9 @@ class Pipeline(Account):
         self.deliveries = [one for one in self.deliveries if one not in due]
         for one in due:
             try:
+                if is_of_ec2(one.event):
+                    self.put("interruption", json.dumps(one.event))
+                    continue
                 function = self.handler if _is_lifecycle_action(one.event) else self.interruption
                 function.handle(one.event)
             except Exception as error:  # noqa: BLE001 (what Lambda does)
@@ -233,6 +244,11 @@ class Pipeline(Account):
     def is_quiet(self) -> bool:
         """Tell whether nothing is left to do anywhere."""
         return not self.deliveries and not any(self.waiting(queue) for queue in queues.QUEUES)
+
+
+def is_of_ec2(event: Mapping[str, Any]) -> bool:
+    """Tell whether the rules of the module put an event on the queue of interruptions."""
+    return event.get("source") == "aws.ec2"
 
 
 def _is_lifecycle_action(event: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from lifecycle.errors import ConfigurationError
-from lifecycle.settings import AnySettings, BufferWaiterSettings, load_settings
+from lifecycle.settings import AnySettings, BufferWaiterSettings, EvidenceSettings, load_settings
 from tests.support import environments
 
 
@@ -17,3 +17,7 @@ def problem_of(model: type[AnySettings], environment: Mapping[str, str]) -> str:
 
 def buffer_problem(**changes: str) -> str:
     return problem_of(BufferWaiterSettings, environments.buffer_waiter(**changes))
+
+
+def evidence_problem(**changes: str) -> str:
+    return problem_of(EvidenceSettings, environments.evidence(**changes))

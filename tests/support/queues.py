@@ -12,7 +12,7 @@ from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 REGION = "ap-northeast-1"
 STAGES = ("operation", "flush", "buffer")
-QUEUES = tuple(f"{stage}{suffix}" for stage in STAGES for suffix in ("", "-dlq"))
+QUEUES = tuple(f"{one}{suffix}" for one in (*STAGES, "interruption") for suffix in ("", "-dlq"))
 VISIBILITY_TIMEOUT_SECONDS = 120
 _BATCH_SIZE = 10
 

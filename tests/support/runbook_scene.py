@@ -27,7 +27,7 @@ WAITER = f"{demo.NAME}-buffer-waiter"
 TIMING = {"drain_timeout_seconds": 28, "empty_for_seconds": 5, "poll_interval_max_seconds": 2}
 FLUSH_TIMING = {"timeout_seconds": 28, "wait_seconds": 2, "quiet_seconds": 1}
 # Six times as long is how long a message hides whose waiter raised.
-BUFFER_WAITER_TIMEOUT_SECONDS = 10
+BUFFER_WAITER_TIMEOUT_SECONDS = 18  # the least: the evidence function is waited for
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,15 @@ The other side of each property is in here too: a sound message beside the bad o
 """
 
 import json
+from io import BytesIO
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handlers import evidence
+from lifecycle.errors import Malformed
 from lifecycle.messages import CheckMessage, Transition
 from tests.support import environments, fuzz_inputs, fuzz_prometheus
 from tests.support.fuzz_cloud import (
@@ -40,6 +43,13 @@ STAGES = {
     "operation": EntryPoint(operation.wire, environments.operation_waiter),
     "flush": EntryPoint(flush.wire, environments.flush_waiter),
     "buffer": EntryPoint(buffer.wire, environments.buffer_waiter),
+}
+EVIDENCE = EntryPoint(evidence.wire, environments.evidence)
+QUESTION = {
+    "version": 1,
+    "instances": {INSTANCE_ID: {"label_value": INSTANCE_ID, "deregistered_at": LONG_AGO}},
+    "instance_label": "instance_id",
+    "rules": {"empty_for_seconds": 300, "settle_seconds": 75, "scrape_interval_seconds": 15},
 }
 SOUND: dict[str, CheckMessage] = {
     "operation": operation_check(operation_id="deregister-1", started_at=LONG_AGO),
@@ -172,6 +182,30 @@ def test_whatever_prometheus_answers_none_is_released_without_the_whole_proof(
     assert (cloud.released(), cloud.sent()) == ([], [])
     assert cloud.of("record_lifecycle_action_heartbeat")
     outcome.check_secrets(cloud)
+
+
+@fuzzed
+@given(event=fuzz_inputs.values | fuzz_inputs.damaged(QUESTION))
+def test_a_bad_question_is_refused_by_field_or_answered_for_its_very_instances(event: Any) -> None:
+    cloud = Cloud()
+    outcome = EVIDENCE.invoke(cloud, through_json(event))
+    if outcome.error is None:
+        assert outcome.answer["verdicts"].keys() == event["instances"].keys()
+    else:
+        assert isinstance(outcome.error, Malformed)
+    outcome.check_secrets(cloud)
+
+
+@fuzzed
+@given(said=fuzz_inputs.values)
+def test_whatever_the_evidence_function_returns_none_is_released_without_an_answer(
+    said: Any,
+) -> None:
+    body = json.dumps(said).encode()
+    cloud = Cloud(odd={"invoke": lambda **_: {"StatusCode": 200, "Payload": BytesIO(body)}})
+    outcome = STAGES["buffer"].invoke(cloud, sqs_event(sound_record("buffer")))
+    assert (outcome.returned_ids, cloud.released()) == ({"sound"}, [])
+    assert outcome.has_logged("evidence_failed")
 
 
 @fuzzed

@@ -1,5 +1,6 @@
 """Bad input at the handlers: none is dropped in silence, and no instance is released on it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +13,14 @@ from handlers import interruption, lifecycle, reconcile
 from lifecycle.flows.reconcile import Reconciler
 from lifecycle.telemetry import Runtime
 from tests.support import environments, fuzz_inputs
-from tests.support.fuzz_cloud import (
-    Cloud,
-    EntryPoint,
-)
+from tests.support.fuzz_cloud import NOW, Cloud, EntryPoint
 from tests.support.fuzz_inputs import fuzzed
 from tests.support.messages import (
     INSTANCE_ID,
     launch_event,
+    record,
+    spot_event,
+    sqs_event,
     terminate_event,
 )
 
@@ -99,11 +100,26 @@ def test_a_bad_interruption_is_raised_or_ignored_aloud_and_releases_none(
     if outcome.error is None:
         assert outcome.has_logged(*INTERRUPTION_ENDS)
     assert (cloud.released(), cloud.sent()) == ([], [])
+    check_queued_interruption(event, state, in_ec2)
     if cloud.of("deregister_instance"):
         assert is_about(event, cloud.of("deregister_instance")[0].arguments["InstanceId"])
         # EC2's word that it ends is not enough.
         assert in_ec2 != "running" or event["detail-type"] != STATE_CHANGE
     outcome.check_secrets(cloud)
+
+
+def check_queued_interruption(event: Any, state: str, in_ec2: str) -> None:
+    """The same through the queue: done, ignored aloud or dead-lettered, and never in the way."""
+    cloud = Cloud(lifecycle_state=state, instance_state=in_ec2, is_registered=True)
+    sound = record(json.dumps(spot_event()), message_id="sound", sent_at=NOW)
+    bad = record(json.dumps(event), message_id="bad", sent_at=NOW)
+    outcome = INTERRUPTION.invoke(cloud, sqs_event(bad, sound))
+    assert (outcome.error, cloud.released()) == (None, [])
+    assert "sound" not in outcome.returned_ids
+    assert outcome.has_logged(*INTERRUPTION_ENDS)
+    if outcome.has_logged("interruption_invalid"):
+        [letter] = [json.loads(one["MessageBody"]) for one in cloud.sent()]
+        assert letter["requestPayload"] == json.loads(json.dumps(event))
 
 
 STATE_CHANGE = "EC2 Instance State-change Notification"

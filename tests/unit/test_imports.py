@@ -19,6 +19,7 @@ SETTINGS = {
     *environments.lifecycle_handler(),
     *environments.operation_waiter(),
     *environments.buffer_waiter(),
+    *environments.evidence(),
 }
 
 

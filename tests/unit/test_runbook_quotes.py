@@ -15,7 +15,7 @@ from lifecycle.events import parse_lifecycle_event
 from lifecycle.flows.entrance import Entrance
 from lifecycle.flows.operation import OperationWaiter
 from lifecycle.messages import BufferCheck, OperationCheck, Transition, parse_check_message
-from lifecycle.settings import BufferWaiterSettings, load_settings
+from lifecycle.settings import EvidenceSettings, load_settings
 from tests.support import runbooks
 from tests.support.machines import answer, monitor
 from tests.support.messages import (
@@ -148,7 +148,7 @@ LAST = operated(
     list_instances=lambda **asked: listed(*[INSTANCE_ID][: asked["ServiceId"] == "srv-1"]),
     describe_auto_scaling_instances=members({INSTANCE_ID: "Terminating:Wait"}),
 )
-SETTINGS = raised(lambda: load_settings(BufferWaiterSettings, {}))
+SETTINGS = raised(lambda: load_settings(EvidenceSettings, {}))
 BACKED_OFF = flushed(chunks=1, monitor=monitor(queued=1, retrying=1, retry_next_at=NOW))
 
 

@@ -11,6 +11,7 @@ from lifecycle.errors import ConfigurationError
 from lifecycle.settings import (
     AnySettings,
     BufferWaiterSettings,
+    EvidenceSettings,
     FlushWaiterSettings,
     LifecycleHandlerSettings,
     OperationWaiterSettings,
@@ -100,13 +101,15 @@ NEEDS = [
         set(),
         id="buffer-alone",
     ),
+    pytest.param(EvidenceSettings, environments.evidence(), set(), id="evidence"),
 ]
 FEWEST = {
     LifecycleHandlerSettings: 4,
     ReconcilerSettings: 7,
     OperationWaiterSettings: 10,
     FlushWaiterSettings: 12,
-    BufferWaiterSettings: 13,
+    BufferWaiterSettings: 15,
+    EvidenceSettings: 5,
 }
 
 

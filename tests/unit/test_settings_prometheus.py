@@ -1,16 +1,17 @@
-"""Settings that the buffer waiter has for Prometheus: its address, its credentials, its window."""
+"""Settings for Prometheus: the evidence function's address and credentials, the waiter's window."""
 
 import pytest
 
 from lifecycle.settings import (
     BufferWaiterSettings,
+    EvidenceSettings,
     IdentifyBy,
     PrometheusAuth,
     PrometheusDialect,
     load_settings,
 )
 from tests.support import environments
-from tests.support.problems import buffer_problem
+from tests.support.problems import buffer_problem, evidence_problem
 
 SECRET = "hunter2"
 
@@ -19,9 +20,10 @@ SECRET_ARN = "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:promethe
 
 
 def test_the_optional_settings_of_prometheus_have_the_documented_defaults() -> None:
+    connection = load_settings(EvidenceSettings, environments.evidence())
+    assert connection.prometheus_dialect is PrometheusDialect.PROMETHEUS
+    assert connection.prometheus_auth is PrometheusAuth.NONE
     settings = load_settings(BufferWaiterSettings, environments.buffer_waiter())
-    assert settings.prometheus_dialect is PrometheusDialect.PROMETHEUS
-    assert settings.prometheus_auth is PrometheusAuth.NONE
     assert settings.prometheus_instance_label == "instance_id"
     assert settings.prometheus_identify_by is IdentifyBy.INSTANCE_ID
     assert settings.prometheus_metric_prefix == "fluentd_output_status_"
@@ -45,6 +47,22 @@ WRONG_FOR_BUFFER = [
         "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": ["0", "inf", "an hour"],
         "EMPTY_FOR_SECONDS": ["five minutes", "nan"],
         "SETTLE_SECONDS": ["-1", "inf"],
+        "EVIDENCE_FUNCTION_NAME": [""],
+        "EVIDENCE_TIMEOUT_SECONDS": ["0", "inf"],
+        "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": ["0", "101"],
+        "PROMETHEUS_INSTANCE_LABEL": ["instance-id", 'a="b",c', "instance_id\n"],
+        "PROMETHEUS_IDENTIFY_BY": ["hostname"],
+        "PROMETHEUS_METRIC_PREFIX": ["fluentd-", 'x"}', ""],
+        "PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS": ["0", "2.5"],
+        "PROMETHEUS_HEARTBEAT_PLUGIN_ID": [""],
+    }.items()
+    for value in values
+]
+
+
+WRONG_FOR_EVIDENCE = [
+    (name, value)
+    for name, values in {
         "PROMETHEUS_URL": [
             "prometheus:9090",
             "ftp://prometheus",
@@ -57,15 +75,9 @@ WRONG_FOR_BUFFER = [
             "http://prome theus",
         ],
         "PROMETHEUS_REQUEST_TIMEOUT_SECONDS": ["0"],
-        "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": ["0", "101"],
         "PROMETHEUS_DIALECT": ["Thanos", ""],
         "PROMETHEUS_AUTH": ["kerberos"],
         "PROMETHEUS_CREDENTIALS_ARN": [""],
-        "PROMETHEUS_INSTANCE_LABEL": ["instance-id", 'a="b",c', "instance_id\n"],
-        "PROMETHEUS_IDENTIFY_BY": ["hostname"],
-        "PROMETHEUS_METRIC_PREFIX": ["fluentd-", 'x"}', ""],
-        "PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS": ["0", "2.5"],
-        "PROMETHEUS_HEARTBEAT_PLUGIN_ID": [""],
     }.items()
     for value in values
 ]
@@ -78,45 +90,52 @@ def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:
     assert problem.endswith(f" (got {value!r})")
 
 
+@pytest.mark.parametrize(("name", "value"), WRONG_FOR_EVIDENCE)
+def test_a_wrong_setting_of_the_evidence_function_is_named_with_its_value(
+    name: str, value: str
+) -> None:
+    problem = evidence_problem(**{name: value})
+    assert problem.startswith(f"wrong settings: {name}: ")
+    assert problem.endswith(f" (got {value!r})")
+
+
 def test_what_two_settings_are_to_each_other_is_reported_beside_everything_else() -> None:
     problem = buffer_problem(
         TIMEOUT_SECONDS="soon",
         POLL_INTERVAL_MAX_SECONDS="10",
         EMPTY_FOR_SECONDS="44",
-        PROMETHEUS_AUTH="basic",
         PROMETHEUS_IDENTIFY_BY="luck",
     )
     for part in (
         "TIMEOUT_SECONDS: Input should be a valid number",
         "POLL_INTERVAL_MAX_SECONDS: must not be smaller than POLL_INTERVAL_SECONDS",
         "EMPTY_FOR_SECONDS must be at least 3 times as long",
-        "PROMETHEUS_CREDENTIALS_ARN: is missing; PROMETHEUS_AUTH=basic needs the ARN",
         "PROMETHEUS_IDENTIFY_BY: Input should be 'instance_id' or 'private_ip_address'",
     ):
         assert part in problem
-    assert problem.count(";") == 4 + 1
+    assert problem.count(";") == 3
 
 
 @pytest.mark.parametrize("auth", ["basic", "bearer"])
 def test_authentication_with_a_secret_needs_its_arn(auth: str) -> None:
-    assert buffer_problem(PROMETHEUS_AUTH=auth) == (
+    assert evidence_problem(PROMETHEUS_AUTH=auth) == (
         f"wrong settings: PROMETHEUS_CREDENTIALS_ARN: is missing; PROMETHEUS_AUTH={auth} "
         "needs the ARN of a secret or a parameter"
     )
     settings = load_settings(
-        BufferWaiterSettings,
-        environments.buffer_waiter(PROMETHEUS_AUTH=auth, PROMETHEUS_CREDENTIALS_ARN=SECRET_ARN),
+        EvidenceSettings,
+        environments.evidence(PROMETHEUS_AUTH=auth, PROMETHEUS_CREDENTIALS_ARN=SECRET_ARN),
     )
     assert settings.prometheus_credentials_arn == SECRET_ARN
 
 
 def test_signing_requests_needs_a_region() -> None:
-    assert buffer_problem(PROMETHEUS_AUTH="sigv4") == (
+    assert evidence_problem(PROMETHEUS_AUTH="sigv4") == (
         "wrong settings: PROMETHEUS_REGION: is missing; PROMETHEUS_AUTH=sigv4 needs it"
     )
     settings = load_settings(
-        BufferWaiterSettings,
-        environments.buffer_waiter(PROMETHEUS_AUTH="sigv4", PROMETHEUS_REGION="eu-west-1"),
+        EvidenceSettings,
+        environments.evidence(PROMETHEUS_AUTH="sigv4", PROMETHEUS_REGION="eu-west-1"),
     )
     assert settings.prometheus_region == "eu-west-1"
 
@@ -143,14 +162,14 @@ def test_three_scrapes_are_the_shortest_window() -> None:
     ],
 )
 def test_a_password_in_a_url_is_refused_and_not_printed(url: str) -> None:
-    problem = buffer_problem(PROMETHEUS_URL=url, BUFFER_QUEUE_URL=url.replace("http", "x"))
+    problem = evidence_problem(PROMETHEUS_URL=url)
     assert "PROMETHEUS_URL: " in problem
     assert SECRET not in problem
 
 
 @pytest.mark.parametrize("user", ["http://@prometheus", "http://:@prometheus"])
 def test_even_an_empty_user_in_a_url_is_refused(user: str) -> None:
-    assert "must not hold credentials" in buffer_problem(PROMETHEUS_URL=user)
+    assert "must not hold credentials" in evidence_problem(PROMETHEUS_URL=user)
 
 
 @pytest.mark.parametrize(
@@ -166,5 +185,5 @@ def test_even_an_empty_user_in_a_url_is_refused(user: str) -> None:
     ],
 )
 def test_the_address_of_prometheus_may_have_a_port_and_a_path(url: str, kept: str) -> None:
-    environment = environments.buffer_waiter(PROMETHEUS_URL=url)
-    assert load_settings(BufferWaiterSettings, environment).prometheus_url == kept
+    environment = environments.evidence(PROMETHEUS_URL=url)
+    assert load_settings(EvidenceSettings, environment).prometheus_url == kept

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from handlers import evidence as evidence_module
 from handlers import lifecycle as handler_module
 from handlers import reconcile as reconcile_module
 from lifecycle.errors import ConfigurationError
@@ -37,7 +38,11 @@ from waiters import operation as operation_module
         ),
         (
             buffer_module.wire,
-            environments.buffer_waiter(PROMETHEUS_URL="x", TIMEOUT_SECONDS="y"),
+            environments.buffer_waiter(EVIDENCE_TIMEOUT_SECONDS="x", TIMEOUT_SECONDS="y"),
+        ),
+        (
+            evidence_module.wire,
+            environments.evidence(PROMETHEUS_URL="x", PROMETHEUS_REQUEST_TIMEOUT_SECONDS="y"),
         ),
     ],
 )
@@ -58,7 +63,14 @@ def test_a_misconfigured_function_fails_at_once_with_all_problems_in_one_log_lin
 @pytest.mark.usefixtures("service")
 @pytest.mark.parametrize(
     "module",
-    [handler_module, reconcile_module, operation_module, flush_module, buffer_module],
+    [
+        handler_module,
+        reconcile_module,
+        operation_module,
+        flush_module,
+        buffer_module,
+        evidence_module,
+    ],
 )
 def test_every_invocation_of_a_misconfigured_function_fails_alike(
     module: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

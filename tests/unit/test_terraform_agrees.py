@@ -15,6 +15,7 @@ import pytest
 from lifecycle.adapters.prometheus import ATTEMPTS, CONNECT_SECONDS
 from lifecycle.settings import (
     BufferWaiterSettings,
+    EvidenceSettings,
     FlushWaiterSettings,
     InterruptionSettings,
     LifecycleHandlerSettings,
@@ -37,6 +38,7 @@ Model = type[
     | OperationWaiterSettings
     | FlushWaiterSettings
     | BufferWaiterSettings
+    | EvidenceSettings
 ]
 FUNCTIONS: dict[str, tuple[Model, Callable[..., dict[str, str]]]] = {
     "lifecycle": (LifecycleHandlerSettings, environments.lifecycle_handler),
@@ -45,17 +47,18 @@ FUNCTIONS: dict[str, tuple[Model, Callable[..., dict[str, str]]]] = {
     "operation": (OperationWaiterSettings, environments.operation_waiter),
     "flush": (FlushWaiterSettings, environments.flush_waiter),
     "buffer": (BufferWaiterSettings, environments.buffer_waiter),
+    "evidence": (EvidenceSettings, environments.evidence),
 }
 # The inputs that turn stages on, and the functions that there are then, besides the handlers.
 FLEETS = {
     "flush": {"flush"},
-    "prometheus": {"buffer"},
-    "flush, prometheus": {"flush", "buffer"},
+    "prometheus": {"buffer", "evidence"},
+    "flush, prometheus": {"flush", "buffer", "evidence"},
     "cloud_map, flush": {"operation", "flush"},
-    "cloud_map, prometheus": {"operation", "buffer"},
-    "cloud_map, flush, prometheus": {"operation", "flush", "buffer"},
-    "prometheus with options": {"buffer"},
-    "prometheus with sigv4": {"buffer"},
+    "cloud_map, prometheus": {"operation", "buffer", "evidence"},
+    "cloud_map, flush, prometheus": {"operation", "flush", "buffer", "evidence"},
+    "prometheus with options": {"buffer", "evidence"},
+    "prometheus with sigv4": {"buffer", "evidence"},
 }
 HANDLERS = {"lifecycle", "reconcile", "interruption"}
 VALUES = environments.everything() | {

@@ -109,10 +109,10 @@ def test_the_flush_waiter_knows_the_stage_after_it_and_the_one_to_go_back_to(
 
 
 def test_the_interruption_handler_takes_out_and_flushes_where_the_fleet_is_configured_so() -> None:
-    handler = wire_interruption_handler(environments.interruption())
-    assert handler.discovery is not None
-    assert handler.run_command is not None
+    ends = wire_interruption_handler(environments.interruption()).ends
+    assert ends.discovery is not None
+    assert ends.run_command is not None
     bare = environments.without_cloud_map(environments.interruption())
     bare = {name: value for name, value in bare.items() if not name.startswith("FLUSH_")}
-    handler = wire_interruption_handler(bare)
-    assert (handler.discovery, handler.run_command) == (None, None)
+    ends = wire_interruption_handler(bare).ends
+    assert (ends.discovery, ends.run_command) == (None, None)

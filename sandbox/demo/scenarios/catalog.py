@@ -202,7 +202,7 @@ SCENARIOS: Mapping[str, Scenario] = {
             begin=chaos.begin,
             functions={
                 f"{one}_timeout_seconds": chaos.FUNCTION_TIMEOUT_SECONDS
-                for one in ("handler", "operation_waiter", "buffer_waiter")
+                for one in ("handler", "operation_waiter")
             },
             chaos=Plan(),
         ),

@@ -31,15 +31,16 @@ TIMING = {
     "terminate_heartbeat_timeout_seconds": 1800,
 }
 # Long enough for three attempts of a slow call with their pauses; short enough to wait for the
-# visibility timeout, six of them.
+# visibility timeout, six of them. The buffer waiter has 20 s: it outlasts the evidence function.
 FUNCTION_TIMEOUT_SECONDS = 11
 
 SIZES = (3, 4)
 # In a short run a rare fault may not occur in the first round.
 _MOST_SHORT_ROUNDS = 4
 _LOAD_SECONDS = 5.0
-# What takes seconds without faults, with several visibility timeouts of 66 s in a row.
-_SETTLE_SECONDS = 330.0
+# What takes seconds without faults, with several visibility timeouts of 66 s (120 s of the buffer
+# queue) in a row.
+_SETTLE_SECONDS = 450.0
 _PAGED_SECONDS = 60.0
 # How far into a drain Prometheus crashes: from settling to the empty window.
 _CRASH_SECONDS = (2.0, 14.0)

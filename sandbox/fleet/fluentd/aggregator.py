@@ -7,9 +7,10 @@ ends it with its chunks left on disk, SIGKILL is the end of its instance.
 """
 
 import logging
+import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,7 +112,11 @@ class Aggregator:
         self._exporter = Exporter(settings.address, settings.exporter_port, self._timer)
         self._receiver = Receiver(settings.address, settings.forward_port, self.output.emit)
         monitored = {
-            ("GET", "/api/plugins.json"): self._plugins,
+            ("GET", "/api/plugins.json"): lambda _body: {"plugins": self._plugins()},
+            ("GET", "/api/plugins"): lambda _body: "".join(map(ltsv, self._plugins())),
+            ("GET", "/api/config"): lambda _body: ltsv(
+                {"pid": os.getpid(), "root_dir": settings.fluentd_directory}
+            ),
             ("PUT", "/_sandbox/destination"): self._set_destination,
             ("PUT", "/_sandbox/exporter"): self._set_exporter,
             ("PUT", "/_sandbox/rescue"): lambda _body: self.output.rescue(),
@@ -156,8 +161,8 @@ class Aggregator:
             sample_unbuffered(self._heartbeat, HEARTBEAT_PLUGIN_ID, HEARTBEAT_PLUGIN_TYPE),
         ]
 
-    def _plugins(self, _body: object) -> dict[str, Any]:
-        """`monitor_agent`'s `/api/plugins.json`: live, unlike the exporter."""
+    def _plugins(self) -> list[dict[str, Any]]:
+        """What `monitor_agent` says of the plugins: live, unlike the exporter."""
         values = sample_output(self.output, PLUGIN_ID, PLUGIN_TYPE).values
         backoff = self.output.backoff
         retry = {} if backoff is None else {
@@ -176,7 +181,7 @@ class Aggregator:
             **{name: value for name, value in values.items() if name != "buffer_total_bytes"},
             "retry": retry,
         }
-        return {"plugins": [plugin]}
+        return [plugin]
 
     def _set_destination(self, body: Any) -> None:  # noqa: ANN401 - JSON
         mode = DestinationMode(body["mode"])
@@ -193,6 +198,12 @@ class Aggregator:
 
     def _set_exporter(self, body: Any) -> None:  # noqa: ANN401 - JSON
         self._exporter.behave(ExporterMode(body["mode"]))
+
+
+def ltsv(fields: Mapping[str, object]) -> str:
+    """A line of `monitor_agent` without `.json`; it leaves objects out."""
+    shown = {name: value for name, value in fields.items() if not isinstance(value, dict)}
+    return "\t".join(f"{name}:{value}" for name, value in shown.items()) + "\n"
 
 
 def hostname(address: str) -> str:

@@ -18,7 +18,7 @@ QUEUED = "buffer.q"
 
 
 class Chunk:
-    """Entries in one file. Appended to while staged, read-only from the queue on."""
+    """Entries in one file, open until it goes. Appended to while staged, read-only afterwards."""
 
     def __init__(self, path: Path, chunk_id: str, created_at: float, timekey: int | None) -> None:
         self.path = path
@@ -49,6 +49,7 @@ class Chunk:
             metadata = {"ctime": path.stat().st_mtime, "timekey": None}
         chunk = cls(path, chunk_id, metadata["ctime"], metadata["timekey"])
         chunk.measure()
+        chunk._descriptor = os.open(path, os.O_RDONLY)
         return chunk
 
     def measure(self) -> None:
@@ -62,7 +63,7 @@ class Chunk:
 
     def append(self, entries: bytes, records: int) -> None:
         """Write entries to the file, whole or not at all: they are in it when this returns."""
-        if self._descriptor is None:
+        if self._descriptor is None or not self.path.name.startswith(STAGED):
             raise ValueError(f"chunk {self.chunk_id} is not staged")
         try:
             _write_all(self._descriptor, entries)
@@ -74,10 +75,7 @@ class Chunk:
         self.records += records
 
     def enqueue(self) -> None:
-        """Close the file and give it the name of a queued chunk."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Give the file the name of a queued chunk."""
         self.write_metadata()
         self._move(self.path.with_name(f"{QUEUED}{self.chunk_id}.log"))
 
@@ -87,11 +85,13 @@ class Chunk:
 
     def purge(self) -> None:
         """Delete the files: the destination has the entries."""
+        self._close()
         self.path.unlink()
         _metadata_path(self.path).unlink(missing_ok=True)
 
     def set_aside(self, backup: Path) -> None:
         """Move the entries to the backup folder, from which nothing will send them."""
+        self._close()
         backup.mkdir(parents=True, exist_ok=True)
         _metadata_path(self.path).unlink(missing_ok=True)
         self.path = self.path.rename(backup / f"{self.chunk_id}.log")
@@ -105,6 +105,11 @@ class Chunk:
             "s": self.records,
         }
         _metadata_path(self.path).write_bytes(msgpack.packb(metadata))
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def _move(self, path: Path) -> None:
         self.path.rename(path)

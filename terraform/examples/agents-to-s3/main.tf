@@ -60,7 +60,7 @@ module "fluentd_lifecycle" {
   # No cloud_map: no forwarder looks an agent up. No prometheus: the disk is the evidence.
   flush = {
     buffer_paths = [local.fluentd_root_dir]
-    backup_paths = ["${local.fluentd_root_dir}/backup", "${local.fluentd_root_dir}/buffer"]
+    backup_paths = [] # no <secondary>
   }
 
   lambda = { package = { local_path = var.lambda_package } }

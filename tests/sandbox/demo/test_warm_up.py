@@ -1,10 +1,12 @@
 """A function that cannot be invoked at all ends the set-up, not the scenario."""
 
 import io
+import json
 from typing import Any
 
 import pytest
 
+from lifecycle.decisions.answers import parse_question
 from sandbox.demo.warm_up import WarmUpFailed, warmed_up
 
 
@@ -12,9 +14,11 @@ class Functions:
     def __init__(self, **answer: object) -> None:
         self.answer = {"Payload": io.BytesIO(b"wrong settings"), **answer}
         self.invoked: list[str] = []
+        self.asked: list[Any] = []
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's
         self.invoked.append(FunctionName)
+        self.asked.append(json.loads(Payload))
         return self.answer
 
 
@@ -23,6 +27,15 @@ def test_the_function_has_answered_when_the_block_ends() -> None:
     with warmed_up(functions, ["a-waiter"]):
         pass
     assert functions.invoked == ["a-waiter"]
+    assert functions.asked == [{"Records": []}]
+
+
+def test_the_evidence_function_is_asked_a_question_that_it_can_answer() -> None:
+    functions = Functions()
+    with warmed_up(functions, ["an-evidence"]):
+        pass
+
+    assert list(parse_question(functions.asked[0]).instances) == ["i-00000000"]
 
 
 def test_a_function_that_fails_on_an_empty_batch_is_named_with_its_answer() -> None:

@@ -16,7 +16,7 @@ from lifecycle.adapters import clients
 from lifecycle.adapters.credentials import Authentication, CredentialsSource
 from lifecycle.adapters.prometheus import SigV4
 from lifecycle.errors import PrometheusFailed
-from lifecycle.settings import BufferWaiterSettings, load_settings
+from lifecycle.settings import EvidenceSettings, load_settings
 from tests.support import environments
 from tests.support.scripted import aws_error, scripted
 
@@ -26,10 +26,10 @@ PARAMETER_ARN = "arn:aws:ssm:ap-northeast-1:123456789012:parameter/prometheus"
 
 
 def source(auth: str, arn: str = SECRET_ARN) -> CredentialsSource:
-    environment = environments.buffer_waiter(
+    environment = environments.evidence(
         PROMETHEUS_AUTH=auth, PROMETHEUS_CREDENTIALS_ARN=arn, PROMETHEUS_REGION="ap-northeast-1"
     )
-    return CredentialsSource(load_settings(BufferWaiterSettings, environment))
+    return CredentialsSource(load_settings(EvidenceSettings, environment))
 
 
 def authorization(authentication: Authentication) -> str | None:
@@ -95,6 +95,12 @@ def test_a_password_of_any_script_is_sent_as_utf_8(stores: Stores) -> None:
 def test_a_bearer_token_is_sent_without_the_blanks_around_it(stores: Stores, token: str) -> None:
     stores.hold(token)
     assert authorization(source("bearer").authentication()) == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize("name", ["token", "value", "hunter"])
+def test_a_bearer_token_may_be_the_only_member_of_a_json_object(stores: Stores, name: str) -> None:
+    stores.hold(json.dumps({name: f"{SECRET}=="}))
+    assert authorization(source("bearer").authentication()) == f"Bearer {SECRET}=="
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
@@ -173,6 +179,8 @@ def test_an_empty_secret_is_named(stores: Stores, auth: str, nothing: str | byte
         json.dumps({"username": None, "password": SECRET}),
         json.dumps({"username": "grafana", "password": 12345}),
         json.dumps({"username": "grafana", "password": f"{SECRET}\ud800"}),
+        json.dumps({"username": "graf:ana", "password": SECRET}),
+        json.dumps({"username": "grafana", "password": f"{SECRET}\n"}),
         SECRET.encode(),
         200_000 * "[" + SECRET,
     ],
@@ -181,6 +189,7 @@ def test_a_malformed_secret_is_named_and_never_printed(stores: Stores, secret: s
     stores.hold(secret)
     problem = failure("basic")
     assert SECRET_ARN in problem
+    assert isinstance(secret, bytes) or '"username"' in problem or '"password"' in problem
     assert SECRET not in problem
 
 
@@ -195,6 +204,20 @@ def test_a_malformed_secret_is_named_and_never_printed(stores: Stores, secret: s
         f"\ufeff{SECRET}",
         SECRET.encode(),
         " \n ",
+        f"={SECRET}",
+        f"{SECRET}=x",
+        f'"{SECRET}"',
+        f"'{SECRET}'",
+        f"token:{SECRET}",
+        json.dumps({"token": SECRET, "expires": "never"}),
+        json.dumps({"token": {"value": SECRET}}),
+        json.dumps({"token": [SECRET]}),
+        json.dumps({"token": f"Bearer {SECRET}"}),
+        json.dumps([SECRET]),
+        f'{{"token": "{SECRET}", "token": "{SECRET}2"}}',
+        f'{{"token": "{SECRET}"',
+        "{}",
+        '{"token": null}',
     ],
 )
 def test_a_token_that_no_header_can_hold_is_named_and_never_printed(

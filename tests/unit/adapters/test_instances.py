@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from lifecycle.adapters.instances import Instances
 from lifecycle.decisions.instance import Address
 from lifecycle.errors import UnexpectedState
+from tests.support import parts
 from tests.support.messages import INSTANCE_ID, OTHER_INSTANCE_ID
 from tests.support.scripted import THROTTLED, scripted
 
@@ -97,3 +98,11 @@ def test_none_is_described_without_a_question() -> None:
     client = scripted(describe_instances=THROTTLED)
     assert Instances(client).describe([]) == {}
     assert client.calls == []
+
+
+@pytest.mark.parametrize("tags", [{}, {"aws:autoscaling:groupName": "others"}])
+def test_an_instance_names_its_group_by_auto_scalings_tag(tags: dict[str, Any]) -> None:
+    found = Instances(scripted(describe_instances=parts.described(INSTANCE_ID, **tags)))
+    instance = found.find(INSTANCE_ID)
+    assert instance is not None
+    assert instance.group == tags.get("aws:autoscaling:groupName")

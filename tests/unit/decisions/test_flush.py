@@ -65,6 +65,8 @@ REMAINING, UNKNOWN, SET_ASIDE = FlushState.REMAINING, FlushState.UNKNOWN, FlushS
         ({"set_aside": 1, "chunks": 7, "quiet": False}, SET_ASIDE, "chunks_set_aside"),
         ({"set_aside": 1, "signalled": False}, SET_ASIDE, "chunks_set_aside"),
         ({"set_aside": 1, "monitor": monitor(retrying=1)}, SET_ASIDE, "chunks_set_aside"),
+        ({"monitor": monitor(secondary=1)}, SET_ASIDE, "chunks_set_aside"),
+        ({"restartable": False}, FlushState.FLUSHED, "nothing_left"),
     ],
 )
 def test_a_sound_answer_is_taken_at_its_word(
@@ -82,9 +84,25 @@ def test_the_verdict_says_when_fluentd_tries_again_and_what_is_left() -> None:
         assert part in verdict.detail
 
 
+def test_a_verdict_names_the_output_that_moved_and_by_how_much() -> None:
+    moving = answer(
+        quiet=False,
+        outputs_before={"out_s3": 7, "out_copy": 3},
+        monitor=monitor(emit_records=12, outputs={"out_s3": 9, "out_copy": 3}),
+    )
+    assert judged(moving).detail.endswith("between two looks: into out_s3 (+2)")
+
+
+def test_what_is_flushed_names_what_was_looked_at() -> None:
+    verdict = judged(answer(looked_at=["/var/log/fluentd", "the open files of process 7"]))
+    assert verdict.detail.endswith("looked at /var/log/fluentd, the open files of process 7")
+
+
 def test_a_dead_fluentd_with_chunks_is_told_apart_from_a_slow_one() -> None:
     verdict = judged(answer(signalled=False, chunks=3, bytes=4096, quiet=False))
-    assert verdict.detail == ("3 chunk files (4096 bytes): fluentd took no signal: it may not run")
+    assert verdict.detail == (
+        "3 chunk files (4096 bytes): fluentd took no signal: it may not run, or hang"
+    )
     assert verdict.chunks == 3
 
 
@@ -151,6 +169,10 @@ def test_a_monitor_with_a_part_missing_is_none(missing: str) -> None:
         {"signalled": None},
         {"quiet": "yes"},
         {"quiet": None},
+        {"looked_at": []},
+        {"looked_at": "/var/log"},
+        {"looked_at": None},
+        {"restartable": "yes"},
         {"chunks": -1},
         {"chunks": 0.0},
         {"chunks": "0"},
@@ -223,7 +245,7 @@ def is_flushed(invocation: Invocation) -> bool:
         and said["signalled"] is True
         and said["quiet"] is True
         and not any(said[name] for name in ("chunks", "bytes", "set_aside"))
-        and not any(counters.get(name) for name in ("staged", "queued", "bytes"))
+        and not any(counters.get(name) for name in ("staged", "queued", "bytes", "secondary"))
     )
 
 

@@ -1,12 +1,22 @@
-"""Ends that no hook held up, judged by what the instance left behind."""
+"""Whose instance an event is about; ends that no hook held up, judged by what is left behind."""
 
 from dataclasses import replace
 
 import pytest
 
 from lifecycle.decisions.instance import Instance
-from lifecycle.decisions.interruption import Ending, how_it_ended
+from lifecycle.decisions.interruption import (
+    Ending,
+    Fate,
+    Whereabouts,
+    fate_of,
+    how_it_ended,
+    may_be_in,
+    pause_seconds,
+    why_not_ours,
+)
 from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.errors import Malformed, MembershipUnknown, NotReady
 from lifecycle.events import Interruption, Signal
 from tests.support.messages import GROUP, INSTANCE_ID, NOW
 
@@ -63,3 +73,61 @@ def test_without_a_mark_what_is_not_known_is_unclean(
 ) -> None:
     found = how_it_ended(termination, instance, may_have_served=may_have_served)
     assert (found, found.is_unclean) == (ending, is_unclean)
+
+
+SPOT = Interruption(Signal.SPOT_INTERRUPTION_WARNING, INSTANCE_ID)
+NOT_ENDED = replace(ENDED, signal=Signal.TERMINATION_UNSUCCESSFUL)
+IN_SERVICE_AGAIN = ("InService", "Pending", "Pending:Wait")
+
+
+@pytest.mark.parametrize(
+    ("told", "group", "state", "reason"),
+    [
+        (SPOT, GROUP, "InService", None),
+        (SPOT, GROUP, None, None),  # EC2 has its tag still
+        (SPOT, None, None, "in no Auto Scaling group"),
+        (SPOT, "others", None, "another Auto Scaling group"),
+        (ENDED, None, None, None),
+        (ENDED, GROUP, "Terminating:Wait", None),
+        (
+            replace(ENDED, autoscaling_group_name="others"),
+            GROUP,
+            None,
+            "another Auto Scaling group",
+        ),
+        (replace(ENDED, destination="WarmPool"), GROUP, None, "it went into the warm pool"),
+        (replace(ENDED, destination="AutoScalingGroup"), GROUP, None, "it stays in its group"),
+        *((ENDED, GROUP, state, f"it is {state}") for state in IN_SERVICE_AGAIN),
+        *((NOT_ENDED, GROUP, state, f"it is {state}") for state in IN_SERVICE_AGAIN),
+    ],
+)
+def test_nothing_is_called_for_by_others_or_by_one_that_has_not_ended(
+    told: Interruption, group: str | None, state: str | None, reason: str | None
+) -> None:
+    assert why_not_ours(told, Whereabouts(group, state), GROUP) == reason
+
+
+def test_a_tag_that_is_missing_proves_no_other_group() -> None:
+    assert [may_be_in(GROUP, one) for one in (GROUP, None, "others")] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("error", "count", "age", "fate"),
+    [
+        (MembershipUnknown("throttled"), 1, 0, Fate.PUT_BACK),
+        (MembershipUnknown("throttled"), 20, 1199, Fate.PUT_BACK),
+        (MembershipUnknown("throttled"), 1, 1200, Fate.DROPPED),
+        (NotReady("slow"), 2, 1e9, Fate.PUT_BACK),
+        (NotReady("slow"), 3, 45, Fate.DEAD_LETTERED),
+        (ValueError("anything"), 3, 45, Fate.DEAD_LETTERED),
+        (Malformed("of another form"), 1, 0, Fate.DEAD_LETTERED),
+    ],
+)
+def test_only_what_may_be_foreign_is_dropped_when_it_is_of_no_use(
+    error: Exception, count: int, age: float, fate: Fate
+) -> None:
+    assert fate_of(error, count, age) is fate
+
+
+def test_what_is_put_back_is_asked_again_less_and_less_often() -> None:
+    assert [pause_seconds(count) for count in (1, 2, 3, 4, 5, 1000)] == [15, 30, 60, 120, 120, 120]

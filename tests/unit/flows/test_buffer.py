@@ -4,14 +4,17 @@ from typing import Any
 
 import pytest
 
+from lifecycle.adapters.evidence import EvidenceFunction
 from lifecycle.decisions.buffer import Reason, State
-from lifecycle.errors import NotReady, PrometheusFailed
+from lifecycle.errors import NotReady
 from lifecycle.flows.buffer import BufferWaiter
+from lifecycle.flows.evidence import Prover
 from lifecycle.flows.release import Exit
 from lifecycle.messages import BufferCheck
 from lifecycle.settings import BufferWaiterSettings, load_settings
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support import environments
+from tests.support.functions import InProcess, Invoking
 from tests.support.fuzz_cloud import NOW, SOUND_SERIES
 from tests.support.messages import INSTANCE_ID, OTHER_INSTANCE_ID, buffer_check
 from tests.support.parts import POLLS, Parts, described
@@ -30,18 +33,20 @@ class Prometheus:
 
     def custom_query(self, query: str, params: object = None) -> Any:
         self.questions.append(query)
-        if isinstance(self.series, Exception):
-            raise self.series
         return self.series
 
 
-def waiter_of(parts: Parts, answers: Prometheus, **settings: str) -> BufferWaiter:
+def waiter_of(
+    parts: Parts, answers: Prometheus, invoking: Invoking = Invoking.SOUND, /, **settings: str
+) -> BufferWaiter:
     parts.now = NOW
+    functions: Any = InProcess(Prover(lambda: answers, parts.runtime).handle)
+    functions.invoking = invoking
     return BufferWaiter(
         settings=load_settings(BufferWaiterSettings, environments.buffer_waiter(**settings)),
         instances=parts.instances,
         exit=Exit(parts.autoscaling, parts.marker, None, None, parts.runtime),
-        querier=lambda: answers,
+        evidence=EvidenceFunction(functions, "evidence", parts.runtime.clock),
         polls=POLLS,
         runtime=parts.runtime,
     )
@@ -82,16 +87,25 @@ def test_it_comes_back_when_the_whole_window_can_be_proof() -> None:
     assert parts.telemetry.the(LogEvent.BUFFER_VERDICT)["next_check_seconds"] == 45
 
 
-@pytest.mark.parametrize("error", [PrometheusFailed("no"), OSError("no"), KeyError("no")])
-def test_whatever_goes_wrong_with_the_question_keeps_every_instance(error: Exception) -> None:
+@pytest.mark.parametrize("invoking", [one for one in Invoking if one is not Invoking.SOUND])
+def test_whatever_goes_wrong_with_the_question_keeps_every_instance(invoking: Invoking) -> None:
     parts = Parts()
     messages = [DRAINED, buffer_check(instance_id=OTHER_INSTANCE_ID)]
-    check = waiter_of(parts, Prometheus(error)).begin(messages)
+    check = waiter_of(parts, Prometheus(SOUND_SERIES), invoking).begin(messages)
     for message in messages:
-        with pytest.raises(NotReady, match=Reason.PROMETHEUS_FAILED):
+        with pytest.raises(NotReady, match=Reason.EVIDENCE_FAILED):
             check(message)
-    assert parts.telemetry.of(LogEvent.PROMETHEUS_FAILED)
+    assert parts.telemetry.of(LogEvent.EVIDENCE_FAILED)
     assert parts.done == []
+
+
+def test_of_two_messages_of_an_instance_the_later_deregistration_counts() -> None:
+    parts = Parts()
+    later = buffer_check(deregistered_at=NOW - 330)
+    check = waiter_of(parts, Prometheus(SOUND_SERIES)).begin([later, DRAINED])
+    for message in (later, DRAINED):
+        with pytest.raises(NotReady, match=Reason.SETTLING):
+            check(message)
 
 
 def test_an_instance_is_asked_for_by_its_address_where_that_is_its_label() -> None:

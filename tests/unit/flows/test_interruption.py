@@ -1,287 +1,239 @@
-"""What the handler does about each event, in which order, and what it leaves alone.
+"""Whose instances events are about, and what becomes of those that cannot be handled."""
 
-Several events of one instance, and other functions beside it, are in tests/integration.
-"""
-
+import json
 from typing import Any
 
 import pytest
 
-from lifecycle.errors import Malformed, UnexpectedState
-from lifecycle.telemetry import LogEvent
-from tests.support import messages
-from tests.support.interrupted import AT, Handled, shown
-from tests.support.messages import INSTANCE_ID, OTHER_INSTANCE_ID, termination_event
-from tests.support.parts import NOT_REGISTERED, described, listed
+from lifecycle.errors import Malformed, MembershipUnknown
+from lifecycle.flows.interruption import InterruptionHandler
+from lifecycle.flows.sudden_end import SuddenEnds
+from lifecycle.settings import InterruptionSettings, load_settings
+from lifecycle.telemetry import LogEvent, Metric
+from tests.support import environments
+from tests.support.messages import (
+    GROUP,
+    INSTANCE_ID,
+    NOW,
+    OTHER_INSTANCE_ID,
+    record,
+    shutting_down_event,
+    spot_event,
+    sqs_event,
+    termination_event,
+)
+from tests.support.parts import Parts, described, members
 from tests.support.scripted import THROTTLED, aws_error
 
-LAUNCHING, TERMINATING, RECLAIMED = f"launching {AT}", f"terminating {AT}", f"reclaimed {AT}"
-PROVEN = "proven 2023-11-14T22:13:25Z"
-SPOT, REBALANCE = messages.spot_event(), messages.rebalance_event()
-SHUTTING_DOWN = messages.shutting_down_event()
-STOPPING = messages.shutting_down_event(state="stopping")
-ENDED = termination_event()
-NOT_ENDED = ENDED | {"detail-type": "EC2 Instance Terminate Unsuccessful"}
-UNTIL_GONE = "Terminating:Proceed"
-UNKNOWN = "AStateThatAwsAddsLater"
-IN_SERVICE_AGAIN = ("InService", "Pending", "Pending:Wait")
-NOT_KNOWN: dict[str, Any] = {"Reservations": []}
-OUT_AND_FLUSHED = ["deregister_instance", "send_command"]
+DENIED = aws_error("UnauthorizedOperation")
+FOREIGN = [f"i-{number:017x}" for number in range(49)]
+ASKED = ("describe_instances", "describe_auto_scaling_instances")
 
 
-class TestNotice:
-    @pytest.mark.parametrize("other", [None, "InService"])
-    def test_a_warning_takes_out_flushes_counts_and_marks_also_the_last_one(
-        self, other: str | None
-    ) -> None:
-        handled = Handled(SPOT, other=other)
-        assert (handled.done, handled.counted, handled.error) == (OUT_AND_FLUSHED, 1, None)
-        assert handled.tags == [AT, RECLAIMED]
-        assert handled.reason(LogEvent.UNCLEAN_TERMINATION) == "spot_interruption_warning"
-        assert handled.telemetry.flushed == 1
-
-    @pytest.mark.parametrize(
-        ("state", "seen", "counted", "tags"),
-        [
-            ("InService", NOT_KNOWN, 1, [AT, RECLAIMED]),
-            ("InService", shown(mark=RECLAIMED, counted=True), 0, [AT, RECLAIMED]),
-            ("InService", shown(mark=PROVEN), 1, [AT, RECLAIMED]),  # of an earlier life
-            ("Terminating:Proceed", shown(mark=PROVEN), 0, []),
-            ("Terminating:Wait", shown(mark=TERMINATING), 1, [AT]),  # its pipeline's mark stays
-        ],
-    )
-    def test_it_is_counted_once_and_not_if_it_leaves_with_a_proof(
-        self, state: str, seen: Any, counted: int, tags: list[str]
-    ) -> None:
-        handled = Handled(SPOT, state, seen)
-        assert (handled.done, handled.counted, handled.tags) == (OUT_AND_FLUSHED, counted, tags)
-
-    def test_without_ec2_it_is_taken_out_all_the_same_and_counted_later(self) -> None:
-        handled = Handled(SPOT, instance=THROTTLED)
-        assert (handled.done, handled.counted, handled.error) == (OUT_AND_FLUSHED, 0, THROTTLED)
-
-    def test_a_flush_that_no_agent_can_take_is_logged_and_holds_nothing_up(self) -> None:
-        handled = Handled(SPOT, send_command=aws_error("InvalidInstanceId"))
-        assert (handled.error, handled.counted) == (None, 1)
-        assert INSTANCE_ID in str(handled.reason(LogEvent.FLUSH_NOT_REQUESTED))
-        assert handled.telemetry.of(LogEvent.FLUSH_REQUESTED) == []
-
-    def test_a_recommended_one_leaves_others_that_serve(self) -> None:
-        both = described(INSTANCE_ID, OTHER_INSTANCE_ID)
-        handled = Handled(REBALANCE, instance=both, other="InService")
-        assert (handled.done, handled.counted) == (OUT_AND_FLUSHED, 1)
-
-    @pytest.mark.parametrize(
-        ("state", "tags"), [("InService", [RECLAIMED, LAUNCHING]), ("Terminating:Wait", [])]
-    )
-    @pytest.mark.parametrize("other", ["Standby", "InService"])
-    def test_a_recommended_one_stays_registered_without_a_successor_and_is_flushed(
-        self, other: str, state: str, tags: list[str]
-    ) -> None:
-        """EC2 does not show the other one, so it is none to count on."""
-        handled = Handled(REBALANCE, state, other=other)
-        assert (handled.done, handled.counted, handled.error) == (["send_command"], 0, None)
-        assert handled.tags == tags
-        assert handled.ignored == "no other registered instance is in service"
-
-    def test_a_registration_that_cannot_be_looked_at_keeps_a_recommended_one_in(self) -> None:
-        handled = Handled(REBALANCE, list_instances=THROTTLED)
-        assert (handled.done, handled.counted) == (["send_command"], 0)
-        assert (handled.error, handled.tags) == (THROTTLED, [RECLAIMED, LAUNCHING])
+def tagged(group: str | None, *instance_ids: str, state: str = "shutting-down") -> dict[str, Any]:
+    """What EC2 says of instances with the tag of this group, and a state tag."""
+    tags: dict[str, Any] = {"aws:autoscaling:groupName": group} if group else {}
+    marked = tags | {"fluentd-lifecycle": "terminating 2023-11-14T22:13:20Z"}
+    return described(*instance_ids, state=state, **marked)
 
 
-class TestStateChange:
-    @pytest.mark.parametrize(
-        "state", ["InService", "Standby", "Terminating:Wait", "Warmed:Stopped"]
-    )
-    @pytest.mark.parametrize(
-        ("event", "seen"),
-        [
-            (SHUTTING_DOWN, NOT_KNOWN),
-            (SHUTTING_DOWN, shown("shutting-down", TERMINATING)),
-            (SHUTTING_DOWN, shown("terminated", TERMINATING)),
-            (STOPPING, shown("stopping", TERMINATING)),
-            (STOPPING, shown("stopped", TERMINATING)),
-        ],
-    )
-    def test_one_that_is_down_is_only_deregistered(
-        self, event: dict[str, Any], seen: Any, state: str
-    ) -> None:
-        handled = Handled(event, state, seen)
-        assert handled.done == ["deregister_instance"]
-        assert (handled.counted, handled.tags) == (0, [])
-        assert (handled.slept, handled.error) == ([], None)
-        assert handled.telemetry.the(LogEvent.DEREGISTRATION_REQUESTED)["instance_id"]
+def both(*answers: dict[str, Any]) -> dict[str, Any]:
+    return {"Reservations": [one for answer in answers for one in answer["Reservations"]]}
 
-    @pytest.mark.parametrize("event", [SHUTTING_DOWN, STOPPING])
-    @pytest.mark.parametrize("seen", ["pending", "running"])
-    def test_one_that_ec2_shows_alive_is_never_deregistered(
-        self, seen: str, event: dict[str, Any]
-    ) -> None:
-        handled = Handled(event, instance=shown(seen))
-        assert (handled.done, handled.ignored) == ([], f"EC2 shows it as {seen}")
-        assert (handled.slept, handled.error) == ([2.0, 2.0], None)
 
-    def test_an_answer_of_ec2_that_is_older_than_its_event_is_asked_for_again(self) -> None:
-        seen = [shown(mark=TERMINATING), shown("shutting-down", TERMINATING)]
-        handled = Handled(SHUTTING_DOWN, instance=seen)
-        assert (handled.done, handled.slept) == (["deregister_instance"], [2.0])
+class Handling(Parts):
+    """The handler, on a client with these answers."""
 
-    @pytest.mark.parametrize(
-        ("event", "state", "tag"),
-        [
-            (SHUTTING_DOWN, "InService", RECLAIMED),
-            (STOPPING, "Terminating:Wait", RECLAIMED),
-            (STOPPING, "InService", LAUNCHING),  # it may be started again, and serve again
-        ],
-    )
-    def test_one_that_only_its_registration_shows_to_have_served_is_marked_before_it_leaves(
-        self, event: dict[str, Any], state: str, tag: str
-    ) -> None:
-        handled = Handled(event, state, shown(event["detail"]["state"]))
-        names = [name for name, _ in handled.parts.client.calls]
-        assert names.index("create_tags") < names.index("deregister_instance")
-        assert (handled.tags, handled.counted) == ([tag], 0)
-
-    @pytest.mark.parametrize(
-        ("event", "state", "seen"),
-        [
-            (SHUTTING_DOWN, "Terminating:Proceed", shown("shutting-down", PROVEN)),
-            (SHUTTING_DOWN, "Pending:Proceed", shown("shutting-down")),
-            (STOPPING, "Warmed:Stopped", shown("stopped", PROVEN)),
-        ],
-    )
-    def test_one_that_is_not_registered_is_a_quiet_line(
-        self, event: dict[str, Any], state: str, seen: dict[str, Any]
-    ) -> None:
-        handled = Handled(
-            event, state, seen, deregister_instance=NOT_REGISTERED, list_instances=listed()
+    def __init__(self, **answers: Any) -> None:
+        super().__init__(change_message_visibility={}, **answers)
+        self.handler = InterruptionHandler(
+            settings=load_settings(InterruptionSettings, environments.interruption()),
+            autoscaling=self.autoscaling,
+            instances=self.instances,
+            ends=SuddenEnds(GROUP, self.instances, self.discovery, None, self.runtime),
+            queue=self.queue("interruption"),
+            dead_letters=self.queue("interruption-dlq"),
+            runtime=self.runtime,
         )
-        assert (handled.tags, handled.counted, handled.error) == ([], 0, None)
-        assert handled.ignored == "it is not registered"
-        assert {line.level for line in handled.telemetry.lines} == {"INFO"}
+
+    def receive(self, *events: object, age: float = 0, count: int = 1) -> list[str]:
+        """Hand over a batch of events of this age; returns the ids of the messages that return."""
+        records = [
+            record(
+                one if isinstance(one, str) else json.dumps(one),
+                message_id=f"m{number}",
+                sent_at=NOW - age,
+                receive_count=count,
+            )
+            for number, one in enumerate(events)
+        ]
+        answer = self.handler.handle(sqs_event(*records))
+        assert answer is not None
+        assert self.telemetry.flushed == 1
+        return [str(one["itemIdentifier"]) for one in answer["batchItemFailures"]]
+
+    @property
+    def asked(self) -> list[str]:
+        """Where instances were looked up, call by call."""
+        return [name for name, _ in self.client.calls if name in ASKED]
+
+    @property
+    def pauses(self) -> list[int]:
+        calls = self.client.arguments_of("change_message_visibility")
+        return [one["VisibilityTimeout"] for one in calls]
+
+
+class TestWhose:
+    def test_a_batch_of_others_costs_one_call_of_ec2_and_none_of_auto_scaling(self) -> None:
+        parts = Handling(describe_instances=tagged("others", *FOREIGN))
+        assert parts.receive(*(shutting_down_event(one) for one in FOREIGN)) == []
+        assert (parts.asked, parts.done) == (["describe_instances"], [])
+        ignored = parts.telemetry.of(LogEvent.INTERRUPTION_IGNORED)
+        assert [line["instance_id"] for line in ignored] == FOREIGN
+        assert {line["reason"] for line in ignored} == {"another Auto Scaling group"}
+
+    def test_one_without_the_tag_of_a_group_is_asked_for_in_auto_scaling(self) -> None:
+        untagged = tagged(None, INSTANCE_ID, OTHER_INSTANCE_ID)
+        states = members({INSTANCE_ID: "InService"})
+        parts = Handling(describe_instances=untagged, describe_auto_scaling_instances=states)
+        events = [shutting_down_event(one) for one in (INSTANCE_ID, OTHER_INSTANCE_ID)]
+        assert parts.receive(*events) == []
+        assert parts.asked[:2] == ["describe_instances", "describe_auto_scaling_instances"]
+        assert parts.done == ["deregister"]
+        line = parts.telemetry.the(LogEvent.INTERRUPTION_IGNORED)
+        assert (line["instance_id"], line["reason"]) == (
+            OTHER_INSTANCE_ID,
+            "in no Auto Scaling group",
+        )
+
+    def test_one_of_ours_among_others_is_acted_upon_also_when_its_group_has_let_it_go(self) -> None:
+        seen = both(tagged("others", *FOREIGN), tagged(GROUP, INSTANCE_ID))
+        parts = Handling(describe_instances=seen)
+        events = [shutting_down_event(one) for one in (*FOREIGN, INSTANCE_ID)]
+        assert parts.receive(*events) == []
+        assert parts.done == ["deregister"]
+
+    def test_one_that_another_group_has_taken_over_is_not_ours_any_more(self) -> None:
+        held = members({INSTANCE_ID: "InService"}, group="others")
+        seen = tagged(GROUP, INSTANCE_ID)
+        parts = Handling(describe_instances=seen, describe_auto_scaling_instances=held)
+        assert parts.receive(shutting_down_event()) == []
+        assert parts.done == []
+
+
+class TestUnknown:
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            {"describe_instances": THROTTLED},
+            {"describe_instances": aws_error("RequestLimitExceeded")},
+            {
+                "describe_instances": aws_error(
+                    "InternalError", ResponseMetadata={"HTTPStatusCode": 500}
+                )
+            },
+            {
+                "describe_instances": described(*FOREIGN),
+                "describe_auto_scaling_instances": THROTTLED,
+            },
+        ],
+    )
+    def test_it_is_put_back_and_asked_again_in_a_batch_without_a_page(
+        self, answers: dict[str, Any]
+    ) -> None:
+        parts = Handling(**answers)
+        returned = parts.receive(*(spot_event(one) for one in FOREIGN), age=100, count=3)
+        assert len(returned) == len(FOREIGN)
+        assert parts.pauses == [60] * len(FOREIGN)
+        assert parts.asked == list(answers)
+        assert parts.telemetry.total(Metric.MEMBERSHIP_UNKNOWN) == len(FOREIGN)
+        assert {one.level for one in parts.telemetry.lines} == {"INFO", "WARNING"}
+        assert parts.messages == []
+
+    def test_it_is_dropped_when_it_is_of_no_use_any_more(self) -> None:
+        parts = Handling(describe_instances=THROTTLED)
+        assert parts.receive(spot_event(), age=1200) == []
+        assert parts.telemetry.total(Metric.MEMBERSHIP_UNKNOWN) == 1
+        assert "Rate exceeded" in str(parts.telemetry.the(LogEvent.INTERRUPTION_IGNORED)["reason"])
+        assert {one.level for one in parts.telemetry.lines} == {"INFO"}
+        assert parts.done == []
+
+    @pytest.mark.parametrize("call", ASKED)
+    def test_what_time_does_not_heal_fails_aloud(self, call: str) -> None:
+        answers = {"describe_instances": tagged(None, INSTANCE_ID), call: DENIED}
+        with pytest.raises(type(DENIED), match="UnauthorizedOperation"):
+            Handling(**answers).receive(spot_event(), age=5000)
+
+
+OURS = {
+    "describe_instances": tagged(GROUP, INSTANCE_ID),
+    "describe_auto_scaling_instances": members({INSTANCE_ID: "InService"}),
+}
+
+
+class TestOurs:
+    @pytest.mark.parametrize("call", ["deregister_instance", "describe_auto_scaling_instances"])
+    def test_what_fails_is_tried_again_and_paged_before_ec2s_two_minutes_are_over(
+        self, call: str
+    ) -> None:
+        parts = Handling(**{**OURS, call: THROTTLED})
+        assert parts.receive(shutting_down_event(), count=2) == ["m0"]
+        assert parts.pauses == [30]
+        parts = Handling(**{**OURS, call: THROTTLED})
+        event = shutting_down_event()
+        assert parts.receive(event, age=45, count=3) == []
+        [letter] = parts.messages
+        assert letter["requestPayload"] == event
+        assert "Rate exceeded" in letter["responsePayload"]["errorMessage"]
+        assert parts.telemetry.the(LogEvent.INTERRUPTION_DEAD_LETTERED).level == "ERROR"
+        assert parts.telemetry.total(Metric.MEMBERSHIP_UNKNOWN) == 0
+
+    def test_what_a_slow_batch_has_not_begun_is_put_back(self) -> None:
+        seen = tagged(GROUP, INSTANCE_ID, OTHER_INSTANCE_ID)
+        parts = Handling(**{**OURS, "describe_instances": seen})
+
+        def slowly(**_: Any) -> dict[str, Any]:
+            parts.now += 41
+            return {"OperationId": "deregister-1"}
+
+        parts.client._answers["deregister_instance"] = [slowly]
+        events = [shutting_down_event(one) for one in (INSTANCE_ID, OTHER_INSTANCE_ID)]
+        assert parts.receive(*events) == ["m1"]
+        assert parts.done == ["deregister"]
+
+    @pytest.mark.parametrize("body", ["{}", "no JSON", "\ud800", '{"source": "aws.ec2"}'])
+    def test_a_malformed_event_is_dead_lettered_at_once_beside_a_sound_one(self, body: str) -> None:
+        parts = Handling(**OURS)
+        assert parts.receive(body, shutting_down_event()) == []
+        assert [letter["requestPayload"] for letter in parts.messages] != []
+        assert "deregister" in parts.done
+        assert "interruption event: " in str(parts.telemetry.the(LogEvent.INTERRUPTION_INVALID))
+
+
+class TestAsynchronous:
+    def test_the_end_of_an_instance_of_our_group_is_acted_upon(self) -> None:
+        gone = tagged(GROUP, INSTANCE_ID, state="terminated")
+        parts = Handling(describe_instances=gone)
+        assert parts.handler.handle(termination_event()) is None
+        assert parts.telemetry.total(Metric.UNCLEAN_TERMINATION) == 1
+        assert parts.asked[0] == "describe_auto_scaling_instances"
+
+    @pytest.mark.parametrize("event", [None, [], "text", {}, {"source": "aws.ec2"}])
+    def test_a_malformed_event_is_named_and_raised(self, event: object) -> None:
+        parts = Handling()
+        with pytest.raises(Malformed, match="interruption event: "):
+            parts.handler.handle(event)
+        assert "interruption event: " in str(parts.telemetry.the(LogEvent.INTERRUPTION_INVALID))
+        assert parts.done == []
 
     @pytest.mark.parametrize(
-        "refused",
-        [
-            {"deregister_instance": THROTTLED, "instance": shown("terminated", TERMINATING)},
-            {"instance": THROTTLED},
-            {"instance": shown("terminated"), "list_instances": THROTTLED},
-            {"instance": shown("terminated"), "create_tags": THROTTLED},
-        ],
-        ids=["DeregisterInstance", "DescribeInstances", "ListInstances", "CreateTags"],
+        ("event", "error"),
+        [(termination_event(), type(THROTTLED)), (spot_event(), MembershipUnknown)],
     )
-    def test_what_aws_refuses_is_named_and_raised(self, refused: dict[str, Any]) -> None:
-        """What cannot be marked keeps the only trace of its service."""
-        handled = Handled(SHUTTING_DOWN, **refused)
-        assert (handled.error, handled.counted) == (THROTTLED, 0)
-        assert handled.done == ["deregister_instance"] * ("deregister_instance" in refused)
-        assert handled.telemetry.the(LogEvent.INTERRUPTION_STEP_FAILED)["step"] == "deregister"
-        assert handled.telemetry.flushed == 1
-
-
-class TestEnd:
-    @pytest.mark.parametrize(("mark", "reason"), [(PROVEN, "proven"), (None, "never_registered")])
-    def test_a_clean_end_is_logged_and_not_counted(self, mark: str | None, reason: str) -> None:
-        seen = shown("terminated", mark)
-        handled = Handled(ENDED, None, seen, deregister_instance=NOT_REGISTERED)
-        line = handled.telemetry.the(LogEvent.INSTANCE_ENDED)
-        assert (handled.counted, line["reason"], line["mark"]) == (0, reason, mark)
-
-    @pytest.mark.parametrize(
-        ("event", "state", "seen", "reason"),
-        [
-            (ENDED, None, NOT_KNOWN, "unknown_to_ec2"),
-            (ENDED, UNKNOWN, shown("terminated"), "not_proven"),
-            (NOT_ENDED, None, shown("terminated", TERMINATING), "not_proven"),
-        ],
-    )
-    def test_an_end_without_proof_is_deregistered_counted_and_remembered(
-        self, event: dict[str, Any], state: str | None, seen: Any, reason: str
+    def test_what_cannot_be_looked_up_is_raised(
+        self, event: dict[str, Any], error: type[Exception]
     ) -> None:
-        handled = Handled(event, state, seen)
-        assert (handled.done, handled.counted) == (["deregister_instance"], 1)
-        assert (handled.tags, handled.error) == ([AT], None)
-        assert handled.reason(LogEvent.UNCLEAN_TERMINATION) == reason
-
-    def test_it_is_counted_although_it_cannot_be_deregistered_or_tagged(self) -> None:
-        failed = Handled(ENDED, None, shown("terminated"), deregister_instance=THROTTLED)
-        assert (failed.counted, failed.error) == (1, THROTTLED)
-        untagged = Handled(ENDED, None, shown("terminated"), create_tags=THROTTLED)
-        assert (untagged.counted, untagged.error) == (1, None)
-        assert untagged.telemetry.the(LogEvent.MARK_FAILED)["mark"] == "counted"
-
-    @pytest.mark.parametrize("event", [ENDED, NOT_ENDED])
-    def test_one_that_lives_in_an_unknown_state_is_asked_for_again(
-        self, event: dict[str, Any]
-    ) -> None:
-        handled = Handled(event, UNKNOWN)
-        assert isinstance(handled.error, UnexpectedState)
-        assert "keep the instance, discard nothing" in str(handled.error)
-        assert (handled.done, handled.counted) == ([], 0)
-
-
-@pytest.mark.parametrize(
-    ("event", "state", "seen", "done", "counted"),
-    [
-        (REBALANCE, "InService", shown(), ["send_command"], 1),
-        (SHUTTING_DOWN, "InService", shown("shutting-down"), [], 0),
-        (ENDED, None, shown("terminated"), [], 1),
-    ],
-)
-def test_outside_of_service_discovery_all_else_is_done(
-    event: dict[str, Any], state: str | None, seen: Any, done: list[str], counted: int
-) -> None:
-    handled = Handled(event, state, seen, in_cloud_map=False)
-    assert (handled.done, handled.counted, handled.error) == (done, counted, None)
-
-
-@pytest.mark.parametrize("event", [SPOT, REBALANCE, SHUTTING_DOWN, STOPPING])
-def test_nothing_is_done_about_an_instance_of_others(event: dict[str, Any]) -> None:
-    check_ignored(Handled(event, None), "in no Auto Scaling group")
-    check_ignored(Handled(event, group="others"), "another Auto Scaling group")
-
-
-@pytest.mark.parametrize(
-    ("event", "state", "reason"),
-    [
-        (termination_event(AutoScalingGroupName="others"), None, "another Auto Scaling group"),
-        (termination_event(Destination="WarmPool"), "Warmed:Stopped", "it went into the warm pool"),
-        (
-            termination_event(Destination="AutoScalingGroup"),
-            "Pending:Wait",
-            "it stays in its group",
-        ),
-        *((ENDED, state, f"it is {state}") for state in IN_SERVICE_AGAIN),
-        *((NOT_ENDED, state, f"it is {state}") for state in IN_SERVICE_AGAIN),
-        *((NOT_ENDED, state, "it has not ended") for state in ("Terminating:Wait", UNTIL_GONE)),
-    ],
-)
-def test_nothing_is_done_about_one_that_has_not_ended(
-    event: dict[str, Any], state: str | None, reason: str
-) -> None:
-    check_ignored(Handled(event, state, shown(mark=TERMINATING)), reason)
-
-
-def check_ignored(handled: Handled, reason: str) -> None:
-    assert (handled.done, handled.tags, handled.counted) == ([], [], 0)
-    assert (handled.ignored, handled.error) == (reason, None)
-
-
-def test_what_failed_first_is_raised_when_all_else_is_done() -> None:
-    refused = aws_error("AccessDeniedException")
-    handled = Handled(
-        SPOT, deregister_instance=refused, send_command=THROTTLED, create_tags=THROTTLED
-    )
-    assert (handled.done, handled.counted, handled.error) == (OUT_AND_FLUSHED, 1, refused)
-    steps = [one["step"] for one in handled.telemetry.of(LogEvent.INTERRUPTION_STEP_FAILED)]
-    assert steps == ["deregister", "flush", "count"]
-    assert handled.telemetry.flushed == 1
-
-
-@pytest.mark.parametrize("event", [None, [], "text", {}, {"source": "aws.ec2"}])
-def test_a_malformed_event_is_named_and_raised(event: object) -> None:
-    handled = Handled(event)
-    assert isinstance(handled.error, Malformed)
-    assert handled.done == []
-    assert "interruption event: " in str(handled.reason(LogEvent.INTERRUPTION_INVALID))
+        parts = Handling(describe_auto_scaling_instances=THROTTLED)
+        with pytest.raises(error):
+            parts.handler.handle(event)
+        assert parts.telemetry.flushed == 1
