@@ -206,8 +206,7 @@ def _instance(service: dict[str, Any]) -> dict[str, Any]:
 class TestEvents:
     @pytest.fixture
     def dead_letters(self, cloud: LocalCloud) -> dict[str, str]:
-        url = cloud.client("sqs").create_queue(QueueName="undelivered")["QueueUrl"]
-        return {"url": url, "arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:undelivered"}
+        return self.queue(cloud, "undelivered")
 
     @pytest.fixture(autouse=True)
     def no_rules(self, cloud: LocalCloud, group_arn: str) -> Iterator[None]:
@@ -217,6 +216,10 @@ class TestEvents:
             for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
                 events.remove_targets(Rule=rule["Name"], Ids=[target["Id"]])
             events.delete_rule(Name=rule["Name"])
+
+    def queue(self, cloud: LocalCloud, name: str) -> dict[str, str]:
+        url = cloud.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+        return {"url": url, "arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}"}
 
     def rule(
         self, cloud: LocalCloud, name: str, target: dict[str, Any], group: str = GROUP, **more: Any
@@ -276,15 +279,17 @@ class TestEvents:
 
     @pytest.mark.parametrize("allowed", [True, False])
     def test_a_queue_receives_the_event_if_its_policy_lets_the_rule_in(
-        self, cloud: LocalCloud, dead_letters: dict[str, str], *, allowed: bool
+        self, cloud: LocalCloud, *, allowed: bool
     ) -> None:
-        rule_arn = self.rule(cloud, "a-queue", {"Arn": dead_letters["arn"]})
-        let_in(cloud, dead_letters, rule_arn if allowed else f"{rule_arn}-other")
-        function = deploy(cloud, "after-the-queue")
-        self.allow(cloud, function, self.rule(cloud, "b-function", {"Arn": function.arn}))
+        case = "allowed" if allowed else "refused"
+        queue = self.queue(cloud, f"heard-{case}")
+        rule_arn = self.rule(cloud, f"a-queue-{case}", {"Arn": queue["arn"]})
+        let_in(cloud, queue, rule_arn if allowed else f"{rule_arn}-other")
+        function = deploy(cloud, f"after-the-queue-{case}")
+        self.allow(cloud, function, self.rule(cloud, f"b-function-{case}", {"Arn": function.arn}))
         instance_id = launch_one(cloud)
         eventually(lambda: self.received(cloud, function))
-        answer = cloud.client("sqs").receive_message(QueueUrl=dead_letters["url"])
+        answer = cloud.client("sqs").receive_message(QueueUrl=queue["url"])
         bodies = [json.loads(one["Body"]) for one in answer.get("Messages", [])]
         found = [body["detail"]["EC2InstanceId"] for body in bodies]
         assert found == [instance_id] * allowed

@@ -137,7 +137,14 @@ def test_agents_fetch_commands_and_report_what_came_of_them(
     assert control.report_command(command_id, instance_id, report)
     assert not control.report_command(command_id, instance_id, report)
     invocation = {"CommandId": command_id, "InstanceId": instance_id}
-    wait_until(lambda: ssm.get_command_invocation(**invocation)["Status"] == "Success")
+
+    def has_succeeded() -> bool:
+        try:
+            return bool(ssm.get_command_invocation(**invocation)["Status"] == "Success")
+        except ssm.exceptions.InvocationDoesNotExist:  # for a moment, as on AWS
+            return False
+
+    wait_until(has_succeeded)
     answer = ssm.get_command_invocation(**invocation)
     assert answer["StandardOutputContent"] == "up 3 days"
 
