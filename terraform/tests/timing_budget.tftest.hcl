@@ -195,8 +195,9 @@ run "polls_must_come_six_times_in_a_heartbeat_timeout" {
     source = "./tests/without_provider"
   }
   variables {
-    lambda = { operation_waiter_timeout_seconds = 19, buffer_waiter_timeout_seconds = 19 }
-    timing = merge(var.timing, { poll_interval_max_seconds = 25, visibility_timeout_seconds = 119 }) # 145 / 6 = 24
+    lambda     = { operation_waiter_timeout_seconds = 19, buffer_waiter_timeout_seconds = 19 }
+    prometheus = merge(var.prometheus, { request_timeout_seconds = 1 })
+    timing     = merge(var.timing, { poll_interval_max_seconds = 25, visibility_timeout_seconds = 119 }) # 145 / 6 = 24
   }
   expect_failures = [terraform_data.timing_budget]
 }
@@ -207,8 +208,9 @@ run "polls_must_come_six_times_in_the_shorter_heartbeat_timeout" {
     source = "./tests/without_provider"
   }
   variables {
-    lambda = { operation_waiter_timeout_seconds = 19, buffer_waiter_timeout_seconds = 19 }
-    timing = merge(var.timing, { launch_heartbeat_timeout_seconds = 143, visibility_timeout_seconds = 114 })
+    lambda     = { operation_waiter_timeout_seconds = 19, buffer_waiter_timeout_seconds = 19 }
+    prometheus = merge(var.prometheus, { request_timeout_seconds = 1 })
+    timing     = merge(var.timing, { launch_heartbeat_timeout_seconds = 143, visibility_timeout_seconds = 114 })
   }
   expect_failures = [terraform_data.timing_budget]
 }
