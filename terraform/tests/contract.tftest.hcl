@@ -107,6 +107,15 @@ run "variables_with_cloud_map_and_flush_and_prometheus" {
     condition     = { attempts = local.prometheus_attempts, connect_seconds = local.prometheus_connect_seconds } == jsondecode(file("tests/contract.json")).prometheus
     error_message = "The time that a query can take."
   }
+  assert {
+    condition = {
+      longest_lifecycle_action_seconds = local.longest_lifecycle_action_seconds
+      longest_wait_in_heartbeats       = local.longest_wait_in_heartbeats
+      longest_poll_pause_seconds       = local.longest_poll_pause
+      polls_in_a_hook                  = local.polls_in_a_hook
+    } == jsondecode(file("tests/contract.json")).limits
+    error_message = "The limits that the functions count with."
+  }
 }
 
 run "variables_with_prometheus_and_options" {
