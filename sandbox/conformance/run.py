@@ -88,7 +88,7 @@ def _concluded(state: State, observations: Sequence[Observation]) -> tuple[str, 
         return "DISAGREES", "; ".join(problems)
     wrong = [f"{one.source}: {disagreement(one)}" for one in observations if disagreement(one)]
     if wrong and state.limit:
-        return "limit", f"{wrong[-1]} ({state.limit.document})"
+        return "limit", f"{wrong[0]} ({state.limit.document})"
     return "agrees", ""
 
 

@@ -58,7 +58,9 @@ def test_a_fluentd_that_hides_a_chunk_from_its_metrics_is_found_out(
 
 
 def test_a_fluentd_that_does_not_start_fails_its_state_with_what_it_logged(tmp_path: Path) -> None:
-    ending = Program("ending", (sys.executable, "-c", "print('no plugin'); raise SystemExit(3)"), "x")
+    ending = Program(
+        "ending", (sys.executable, "-c", "print('no plugin'); raise SystemExit(3)"), "x"
+    )
     result = played(HELD, ending, tmp_path)
     assert result.outcome == "DISAGREES"
     assert "ended with status 3" in result.remark
@@ -84,7 +86,11 @@ def test_a_state_that_agrees_is_told_in_the_table_and_in_json(
     assert "agrees      steady traffic" in told
     assert "1 passed, 0 failed in " in told
     [row] = json.loads((tmp_path / "out" / "results.json").read_text())["states"]
-    assert (row["outcome"], row["evidence"][:7], row["flush"][:7]) == ("agrees", "DRAINED", "FLUSHED")
+    assert (row["outcome"], row["evidence"][:7], row["flush"][:7]) == (
+        "agrees",
+        "DRAINED",
+        "FLUSHED",
+    )
     seen = (tmp_path / "out" / "steady-traffic" / "observations.jsonl").read_text().splitlines()
     assert {json.loads(line)["source"] for line in seen} == {"evidence", "flush"}
 
