@@ -77,7 +77,8 @@ def _await_the_end(state: State, judge: Judge) -> None:
     deadline, since = time.monotonic() + END_SECONDS, time.time()
     while time.monotonic() < deadline:
         new = [one for one in judge.observations if one.at > since]
-        if _last("evidence", new) in state.evidence and _last("flush", new) in state.flush:
+        right = _last("evidence", new) in state.evidence and _last("flush", new) in state.flush
+        if right and _is_shown(state, judge.observations):
             return
         time.sleep(POLL_SECONDS)
 
@@ -100,9 +101,13 @@ def _problems(state: State, observations: Sequence[Observation]) -> Iterator[str
     wrong = [one for one in observations if disagreement(_seen(state, one))]
     if wrong:
         yield f"{wrong[0].source}: {disagreement(_seen(state, wrong[0]))}"
-    reasons = {"", *(one.reason for one in observations if one.source == "evidence")}
-    if state.must_see not in reasons:
+    if not _is_shown(state, observations):
         yield f"never seen: {state.must_see}"
+
+
+def _is_shown(state: State, observations: Sequence[Observation]) -> bool:
+    reasons = [one.reason for one in observations if one.source == "evidence"]
+    return state.must_see in {"", *reasons}
 
 
 def _seen(state: State, one: Observation) -> Observation:

@@ -186,8 +186,7 @@ class Site(Parts):
             self.send(1, 0.3)
             if list(self.root.glob("worker1/*/buffer/*.log")):
                 return
-            # By then it is delivered.
-            time.sleep(1.5)
+            wait_until("the first worker to deliver", lambda: self.truth().is_nothing, 60)
         raise CheckFailed(f"{ATTEMPTS} records, none of them in the buffer of the second worker")
 
     def _send_one(self) -> None:

@@ -31,7 +31,7 @@ from sandbox.fleet.fluentd.sampling import MonitorTimer, monitored, sample_outpu
 from sandbox.host.http import HttpService, routed
 from sandbox.host.processes import CHILD
 
-# What Fluentd logs of itself when it is told to flush.
+# What Fluentd logs of itself at SIGUSR1.
 OWN_EVENTS = ("force flushing buffered events", "flushing all buffer forcedly")
 DEFAULT_BACKUP = "/tmp/fluent"  # noqa: S108 - Fluentd's own
 STOP_SECONDS = 20
