@@ -115,11 +115,11 @@ STATES = (
     ),
     State("memory buffer", DOWN_AND_BACK, Plan((MEMORY,)), "queued"),
     State("no @id", KILLED, Plan(NO_ID), "no_series"),
-    State("retry limit", LIMIT_REACHED, Plan((LIMITED,)), "", flush=LOST_OR_KEPT, limit=LOST),
+    State("retry limit", LIMIT_REACHED, Plan((LIMITED,)), "queue_cleared", flush=LOST_OR_KEPT, limit=LOST),
     State(
         "retry limit with a write in flight",
         "slow 24 1, refuse, send 1, watch 3, send 1, ask, watch 27, accept",
-        Plan((LIMITED, IMMEDIATE)), "negative", NO_PROOF, LOST_OR_KEPT, LOST_IN_FLIGHT,
+        Plan((LIMITED, IMMEDIATE)), "queue_cleared", NO_PROOF, LOST_OR_KEPT, LOST_IN_FLIGHT,
     ),
     State("unrecoverable chunk", REJECTED, ONE, flush=ASIDE, limit=BACKED_UP),
     State(
