@@ -77,7 +77,7 @@ class Verdict:
     ``not_before`` (epoch seconds) is the earliest time at which it could become DRAINED, None if
     nothing is known. ``buffer_bytes`` is the newest total over all outputs, None if there is none.
     ``errors_rose`` is by how much ``num_errors`` grew within the samples: Fluentd may have dropped
-    chunks or set them aside.
+    chunks or backed them up.
     """
 
     state: State
