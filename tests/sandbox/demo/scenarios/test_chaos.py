@@ -2,18 +2,14 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from sandbox.chaos.plan import Fault
 from sandbox.demo.cli import chosen, parse
 from sandbox.demo.model import ChaosCount, Run
 from sandbox.demo.observer import StageNames
-from sandbox.demo.report import chaos_tables
-from sandbox.demo.report.conclusion import write_page
 from sandbox.demo.report.judgement import problems
 from sandbox.demo.report.summary import summarise
 from sandbox.demo.scenarios import stage as stage_module
@@ -43,40 +39,12 @@ def run(good_run: Run) -> Run:
     return replace(good_run, scenario="chaos", chaos=CHAOS)
 
 
-def test_every_kind_of_fault_has_a_column() -> None:
-    assert {kind.value for kind in Fault} == set(chaos_tables.HEADINGS)
-
-
-def test_the_table_has_a_row_a_service_and_one_for_all() -> None:
-    assert chaos_tables.calls(CHAOS) == [
-        ("ec2", "40", "12", "2", "1", "2", "0", "42 %"),
-        ("sqs", "1,000", "300", "50", "80", "50", "30", "51 %"),
-        ("all", "1,040", "312", "52", "81", "52", "30", "51 %"),
-    ]
-
-
-def test_killed_functions_and_duplicates_are_named() -> None:
-    events = dict(chaos_tables.events(CHAOS))
-    assert events["Functions killed at work"] == "4 (fluentd-buffer-waiter 3, fluentd-lifecycle 1)"
-    assert events["Check messages sent twice"] == "5 (fluentd-buffer 5)"
-    assert events["Prometheus killed and restarted"] == "3"
-    assert events["Reconciler invoked amid drains"] == "2"
-
-
 def test_the_summary_holds_all_of_it(run: Run, good_run: Run) -> None:
     told = json.loads(json.dumps(summarise(run)))["chaos"]
     assert told["faults"]["sqs"]["throttled"] == 300
     assert told["functions_killed"] == CHAOS.functions_killed
     assert (told["seed"], told["rounds"], told["duplicate_events"]) == (7, 2, 4)
     assert "chaos" not in summarise(good_run)
-
-
-def test_the_report_shows_it(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "timeline.png").write_bytes(b"picture")
-    write_page(run, problems(run), tmp_path / "timeline.png", tmp_path / "report.html")
-    report = (tmp_path / "report.html").read_text()
-    for expected in ("Answer lost", "1,040", "fluentd-buffer-waiter 3", "seed 7"):
-        assert expected in report
 
 
 @pytest.mark.parametrize(
