@@ -9,7 +9,6 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from sandbox.cloud import ACCOUNT_ID, REGION, LocalCloud
-from tests.sandbox.functions import deploy
 from tests.sandbox.kit import eventually, let_in
 
 
@@ -62,23 +61,6 @@ class TestAlarms:
         for alarm, function in ((one, "by-form"), (two, "by-boto")):
             assert alarm["Metrics"] == _sum_of_errors(function)["Metrics"]
             assert "Period" not in alarm
-
-    def test_an_error_of_a_function_raises_the_alarm_on_the_sum(self, cloud: LocalCloud) -> None:
-        function = deploy(cloud, "fails")
-        cloudwatch = cloud.client("cloudwatch")
-        cloudwatch.put_metric_alarm(AlarmName="errors", **_sum_of_errors(function.name))
-        wrong = {"service": "no-such-service", "operation": "x", "parameters": {}}
-        answer = cloud.client("lambda").invoke(
-            FunctionName=function.name, Payload=json.dumps(wrong).encode()
-        )
-        assert answer["FunctionError"]
-
-        def state() -> str:
-            [alarm] = cloudwatch.describe_alarms(AlarmNames=["errors"])["MetricAlarms"]
-            found: str = alarm["StateValue"]
-            return found
-
-        eventually(lambda: state() == "ALARM")
 
 
 def _sum_of_errors(function: str) -> dict[str, Any]:

@@ -86,10 +86,3 @@ def test_check_messages_come_twice(
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert int(attributes["ApproximateNumberOfMessages"]) == copies
     assert chaos.duplicated[name] - before == copies - 1
-
-
-def test_events_come_twice_on_the_bridge_of_this_cloud(cloud: LocalCloud, chaos: Chaos) -> None:
-    chaos.begin()
-    assert len(list(cloud.bridge.courier({"id": "1"}))) == 2
-    chaos.pause()
-    assert len(list(cloud.bridge.courier({"id": "1"}))) == 1

@@ -37,16 +37,6 @@ def wired(folder: Path) -> Chaos:
     return chaos.watch(folder / "tmp")
 
 
-def test_functions_are_sent_to_a_proxy_before_each_emulator(
-    tmp_path: Path, injected: dict[str, list[dict[str, Any]]]
-) -> None:
-    chaos = Chaos(Plan(seed=5), tmp_path / "chaos")
-    told = chaos.before(Processes(tmp_path / "logs"), ADDRESSES)
-    assert told == {name: f"http://proxy/{name}" for name in ADDRESSES}
-    # A quiet day until it begins.
-    assert injected == {}
-
-
 def test_everything_goes_wrong_from_the_beginning_to_the_pause(
     tmp_path: Path, injected: dict[str, list[dict[str, Any]]]
 ) -> None:
@@ -61,16 +51,6 @@ def test_everything_goes_wrong_from_the_beginning_to_the_pause(
         assert list(injected.values()) == [[], []]
         assert chaos.courier.probability == 0
         assert json.loads(settings.read_text())["probability"] == 0
-
-
-def test_messages_that_came_twice_are_counted_by_queue(
-    tmp_path: Path, injected: dict[str, list[dict[str, Any]]]
-) -> None:
-    chaos = wired(tmp_path)
-    assert injected == {}
-    assert not chaos.duplicated
-    (tmp_path / "chaos" / "duplicated").write_text("a-buffer\na-operation\na-buffer\n")
-    assert chaos.duplicated == {"a-buffer": 2, "a-operation": 1}
 
 
 def test_a_courier_repeats_its_share_of_the_events_and_loses_none() -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +14,6 @@ from sandbox.fleet.fleet import Fleet, FleetSettings
 from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
-from sandbox.fleet.ssm_agent import SsmAgents
 from sandbox.host.ports import held_subnet
 from sandbox.host.waiting import CheckFailed
 from tests.sandbox.fleet.forwarders.test_discovery import Register, create_service
@@ -131,19 +130,6 @@ def drained_targets(fleet: Fleet) -> int:
     return len({target for report in fleet.reports().values() for target in report["targets"]})
 
 
-def test_the_load_follows_the_rate_and_ends_with_the_drain(
-    cloud: Cloud, group: str, fleet: Fleet
-) -> None:
-    instance_id = cloud.launch(group)
-    wait_until(lambda: receives(fleet, instance_id))
-    fleet.set_rate(0)
-    fleet.end_load(timeout_seconds=100)
-    sent = fleet.sent()
-    assert all(report["pending"] == 0 for report in fleet.reports().values())
-    assert fleet.finish(timeout_seconds=100).is_complete
-    assert fleet.sent() == sent
-
-
 def test_lines_that_no_aggregator_took_are_not_reported_as_finished(
     cloud: Cloud, group: str, fleet: Fleet
 ) -> None:
@@ -182,79 +168,3 @@ def test_prometheus_finds_the_instances_by_itself_and_sees_them_fail(
 def up(prometheus: Prometheus) -> dict[str, float]:
     series = prometheus.query('up{job="fluentd"}')
     return {one["metric"]["instance_id"]: float(one["value"][1]) for one in series}
-
-
-@dataclass
-class OneCommand:
-    """SSM with one command, for the agent that asks first."""
-
-    script: str
-    report: dict[str, Any] = field(default_factory=dict)
-
-    def fetch_commands(self, instance_ids: Any) -> list[dict[str, Any]]:
-        script, self.script = self.script, ""
-        if not script or not instance_ids:
-            self.script = script
-            return []
-        inputs = {"runCommand": [script], "timeoutSeconds": "60"}
-        instance_id = next(iter(instance_ids))
-        which = {"command_id": "c", "instance_id": instance_id, "document_name": "d"}
-        folder = {"folder": "/var/log/fluentd"}
-        return [{**which, "step": "s", "inputs": inputs, "parameters": folder}]
-
-    def report_command(self, command_id: str, instance_id: str, report: dict[str, Any]) -> bool:
-        self.report = report
-        return True
-
-
-def test_web_servers_write_their_own_lines_and_a_command_makes_them_flush(
-    cloud: Cloud, group: str, aws_environment: dict[str, str], tmp_path: Path
-) -> None:
-    unit = "$(systemctl show --property=MainPID fluentd | cut -d= -f2)"
-    count = "find {{ folder }} -name 'buffer.*.log' | wc -l"
-    until_none = f"for _ in $(seq 200); do [ $({count}) = 0 ] && break; sleep 0.2; done"
-    ssm = OneCommand(f"kill -s USR1 {unit}; {until_none}; {count}")
-    settings = FleetSettings(
-        autoscaling_group_name=group,
-        bucket=create_bucket(boto3.client("s3")),
-        lines_per_second=100,
-        boot_seconds=0.1,
-        staging=StagingPolicy(timekey_seconds=3600),
-    )
-    autoscaling = InService(cloud)
-    with Fleet(
-        settings,
-        tmp_path / "fleet",
-        client=lambda name: autoscaling if name == "autoscaling" else cast(Any, boto3.client)(name),
-        environment=aws_environment,
-    ) as fleet:
-        instance_id = cloud.launch(group)
-        wait_until(lambda: sum(fleet.sent().values()) > 100)
-        assert fleet.delivered().delivered == 0
-        fleet.end_load(timeout_seconds=100)
-        with SsmAgents(ssm, fleet._machines):
-            wait_until(lambda: ssm.report)
-        assert (ssm.report["exit_code"], ssm.report["output"].strip()) == (0, "0")
-        assert fleet.held_bytes(instance_id) == 0
-        delivery = fleet.delivered()
-        assert delivery.is_complete
-        assert delivery.sent == fleet.sent()[instance_id]
-
-
-@dataclass
-class InService:
-    """Auto Scaling, for instances that were made by hand: all are in service."""
-
-    cloud: Cloud
-
-    def get_paginator(self, _name: str) -> "InService":
-        return self
-
-    def paginate(self, **_names: Any) -> list[dict[str, Any]]:
-        reservations = self.cloud.ec2.describe_instances()["Reservations"]
-        instances = [
-            {"InstanceId": one["InstanceId"], "LifecycleState": "InService"}
-            for reservation in reservations
-            for one in reservation["Instances"]
-        ]
-        return [{"AutoScalingGroups": [{"Instances": instances}]}]

@@ -10,7 +10,7 @@ from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.host import AggregatorHost
 from sandbox.fleet.instances import Instance
-from sandbox.fleet.supervisor import Supervisor, UnknownInstanceError
+from sandbox.fleet.supervisor import Supervisor
 
 
 def instance(number: int, state: str = "running", address: str = "") -> Instance:
@@ -78,13 +78,6 @@ def test_a_running_instance_gets_one_aggregator(ec2: Ec2) -> None:
     assert ec2.journal == ["start i-1"]
 
 
-def test_an_instance_takes_its_time_to_boot(ec2: Ec2) -> None:
-    supervisor = ec2.supervisor(boot_seconds=3600)
-    ec2.instances = [instance(1)]
-    supervisor.converge()
-    assert ec2.journal == []
-
-
 @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
 def test_a_gone_instance_takes_its_aggregator_along_once(ec2: Ec2, state: str) -> None:
     supervisor = ec2.supervisor()
@@ -145,8 +138,3 @@ def test_a_destination_that_is_down_for_one_is_up_for_the_others(ec2: Ec2) -> No
     supervisor.destination(DestinationMode.REFUSING, "i-1")
     modes = {name: host.mode for name, host in ec2.hosts.items()}
     assert modes == {"i-1": DestinationMode.REFUSING, "i-2": DestinationMode.OK}
-
-
-def test_a_fault_for_an_unknown_instance_is_an_error(ec2: Ec2) -> None:
-    with pytest.raises(UnknownInstanceError, match="i-9"):
-        ec2.supervisor().exporter(ExporterMode.DEAD, "i-9")

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
 from sandbox.fleet.web_servers import WebServers
 from tests.sandbox.fleet.kit import Clock
@@ -67,15 +66,6 @@ def test_work_ends_a_second_after_the_instance_began_to_leave(group: Group) -> N
     servers.converge()
     assert group.rates() == [50, 50]
     group.clock.now += 1.0
-    servers.converge()
-    assert group.rates() == [50, 0]
-
-
-def test_when_auto_scaling_cannot_be_asked_nothing_changes(group: Group) -> None:
-    servers = group.servers()
-    group.states = {"i-1": "InService"}
-    servers.converge()
-    group.failure = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
     servers.converge()
     assert group.rates() == [50, 0]
 

@@ -7,11 +7,6 @@ import pytest
 from sandbox.host.waiting import CheckFailed, wait_until
 
 
-def test_a_wait_returns_what_the_probe_found() -> None:
-    answers = iter([None, None, "found"])
-    assert wait_until("it", lambda: next(answers), 5) == "found"
-
-
 def test_a_failed_wait_names_what_was_waited_for_and_how_things_stood() -> None:
     with pytest.raises(CheckFailed) as failure:
         wait_until("the alarm", lambda: None, 0, situation=lambda: "Last seen: nothing.")

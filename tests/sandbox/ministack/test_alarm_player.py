@@ -61,12 +61,6 @@ class TestSamples:
             samples.add(other, at, 9.0)
         assert samples.between(DEPTH, 10.0, 70.0) == [2.0]
 
-    def test_old_values_are_forgotten(self) -> None:
-        samples = Samples()
-        samples.add(DEPTH, 0.0, 1.0)
-        samples.add(DEPTH, 10_000.0, 2.0)
-        assert samples.between(DEPTH, -1.0, 20_000.0) == [2.0]
-
 
 class FunctionLogsStub:
     def __init__(self) -> None:
@@ -202,40 +196,6 @@ class TestLooking:
         assert states(watched) == {"silent": "ALARM"}
         write(watched, "InServiceInstances", 0.0)
         assert states(watched) == {"silent": "OK"}
-
-    def test_errors_of_any_function_add_up(self, watched: Alarms) -> None:
-        metrics: Any = [
-            {"Id": "all", "Expression": "SUM(METRICS())", "ReturnData": True},
-            *(
-                {
-                    "Id": name,
-                    "ReturnData": False,
-                    "MetricStat": {
-                        "Metric": {
-                            "Namespace": "AWS/Lambda",
-                            "MetricName": "Errors",
-                            "Dimensions": [{"Name": "FunctionName", "Value": name}],
-                        },
-                        "Period": 60,
-                        "Stat": "Sum",
-                    },
-                }
-                for name in ("handler", "waiter")
-            ),
-        ]
-        put(watched, "errors", Metrics=metrics)
-        assert states(watched) == {"errors": "OK"}
-        watched.cloudwatch.put_metric_data(
-            Namespace="AWS/Lambda",
-            MetricData=[
-                {
-                    "MetricName": "Errors",
-                    "Dimensions": [{"Name": "FunctionName", "Value": "waiter"}],
-                    "Value": 1,
-                }
-            ],
-        )
-        assert states(watched) == {"errors": "ALARM"}
 
     def test_an_expression_that_is_not_understood_is_not_passed_over(self, watched: Alarms) -> None:
         metrics: Any = json.loads('[{"Id": "a", "Expression": "MAX(METRICS())"}]')

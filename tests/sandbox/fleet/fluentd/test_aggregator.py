@@ -101,15 +101,6 @@ def test_lines_that_were_acknowledged_are_in_s3_after_sigusr1(site: Site) -> Non
     assert (delivery.lost, delivery.duplicated, delivery.damaged) == (0, 0, 0)
 
 
-def test_metrics_follow_the_buffer_and_the_heartbeat_moves(site: Site) -> None:
-    site.send(100)
-    wait_until(lambda: site.gauges().get("buffer_total_bytes") == len(entries(100)))
-    assert site.gauges()["buffer_stage_length"] == 1
-    assert site.gauges()["emit_records"] == 100
-    before = site.gauges("out_heartbeat")["emit_records"]
-    wait_until(lambda: site.gauges("out_heartbeat")["emit_records"] > before)
-
-
 def test_a_process_that_is_killed_finds_everything_acknowledged_again(site: Site) -> None:
     site.send(100)
     site.host.signal(signal.SIGKILL)
@@ -151,14 +142,6 @@ def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:
     assert site.host.retry_at() is None
 
 
-def test_the_rpc_endpoint_flushes_and_answers_at_once(site: Site) -> None:
-    site.send(100)
-    url = f"http://{site.settings.address}:{site.settings.rpc_port}/api/plugins.flushBuffers"
-    assert request("GET", url) == {"ok": True}
-    wait_until(lambda: site.held_lines() == 0)
-    assert site.delivered(sent=100).is_complete
-
-
 def test_a_backed_up_chunk_is_held_until_the_operator_rescues_it(site: Site) -> None:
     site.host.destination(DestinationMode.REJECTING)
     site.send(100)
@@ -184,17 +167,6 @@ def test_its_own_lines_are_counted_and_end_when_they_are_told_to(site: Site) -> 
     assert site.host.lines_sent() == sent
     lines = DeliveredLines(site.s3, site.settings.bucket)
     assert lines.compare(lambda: {"i-1": sent}).is_complete
-
-
-def test_the_agent_s_machine_knows_the_process_and_the_disk(site: Site) -> None:
-    site.send(10)
-    machine = site.host.machine()
-    assert machine.disk in site.settings.buffer_directory.parents
-    number = int((machine.units / "fluentd").read_text())
-    site.host.signal(signal.SIGTERM)
-    wait_until(lambda: not site.host.is_running)
-    site.host.start()
-    assert int((machine.units / "fluentd").read_text()) != number
 
 
 def test_the_command_line_carries_every_setting(tmp_path: Path) -> None:
