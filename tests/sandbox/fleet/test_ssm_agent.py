@@ -144,5 +144,11 @@ def test_systemctl_tells_the_main_process_of_the_instance_s_unit(
     assert report["output"].splitlines() == [me, me, "MainPID=0", "active", "3"]
 
 
+def test_what_systemctl_does_not_know_is_an_error(site: Site) -> None:
+    report = site.run("systemctl restart fluentd")
+    assert report["exit_code"] == 1
+    assert "not known on a simulated instance: restart fluentd" in report["error"]
+
+
 def _number(folder: Path) -> int:
     return int((folder / "number").read_text() or 0)

@@ -93,22 +93,19 @@ class TestHeartbeats:
         cloud.pass_time(1)
         assert cloud.states() == {}
 
-    def test_heartbeats_end_at_a_hundred_times_the_timeout(self, cloud: Cloud) -> None:
-        instance_id = start_terminating(cloud, HeartbeatTimeout=30)
-        for _ in range(119):
-            cloud.pass_time(25)
+    @pytest.mark.parametrize(
+        ("timeout", "beats", "seconds"),
+        [(30, 119, 25), (7200, 47, 3600)],
+        ids=["a hundred times the timeout", "two days"],
+    )
+    def test_heartbeats_have_an_end(
+        self, cloud: Cloud, timeout: int, beats: int, seconds: int
+    ) -> None:
+        instance_id = start_terminating(cloud, HeartbeatTimeout=timeout)
+        for _ in range(beats):
+            cloud.pass_time(seconds)
             cloud.heartbeat("drain", InstanceId=instance_id)
-        cloud.pass_time(24)
-        assert cloud.only_state() == "Terminating:Wait"
-        cloud.pass_time(1)
-        assert cloud.states() == {}
-
-    def test_heartbeats_end_after_two_days(self, cloud: Cloud) -> None:
-        instance_id = start_terminating(cloud, HeartbeatTimeout=7200)
-        for _ in range(47):
-            cloud.pass_time(3600)
-            cloud.heartbeat("drain", InstanceId=instance_id)
-        cloud.pass_time(3599)
+        cloud.pass_time(seconds - 1)
         assert cloud.only_state() == "Terminating:Wait"
         cloud.pass_time(1)
         assert cloud.states() == {}
