@@ -157,10 +157,7 @@ def test_an_error_that_passed_is_forgotten(
     ],
 )
 def test_a_partial_answer_is_unknown_for_everybody_in_its_own_words(
-    pipeline: Pipeline,
-    prometheus: PrometheusServer,
-    qualification: dict[str, Any],
-    words: str,
+    pipeline: Pipeline, prometheus: PrometheusServer, qualification: dict[str, Any], words: str
 ) -> None:
     data = {"resultType": "matrix", "result": []}
     prometheus.answers(document({"status": "success", "data": data, **qualification}))

@@ -33,9 +33,7 @@ def test_an_entry_point_imports_with_nothing_but_the_package(isolated: Lambda, m
     assert printed.strip() == "True"
 
 
-def test_every_module_of_the_product_imports_with_nothing_but_the_package(
-    isolated: Lambda,
-) -> None:
+def test_every_module_of_the_product_imports_with_nothing_but_the_package(isolated: Lambda) -> None:
     printed = isolated.run(
         "import pkgutil, handlers, lifecycle, waiters\n"
         "for package in (handlers, lifecycle, waiters):\n"

@@ -52,51 +52,6 @@ class TestAlarms:
         ):
             assert member in described
 
-    def test_an_alarm_on_an_expression_keeps_its_metrics(self, cloud: LocalCloud) -> None:
-        form = {"Action": "PutMetricAlarm", "AlarmName": "sum", **_flat(_sum_of_errors("by-form"))}
-        _ask_signed(cloud, "monitoring", form)
-        cloudwatch = cloud.client("cloudwatch")
-        cloudwatch.put_metric_alarm(AlarmName="sum-2", **_sum_of_errors("by-boto"))
-        [one, two] = cloudwatch.describe_alarms(AlarmNames=["sum", "sum-2"])["MetricAlarms"]
-        for alarm, function in ((one, "by-form"), (two, "by-boto")):
-            assert alarm["Metrics"] == _sum_of_errors(function)["Metrics"]
-            assert "Period" not in alarm
-
-
-def _sum_of_errors(function: str) -> dict[str, Any]:
-    metric = {
-        "Namespace": "AWS/Lambda",
-        "MetricName": "Errors",
-        "Dimensions": [{"Name": "FunctionName", "Value": function}],
-    }
-    return {
-        "EvaluationPeriods": 1,
-        "Threshold": 0,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "notBreaching",
-        "Metrics": [
-            {"Id": "all", "Expression": "SUM(METRICS())", "ReturnData": True},
-            {
-                "Id": "one",
-                "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"},
-                "ReturnData": False,
-            },
-        ],
-    }
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, str]:
-    """A request as a form, as the query protocol wants it."""
-    if isinstance(value, dict):
-        parts = [_flat(member, f"{prefix}.{name}") for name, member in value.items()]
-    elif isinstance(value, list):
-        parts = [_flat(one, f"{prefix}.member.{n}") for n, one in enumerate(value, 1)]
-    else:
-        return {
-            prefix.removeprefix("."): str(value).lower() if value in (True, False) else str(value)
-        }
-    return {key: text for part in parts for key, text in part.items()}
-
 
 def _ask_signed(cloud: LocalCloud, service: str, form: dict[str, str]) -> str:
     address = f"{cloud.endpoints['all others']}/"

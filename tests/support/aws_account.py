@@ -53,11 +53,9 @@ class Account:
     heartbeat_timeout: int = HEARTBEAT_TIMEOUT  # seconds, of both hooks
 
     def _turn(self) -> None:
-        """Let everything happen that is due."""
         raise NotImplementedError
 
     def _read_journal(self) -> None:
-        """Look at what has happened since it was last read."""
         raise NotImplementedError
 
     def advance(self, seconds: float, step: float = 5.0) -> None:
@@ -113,13 +111,11 @@ class Account:
         )
 
     def scale_to(self, desired: int) -> None:
-        """Set the desired capacity."""
         self.clients.autoscaling.set_desired_capacity(
             AutoScalingGroupName=GROUP, DesiredCapacity=desired
         )
 
     def terminate(self, instance_id: str, *, is_replaced: bool = False) -> None:
-        """End one instance through its hook."""
         self.clients.autoscaling.terminate_instance_in_auto_scaling_group(
             InstanceId=instance_id, ShouldDecrementDesiredCapacity=not is_replaced
         )
@@ -149,13 +145,11 @@ class Account:
         )
 
     def delete_terminate_hook(self) -> None:
-        """From now on instances end unheld."""
         self.clients.autoscaling.delete_lifecycle_hook(
             AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
         )
 
     def replace_root_volumes(self, **preferences: Any) -> None:
-        """Start an instance refresh with the strategy ReplaceRootVolume."""
         override = {"InstanceType": "c6g.large", "ImageId": "ami-87654321"}
         template = {"LaunchTemplateName": "aggregator", "Version": "1"}
         policy = {"LaunchTemplateSpecification": template, "Overrides": [override]}
@@ -205,7 +199,6 @@ class Account:
         return moved
 
     def send(self, queue: str, body: str) -> None:
-        """Put a message on a queue."""
         self.clients.sqs.send_message(QueueUrl=self.queue_urls[queue], MessageBody=body)
 
     def put(self, queue: str, body: str) -> None:
@@ -221,12 +214,10 @@ class Account:
         return bodies
 
     def secret(self, name: str, value: str) -> str:
-        """Put a secret into Secrets Manager; returns its ARN."""
         client = boto3.client("secretsmanager")
         return client.create_secret(Name=name, SecretString=value)["ARN"]
 
     def parameter(self, name: str, value: str) -> str:
-        """Put a secret into Parameter Store; returns its ARN."""
         client = boto3.client("ssm")
         client.put_parameter(Name=name, Value=value, Type="SecureString")
         return str(client.get_parameter(Name=name)["Parameter"]["ARN"])
@@ -234,7 +225,6 @@ class Account:
     # What there is to see.
 
     def states(self) -> dict[str, str]:
-        """Lifecycle states by instance id."""
         backend: Any = autoscaling_backends[DEFAULT_ACCOUNT_ID][queues.REGION]
         groups = backend.autoscaling_groups.values()
         members = [one for group in groups for one in group.everybody()]
@@ -249,7 +239,6 @@ class Account:
         return list(self.states().values()) == count * [state]
 
     def registered(self) -> dict[str, dict[str, str]]:
-        """Attributes of each registered instance."""
         return {
             instance_id: attributes
             for shard in self.shards().values()
@@ -268,7 +257,6 @@ class Account:
         }
 
     def registrations(self, instance_id: str) -> list[str]:
-        """What became of an instance's registration, in order."""
         return [
             entry["event"]
             for entry in self.world.journal
@@ -277,7 +265,6 @@ class Account:
         ]
 
     def journal(self, instance_id: str, event: str) -> list[dict[str, Any]]:
-        """All entries of one kind about one instance."""
         return [
             entry
             for entry in self.world.journal

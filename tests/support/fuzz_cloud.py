@@ -82,7 +82,6 @@ class HttpAnswer:
 
 
 def prometheus_body(series: Any) -> bytes:
-    """The body of a successful answer."""
     data = {"status": "success", "data": {"resultType": "matrix", "result": series}}
     return json.dumps(data).encode()
 
@@ -115,11 +114,9 @@ class Cloud:
         self.aws: Any = scripted(**{**self._sound_answers(), **odd})
 
     def of(self, method: str) -> list[Call]:
-        """All calls of one operation."""
         return [call for call in self.aws.answered if call.method == method]
 
     def sent(self) -> list[dict[str, Any]]:
-        """The arguments of each message that SQS took."""
         taken = [call for call in self.of("send_message") if not isinstance(call.answer, Exception)]
         return [call.arguments for call in taken]
 
@@ -164,7 +161,6 @@ class Cloud:
         return text
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
         self.now += seconds
 
     def _invoke(self, **asked: Any) -> dict[str, Any]:
@@ -218,8 +214,6 @@ def _succeeded(**asked: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one invocation."""
-
     answer: Any
     error: Exception | None
     printed: str
@@ -231,17 +225,14 @@ class Outcome:
         return [line for line in lines if "message" in line]
 
     def has_logged(self, *events: str) -> bool:
-        """Whether there is a line of one of these events."""
         return any(line["message"] in events for line in self.lines)
 
     @property
     def returned_ids(self) -> set[str]:
-        """The messages that come back."""
         assert list(self.answer) == ["batchItemFailures"], self.answer
         return {one["itemIdentifier"] for one in self.answer["batchItemFailures"]}
 
     def check_secrets(self, cloud: Cloud) -> None:
-        """No secret is in anything that was said."""
         said = self.everything_said(cloud)
         assert not [secret for secret in SECRETS if secret in said]
 

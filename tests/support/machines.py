@@ -71,7 +71,6 @@ class Machine:
     """What its agent says in any case."""
 
     def flush(self, now: float) -> Report:
-        """Run the script."""
         if self.report is not None:
             return self.report
         is_backing_off = self.retry_next_at is not None and now < self.retry_next_at
@@ -116,5 +115,4 @@ class Machines:
         return self[assignment.instance_id].flush(self.clock())
 
     def signals_of(self, instance_id: str) -> list[float]:
-        """When an instance was signalled."""
         return [at for at, name in self.signals if name == instance_id]

@@ -19,7 +19,6 @@ def drained(seconds: float = WINDOW, *changes: Change, target: str = FLUENTD) ->
 
 
 def holding(target: str = FLUENTD) -> list[Series]:
-    """What it has of one that holds chunks."""
     return History(target).shows("02-steady-ok", WINDOW).series()
 
 
@@ -29,7 +28,6 @@ def seen_by(series: Sequence[Series], **observer: str) -> list[Series]:
 
 
 def is_up(series: Series) -> bool:
-    """Whether it is an `up`."""
     return series.labels["__name__"] == "up"
 
 
@@ -39,7 +37,6 @@ def told_by_fluentd(series: Sequence[Series], **labels: str) -> list[Series]:
 
 
 def without_up(series: Sequence[Series]) -> list[Series]:
-    """Fluentd's own series."""
     return [one for one in series if not is_up(one)]
 
 

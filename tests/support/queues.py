@@ -18,7 +18,6 @@ _BATCH_SIZE = 10
 
 
 def create(queue: str) -> str:
-    """Create a queue; returns its URL."""
     created = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].create_queue(
         f"pipeline-{queue}", VisibilityTimeout=str(VISIBILITY_TIMEOUT_SECONDS)
     )
@@ -26,7 +25,6 @@ def create(queue: str) -> str:
 
 
 def has_visible(queue: str) -> bool:
-    """Tell whether there is anything to receive."""
     return bool(_emulated(queue).messages)
 
 
@@ -52,7 +50,6 @@ def receive(queue: str) -> "list[MessageTypeDef]":
 
 
 def delete(queue: str, message: "MessageTypeDef") -> None:
-    """Delete a message that was received."""
     _emulated(queue).delete_message(message["ReceiptHandle"])
 
 

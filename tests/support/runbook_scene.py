@@ -109,7 +109,6 @@ class Scene:
         wait_until("its registration", lambda: instance_id in self.registered(), SECONDS)
 
     def end_wait(self, instance_id: str, result: str, hook: str = "terminate") -> None:
-        """End an instance's wait behind the functions' back."""
         self.cloud.client("autoscaling").complete_lifecycle_action(
             AutoScalingGroupName=self.names.group,
             LifecycleHookName=f"{demo.NAME}-{hook}",
@@ -189,7 +188,6 @@ class Scene:
         )
 
     def events(self, function: str, event: str, instance_id: str) -> list[dict[str, Any]]:
-        """What a function logged of an instance."""
         return [
             one
             for one in self.cloud.logs(f"{demo.NAME}-{function}")

@@ -47,12 +47,10 @@ class Command:
 
 
 def names() -> list[str]:
-    """The runbooks, without the index."""
     return sorted(path.stem for path in FOLDER.glob("*.md") if path.stem != "README")
 
 
 def text(runbook: str) -> str:
-    """A runbook's Markdown."""
     return (FOLDER / f"{runbook}.md").read_text()
 
 
@@ -62,7 +60,6 @@ def blocks(runbook: str) -> list[Block]:
 
 
 def all_blocks() -> list[Block]:
-    """The shell blocks of all runbooks."""
     return [block for runbook in names() for block in blocks(runbook)]
 
 

@@ -26,7 +26,6 @@ class Received:
     body: bytes = b""
 
     def header(self, name: str) -> str:
-        """A header, whatever the case of its name."""
         return next(value for key, value in self.headers.items() if key.lower() == name.lower())
 
 

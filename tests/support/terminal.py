@@ -48,8 +48,6 @@ class StuckError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What came of a block."""
-
     output: str
     errors: str
 

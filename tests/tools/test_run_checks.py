@@ -80,9 +80,7 @@ def test_every_run_of_a_check_counts(capsys: pytest.CaptureFixture[str]) -> None
     assert printed.splitlines()[-1] == "6 passed, 0 failed, 1 skipped"
 
 
-def test_what_a_check_reports_is_shown_though_it_passed(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_what_a_check_reports_is_shown_though_it_passed(capsys: pytest.CaptureFixture[str]) -> None:
     lines = ("noise", "==== report: histories ====", "7 histories", "", "8 passed in 0.30s")
     echoes = "; ".join(f"echo '{line}'" for line in lines)
     Path("Makefile").write_text(f"told: ; @{echoes}\n")

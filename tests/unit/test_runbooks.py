@@ -36,10 +36,7 @@ BLOCKS = runbooks.all_blocks()
 COMMANDS = [command for block in BLOCKS for command in runbooks.commands(block)]
 # What the CLI adds to every operation, and what the shell alone knows.
 CLI_OPTIONS = {"query", "output"}
-S3_OPTIONS = {
-    "cp": {"recursive", "exclude", "include"},
-    "ls": {"recursive"},
-}
+S3_OPTIONS = {"cp": {"recursive", "exclude", "include"}, "ls": {"recursive"}}
 # What a search may name beside events: an instance, a verdict, Lambda's own words.
 NOT_EVENTS = {
     "$INSTANCE",

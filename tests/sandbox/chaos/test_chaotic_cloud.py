@@ -13,12 +13,7 @@ from tests.sandbox.functions import Function, deploy
 
 SECONDS = 60.0
 # Every call takes its time, so that there is a middle of the work to be killed in.
-PLAN = Plan(
-    faults={Fault.SLOW: 1.0},
-    duplicate_events=1.0,
-    duplicate_messages=1.0,
-    killed_runs=1.0,
-)
+PLAN = Plan(faults={Fault.SLOW: 1.0}, duplicate_events=1.0, duplicate_messages=1.0, killed_runs=1.0)
 CHECK = '{"version": 1, "action": {}}'
 
 
@@ -69,11 +64,7 @@ def test_a_function_is_killed_at_work_and_works_again_afterwards(
 
 @pytest.mark.parametrize(
     ("name", "body", "copies"),
-    [
-        ("stage", CHECK, 2),
-        ("stage-dlq", CHECK, 1),
-        ("another", "no check message", 1),
-    ],
+    [("stage", CHECK, 2), ("stage-dlq", CHECK, 1), ("another", "no check message", 1)],
 )
 def test_check_messages_come_twice(
     cloud: LocalCloud, chaos: Chaos, name: str, body: str, copies: int

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.chaos.control import Chaos, Courier
+from sandbox.chaos.control import Chaos
 from sandbox.chaos.plan import Plan, rules
 from sandbox.chaos.proxy import FaultProxy
 from sandbox.host.processes import Processes
@@ -60,12 +60,3 @@ def test_a_courier_repeats_its_share_of_the_events_and_loses_none() -> None:
     assert all(1 <= len(copies) <= 2 for copies in delivered)
     assert courier.repeated == sum(len(copies) == 2 for copies in delivered)
     assert courier.repeated == pytest.approx(400, abs=50)
-
-
-def test_the_same_seed_throws_the_same_dice() -> None:
-    def draws(seed: int) -> list[int]:
-        courier: Courier = Chaos(Plan(seed=seed), None).courier  # type: ignore[arg-type]
-        courier.probability = 0.5
-        return [len(list(courier({}))) for _ in range(50)]
-
-    assert draws(5) == draws(5) != draws(6)

@@ -66,18 +66,6 @@ def test_a_function_at_work_is_killed_and_counted(place: Place) -> None:
     assert set(killer.killed) == {"buffer-waiter"}
 
 
-def test_a_run_seen_before_the_killer_begins_can_be_killed_too(place: Place) -> None:
-    victim = place.worker()
-    place.note(victim.pid)
-    killer = place.killer()
-    killer._poll()
-    killer.begin()
-    deadline = time.monotonic() + SECONDS
-    while victim.poll() is None and time.monotonic() < deadline:
-        killer._poll()
-    assert victim.poll() == -9
-
-
 def test_none_is_killed_before_it_begins_nor_during_a_pause(place: Place) -> None:
     spared = place.worker()
     place.note(spared.pid)

@@ -34,23 +34,6 @@ def test_a_service_without_calls_of_functions_is_never_throttled() -> None:
     assert engine.decide(RequestContext(service="s3", operation="PutObject")) is None
 
 
-@pytest.mark.parametrize(
-    ("action", "kind"),
-    [
-        ("error:RequestThrottled", Fault.THROTTLED),
-        ("error:Throttling", Fault.THROTTLED),
-        ("error:InternalFailure", Fault.SERVER_ERROR),
-        ("error:ServiceUnavailable", Fault.SERVER_ERROR),
-        ("latency:1009ms", Fault.SLOW),
-        ("reset", Fault.RESET),
-        ("response:abort", Fault.ANSWER_LOST),
-        ("timeout", None),
-    ],
-)
-def test_what_microburst_says_is_told_by_kind(action: str, kind: Fault | None) -> None:
-    assert kind_of(action) is kind
-
-
 def test_faults_are_counted_from_the_metrics_whatever_their_latency() -> None:
     metrics = """
 # TYPE microburst_faults_total counter

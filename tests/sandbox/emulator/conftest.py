@@ -120,9 +120,7 @@ def clients() -> tuple[AutoScalingClient, EC2Client, ServiceDiscoveryClient]:
 
 
 @pytest.fixture
-def cloud(
-    clients: tuple[AutoScalingClient, EC2Client, ServiceDiscoveryClient],
-) -> Iterator[Cloud]:
+def cloud(clients: tuple[AutoScalingClient, EC2Client, ServiceDiscoveryClient]) -> Iterator[Cloud]:
     clock = Clock()
     with extended_aws(clock=clock) as world:
         made = Cloud(world, clock, *clients)

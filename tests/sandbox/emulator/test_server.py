@@ -87,37 +87,6 @@ def test_a_request_that_makes_no_sense_is_refused(address: str) -> None:
     assert ask(address, "retention", {**wish, "terminate_hook_abandon": "keep"})[0] == 400
 
 
-def test_agents_fetch_commands_and_report_what_came_of_them(
-    address: str, control: EmulatorControl
-) -> None:
-    ec2, ssm = client(address, "ec2"), client(address, "ssm")
-    made = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)
-    instance_id = made["Instances"][0]["InstanceId"]
-    command_id = ssm.send_command(
-        DocumentName="AWS-RunShellScript",
-        InstanceIds=[instance_id],
-        Parameters={"commands": ["uptime"]},
-    )["Command"]["CommandId"]
-    assert control.fetch_commands(["i-0123456789abcdef0"]) == []
-    [assignment] = control.fetch_commands([instance_id])
-    assert assignment["parameters"]["commands"] == ["uptime"]
-    assert control.fetch_commands([instance_id]) == []
-    report = {"exit_code": 0, "output": "up 3 days"}
-    assert control.report_command(command_id, instance_id, report)
-    assert not control.report_command(command_id, instance_id, report)
-    invocation = {"CommandId": command_id, "InstanceId": instance_id}
-
-    def has_succeeded() -> bool:
-        try:
-            return bool(ssm.get_command_invocation(**invocation)["Status"] == "Success")
-        except ssm.exceptions.InvocationDoesNotExist:  # for a moment, as on AWS
-            return False
-
-    wait_until(has_succeeded)
-    answer = ssm.get_command_invocation(**invocation)
-    assert answer["StandardOutputContent"] == "up 3 days"
-
-
 def test_a_report_of_another_form_is_refused(address: str) -> None:
     told = {"command_id": "c", "instance_id": "i-1", "report": {"mood": "good"}}
     assert ask(address, "commands/report", told)[0] == 400

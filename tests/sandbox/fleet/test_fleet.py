@@ -88,10 +88,7 @@ def fleet(
         staging=StagingPolicy(flush_interval_seconds=1.0),
     )
     with Fleet(
-        settings,
-        tmp_path / "fleet",
-        client=cast(Any, boto3.client),
-        environment=aws_environment,
+        settings, tmp_path / "fleet", client=cast(Any, boto3.client), environment=aws_environment
     ) as fleet:
         yield fleet
 

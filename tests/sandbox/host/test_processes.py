@@ -6,11 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.host.processes import (
-    Processes,
-    ProcessFailedError,
-    clean_environment,
-)
+from sandbox.host.processes import Processes, ProcessFailedError, clean_environment
 from tests.sandbox.fleet.kit import wait_until
 from tests.sandbox.kit import is_alive
 

@@ -197,6 +197,23 @@ class TestLooking:
         write(watched, "InServiceInstances", 0.0)
         assert states(watched) == {"silent": "OK"}
 
+    def test_errors_of_any_function_add_up(self, watched: Alarms) -> None:
+        def errors(function: str) -> Any:
+            dimensions = [{"Name": "FunctionName", "Value": function}]
+            return {"MetricName": "Errors", "Dimensions": dimensions}
+
+        parts: Any = [{"Id": "all", "Expression": "SUM(METRICS())", "ReturnData": True}]
+        for name in ("handler", "waiter"):
+            metric = {"Namespace": "AWS/Lambda", **errors(name)}
+            stat = {"Metric": metric, "Period": 60, "Stat": "Sum"}
+            parts.append({"Id": name, "ReturnData": False, "MetricStat": stat})
+        put(watched, "errors", Metrics=parts)
+        assert states(watched) == {"errors": "OK"}
+        watched.cloudwatch.put_metric_data(
+            Namespace="AWS/Lambda", MetricData=[{**errors("waiter"), "Value": 1}]
+        )
+        assert states(watched) == {"errors": "ALARM"}
+
     def test_an_expression_that_is_not_understood_is_not_passed_over(self, watched: Alarms) -> None:
         metrics: Any = json.loads('[{"Id": "a", "Expression": "MAX(METRICS())"}]')
         put(watched, "unjudged", Metrics=metrics)

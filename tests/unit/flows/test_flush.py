@@ -260,8 +260,7 @@ class TestUnexpectedErrors:
 
 class TestVerdicts:
     @pytest.mark.parametrize(
-        ("in_seconds", "visibility"),
-        [(-60, POLL), (1, POLL), (40, 42), (3600, POLL_MAX)],
+        ("in_seconds", "visibility"), [(-60, POLL), (1, POLL), (40, 42), (3600, POLL_MAX)]
     )
     def test_an_output_in_back_off_is_looked_at_after_its_retry_in_bounds(
         self, in_seconds: float, visibility: int

@@ -101,9 +101,7 @@ def shut_down(cloud: Cloud) -> list[dict[str, Any]]:
     ]
 
 
-def test_ec2_tells_that_an_instance_shuts_down_the_moment_that_it_is_killed(
-    cloud: Cloud,
-) -> None:
+def test_ec2_tells_that_an_instance_shuts_down_the_moment_that_it_is_killed(cloud: Cloud) -> None:
     cloud.create_group(1)
     [instance_id] = cloud.states()
     cloud.ec2.terminate_instances(InstanceIds=[instance_id])

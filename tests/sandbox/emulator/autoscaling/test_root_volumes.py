@@ -148,28 +148,6 @@ class TestSeveral:
         states = list(cloud.states().values())
         assert states.count("ReplacingRootVolume:Wait") == 2
 
-    def test_cancelled_it_takes_no_further_instance(self, cloud: Cloud) -> None:
-        first, second = with_hooks(cloud, 2)
-        start(cloud)
-        cloud.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
-        cloud.complete("drain", InstanceId=first)
-        cloud.complete("launch", InstanceId=first)
-        assert cloud.states()[second] == "InService"
-        assert progress(cloud)[0] == "Cancelled"
-
-    def test_rolled_back_it_replaces_again_what_it_had_replaced(self, cloud: Cloud) -> None:
-        first, second = with_hooks(cloud, 2)
-        start(cloud)
-        cloud.complete("drain", InstanceId=first)
-        cloud.complete("launch", InstanceId=first)
-        volume_id = root_volume(cloud, first)
-        cloud.autoscaling.rollback_instance_refresh(AutoScalingGroupName=GROUP)
-        for one in (second, first, second):
-            cloud.complete("drain", InstanceId=one)
-            cloud.complete("launch", InstanceId=one)
-        assert root_volume(cloud, first) != volume_id
-        assert progress(cloud)[0] == "RollbackSuccessful"
-
 
 class TestRefused:
     @pytest.mark.parametrize(

@@ -47,9 +47,7 @@ def warm_one(cloud: Cloud, **settings: Any) -> str:
     return instance_id
 
 
-def test_an_instance_that_is_launched_into_the_pool_waits_in_the_launch_hook(
-    cloud: Cloud,
-) -> None:
+def test_an_instance_that_is_launched_into_the_pool_waits_in_the_launch_hook(cloud: Cloud) -> None:
     put_pool(cloud)
     [(_, state)] = pooled(cloud)
     assert state == "Warmed:Pending:Wait"
@@ -80,9 +78,7 @@ def test_scale_out_takes_it_from_the_pool_through_the_launch_hook_again(cloud: C
     assert grouped(cloud) == [(instance_id, "InService")]
 
 
-def test_with_a_reuse_policy_scale_in_puts_it_back_through_the_terminate_hook(
-    cloud: Cloud,
-) -> None:
+def test_with_a_reuse_policy_scale_in_puts_it_back_through_the_terminate_hook(cloud: Cloud) -> None:
     instance_id = warm_one(cloud, InstanceReusePolicy={"ReuseOnScaleIn": True})
     cloud.scale_to(1)
     cloud.complete("launch", InstanceId=instance_id)

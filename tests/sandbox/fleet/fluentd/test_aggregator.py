@@ -156,19 +156,6 @@ def test_a_backed_up_chunk_is_held_until_the_operator_rescues_it(site: Site) -> 
     assert site.delivered(sent=100).is_complete
 
 
-def test_its_own_lines_are_counted_and_end_when_they_are_told_to(site: Site) -> None:
-    wait_until(lambda: _connects((site.settings.address, site.settings.monitor_port)))
-    site.host.set_source_rate(200)
-    wait_until(lambda: site.host.lines_sent() > 50)
-    site.host.set_source_rate(0)
-    sent = site.host.lines_sent()
-    site.host.signal(signal.SIGUSR1)
-    wait_until(lambda: site.held_lines() == 0)
-    assert site.host.lines_sent() == sent
-    lines = DeliveredLines(site.s3, site.settings.bucket)
-    assert lines.compare(lambda: {"i-1": sent}).is_complete
-
-
 def test_the_command_line_carries_every_setting(tmp_path: Path) -> None:
     settings = AggregatorSettings(
         address="127.1.0.5",

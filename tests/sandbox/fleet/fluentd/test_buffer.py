@@ -101,9 +101,7 @@ def test_a_new_process_takes_over_what_an_earlier_one_left(kit: BufferKit) -> No
     assert state.lines == 6
 
 
-def test_an_entry_cut_off_by_a_kill_is_dropped_and_the_whole_ones_are_kept(
-    kit: BufferKit,
-) -> None:
+def test_an_entry_cut_off_by_a_kill_is_dropped_and_the_whole_ones_are_kept(kit: BufferKit) -> None:
     kit.open().append(entries(3), 3)
     [path] = kit.files()
     path.write_bytes(entries(3)[:-7])

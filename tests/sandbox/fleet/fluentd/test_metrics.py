@@ -116,11 +116,3 @@ def test_with_the_destination_down_staged_and_queued_show_as_captured(kit: Buffe
     assert pattern(values) == pattern(expected.values)
     assert values["num_errors"] == values["rollback_count"] == values["retry_count"] == 1
     assert values["retry_wait"] > 0
-
-
-def test_only_a_buffer_with_a_timekey_shows_timekeys(kit: BufferKit) -> None:
-    buffer = kit.open(timekey_seconds=3600)
-    output = Output(buffer, FakeDestination(), BackoffPolicy(), clock=kit.clock)
-    output.emit(batch(1))
-    values = sample_output(output, "out_hourly", "s3").values
-    assert values["buffer_newest_timekey"] == values["buffer_oldest_timekey"] == 1_699_999_200

@@ -114,14 +114,6 @@ def client(dns: Dns) -> Iterator[DnsClient]:
     service.stop()
 
 
-def test_targets_are_the_registered_instances_with_their_ports(dns: Dns, client: DnsClient) -> None:
-    dns.instances = registered(2)
-    assert [(target.address, target.port) for target in client.targets(SERVICE)] == [
-        ("127.1.0.1", 24224),
-        ("127.1.0.2", 24224),
-    ]
-
-
 def test_an_answer_names_at_most_eight_instances_and_not_always_the_same(
     dns: Dns, client: DnsClient
 ) -> None:
@@ -132,16 +124,6 @@ def test_an_answer_names_at_most_eight_instances_and_not_always_the_same(
         dns.clock.now += 11
     assert {len(answer) for answer in answers} == {8}
     assert len(set(answers)) > 1
-
-
-def test_eight_records_do_not_fit_into_a_datagram_and_come_over_tcp(
-    dns: Dns, client: DnsClient
-) -> None:
-    dns.instances = registered(8)
-    question = DNSRecord.question(SERVICE, "SRV")
-    datagram = DNSRecord.parse(question.send(client.address, client.port, timeout=30))
-    assert datagram.header.tc
-    assert len(client.targets(SERVICE)) == 8
 
 
 def test_an_answer_is_kept_for_its_time_to_live(dns: Dns, client: DnsClient) -> None:
