@@ -11,7 +11,7 @@ DOCUMENTS = sorted(
 )
 
 
-def _blocks(text: str, language: str) -> list[str]:
+def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -22,7 +22,7 @@ def _anchors(text: str) -> set[str]:
 
 
 def test_the_quickstart_is_the_example_verbatim_and_short() -> None:
-    (quickstart,) = _blocks((ROOT / "README.md").read_text(), "hcl")
+    (quickstart,) = blocks((ROOT / "README.md").read_text(), "hcl")
     example = ROOT / "terraform" / "examples" / "existing-group" / "main.tf"
     assert quickstart in example.read_text()
     assert len(quickstart.splitlines()) <= 15
