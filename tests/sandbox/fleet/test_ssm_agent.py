@@ -81,7 +81,6 @@ def test_the_script_runs_with_its_parameters_and_says_what_it_has_to(site: Site)
         ("http://127.0.0.1/api", "http://127.0.0.1/api"),
         ("fluentd", "fluentd"),
         (["/a", "b/c"], "DISK/a\nb/c"),
-        (5, "5"),
     ],
 )
 def test_only_absolute_paths_are_moved_to_the_disk(value: Any, on_disk: str) -> None:
