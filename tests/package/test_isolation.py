@@ -61,8 +61,3 @@ def test_only_services_that_are_used_ship(isolated: Lambda) -> None:
     )
     assert set(shipped.split()) == set(SERVICES)
     assert set(SERVICES) - operations.keys() == {"sts"}
-
-
-def test_versions_can_be_read_at_run_time(isolated: Lambda) -> None:
-    printed = isolated.run("from importlib.metadata import version; print(version('boto3'))")
-    assert printed[0].isdigit()
