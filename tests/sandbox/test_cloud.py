@@ -211,12 +211,6 @@ class TestEvents:
         lines = [one for one in cloud.logs(function.name) if one.get("message") == "received"]
         return [one["event"]["detail"]["EC2InstanceId"] for one in lines]
 
-    def test_the_rules_target_receives_the_event(self, cloud: LocalCloud) -> None:
-        function = deploy(cloud, "hears")
-        self.allow(cloud, function, self.rule(cloud, "hears", {"Arn": function.arn}))
-        instance_id = launch_one(cloud)
-        assert eventually(lambda: self.received(cloud, function)) == [instance_id]
-
     def test_rules_for_others_and_disabled_rules_receive_nothing(self, cloud: LocalCloud) -> None:
         listener, other, disabled = (deploy(cloud, f"fn-{n}") for n in ("a", "b", "c"))
         self.allow(cloud, listener, self.rule(cloud, "a", {"Arn": listener.arn}))

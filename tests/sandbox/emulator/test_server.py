@@ -54,12 +54,6 @@ def ask(address: str, path: str, body: object = None) -> tuple[int, dict[str, An
         return error.code, json.loads(error.read())
 
 
-def test_resources_belong_to_the_account_it_was_told(address: str) -> None:
-    make_service(address)
-    [service] = client(address, "servicediscovery").list_services()["Services"]
-    assert service["Arn"].split(":")[4] == "210987654321"
-
-
 def test_operations_end_by_themselves_and_the_journal_can_be_read_bit_by_bit(
     address: str, control: EmulatorControl
 ) -> None:

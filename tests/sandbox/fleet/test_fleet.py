@@ -1,6 +1,5 @@
 """The whole fleet on a plain moto: discovery, load, Prometheus, and an honest account."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -12,12 +11,10 @@ import pytest
 
 from sandbox.fleet.fleet import Fleet, FleetSettings
 from sandbox.fleet.fluentd.buffer import StagingPolicy
-from sandbox.fleet.fluentd.exporter import ExporterMode
-from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
 from sandbox.host.ports import held_subnet
 from sandbox.host.waiting import CheckFailed
-from tests.sandbox.fleet.forwarders.test_discovery import Register, create_service
 from tests.sandbox.fleet.kit import create_bucket, wait_until
+from tests.support.network import create_service
 
 GROUP = "aggregators"
 
@@ -27,16 +24,16 @@ class Cloud:
     """Instances and a service, made and ended by hand: no function drains them."""
 
     ec2: Any
-    register: Register
+    cloud_map: Any
     subnet_id: str
+    service_id: str
 
     @classmethod
     def create(cls, subnet: IPv4Network) -> "Cloud":
-        ec2 = boto3.client("ec2")
+        ec2, cloud_map = boto3.client("ec2"), boto3.client("servicediscovery")
         vpc_id = ec2.create_vpc(CidrBlock=str(subnet))["Vpc"]["VpcId"]
         made = ec2.create_subnet(VpcId=vpc_id, CidrBlock=str(subnet))["Subnet"]
-        register = create_service(boto3.client("servicediscovery"), vpc_id)
-        return cls(ec2, register, made["SubnetId"])
+        return cls(ec2, cloud_map, made["SubnetId"], create_service(cloud_map, vpc_id)["Id"])
 
     def launch(self, group: str) -> str:
         tags = [{"Key": "aws:autoscaling:groupName", "Value": group}]
@@ -47,12 +44,14 @@ class Cloud:
             SubnetId=self.subnet_id,
             TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
         )["Instances"][0]
-        self.register(made["InstanceId"], made["PrivateIpAddress"])
+        address = {"AWS_INSTANCE_IPV4": made["PrivateIpAddress"], "AWS_INSTANCE_PORT": "24224"}
+        self.cloud_map.register_instance(
+            ServiceId=self.service_id, InstanceId=made["InstanceId"], Attributes=address
+        )
         return str(made["InstanceId"])
 
     def deregister(self, instance_id: str) -> None:
-        service_id = self.register.service_id
-        self.register.client.deregister_instance(ServiceId=service_id, InstanceId=instance_id)
+        self.cloud_map.deregister_instance(ServiceId=self.service_id, InstanceId=instance_id)
 
     def terminate(self, instance_id: str) -> None:
         self.ec2.terminate_instances(InstanceIds=[instance_id])
@@ -77,7 +76,7 @@ def fleet(
     settings = FleetSettings(
         autoscaling_group_name=group,
         namespace="logs.internal",
-        service_ids=(cloud.register.service_id,),
+        service_ids=(cloud.service_id,),
         bucket=create_bucket(boto3.client("s3")),
         forwarders=4,
         lines_per_second=400,
@@ -138,30 +137,3 @@ def test_lines_that_no_aggregator_took_are_not_reported_as_finished(
     wait_until(lambda: sum(fleet.sent().values()) > sent)
     with pytest.raises(CheckFailed, match="no aggregator acknowledged"):
         fleet.end_load(timeout_seconds=1)
-
-
-def test_prometheus_finds_the_instances_by_itself_and_sees_them_fail(
-    cloud: Cloud, group: str, fleet: Fleet, moto_endpoint: str, tmp_path: Path
-) -> None:
-    settings = PrometheusSettings(group, moto_endpoint, "ap-northeast-1")
-    with Prometheus(settings, tmp_path / "prometheus") as prometheus:
-        first, second = cloud.launch(group), cloud.launch(group)
-        wait_until(lambda: up(prometheus) == {first: 1.0, second: 1.0})
-        heartbeat = 'fluentd_output_status_emit_records{plugin_id="out_heartbeat"}'
-        wait_until(lambda: len(prometheus.query(heartbeat)) == 2)
-        fleet.exporter(ExporterMode.DEAD, first)
-        wait_until(lambda: up(prometheus) == {first: 0.0, second: 1.0})
-        prometheus.stop()
-        fleet.exporter(ExporterMode.OK, first)
-        prometheus.start()
-        wait_until(lambda: up(prometheus) == {first: 1.0, second: 1.0})
-        crashed_at = time.time()
-        prometheus.crash()
-        wait_until(lambda: up(prometheus) == {first: 1.0, second: 1.0})
-        kept = f'count_over_time(up{{instance_id="{second}"}}[1m] @ {crashed_at:.3f})'
-        assert float(prometheus.query(kept)[0]["value"][1]) > 0
-
-
-def up(prometheus: Prometheus) -> dict[str, float]:
-    series = prometheus.query('up{job="fluentd"}')
-    return {one["metric"]["instance_id"]: float(one["value"][1]) for one in series}

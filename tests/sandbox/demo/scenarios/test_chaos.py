@@ -7,11 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox.demo.cli import chosen, parse
 from sandbox.demo.model import ChaosCount, Run
 from sandbox.demo.observer import StageNames
 from sandbox.demo.report.judgement import problems
-from sandbox.demo.report.summary import summarise
 from sandbox.demo.scenarios import stage as stage_module
 from sandbox.demo.scenarios.redrive import replay
 from sandbox.demo.scenarios.stage import Stage
@@ -39,14 +37,6 @@ def run(good_run: Run) -> Run:
     return replace(good_run, scenario="chaos", chaos=CHAOS)
 
 
-def test_the_summary_holds_all_of_it(run: Run, good_run: Run) -> None:
-    told = json.loads(json.dumps(summarise(run)))["chaos"]
-    assert told["faults"]["sqs"]["throttled"] == 300
-    assert told["functions_killed"] == CHAOS.functions_killed
-    assert (told["seed"], told["rounds"], told["duplicate_events"]) == (7, 2, 4)
-    assert "chaos" not in summarise(good_run)
-
-
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -62,16 +52,6 @@ def test_chaos_that_did_not_happen_proves_nothing(
     assert problems(run) == ()
     found = problems(replace(run, chaos=replace(CHAOS, **change)))
     assert any(complaint in problem for problem in found)
-
-
-def test_seed_and_length_are_taken_from_the_command_line() -> None:
-    plan = chosen(parse(["--scenario", "chaos", "--seed", "9", "--seconds", "60"])).chaos
-    assert plan is not None
-    assert (plan.seed, plan.seconds) == (9, 60.0)
-    default = chosen(parse(["--scenario", "chaos"])).chaos
-    assert default is not None
-    assert (default.seed, default.seconds) == (1, 0.0)
-    assert chosen(parse(["--seed", "9"])).chaos is None
 
 
 class Letters:

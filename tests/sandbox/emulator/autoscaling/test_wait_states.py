@@ -26,10 +26,6 @@ def retain_on_abandon(cloud: Cloud) -> None:
 
 
 class TestLaunching:
-    def test_without_a_hook_an_instance_goes_straight_into_service(self, cloud: Cloud) -> None:
-        cloud.create_group(2)
-        assert list(cloud.states().values()) == ["InService", "InService"]
-
     def test_continue_puts_it_in_service(self, cloud: Cloud) -> None:
         instance_id = start_with_launch_hook(cloud)
         cloud.complete("launch", InstanceId=instance_id)
@@ -222,15 +218,6 @@ class TestGroups:
         cloud.autoscaling.delete_auto_scaling_group(AutoScalingGroupName=GROUP, ForceDelete=True)
         assert cloud.ec2_state(instance_id) == "terminated"
         assert cloud.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"] == []
-
-    def test_a_lower_maximum_scales_in_and_does_not_count_who_is_leaving(
-        self, cloud: Cloud
-    ) -> None:
-        cloud.create_group(3)
-        cloud.put_hook("drain", "TERMINATING")
-        for maximum in (2, 2):
-            cloud.autoscaling.update_auto_scaling_group(AutoScalingGroupName=GROUP, MaxSize=maximum)
-        assert sorted(cloud.states().values()) == ["InService", "InService", "Terminating:Wait"]
 
 
 class TestFaults:

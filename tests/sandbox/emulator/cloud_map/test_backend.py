@@ -140,31 +140,8 @@ class TestInstances:
                 ServiceId=cloud.service_id, InstanceId="i-1", Attributes=attributes
             )
 
-    def test_discovery_sees_what_is_registered(self, cloud: Cloud) -> None:
-        cloud.register()
-        settle(cloud)
-        found = cloud.cloud_map.discover_instances(
-            NamespaceName="logs.internal", ServiceName="_fluentd._tcp"
-        )["Instances"]
-        assert [one["InstanceId"] for one in found] == ["i-1"]
-
 
 class TestServices:
-    def test_the_namespace_named_in_the_dns_configuration_is_the_services(
-        self, cloud: Cloud
-    ) -> None:
-        service = cloud.cloud_map.get_service(Id=cloud.service_id)["Service"]
-        assert service["NamespaceId"] == cloud.extra["namespace_id"]
-
-    def test_services_can_be_listed_by_namespace(self, cloud: Cloud) -> None:
-        def listed(namespace_id: str) -> list[str]:
-            condition: Any = {"Name": "NAMESPACE_ID", "Values": [namespace_id], "Condition": "EQ"}
-            services = cloud.cloud_map.list_services(Filters=[condition])["Services"]
-            return [one["Id"] for one in services]
-
-        assert listed(cloud.extra["namespace_id"]) == [cloud.service_id]
-        assert listed("ns-other") == []
-
     def test_a_service_with_instances_cannot_be_deleted(self, cloud: Cloud) -> None:
         cloud.register()
         settle(cloud)
@@ -183,15 +160,6 @@ class TestServices:
             cloud.cloud_map.create_service(
                 Name="_fluentd._tcp", NamespaceId=cloud.extra["namespace_id"]
             )
-
-    def test_a_repeated_request_for_a_service_gets_the_one_that_it_made(self, cloud: Cloud) -> None:
-        request = {
-            "Name": "_other._tcp",
-            "NamespaceId": cloud.extra["namespace_id"],
-            "CreatorRequestId": "terraform-1",
-        }
-        first, second = (cloud.cloud_map.create_service(**request)["Service"] for _ in range(2))
-        assert first["Id"] == second["Id"]
 
     @pytest.mark.parametrize(
         "name", ["", "_a-._tcp", "_a b._tcp", f"_{63 * 'a'}._tcp", 3 * f"{50 * 'a'}."]

@@ -142,20 +142,6 @@ def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:
     assert site.host.retry_at() is None
 
 
-def test_a_backed_up_chunk_is_held_until_the_operator_rescues_it(site: Site) -> None:
-    site.host.destination(DestinationMode.REJECTING)
-    site.send(100)
-    site.host.signal(signal.SIGUSR1)
-    wait_until(lambda: list(site.settings.backup_directory.glob("*.log")))
-    wait_until(lambda: site.gauges().get("buffer_total_bytes") == 0)
-    assert site.held_lines() == 100
-    site.host.destination(DestinationMode.OK)
-    site.host.rescue()
-    assert site.held_lines() == 0
-    assert not list(site.settings.backup_directory.glob("*"))
-    assert site.delivered(sent=100).is_complete
-
-
 def test_the_command_line_carries_every_setting(tmp_path: Path) -> None:
     settings = AggregatorSettings(
         address="127.1.0.5",

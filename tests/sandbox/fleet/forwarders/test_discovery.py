@@ -204,33 +204,6 @@ def test_a_service_that_cloud_map_does_not_know_is_not_an_empty_one(cloud_map: A
         registered_instances(cloud_map, "srv-unknown")
 
 
-@dataclass
-class Register:
-    client: Any
-    service_id: str
-
-    def __call__(self, instance_id: str, address: str) -> None:
-        self.client.register_instance(
-            ServiceId=self.service_id,
-            InstanceId=instance_id,
-            Attributes={"AWS_INSTANCE_IPV4": address, "AWS_INSTANCE_PORT": "24224"},
-        )
-
-
-def create_service(client: Any, vpc_id: str = "vpc-1") -> Register:
-    operation = client.create_private_dns_namespace(Name="logs.internal", Vpc=vpc_id)
-    targets = client.get_operation(OperationId=operation["OperationId"])["Operation"]["Targets"]
-    service = client.create_service(
-        Name="_fluentd._tcp",
-        DnsConfig={
-            "NamespaceId": targets["NAMESPACE"],
-            "RoutingPolicy": "MULTIVALUE",
-            "DnsRecords": [{"Type": "SRV", "TTL": 10}],
-        },
-    )
-    return Register(client, service["Service"]["Id"])
-
-
 class TestShards:
     def test_a_forwarder_does_not_start_while_one_of_them_is_empty(self) -> None:
         discoveries = Discoveries(
