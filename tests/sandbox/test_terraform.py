@@ -65,14 +65,6 @@ class TestMirror:
         mirror(machine / "add-on/a/b/c/d/e/f/g")
         assert find_mirror() is None
 
-    def test_a_folder_that_is_no_mirror_is_passed_over(
-        self, machine: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        (machine / "empty").mkdir()
-        monkeypatch.setenv("TF_PLUGIN_DIR", str(machine / "empty"))
-        found = mirror(machine / "share/terraform/plugins")
-        assert find_mirror() == found
-
 
 class TestRunning:
     def test_two_runs_of_one_folder_do_not_meet_and_leave_nothing_in_it(

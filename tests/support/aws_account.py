@@ -77,7 +77,6 @@ class Account:
     # What the operator or AWS does.
 
     def create_shards(self, count: int) -> list[str]:
-        """Spread the fleet over so many services; returns their ids."""
         services = self.clients.servicediscovery
         like = services.get_service(Id=self.service_id)["Service"]["DnsConfig"]
         self.further_service_ids = tuple(
@@ -202,13 +201,11 @@ class Account:
         self.clients.sqs.send_message(QueueUrl=self.queue_urls[queue], MessageBody=body)
 
     def put(self, queue: str, body: str) -> None:
-        """Put a message on a queue, past the faults that are meant for the functions."""
         faults, self.world.faults = self.world.faults, Faults()
         self.send(queue, body)
         self.world.faults = faults
 
     def take_all(self, queue: str) -> list[str]:
-        """Take all messages off a queue; returns their bodies."""
         bodies = self.bodies(queue)
         queues.purge(queue)
         return bodies
@@ -235,7 +232,6 @@ class Account:
         return self.states().get(instance_id)
 
     def states_are(self, state: str, count: int) -> bool:
-        """Tell whether there are exactly so many instances, all in this state."""
         return list(self.states().values()) == count * [state]
 
     def registered(self) -> dict[str, dict[str, str]]:
@@ -246,7 +242,6 @@ class Account:
         }
 
     def shards(self) -> dict[str, dict[str, dict[str, str]]]:
-        """The same for each service."""
         listed = {
             service_id: self.clients.servicediscovery.list_instances(ServiceId=service_id)
             for service_id in (self.service_id, *self.further_service_ids)
@@ -272,7 +267,6 @@ class Account:
         ]
 
     def marks(self, instance_ids: Sequence[str]) -> list[Mark]:
-        """The marks of those of these instances that have one."""
         described = Instances(self.clients.ec2).describe(instance_ids)
         return [one.mark for one in described.values() if one.mark is not None]
 

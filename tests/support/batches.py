@@ -44,7 +44,6 @@ class World:
         self.still_waited_for = waited_for
 
     def run(self, *records: dict[str, Any]) -> list[str]:
-        """Process a batch; return the ids of the messages that come back."""
         answer = self.parts.stage(BufferCheck, self).handle(sqs_event(*records))
         assert list(answer) == ["batchItemFailures"]
         return [str(item["itemIdentifier"]) for item in answer["batchItemFailures"]]

@@ -121,7 +121,6 @@ class Cloud:
         return [call.arguments for call in taken]
 
     def released(self) -> list[str]:
-        """The instances whose hooks were answered."""
         return [call.arguments["InstanceId"] for call in self.of("complete_lifecycle_action")]
 
     def said_not_registered(self) -> bool:
@@ -237,7 +236,6 @@ class Outcome:
         assert not [secret for secret in SECRETS if secret in said]
 
     def everything_said(self, cloud: Cloud) -> str:
-        """All that leaves the process but for the requests to Prometheus."""
         raised = "".join(traceback.format_exception(self.error)) if self.error else ""
         answered = "".join(cloud.evidence.payloads)
         return self.printed + raised + json.dumps(cloud.sent()) + answered + repr(self.answer)

@@ -91,7 +91,6 @@ class History:
 
     @property
     def target(self) -> dict[str, str]:
-        """The labels that all series of this target have."""
         return dict(self._target)
 
     def shows(self, name: str, seconds: float, *changes: Change) -> "History":
@@ -123,7 +122,6 @@ class History:
     def verdict(
         self, *, deregistered_at: float = START - 1000, later: float = 1.0, rules: Rules = RULES
     ) -> Verdict:
-        """Judge ``later`` seconds after the last scrape."""
         return judge(
             self.series(), deregistered_at=deregistered_at, now=self.now + later, rules=rules
         )

@@ -94,7 +94,6 @@ class Machine:
         return Report(output=json.dumps(said) + "\n", seconds=self.seconds)
 
     def is_safe_to_end(self) -> bool:
-        """Whether no log would die with it."""
         return not self.chunks and not self.set_aside and not self.is_receiving
 
 

@@ -14,7 +14,6 @@ NOW = START + WINDOW + 1
 
 
 def drained(seconds: float = WINDOW, *changes: Change, target: str = FLUENTD) -> list[Series]:
-    """What a Prometheus has of a Fluentd that is empty and quiet."""
     return History(target).shows("05-drained", seconds, *changes).series()
 
 
@@ -32,7 +31,6 @@ def is_up(series: Series) -> bool:
 
 
 def told_by_fluentd(series: Sequence[Series], **labels: str) -> list[Series]:
-    """The same series with labels that `up` does not have."""
     return [one if is_up(one) else Series({**one.labels, **labels}, one.samples) for one in series]
 
 

@@ -117,7 +117,6 @@ class Parts:
         self.next_stage = NextStage(BufferCheck, self.queue("buffer"), self.runtime)
 
     def stage(self, model: type[Message], waiter: Waiter[Message]) -> Stage[Message]:
-        """The stage of these messages, with this waiter."""
         name = str(model.model_fields["stage"].default)
         return Stage(
             autoscaling_group_name=GROUP,

@@ -75,7 +75,6 @@ class PrometheusServer:
         self._server.answer = answer
 
     def never(self, _exchange: Exchange) -> None:
-        """An answer that does not come before the test is over."""
         self._server.released.wait(30)
 
 
@@ -88,7 +87,6 @@ def document(content: object) -> Answer:
 
 
 def matrix(series: list[Any]) -> Answer:
-    """Answer as Prometheus answers a range selector."""
     data = {"resultType": "matrix", "result": series}
     return document({"status": "success", "data": data})
 

@@ -29,7 +29,6 @@ def has_visible(queue: str) -> bool:
 
 
 def receive(queue: str) -> "list[MessageTypeDef]":
-    """Receive a batch; its messages are invisible for a visibility timeout."""
     backend, emulated = sqs_backends[DEFAULT_ACCOUNT_ID][REGION], _emulated(queue)
     return [
         {
@@ -54,12 +53,10 @@ def delete(queue: str, message: "MessageTypeDef") -> None:
 
 
 def as_event(queue: str, messages: "Iterable[MessageTypeDef]") -> dict[str, Any]:
-    """Return what a function is invoked with for these messages."""
     return {"Records": [_as_record(queue, message) for message in messages]}
 
 
 def bodies(queue: str) -> list[str]:
-    """Return the bodies of all messages in a queue, visible or not, without receiving them."""
     return [message.body for message in _emulated(queue)._messages]
 
 

@@ -69,7 +69,6 @@ class Scene:
         return self.instances()
 
     def deregister(self, instance_id: str) -> None:
-        """Take a registration out, unless that is under way already."""
         cloud_map = self.cloud.client("servicediscovery")
         with suppress(cloud_map.exceptions.DuplicateRequest):
             cloud_map.deregister_instance(
@@ -146,7 +145,6 @@ class Scene:
         return str(self.cloud.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
     def depth(self, suffix: str) -> int:
-        """The messages in a queue, those in flight included."""
         return self.visible(suffix) + self._count(suffix, "ApproximateNumberOfMessagesNotVisible")
 
     def visible(self, suffix: str) -> int:

@@ -55,7 +55,6 @@ def text(runbook: str) -> str:
 
 
 def blocks(runbook: str) -> list[Block]:
-    """A runbook's shell blocks, in the order of the page."""
     return [_block(runbook, found) for found in _FENCE.finditer(text(runbook))]
 
 
@@ -64,7 +63,6 @@ def all_blocks() -> list[Block]:
 
 
 def headings(markdown: str, level: int) -> list[str]:
-    """The headings of one level; lines inside fences are none."""
     prose = _ANY_FENCE.sub("", markdown)
     found = _HEADING.finditer(prose)
     return [one["text"] for one in found if len(one["level"]) == level]

@@ -30,7 +30,6 @@ class Received:
 
 
 def signed_scope(request: Received) -> tuple[str, str, str]:
-    """Access key, region and service that a request claims to be signed for."""
     claim = _claim(request)
     _, region, service, _ = claim["scope"].split("/")
     return claim["key"], region, service

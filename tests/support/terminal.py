@@ -94,7 +94,6 @@ class Terminal:
                 self._bash.kill()
 
     def type(self, shell: str, seconds: float = SECONDS) -> Typed:
-        """Run a block in this bash, and return what it wrote."""
         assert self._bash is not None
         assert self._bash.stdin is not None
         self._count += 1

@@ -28,10 +28,6 @@ def alarm(**settings: Any) -> dict[str, Any]:
 
 
 class TestJudging:
-    @pytest.mark.parametrize(("value", "state"), [(0.0, "OK"), (1.0, "ALARM")])
-    def test_a_value_over_the_threshold_is_an_alarm(self, value: float, state: str) -> None:
-        assert judge(alarm(), [value]) == state
-
     @pytest.mark.parametrize(
         ("treatment", "state"),
         [

@@ -2,17 +2,13 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from sandbox.demo.model import ChaosCount, Run
-from sandbox.demo.observer import StageNames
 from sandbox.demo.report.judgement import problems
-from sandbox.demo.scenarios import stage as stage_module
 from sandbox.demo.scenarios.redrive import replay
-from sandbox.demo.scenarios.stage import Stage
 from sandbox.host.waiting import CheckFailed
 
 CHAOS = ChaosCount(
@@ -91,33 +87,3 @@ def test_a_record_that_is_refused_again_stays() -> None:
     with pytest.raises(CheckFailed, match="the cause is still there"):
         replay(letters, letters, "url", "lifecycle")
     assert len(letters.records) == 3
-
-
-def test_all_dead_letters_are_redriven_each_as_its_runbook_says(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    letters = Letters()
-    moved: list[str] = []
-
-    def redrive(_sqs: object, source: str, _destination: str) -> int:
-        moved.append(source)
-        return 2
-
-    monkeypatch.setattr(stage_module, "redrive", redrive)
-    names = SimpleNamespace(
-        stages={
-            one: StageNames(f"arn:{one}", f"arn:{one}-dlq", f"{one}-dlq")
-            for one in ("operation", "buffer")
-        },
-        handlers={"lifecycle-dlq": "lifecycle"},
-        dead_letter_queues={"lifecycle-dlq": "url"},
-    )
-    seen = SimpleNamespace(dead_letters={"buffer-dlq": 2, "operation-dlq": 0, "lifecycle-dlq": 3})
-    cloud: Any = SimpleNamespace(client=lambda _service: letters)
-    recorder: Any = SimpleNamespace(samples=[seen])
-    fleet: Any = None
-    stage = Stage(cloud, fleet, recorder, cast("Any", names), 1.0)
-    assert stage.redrive_everything() == 5
-    assert moved == ["arn:buffer-dlq"]
-    assert letters.records == []
-    assert stage.done["redriven"] == 5

@@ -5,7 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,10 @@ from sandbox.fleet.fluentd.backoff import BackoffPolicy
 from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.protocol import pack_message, unpack_acknowledgement
-from sandbox.fleet.host import AggregatorHost, simulated_aggregator
+from sandbox.fleet.host import AggregatorHost
 from sandbox.host.http import request
 from sandbox.host.ports import held_subnet
 from sandbox.host.processes import Processes, clean_environment
-from sandbox.host.settings import read
 from tests.sandbox.fleet.kit import PROJECT, create_bucket, entries, wait_until
 
 
@@ -140,24 +139,3 @@ def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:
     site.host.destination(DestinationMode.OK)
     wait_until(lambda: site.held_lines() == 0)
     assert site.host.retry_at() is None
-
-
-def test_the_command_line_carries_every_setting(tmp_path: Path) -> None:
-    settings = AggregatorSettings(
-        address="127.1.0.5",
-        root_directory=tmp_path,
-        bucket="logs",
-        prefix="i-1/",
-        destination_mode=DestinationMode.REFUSING,
-        forward_port=1,
-        exporter_port=2,
-        monitor_port=3,
-        rpc_port=4,
-        source="i-1",
-        monitor_interval_seconds=0.5,
-        staging=StagingPolicy(7.0, 3600, 60.0, 1024),
-        backoff=BackoffPolicy(first_wait_seconds=3.0, longest_wait_seconds=30.0),
-    )
-    assert read(AggregatorSettings, simulated_aggregator(settings)[3:]) == settings
-    hourly = replace(settings, staging=StagingPolicy(timekey_seconds=None))
-    assert read(AggregatorSettings, simulated_aggregator(hourly)[3:]) == hourly
