@@ -71,7 +71,6 @@ class Machine:
     """What its agent says in any case."""
 
     def flush(self, now: float) -> Report:
-        """Run the script."""
         if self.report is not None:
             return self.report
         is_backing_off = self.retry_next_at is not None and now < self.retry_next_at
@@ -95,7 +94,6 @@ class Machine:
         return Report(output=json.dumps(said) + "\n", seconds=self.seconds)
 
     def is_safe_to_end(self) -> bool:
-        """Whether no log would die with it."""
         return not self.chunks and not self.set_aside and not self.is_receiving
 
 
@@ -116,5 +114,4 @@ class Machines:
         return self[assignment.instance_id].flush(self.clock())
 
     def signals_of(self, instance_id: str) -> list[float]:
-        """When an instance was signalled."""
         return [at for at, name in self.signals if name == instance_id]

@@ -59,17 +59,6 @@ def test_a_refused_chunk_is_kept_and_tried_again_only_after_the_wait(
     assert output.backoff is None
 
 
-def test_an_unforeseen_failure_keeps_the_chunk_as_well(
-    output: Output, destination: FakeDestination
-) -> None:
-    destination.failure = ZeroDivisionError()
-    output.emit(batch(2))
-    output.flush()
-    output.write_next()
-    assert output.buffer.state().queued_chunks == 1
-    assert output.counters.num_errors == 1
-
-
 def test_sigusr1_enqueues_what_is_staged_but_does_not_cut_a_back_off_short(
     output: Output, destination: FakeDestination
 ) -> None:
@@ -97,29 +86,6 @@ def test_an_unrecoverable_chunk_is_backed_up_with_the_gauges_of_a_success(
     assert output.buffer.state().set_aside_chunks == 1
     counters = output.counters
     assert (counters.write_count, counters.num_errors, counters.rollback_count) == (1, 0, 0)
-
-
-def test_a_staged_chunk_reaches_the_destination_by_itself(
-    kit: BufferKit, destination: FakeDestination
-) -> None:
-    buffer = kit.open(flush_interval_seconds=0.0)
-    output = Output(buffer, destination, BackoffPolicy())
-    output.start()
-    output.emit(batch(2))
-    wait_until(lambda: destination.written)
-    wait_until(lambda: output.buffer.state().held_bytes == 0)
-    output.stop()
-
-
-def test_sigusr1_flushes_at_once_when_there_is_no_back_off(
-    kit: BufferKit, destination: FakeDestination
-) -> None:
-    output = Output(kit.open(flush_interval_seconds=3600), destination, BackoffPolicy())
-    output.start()
-    output.emit(batch(2))
-    output.flush()
-    wait_until(lambda: output.buffer.state().held_bytes == 0)
-    output.stop()
 
 
 def test_sigusr1_enqueues_even_while_a_chunk_is_being_written(
