@@ -165,13 +165,15 @@ class ReconcilerSettings(LifecycleHandlerSettings):
     """Settings of ``handlers.reconcile``, which starts the same pipelines.
 
     ``reconcile_grace_seconds`` lie between its two snapshots; the heartbeat timeouts are those of
-    the hooks.
+    the hooks. Without a document there is no flush to check.
     """
 
     reconcile_mode: ReconcileMode
     reconcile_grace_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     terminate_heartbeat_timeout_seconds: _Seconds
     launch_heartbeat_timeout_seconds: Annotated[_Seconds | None, *_InCloudMap] = None
+    flush_document_name: _Text | None = None
+    flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)] = 30
 
 
 class InterruptionSettings(FleetSettings):

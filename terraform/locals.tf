@@ -45,11 +45,12 @@ locals {
     event        = "${var.name}-event-dlq"
   }
 
-  # The state tag, the tag of a counted end and that of failing heartbeats, as the functions write them
+  # The state tag, those of a counted end, of failing heartbeats and of a look, as the functions write them
   # (lifecycle/decisions/marks.py and heartbeats.py).
   mark_tag_key    = "fluentd-lifecycle"
   failing_tag_key = "fluentd-lifecycle-heartbeats-failing"
   counted_tag_key = "fluentd-lifecycle-unclean"
+  looked_tag_key  = "fluentd-lifecycle-looked"
 
   flush_document_name = "${var.name}-flush"
 

@@ -30,6 +30,8 @@ class State(StrEnum):
     DRAINED = "DRAINED"
     DRAINING = "DRAINING"
     UNKNOWN = "UNKNOWN"
+    # Of an instance that serves; what it holds was not asked.
+    SERVING = "SERVING"
 
 
 class Reason(StrEnum):
@@ -43,6 +45,8 @@ class Reason(StrEnum):
     RECEIVING = "receiving"
     EMPTY_TOO_SHORT = "empty_too_short"
     SETTLING = "settling"
+    # SERVING: good evidence, whatever it says.
+    PROVABLE = "provable"
     # UNKNOWN: no good evidence.
     NO_SERIES = "no_series"
     NO_UP = "no_up"
@@ -114,6 +118,19 @@ def judge(series: Sequence[Series], *, deregistered_at: float, now: float, rules
         not_before=_not_before(evidence, deregistered_at) if may_become_drained else None,
         errors_rose=_whole(sum(evidence.worst_of(NUM_ERRORS, _rise).values())) or 0,
     )
+
+
+def judge_standing(series: Sequence[Series], *, now: float, rules: Rules) -> Verdict:
+    """Judge whether an instance in service could be proven: is the evidence good and whole?
+
+    A busy one is, so what the evidence says is not looked at. Never DRAINED.
+    """
+    evidence = Evidence.gather(series, now, rules)
+    flaw = (
+        _unreadable(evidence) or _miscounted(evidence) or _incomplete(evidence) or _frozen(evidence)
+    )
+    detail = f"{len(evidence.buffered_outputs)} buffered outputs observed for {_window(evidence)}"
+    return flaw or Verdict(State.SERVING, Reason.PROVABLE, detail)
 
 
 def unknown(reason: Reason, detail: str) -> Verdict:

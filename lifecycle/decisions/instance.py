@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.marks import Mark, MarkKind, read_moment
 
 # As EC2 spells them: docs.aws.amazon.com/AWSEC2/latest/APIReference, InstanceState.
 _ENDING = {"shutting-down", "terminated"}
@@ -26,7 +26,8 @@ class Instance:
 
     ``state`` is as EC2 spells it; ``launched_at`` (epoch seconds) is when it was last started;
     ``group`` is the Auto Scaling group that its tag names; ``is_counted``: its end has been counted
-    as unclean; ``failing_heartbeats`` is the value of the tag that tells of failed heartbeats.
+    as unclean; ``failing_heartbeats`` and ``looked`` are the values of the tags that tell of failed
+    heartbeats, and when the standing check looked at its Fluentd.
     """
 
     id: str
@@ -37,6 +38,15 @@ class Instance:
     group: str | None = None
     is_counted: bool = False
     failing_heartbeats: str | None = None
+    looked: str | None = None
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Tell whether the standing check has looked at its Fluentd since it was started."""
+        try:
+            return read_moment(self.looked or "") >= int(self.launched_at)
+        except ValueError:
+            return False
 
     @property
     def is_running(self) -> bool:

@@ -11,6 +11,8 @@ from enum import StrEnum
 TAG_KEY = "fluentd-lifecycle"
 # Beside the mark, which later steps write over: an end is counted as unclean once an instance.
 COUNTED_TAG_KEY = "fluentd-lifecycle-unclean"
+# When a flush of it was found to be possible, without being asked for.
+LOOKED_TAG_KEY = "fluentd-lifecycle-looked"
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 

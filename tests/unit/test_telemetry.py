@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 # A name that changes here changes alarms, dashboards and queries that users have saved: say so in
 # the changelog, and change the documentation with it.
 LOG_EVENTS = {
+    "instance_not_provable",
+    "look_requested",
     "buffer_verdict",
     "check_failed",
     "check_message_dead_lettered",
@@ -65,6 +67,7 @@ LOG_EVENTS = {
     "visibility_change_failed",
 }
 METRICS = {
+    "InstancesNotProvable",
     "CheckMessageDeadLettered",
     "CorrectionsFailed",
     "CorrectionsMade",

@@ -20,6 +20,7 @@ from lifecycle.settings import (
     InterruptionSettings,
     LifecycleHandlerSettings,
     OperationWaiterSettings,
+    ProofSettings,
     ReconcilerSettings,
     load_settings,
 )
@@ -39,6 +40,7 @@ Model = type[
     | FlushWaiterSettings
     | BufferWaiterSettings
     | EvidenceSettings
+    | ProofSettings
 ]
 FUNCTIONS: dict[str, tuple[Model, Callable[..., dict[str, str]]]] = {
     "lifecycle": (LifecycleHandlerSettings, environments.lifecycle_handler),
@@ -60,6 +62,7 @@ FLEETS = {
     "prometheus with options": {"buffer", "evidence"},
     "prometheus with sigv4": {"buffer", "evidence"},
 }
+ASKING = {"reconcile"}  # if there is an evidence function
 HANDLERS = {"lifecycle", "reconcile", "interruption"}
 VALUES = environments.everything() | {
     "PROMETHEUS_CREDENTIALS_ARN": "arn:aws:ssm:eu-west-1:123456789012:parameter/token",
@@ -74,9 +77,14 @@ CASES = [
 ]
 
 
+def models(function: str) -> list[Model]:
+    """What a function reads its settings with, those of its questions about evidence included."""
+    return [FUNCTIONS[function][0], *([ProofSettings] if function in ASKING else [])]
+
+
 def variables(function: str) -> set[str]:
     """All that a function reads."""
-    return {name.upper() for name in FUNCTIONS[function][0].model_fields}
+    return {name.upper() for model in models(function) for name in model.model_fields}
 
 
 def test_the_contract_is_about_every_fleet_and_function() -> None:
@@ -87,7 +95,10 @@ def test_the_contract_is_about_every_fleet_and_function() -> None:
 @pytest.mark.parametrize(("function", "names"), CASES)
 def test_what_a_function_is_given_is_enough(function: str, names: set[str]) -> None:
     """Nothing that is required is missing, nor what is needed once something else is set."""
-    load_settings(FUNCTIONS[function][0], {name: VALUES[name] for name in names})
+    given = {name: VALUES[name] for name in names}
+    load_settings(FUNCTIONS[function][0], given)
+    if function in ASKING and "EVIDENCE_FUNCTION_NAME" in given:
+        load_settings(ProofSettings, given)
 
 
 @pytest.mark.parametrize(("function", "names"), CASES)

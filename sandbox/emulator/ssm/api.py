@@ -6,14 +6,20 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from moto.core.responses import ActionResult
+from moto.ssm.exceptions import ValidationException
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.ssm.urls import url_bases
+
+from sandbox.emulator.paging import in_pages
+from sandbox.emulator.ssm.run_command import SSMException
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sandbox.emulator.ssm.run_command import RunCommandBackend, SentCommand
 
+MOST_FILTER_VALUES = 100
+SMALLEST_PAGE, DEFAULT_PAGE, LARGEST_PAGE = 5, 10, 50
 __all__ = ["RunCommandResponse", "url_bases", "url_paths"]
 
 
@@ -65,14 +71,16 @@ class RunCommandResponse(SimpleSystemManagerResponse):
         return ActionResult({"CommandInvocations": shown})
 
     def describe_instance_information(self) -> ActionResult:
-        """DescribeInstanceInformation: whether agents are online; by id if asked."""
-        filters = self._get_param("Filters") or self._get_param("InstanceInformationFilterList")
-        wanted = {
-            value
-            for one in filters or []
-            if one.get("Key", one.get("key")) == "InstanceIds"
-            for value in one.get("Values", one.get("valueSet", []))
-        }
+        """DescribeInstanceInformation: agents, also those that SSM has lost; in pages."""
+        describe = RunCommandResponse._whole_instance_information
+        world = self.run_command_backend.world
+        most = int(self.params.setdefault("MaxResults", DEFAULT_PAGE))
+        if not SMALLEST_PAGE <= most <= LARGEST_PAGE:
+            raise ValidationException(f"'maxResults' is from {SMALLEST_PAGE} to {LARGEST_PAGE}")
+        return in_pages(world, describe, "InstanceInformationList", "MaxResults")(self)
+
+    def _whole_instance_information(self) -> ActionResult:
+        wanted = self._wanted_instances()
         shown = [
             {
                 "InstanceId": name,
@@ -81,9 +89,25 @@ class RunCommandResponse(SimpleSystemManagerResponse):
                 "ResourceType": "EC2Instance",
             }
             for name, is_online in self.run_command_backend.managed_instances().items()
-            if not wanted or name in wanted
+            if wanted is None or name in wanted
         ]
         return ActionResult({"InstanceInformationList": shown})
+
+    def _wanted_instances(self) -> set[str] | None:
+        """The ids that the filters name, None without one; limits as in SSM's API reference."""
+        filters, old = self._get_param("Filters"), self._get_param("InstanceInformationFilterList")
+        if filters and old:
+            raise ValidationException("use either Filters or InstanceInformationFilterList")
+        names = ("Key", "Values") if filters else ("key", "valueSet")
+        wanted: set[str] | None = None
+        for one in filters or old or []:
+            key, values = (one[name] for name in names)
+            if key != "InstanceIds":
+                raise SSMException("InvalidInstanceInformationFilterValue", f"{key} is not known")
+            if not 1 <= len(values) <= MOST_FILTER_VALUES:
+                raise ValidationException(f"a filter has 1 to {MOST_FILTER_VALUES} values")
+            wanted = set(values) if wanted is None else wanted & set(values)
+        return wanted
 
     def _require_runnable(self, document_type: str) -> None:
         self.run_command_backend.require_runnable(

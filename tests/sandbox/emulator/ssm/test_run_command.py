@@ -244,6 +244,39 @@ def test_commands_and_agents_can_be_listed(commands: Commands) -> None:
     assert (known["InstanceId"], known["PingStatus"]) == (commands.instance_id, "ConnectionLost")
 
 
+def test_agents_are_listed_in_pages_within_ssms_limits(commands: Commands) -> None:
+    cloud, ssm = commands.cloud, commands.ssm
+    cloud.world.faults.short_pages = [0]
+    chosen = [{"Key": "InstanceIds", "Values": [commands.instance_id]}]
+    first = ssm.describe_instance_information(Filters=chosen)
+    assert first["InstanceInformationList"] == []
+    second = ssm.describe_instance_information(Filters=chosen, NextToken=first["NextToken"])
+    assert [one["InstanceId"] for one in second["InstanceInformationList"]] == [
+        commands.instance_id
+    ]
+    stranger = [{"Key": "InstanceIds", "Values": ["i-0f0f0f0f"]}]
+    cloud.world.faults.short_pages = []
+    assert ssm.describe_instance_information(Filters=stranger)["InstanceInformationList"] == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"MaxResults": 4},
+        {"MaxResults": 51},
+        {"Filters": [{"Key": "InstanceIds", "Values": ["i-0f0f0f0f"] * 101}]},
+        {"Filters": [{"Key": "Colour", "Values": ["blue"]}]},
+    ],
+    ids=str,
+)
+def test_a_list_of_agents_that_ssm_would_refuse_is_refused(
+    commands: Commands, request_: dict[str, Any]
+) -> None:
+    lenient = commands.cloud.client("ssm", config=Config(parameter_validation=False))
+    with pytest.raises(ClientError):
+        lenient.describe_instance_information(**request_)
+
+
 def test_an_agent_from_outside_fetches_once_and_reports_once(commands: Commands) -> None:
     commands.cloud.world.agent = None
     command_id = commands.send()
