@@ -34,7 +34,7 @@ locals {
       }] : [],
       # The standing check, in either mode.
       local.uses.buffer ? [local.ask_for_evidence] : [],
-      local.uses.flush ? [local.find_agents, local.send_flush_document, local.send_to_instances_of_group, local.look_up_command, local.mark_looks] : [],
+      [for statement in [local.find_agents, local.send_flush_document, local.send_to_instances_of_group, local.look_up_command, local.mark_looks] : statement if local.uses.flush],
     )
   }
 

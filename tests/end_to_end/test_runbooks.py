@@ -199,6 +199,29 @@ def test_shard_overflow_tells_too_many_from_moves_that_fail(place: Scene) -> Non
     wait_until("only its own", lambda: place.registered() == {instance_id}, SECONDS)
 
 
+def test_instances_not_provable_names_them_and_why_while_all_are_in_service(place: Scene) -> None:
+    instance_ids = place.reset(2)
+    with ExitStack() as astray, walk(place, "instances-not-provable") as operator:
+        elsewhere = "http://127.0.0.1:9"
+        astray.enter_context(
+            place.without_setting("PROMETHEUS_URL", "fluentd-evidence", instead=elsewhere)
+        )
+        place.cloud.client("lambda").invoke(FunctionName=RECONCILER, Payload="{}")
+        operator.type("set-up")
+        flaws = operator.type("flaws")
+        assert '"reason":"prometheus_failed"' in flaws
+        assert all(f'"instance_id":"{one}"' in flaws for one in instance_ids)
+        operator.type("since")
+        assert operator.type("protect").startswith("no alarm scales ")
+        assert "prometheus_failed" in operator.type("evidence")
+        agents = operator.type("agents").splitlines()
+        assert sorted(agents) == sorted(f"{one} Online" for one in instance_ids)
+        assert "fluentd-instances-not-provable\t" in operator.type("verify")
+        assert operator.type("unprotect").startswith("alarms scale ")
+        astray.close()
+        operator.finish({**shared_blocks("instances-not-provable"), "keep": SAME_AS_IN_BUFFER_DLQ})
+
+
 def proven(place: Scene, instance_id: str) -> bool:
     return any(one["verdict"] == "DRAINED" for one in verdicts(place, instance_id))
 

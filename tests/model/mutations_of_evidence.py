@@ -5,9 +5,10 @@ from typing import Any
 
 from lifecycle.adapters import prometheus
 from lifecycle.decisions import answers as evidence_answers
-from lifecycle.decisions import buffer, targets
+from lifecycle.decisions import buffer, standing, targets
 from lifecycle.decisions.answers import Answer, Question
 from lifecycle.decisions.evidence import Series
+from lifecycle.decisions.flush import FlushState
 from lifecycle.decisions.targets import Labels
 from tests.model.bugs import Mutation, each
 
@@ -189,3 +190,46 @@ def functions() -> Iterator[Mutation]:
 
 
 _question = evidence_answers.parse_question
+_flaw_of_evidence, _flaw_of_look = standing.flaw_of_evidence, standing.flaw_of_look
+
+
+def standing_checks() -> Iterator[Mutation]:
+    """A flaw of an instance in service overlooked, or a launch taken for one."""
+    module, judgement = "lifecycle.decisions.standing", "tests/unit/decisions/test_standing.py"
+    yield from each(
+        judgement,
+        {
+            "the age of an instance excuses that nothing answers": {
+                f"{module}:flaw_of_evidence": lambda verdict, settled: (
+                    _flaw_of_evidence(verdict, settled=settled) if settled else None
+                )
+            },
+            "each launch taken for a flaw": {
+                f"{module}:is_settled": lambda instance, now, window_seconds=0.0: True
+            },
+            "an answer about a drain taken for one about the evidence": {
+                f"{module}:flaw_of_evidence": lambda verdict, settled: (
+                    None
+                    if verdict.state is not buffer.State.UNKNOWN
+                    else _flaw_of_evidence(verdict, settled=settled)
+                )
+            },
+            "backed-up chunks overlooked by a look": {
+                f"{module}:flaw_of_look": lambda verdict: (
+                    None if verdict.state is FlushState.SET_ASIDE else _flaw_of_look(verdict)
+                )
+            },
+        },
+    )
+    yield Mutation(
+        "a busy instance taken for a provable one without a look at its evidence",
+        {
+            "lifecycle.decisions.buffer:_incomplete": lambda evidence: (
+                None if buffer._holding(evidence) else _incomplete(evidence)
+            )
+        },
+        "tests/unit/decisions/test_buffer_in_service.py",
+    )
+
+
+_incomplete = buffer._incomplete

@@ -19,7 +19,10 @@ DOCUMENT: Mapping[str, Any] = {
         {
             "action": "aws:runShellScript",
             "name": "flush",
-            "inputs": {"timeoutSeconds": "55", "runCommand": ["echo '{{ Service }}' '{{ Signal }}'"]},
+            "inputs": {
+                "timeoutSeconds": "55",
+                "runCommand": ["echo '{{ Service }}' '{{ Signal }}'"],
+            },
         }
     ],
 }

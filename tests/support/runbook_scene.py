@@ -129,18 +129,21 @@ class Scene:
         self.cloud.control.set_faults(operation_failures=[failure])
 
     @contextmanager
-    def without_setting(self, name: str) -> Iterator[None]:
-        """The buffer waiter lacks a setting while the block runs."""
+    def without_setting(
+        self, name: str, function: str = WAITER, instead: str | None = None
+    ) -> Iterator[None]:
+        """A function, usually the buffer waiter, lacks a setting while the block runs."""
         functions = self.cloud.client("lambda")
-        answer = functions.get_function_configuration(FunctionName=WAITER)
+        answer = functions.get_function_configuration(FunctionName=function)
         right = answer["Environment"]["Variables"]
         wrong = {key: value for key, value in right.items() if key != name}
+        wrong |= {} if instead is None else {name: instead}
         update = functions.update_function_configuration
-        update(FunctionName=WAITER, Environment={"Variables": wrong})
+        update(FunctionName=function, Environment={"Variables": wrong})
         try:
             yield
         finally:
-            update(FunctionName=WAITER, Environment={"Variables": right})
+            update(FunctionName=function, Environment={"Variables": right})
 
     def queue_url(self, suffix: str) -> str:
         name = f"{demo.NAME}-{suffix}"

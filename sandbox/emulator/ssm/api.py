@@ -6,12 +6,9 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from moto.core.responses import ActionResult
-from moto.ssm.exceptions import ValidationException
+from moto.ssm.exceptions import SSMException, ValidationException
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.ssm.urls import url_bases
-
-from sandbox.emulator.paging import in_pages
-from sandbox.emulator.ssm.run_command import SSMException
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,16 +69,20 @@ class RunCommandResponse(SimpleSystemManagerResponse):
 
     def describe_instance_information(self) -> ActionResult:
         """DescribeInstanceInformation: agents, also those that SSM has lost; in pages."""
-        describe = RunCommandResponse._whole_instance_information
-        world = self.run_command_backend.world
-        most = int(self.params.setdefault("MaxResults", DEFAULT_PAGE))
+        world, token = self.run_command_backend.world, self._get_param("NextToken")
+        most = int(self._get_param("MaxResults", DEFAULT_PAGE))
         if not SMALLEST_PAGE <= most <= LARGEST_PAGE:
             raise ValidationException(f"'maxResults' is from {SMALLEST_PAGE} to {LARGEST_PAGE}")
-        return in_pages(world, describe, "InstanceInformationList", "MaxResults")(self)
+        if token is None:
+            page, following = world.pages.begin(self._known_agents(), world.faults, most)
+        else:
+            page, following = world.pages.go_on(token, most)
+        more = {} if following is None else {"NextToken": following}
+        return ActionResult({"InstanceInformationList": page, **more})
 
-    def _whole_instance_information(self) -> ActionResult:
+    def _known_agents(self) -> list[dict[str, str]]:
         wanted = self._wanted_instances()
-        shown = [
+        return [
             {
                 "InstanceId": name,
                 "PingStatus": "Online" if is_online else "ConnectionLost",
@@ -91,7 +92,6 @@ class RunCommandResponse(SimpleSystemManagerResponse):
             for name, is_online in self.run_command_backend.managed_instances().items()
             if wanted is None or name in wanted
         ]
-        return ActionResult({"InstanceInformationList": shown})
 
     def _wanted_instances(self) -> set[str] | None:
         """The ids that the filters name, None without one; limits as in SSM's API reference."""

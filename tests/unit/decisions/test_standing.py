@@ -1,4 +1,4 @@
-"""Which instance in service could not be proven empty today, and which is only too young to tell."""
+"""Which instance in service could not be proven empty today, and which is too young to tell."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The standing check: who could not be proven today is found at each run, and nothing else fails."""
+"""The standing check: who could not be proven today is found at each run; nothing else fails."""
 
 import json
 from io import BytesIO
@@ -63,14 +63,16 @@ def check(
     """Run the check; return whom it reported, and why."""
     client: Any = parts.client
     functions: Any = function
-    proof = function and Proof(
+    proof = Proof(
         load_settings(ProofSettings, environments.reconciler(**settings)),
         parts.instances,
         EvidenceFunction(functions, "evidence", parts.runtime.clock),
         parts.runtime,
     )
     look = RunCommand(client, "pipeline-flush", 60, signals=False) if looks else None
-    StandingCheck(GROUP, parts.instances, proof, look, parts.runtime).run(in_service)
+    StandingCheck(GROUP, parts.instances, proof if function else None, look, parts.runtime).run(
+        in_service
+    )
     found = parts.telemetry.of(LogEvent.INSTANCE_NOT_PROVABLE)
     assert Metric.INSTANCES_NOT_PROVABLE in [metric for metric, _ in parts.telemetry.values]
     assert parts.telemetry.total(Metric.INSTANCES_NOT_PROVABLE) == len(found)
@@ -128,8 +130,9 @@ class TestEvidence:
     def test_one_without_an_address_counts_where_the_label_holds_addresses(self) -> None:
         parts = Parts(describe_instances={"Reservations": []})
         function = Function(SERVING, parts)
-        settings = {"PROMETHEUS_IDENTIFY_BY": "private_ip_address"}
-        found = check(parts, {INSTANCE_ID: None}, function, **settings)
+        found = check(
+            parts, {INSTANCE_ID: None}, function, PROMETHEUS_IDENTIFY_BY="private_ip_address"
+        )
         assert found == [(INSTANCE_ID, Reason.INSTANCE_NOT_IDENTIFIED)]
 
 
