@@ -135,6 +135,13 @@ class FleetSettings(_Settings):
     operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
 
 
+class ReadinessBy(StrEnum):
+    """What a launching instance is asked for before it is registered."""
+
+    OFF = "off"
+    METRICS = "metrics"
+
+
 class LifecycleHandlerSettings(FleetSettings):
     """Settings of ``handlers.lifecycle``.
 
@@ -143,6 +150,7 @@ class LifecycleHandlerSettings(FleetSettings):
 
     terminate_hook_name: _Text
     launch_hook_name: Annotated[_Text | None, *_InCloudMap] = None
+    readiness: ReadinessBy = ReadinessBy.OFF
     flush_queue_url: _QueueUrl | None = None
     buffer_queue_url: Annotated[_QueueUrl | None, Field(validate_default=True)] = None
 
@@ -209,6 +217,8 @@ class OperationWaiterSettings(WaiterSettings):
     """Settings of ``waiters.operation``, the only stage that launching instances pass."""
 
     launch_heartbeat_timeout_seconds: _Seconds
+    readiness: ReadinessBy = ReadinessBy.OFF
+    readiness_unknown_seconds: _Seconds = 300
     cloud_map_service_ids: _ServiceIds
     cloud_map_port: _Port
     operation_queue_url: _QueueUrl

@@ -60,6 +60,7 @@ class LogEvent(StrEnum):
         "operation_requested_again",
         f"{_ACTION} operation_id requested_again",
     )
+    READINESS_VERDICT = "readiness_verdict", f"{_ACTION} verdict reason detail admission"
     CHECK_MESSAGE_ENQUEUED = "check_message_enqueued", f"{_ACTION} stage"
     CHECK_MESSAGE_INVALID = "check_message_invalid", f"{_RECEIVE} reason"
     CHECK_MESSAGE_DEAD_LETTERED = (
@@ -153,6 +154,7 @@ class Metric(StrEnum):
     CORRECTIONS_FAILED = "CorrectionsFailed"
     RETENTION_POLICY_MISSING = "RetentionPolicyMissing"
     SHARD_OVERFLOW = "ShardOverflow"
+    READINESS_UNKNOWN = "ReadinessUnknown"
     INSTANCES_NOT_PROVABLE = "InstancesNotProvable"
 
 

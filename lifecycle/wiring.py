@@ -129,6 +129,7 @@ def entrance_of(
         start=discovery_of(settings, autoscaling, instances, sqs, runtime)
         or first_draining_stage(settings.flush_queue_url, settings.buffer_queue_url, sqs, runtime),
         runtime=runtime,
+        readiness=settings.readiness,
     )
 
 

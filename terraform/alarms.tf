@@ -88,6 +88,8 @@ locals {
     retention-policy-missing = !var.alarms.retention_policy ? null : "Act this week. ${var.autoscaling_group_name} has no instance lifecycle policy that retains on abandon: an instance that is not proven empty in time ends with its logs."
     shard-overflow           = !local.uses.operation ? null : "Act within a day. For ${local.overflow_duration} more than eight aggregators of ${var.autoscaling_group_name} have been in one Cloud Map service, of which forwarders see eight at a time: cloud_map.shards = ${var.cloud_map.shards} carries ${8 * var.cloud_map.shards} aggregators."
 
+    readiness-unknown = !local.uses.readiness ? null : "Act within a day. An instance of ${var.autoscaling_group_name} was registered although nothing was known of its Fluentd for ${var.cloud_map.readiness_unknown_seconds} s (no series, or Prometheus or the evidence function fails): forwarders may find it before it listens."
+
     instances-not-provable = "Act within a day, and before the next scale-in. In ${local.unprovable_intervals} runs of the reconciler, ${var.reconcile.interval_minutes} min apart, one or more instances of ${var.autoscaling_group_name} in service could not have been proven empty: their drains would time out. The log line instance_not_provable says which and why."
   }
   alarm_descriptions = {
@@ -104,6 +106,7 @@ locals {
     check-message-dead-lettered = { metric_name = "CheckMessageDeadLettered" }
     lifecycle-action-expired    = { metric_name = "LifecycleActionExpired" }
     unclean-termination         = { metric_name = "UncleanTermination" }
+    readiness-unknown           = { metric_name = "ReadinessUnknown" }
 
     # 1 for the first failed heartbeat of an instance, 2 from the second in a row or if its tag cannot tell,
     # 3 from half of the hook's heartbeat timeout on.

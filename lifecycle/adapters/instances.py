@@ -8,6 +8,7 @@ from lifecycle.decisions.instance import Address, Instance
 from lifecycle.decisions.marks import (
     COUNTED_TAG_KEY,
     LOOKED_TAG_KEY,
+    NOT_READY_TAG_KEY,
     TAG_KEY,
     Mark,
     read_mark,
@@ -72,6 +73,10 @@ class Instances:
         """Write that the standing check has looked at its Fluentd (epoch seconds)."""
         self._tag(instance_id, {LOOKED_TAG_KEY: written(at)})
 
+    def mark_not_ready(self, instance_id: str, at: float) -> None:
+        """Write when it was known not to be ready (epoch seconds)."""
+        self._tag(instance_id, {NOT_READY_TAG_KEY: written(at)})
+
     def write_failing_heartbeats(self, instance_id: str, failing: Failing) -> None:
         """Write which heartbeats failed, over what was written before."""
         self._tag(instance_id, {HEARTBEATS_TAG_KEY: str(failing)})
@@ -114,4 +119,5 @@ def _read(instance: "InstanceTypeDef") -> Instance:
         is_counted=COUNTED_TAG_KEY in tags,
         failing_heartbeats=tags.get(HEARTBEATS_TAG_KEY),
         looked=tags.get(LOOKED_TAG_KEY),
+        not_ready=tags.get(NOT_READY_TAG_KEY),
     )

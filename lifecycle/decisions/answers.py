@@ -27,12 +27,13 @@ class Purpose(StrEnum):
 
     PROOF = "proof"  # is it empty and quiet?
     STANDING = "standing"  # in service: could it be proven today?
+    READINESS = "readiness"  # launching: does its Fluentd run?
 
 
 class Subject(BaseModel):
     """One instance to judge: what its label holds, and when it was out of service discovery.
 
-    Of an instance in service: when it would be, if it left now.
+    Of an instance that is not to leave: when it would be, if it left now.
     """
 
     model_config = _STRICT

@@ -30,8 +30,9 @@ class State(StrEnum):
     DRAINED = "DRAINED"
     DRAINING = "DRAINING"
     UNKNOWN = "UNKNOWN"
-    # Of an instance that serves; what it holds was not asked.
+    # Of an instance that serves, or is to: what it holds was not asked.
     SERVING = "SERVING"
+    DOWN = "DOWN"
 
 
 class Reason(StrEnum):
@@ -45,8 +46,10 @@ class Reason(StrEnum):
     RECEIVING = "receiving"
     EMPTY_TOO_SHORT = "empty_too_short"
     SETTLING = "settling"
-    # SERVING: good evidence, whatever it says.
+    # SERVING and DOWN: good evidence, whatever it says of buffers.
     PROVABLE = "provable"
+    READY = "ready"
+    NOT_READY = "not_ready"
     # UNKNOWN: no good evidence.
     NO_SERIES = "no_series"
     NO_UP = "no_up"

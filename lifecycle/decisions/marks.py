@@ -13,6 +13,8 @@ TAG_KEY = "fluentd-lifecycle"
 COUNTED_TAG_KEY = "fluentd-lifecycle-unclean"
 # When a flush of it was found to be possible, without being asked for.
 LOOKED_TAG_KEY = "fluentd-lifecycle-looked"
+# When a launching instance was last known not to be ready.
+NOT_READY_TAG_KEY = "fluentd-lifecycle-not-ready"
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 

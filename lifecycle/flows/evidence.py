@@ -8,6 +8,7 @@ from lifecycle.adapters import prometheus
 from lifecycle.decisions.answers import Answer, Purpose, Question, Subject, parse_question
 from lifecycle.decisions.buffer import Reason, Verdict, judge, judge_standing, unknown
 from lifecycle.decisions.evidence import Series
+from lifecycle.decisions.readiness import judge_readiness
 from lifecycle.telemetry import LogEvent, Runtime
 
 
@@ -53,4 +54,6 @@ class Prover:
 def _verdict(question: Question, subject: Subject, series: list[Series], now: float) -> Verdict:
     if question.purpose is Purpose.STANDING:
         return judge_standing(series, now=now, rules=question.rules)
+    if question.purpose is Purpose.READINESS:
+        return judge_readiness(series, now=now, rules=question.rules)
     return judge(series, deregistered_at=subject.deregistered_at, now=now, rules=question.rules)

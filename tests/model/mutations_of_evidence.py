@@ -1,11 +1,12 @@
 """Deliberate bugs of evidence: who observed taken for what was observed, a part for the whole."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from lifecycle.adapters import prometheus
 from lifecycle.decisions import answers as evidence_answers
-from lifecycle.decisions import buffer, standing, targets
+from lifecycle.decisions import buffer, readiness, standing, targets
 from lifecycle.decisions.answers import Answer, Question
 from lifecycle.decisions.evidence import Series
 from lifecycle.decisions.flush import FlushState
@@ -232,4 +233,37 @@ def standing_checks() -> Iterator[Mutation]:
     )
 
 
-_incomplete = buffer._incomplete
+_incomplete, _admission = buffer._incomplete, readiness.admission
+
+
+def readiness_checks() -> Iterator[Mutation]:
+    """A launch that does not listen registered, or one that nothing is known of never."""
+    module = "lifecycle.decisions.readiness"
+
+    def impatient(verdict: buffer.Verdict, **seconds: float) -> readiness.Admission:
+        is_down = verdict.state is buffer.State.DOWN
+        return _admission(buffer.unknown(verdict.reason, "") if is_down else verdict, **seconds)
+
+    yield from each(
+        "tests/unit/decisions/test_readiness.py",
+        {
+            "one that is down registered after a while": {f"{module}:admission": impatient},
+            "one that nothing is known of left to its hook": {
+                f"{module}:admission": lambda verdict, **seconds: _admission(
+                    verdict, **{**seconds, "longest_unknown_seconds": math.inf}
+                )
+            },
+            "what was scraped long ago taken for what is": {
+                f"{module}:_is_fresh": lambda series, evidence: True
+            },
+        },
+    )
+    yield Mutation(
+        "one silent moment after a long boot taken for a long silence",
+        {
+            "lifecycle.decisions.instance:Instance.unknown_since": lambda self, started_at: (
+                started_at
+            )
+        },
+        "tests/unit/decisions/test_instance.py",
+    )

@@ -144,6 +144,8 @@ def everything() -> dict[str, str]:
         **buffer_waiter(),
         **evidence(),
         "PROMETHEUS_DIALECT": "prometheus",
+        "READINESS": "metrics",
+        "READINESS_UNKNOWN_SECONDS": "300",
         "PROMETHEUS_AUTH": "none",
         "PROMETHEUS_INSTANCE_LABEL": "instance_id",
         "PROMETHEUS_IDENTIFY_BY": "instance_id",

@@ -110,7 +110,7 @@ class Pipeline(Account):
         self.interruption = interruption_handler.wire(environment, runtime)
         if "operation" in stages:
             quick = {**environment, "POLL_INTERVAL_SECONDS": self.operation_poll_interval}
-            self.operation = operation_waiter.wire(quick, runtime)
+            self.operation = operation_waiter.wire(quick, runtime, functions)
         if "flush" in stages:
             self.flush = flush_waiter.wire(environment, runtime)
         if "buffer" in stages:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 LOG_EVENTS = {
     "instance_not_provable",
     "look_requested",
+    "readiness_verdict",
     "buffer_verdict",
     "check_failed",
     "check_message_dead_lettered",
@@ -68,6 +69,7 @@ LOG_EVENTS = {
 }
 METRICS = {
     "InstancesNotProvable",
+    "ReadinessUnknown",
     "CheckMessageDeadLettered",
     "CorrectionsFailed",
     "CorrectionsMade",

@@ -59,10 +59,11 @@ FLEETS = {
     "cloud_map, flush": {"operation", "flush"},
     "cloud_map, prometheus": {"operation", "buffer", "evidence"},
     "cloud_map, flush, prometheus": {"operation", "flush", "buffer", "evidence"},
+    "cloud_map, prometheus with readiness": {"operation", "buffer", "evidence"},
     "prometheus with options": {"buffer", "evidence"},
     "prometheus with sigv4": {"buffer", "evidence"},
 }
-ASKING = {"reconcile"}  # if there is an evidence function
+ASKING = {"reconcile", "operation"}  # if there is an evidence function
 HANDLERS = {"lifecycle", "reconcile", "interruption"}
 VALUES = environments.everything() | {
     "PROMETHEUS_CREDENTIALS_ARN": "arn:aws:ssm:eu-west-1:123456789012:parameter/token",

@@ -67,6 +67,21 @@ def test_a_look_counts_since_the_last_start(looked: str | None, *, is_looked_at:
 
 
 @pytest.mark.parametrize(
+    ("not_ready", "since"),
+    [
+        (None, NOW - 400),
+        ("yesterday", NOW - 400),
+        (written(NOW - 500), NOW - 400),  # in an earlier launch
+        (written(NOW - 60), NOW - 60),
+    ],
+)
+def test_nothing_is_known_since_it_was_last_known_not_to_be_ready(
+    not_ready: str | None, since: float
+) -> None:
+    assert replace(RESTING, not_ready=not_ready).unknown_since(NOW - 400) == since
+
+
+@pytest.mark.parametrize(
     ("mark", "is_proven"),
     [
         (None, False),

@@ -79,6 +79,11 @@ def test_an_instance_in_service_is_provable_and_never_drained() -> None:
     assert (verdict["state"], verdict["reason"]) == ("SERVING", "provable")
 
 
+def test_a_launching_instance_is_ready_or_not_and_never_drained() -> None:
+    verdict = answer_of(purpose="readiness")["verdicts"][INSTANCE_ID]
+    assert (verdict["state"], verdict["reason"]) == ("SERVING", "ready")
+
+
 @pytest.mark.parametrize("error", [PrometheusFailed("no"), OSError("no"), KeyError("no")])
 @pytest.mark.parametrize("while_connecting", [True, False])
 def test_whatever_goes_wrong_with_prometheus_is_unknown_and_no_error(
