@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 
 from pydantic import ConfigDict
 
@@ -16,6 +17,7 @@ from lifecycle.decisions.evidence import (
     BUFFER_METRICS,
     EMIT_RECORDS,
     NUM_ERRORS,
+    WRITE_COUNT,
     Evidence,
     Rules,
     Scrape,
@@ -58,6 +60,7 @@ class Reason(StrEnum):
     GAP = "gap"
     NOT_A_NUMBER = "not_a_number"
     NEGATIVE = "negative"
+    QUEUE_CLEARED = "queue_cleared"
     INCOMPLETE_SERIES = "incomplete_series"
     TOO_FEW_SERIES = "too_few_series"
     HEARTBEAT_STOPPED = "heartbeat_stopped"
@@ -107,6 +110,7 @@ def judge(series: Sequence[Series], *, deregistered_at: float, now: float, rules
     answer = (
         _unreadable(evidence)
         or _miscounted(evidence)
+        or _cleared(evidence)
         or _holding(evidence)
         or _receiving(evidence)
         or _settling(evidence, deregistered_at)
@@ -193,6 +197,33 @@ def _miscounted(evidence: Evidence) -> Verdict | None:
         if lowest < 0:
             return unknown(Reason.NEGATIVE, f"{series} is {lowest:g}, below zero")
     return None
+
+
+def _cleared(evidence: Evidence) -> Verdict | None:
+    """UNKNOWN if an output became empty, as far as can be seen, by a failed write.
+
+    At a retry limit Fluentd clears the queue, and counts nothing for a chunk that another thread
+    still writes. Each write that was begun and did not fail may have emptied it; without one, it
+    was cleared, or a write begun earlier succeeded just then.
+    """
+    for total in evidence.of(BUFFER_METRICS[0]):
+        errors, writes = evidence.beside(total, NUM_ERRORS), evidence.beside(total, WRITE_COUNT)
+        for (before, held), (after, left) in pairwise(total.samples):
+            failed = _between(errors, before, after)
+            begun = _between(writes, before, after)
+            if _is_held(held) and not _is_held(left) and failed > 0 and not begun > failed:
+                return unknown(
+                    Reason.QUEUE_CLEARED,
+                    f"{total} went from {held:g} to 0 while num_errors rose by {failed:g} and "
+                    f"write_count by {begun:g}: the queue may have been cleared at a retry limit, "
+                    "with a chunk still being written; or a write begun earlier succeeded",
+                )
+    return None
+
+
+def _between(counts: Mapping[float, float], before: float, after: float) -> float:
+    """By how much a counter rose between two scrapes; not a number if one of them lacks it."""
+    return counts.get(after, math.nan) - counts.get(before, math.nan)
 
 
 def _holding(evidence: Evidence) -> Verdict | None:

@@ -17,7 +17,7 @@ SYSTEMCTL = """#!/bin/sh
 [ "$1 $2" = "show --property=MainPID" ] || { echo "unexpected: $*" >&2; exit 2; }
 pid=0
 if [ -f "$UNITS/$3" ]; then pid=$(cat "$UNITS/$3"); fi
-# A process that ended, and that nobody has asked for its status yet, is no unit's main process.
+# A process that ended but is not reaped yet is no unit's main process.
 if grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; then pid=0; fi
 echo "MainPID=$pid"
 """

@@ -2,7 +2,7 @@
 
     fluentd.py '{"buffer": "/DIR", "at_flush": "send"}'
 
-`at_flush` is what it does when it is told to flush: `send` its chunks after `seconds`, `keep` them
+`at_flush` is what it does on the signal to flush: `send` its chunks after `seconds`, `keep` them
 (it is in back-off), `set_aside` in `backup`; send them and have more come in, which it buffers
 (`restage`, a record `seconds` later) or sends at once (`emit`, a record whenever monitor_agent is
 asked); be `replaced` by `successor` in the unit of the file `replaces`, its chunks gone; or `end`.

@@ -274,7 +274,7 @@ class TestPlacesThatCannotBeLookedAt:
         chunk = instance.chunk()
         instance.start()
         instance.flush(buffer_paths=f"{instance.root}/bufer").refusal()
-        # The script looks first and gives up before the flush that it asked for has ended.
+        # The script looks first and ends before the flush that it asked for has ended.
         deadline = time.monotonic() + 30
         while chunk.exists():
             assert time.monotonic() < deadline, "the chunk was not flushed"

@@ -217,7 +217,7 @@ def test_a_frozen_exporter_is_unknown_when_the_user_has_a_heartbeat_output() -> 
 
 
 def test_an_exporter_that_froze_before_a_short_window_proves_nothing_about_it() -> None:
-    # What came in after it froze, and before forwarders let go, is in none of these samples.
+    # What forwarders sent after it froze is in none of these samples.
     rules = replace(RULES, empty_for_seconds=60, settle_seconds=20, heartbeat_plugin_id="out_null")
     history = History().shows("05-drained", 120, counting("emit_records", "out_null"))
     let_go = history.now + 1
