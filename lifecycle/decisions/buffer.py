@@ -127,17 +127,11 @@ def judge(series: Sequence[Series], *, deregistered_at: float, now: float, rules
     )
 
 
-def judge_standing(series: Sequence[Series], *, now: float, rules: Rules) -> Verdict:
-    """Judge whether an instance in service could be proven: is the evidence good and whole?
-
-    A busy one is, so what the evidence says is not looked at. Never DRAINED.
-    """
-    evidence = Evidence.gather(series, now, rules)
-    flaw = (
+def not_whole(evidence: Evidence) -> Verdict | None:
+    """UNKNOWN if the evidence is no good, or leaves something out, whatever it says of buffers."""
+    return (
         _unreadable(evidence) or _miscounted(evidence) or _incomplete(evidence) or _frozen(evidence)
     )
-    detail = f"{len(evidence.buffered_outputs)} buffered outputs observed for {_window(evidence)}"
-    return flaw or Verdict(State.SERVING, Reason.PROVABLE, detail)
 
 
 def unknown(reason: Reason, detail: str) -> Verdict:

@@ -1,6 +1,9 @@
 """What the standing check makes of an instance in service: could it be proven empty today?"""
 
-from lifecycle.decisions.buffer import Reason, State, Verdict
+from collections.abc import Sequence
+
+from lifecycle.decisions.buffer import Reason, State, Verdict, not_whole
+from lifecycle.decisions.evidence import Evidence, Rules, Series
 from lifecycle.decisions.flush import FlushReason, FlushState, FlushVerdict
 from lifecycle.decisions.instance import Instance
 
@@ -11,6 +14,16 @@ _OF_NO_INSTANCE = {Reason.EVIDENCE_FAILED, Reason.PROMETHEUS_FAILED}
 
 # Reason and detail, as they are logged.
 Flaw = tuple[str, str]
+
+
+def judge_standing(series: Sequence[Series], *, now: float, rules: Rules) -> Verdict:
+    """Judge whether an instance in service could be proven: is the evidence good and whole?
+
+    A busy one is, so what the evidence says is not looked at. Never DRAINED.
+    """
+    evidence = Evidence.gather(series, now, rules)
+    detail = f"{len(evidence.buffered_outputs)} buffered outputs, {rules.empty_for_seconds:g} s"
+    return not_whole(evidence) or Verdict(State.SERVING, Reason.PROVABLE, detail)
 
 
 def is_settled(instance: Instance | None, now: float, window_seconds: float = 0.0) -> bool:

@@ -6,9 +6,10 @@ from typing import Any
 
 from lifecycle.adapters import prometheus
 from lifecycle.decisions.answers import Answer, Purpose, Question, Subject, parse_question
-from lifecycle.decisions.buffer import Reason, Verdict, judge, judge_standing, unknown
+from lifecycle.decisions.buffer import Reason, Verdict, judge, unknown
 from lifecycle.decisions.evidence import Series
 from lifecycle.decisions.readiness import judge_readiness
+from lifecycle.decisions.standing import judge_standing
 from lifecycle.telemetry import LogEvent, Runtime
 
 

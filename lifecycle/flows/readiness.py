@@ -31,7 +31,7 @@ class Readiness:
     def require(self, action: LifecycleAction, verdict: Verdict) -> None:
         """Return if the instance is to be registered; raise NotReady while it is not.
 
-        Whoever is not ready until the stage times out is dead-lettered, which pages.
+        One that is not ready until the stage times out is dead-lettered, which pages.
         """
         admitted = self._admission(action, verdict)
         self.runtime.telemetry.info(

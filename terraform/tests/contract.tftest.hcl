@@ -80,7 +80,7 @@ run "variables_with_cloud_map_and_readiness" {
   command = plan
   variables {
     cloud_map  = { service_id = "srv-existing", readiness = "metrics" }
-    prometheus = { url = "http://prometheus:9090" }
+    prometheus = { url = "http://prometheus:9090", expected_buffered_outputs = 2, heartbeat_plugin_id = "heartbeat" }
   }
 
   assert {

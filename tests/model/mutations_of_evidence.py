@@ -229,7 +229,7 @@ def standing_checks() -> Iterator[Mutation]:
                 None if buffer._holding(evidence) else _incomplete(evidence)
             )
         },
-        "tests/unit/decisions/test_buffer_in_service.py",
+        "tests/unit/decisions/test_standing_evidence.py",
     )
 
 

@@ -79,7 +79,7 @@ def test_nothing_known_for_long_enough_registers_it_and_is_counted() -> None:
 
 
 def test_nothing_known_counts_from_when_it_was_last_known_to_be_down() -> None:
-    tags = {NOT_READY_TAG_KEY: written(NOW - 299)}
+    tags: dict[str, Any] = {NOT_READY_TAG_KEY: written(NOW - 299)}
     parts = Parts(describe_instances=described(INSTANCE_ID, **tags))
     with pytest.raises(NotReady):
         readiness(parts).require(LAUNCH, UNKNOWN)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from lifecycle.decisions.buffer import Reason, State, Verdict, judge_standing
+from lifecycle.decisions.buffer import Reason, State, Verdict
 from lifecycle.decisions.evidence import Rules
+from lifecycle.decisions.standing import judge_standing
 from tests.support.histories import RULES, History, setting, without
 
 WINDOW = 330.0
