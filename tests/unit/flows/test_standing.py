@@ -113,28 +113,6 @@ class TestEvidence:
         found = check(parts, in_service, Function(THROTTLED, parts))
         assert found == [(one, Reason.EVIDENCE_FAILED) for one in sorted(in_service)]
 
-    def test_a_large_fleet_is_asked_about_in_batches(self) -> None:
-        parts = Parts()
-        function = Function(SERVING, parts)
-        assert check(parts, fleet(*ids(250)), function) == []
-        assert [len(one["instances"]) for one in function.questions] == [100, 100, 50]
-
-    def test_a_slow_function_is_asked_for_a_minute_and_the_rest_counts(self) -> None:
-        parts = Parts()
-        function = Function(SERVING, parts, seconds=31)
-        found = check(parts, fleet(*ids(500)), function)
-        assert len(function.questions) == 2
-        assert {reason for _, reason in found} == {Reason.EVIDENCE_FAILED}
-        assert len(found) == 300
-
-    def test_one_without_an_address_counts_where_the_label_holds_addresses(self) -> None:
-        parts = Parts(describe_instances={"Reservations": []})
-        function = Function(SERVING, parts)
-        found = check(
-            parts, {INSTANCE_ID: None}, function, PROMETHEUS_IDENTIFY_BY="private_ip_address"
-        )
-        assert found == [(INSTANCE_ID, Reason.INSTANCE_NOT_IDENTIFIED)]
-
 
 def agents(**ping: str) -> dict[str, Any]:
     """What SSM says of agents, by the ids of their instances with underscores."""
