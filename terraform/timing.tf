@@ -72,7 +72,9 @@ locals {
   # without a recorded heartbeat do not pass unseen; and one in ten minutes.
   shortest_hook_input   = local.uses.operation && var.timing.launch_heartbeat_timeout_seconds < var.timing.terminate_heartbeat_timeout_seconds ? "launch_heartbeat_timeout_seconds" : "terminate_heartbeat_timeout_seconds"
   shortest_hook_seconds = min(var.timing.terminate_heartbeat_timeout_seconds, local.uses.operation ? var.timing.launch_heartbeat_timeout_seconds : var.timing.terminate_heartbeat_timeout_seconds)
-  longest_poll_seconds  = min(600, floor(local.shortest_hook_seconds / 6))
+  longest_poll_pause    = 600
+  polls_in_a_hook       = 6
+  longest_poll_seconds  = min(local.longest_poll_pause, floor(local.shortest_hook_seconds / local.polls_in_a_hook))
 
   # The longest that a message can be out of sight, and its hook without a heartbeat: one receive is lost.
   longest_pause_seconds           = { for stage, queue in local.stages : stage => queue.visibility_timeout_seconds + var.timing.poll_interval_max_seconds }

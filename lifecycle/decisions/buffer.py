@@ -9,15 +9,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import pairwise
 
 from pydantic import ConfigDict
 
+from lifecycle.decisions.clearing import how_cleared
 from lifecycle.decisions.evidence import (
     BUFFER_METRICS,
     EMIT_RECORDS,
     NUM_ERRORS,
-    WRITE_COUNT,
     Evidence,
     Rules,
     Scrape,
@@ -85,7 +84,7 @@ class Verdict:
     ``not_before`` (epoch seconds) is the earliest time at which it could become DRAINED, None if
     nothing is known. ``buffer_bytes`` is the newest total over all outputs, None if there is none.
     ``errors_rose`` is by how much ``num_errors`` grew within the samples: Fluentd may have dropped
-    chunks or set them aside.
+    chunks or backed them up.
     """
 
     state: State
@@ -194,30 +193,9 @@ def _miscounted(evidence: Evidence) -> Verdict | None:
 
 
 def _cleared(evidence: Evidence) -> Verdict | None:
-    """UNKNOWN if an output became empty, as far as can be seen, by a failed write.
-
-    At a retry limit Fluentd clears the queue, and counts nothing for a chunk that another thread
-    still writes. Each write that was begun and did not fail may have emptied it; without one, it
-    was cleared, or a write begun earlier succeeded just then.
-    """
-    for total in evidence.of(BUFFER_METRICS[0]):
-        errors, writes = evidence.beside(total, NUM_ERRORS), evidence.beside(total, WRITE_COUNT)
-        for (before, held), (after, left) in pairwise(total.samples):
-            failed = _between(errors, before, after)
-            begun = _between(writes, before, after)
-            if _is_held(held) and not _is_held(left) and failed > 0 and not begun > failed:
-                return unknown(
-                    Reason.QUEUE_CLEARED,
-                    f"{total} went from {held:g} to 0 while num_errors rose by {failed:g} and "
-                    f"write_count by {begun:g}: the queue may have been cleared at a retry limit, "
-                    "with a chunk still being written; or a write begun earlier succeeded",
-                )
-    return None
-
-
-def _between(counts: Mapping[float, float], before: float, after: float) -> float:
-    """By how much a counter rose between two scrapes; not a number if one of them lacks it."""
-    return counts.get(after, math.nan) - counts.get(before, math.nan)
+    """UNKNOWN if a retry limit may have cleared a queue, with a chunk still being written."""
+    how = how_cleared(evidence)
+    return None if how is None else unknown(Reason.QUEUE_CLEARED, how)
 
 
 def _holding(evidence: Evidence) -> Verdict | None:

@@ -1,6 +1,6 @@
 # What the module and the Python code must agree on is in contract.json: here the module's plans are
 # held against it, in tests/unit/test_terraform_agrees.py the code. All of it is known at plan time, so
-# that whoever reviews a plan sees each function's variables.
+# that a reviewer of a plan sees each function's variables.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -128,6 +128,15 @@ run "names_with_everything" {
   assert {
     condition     = { attempts = local.prometheus_attempts, connect_seconds = local.prometheus_connect_seconds } == jsondecode(file("tests/contract.json")).prometheus
     error_message = "The time that a query can take."
+  }
+  assert {
+    condition = {
+      longest_lifecycle_action_seconds = local.longest_lifecycle_action_seconds
+      longest_wait_in_heartbeats       = local.longest_wait_in_heartbeats
+      longest_poll_pause_seconds       = local.longest_poll_pause
+      polls_in_a_hook                  = local.polls_in_a_hook
+    } == jsondecode(file("tests/contract.json")).limits
+    error_message = "The limits that the functions count with."
   }
 }
 

@@ -68,7 +68,7 @@ def verdicts() -> Iterator[Mutation]:
         },
     )
     yield from each(
-        "tests/unit/decisions/test_buffer_cleared.py",
+        "tests/unit/decisions/test_clearing.py",
         {
             "a queue that a retry limit cleared taken for delivered": {
                 f"{module}:_cleared": lambda evidence: None

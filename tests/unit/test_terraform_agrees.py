@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from lifecycle.adapters.prometheus import ATTEMPTS, CONNECT_SECONDS
+from lifecycle.decisions.polling import LONGEST_PAUSE_SECONDS, POLLS_IN_A_HOOK
+from lifecycle.decisions.reconcile import LONGEST_WAIT_IN_HEARTBEATS, LONGEST_WAIT_SECONDS
 from lifecycle.settings import (
     BufferWaiterSettings,
     EvidenceSettings,
@@ -137,3 +139,12 @@ def test_every_metric_that_terraform_alarms_on_exists() -> None:
 def test_the_time_that_terraform_counts_for_prometheus_is_the_time_it_can_take() -> None:
     counted = {"attempts": ATTEMPTS, "connect_seconds": CONNECT_SECONDS}
     assert CONTRACT["prometheus"] == counted
+
+
+def test_the_limits_that_terraform_counts_with_are_those_of_the_functions() -> None:
+    assert CONTRACT["limits"] == {
+        "longest_lifecycle_action_seconds": LONGEST_WAIT_SECONDS,
+        "longest_wait_in_heartbeats": LONGEST_WAIT_IN_HEARTBEATS,
+        "longest_poll_pause_seconds": LONGEST_PAUSE_SECONDS,
+        "polls_in_a_hook": POLLS_IN_A_HOOK,
+    }
