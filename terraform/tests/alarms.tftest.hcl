@@ -152,6 +152,7 @@ run "every_alarm_links_its_runbook" {
       unclean-termination      = "fluentd-unclean-termination"
       function-errors          = "fluentd-function-errors"
       shard-overflow           = "fluentd-shard-overflow"
+      instances-not-provable   = "fluentd-instances-not-provable"
       retention-policy-missing = "fluentd-retention-policy-missing"
 
       check-message-dead-lettered = "fluentd-check-message-dead-lettered"

@@ -229,6 +229,50 @@ def test_the_default_version_is_the_one_that_was_made_the_default(commands: Comm
     ]
 
 
+def test_commands_and_agents_can_be_listed(commands: Commands) -> None:
+    command_id = commands.send(Comment="flush")
+    commands.cloud.world.faults.agents_off = ["*"]
+    commands.cloud.pass_time(1)
+    [command] = commands.ssm.list_commands(InstanceId=commands.instance_id)["Commands"]
+    assert (command["CommandId"], command["Status"]) == (command_id, "Success")
+    [invocation] = commands.ssm.list_command_invocations()["CommandInvocations"]
+    assert (invocation["InstanceId"], invocation["Comment"]) == (commands.instance_id, "flush")
+    [known] = commands.ssm.describe_instance_information()["InstanceInformationList"]
+    assert (known["InstanceId"], known["PingStatus"]) == (commands.instance_id, "ConnectionLost")
+
+
+def test_agents_are_listed_in_pages_within_ssms_limits(commands: Commands) -> None:
+    cloud, ssm = commands.cloud, commands.ssm
+    cloud.world.faults.short_pages = [0]
+    chosen = [{"Key": "InstanceIds", "Values": [commands.instance_id]}]
+    first = ssm.describe_instance_information(Filters=chosen)
+    assert first["InstanceInformationList"] == []
+    second = ssm.describe_instance_information(Filters=chosen, NextToken=first["NextToken"])
+    assert [one["InstanceId"] for one in second["InstanceInformationList"]] == [
+        commands.instance_id
+    ]
+    stranger = [{"Key": "InstanceIds", "Values": ["i-0f0f0f0f"]}]
+    cloud.world.faults.short_pages = []
+    assert ssm.describe_instance_information(Filters=stranger)["InstanceInformationList"] == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"MaxResults": 4},
+        {"MaxResults": 51},
+        {"Filters": [{"Key": "InstanceIds", "Values": ["i-0f0f0f0f"] * 101}]},
+        {"Filters": [{"Key": "Colour", "Values": ["blue"]}]},
+    ],
+    ids=["small pages", "large pages", "many values", "unknown key"],
+)
+def test_a_list_of_agents_that_ssm_would_refuse_is_refused(
+    commands: Commands, request_: dict[str, Any]
+) -> None:
+    with pytest.raises(ClientError):
+        commands.ssm.describe_instance_information(**request_)
+
+
 def test_an_agent_from_outside_fetches_once_and_reports_once(commands: Commands) -> None:
     commands.cloud.world.agent = None
     command_id = commands.send()
