@@ -105,6 +105,10 @@ class LogEvent(StrEnum):
         "lifecycle_state_unknown",
         "autoscaling_group_name instance_id state kept_by",
     )
+    INSTANCE_LEFT_GROUP = (
+        "instance_left_group",
+        "autoscaling_group_name instance_id ownership state is_registered mark",
+    )
     DISCREPANCY_FOUND = "discrepancy_found", _CORRECTION
     CORRECTION_MADE = "correction_made", f"{_CORRECTION} lifecycle_hook_name? operation_id?"
     CORRECTION_NOT_NEEDED = "correction_not_needed", f"{_CORRECTION} because"
@@ -147,6 +151,7 @@ class Metric(StrEnum):
     CORRECTIONS_MADE = "CorrectionsMade"
     CORRECTIONS_FAILED = "CorrectionsFailed"
     RETENTION_POLICY_MISSING = "RetentionPolicyMissing"
+    INSTANCES_LEFT_GROUP = "InstancesLeftGroup"
     SHARD_OVERFLOW = "ShardOverflow"
 
 

@@ -10,14 +10,20 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.evidence import EvidenceFunction
-from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.buffer import BufferWaiter
 from lifecycle.messages import BufferCheck
 from lifecycle.settings import BufferWaiterSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import exit_of, heartbeats_of, polls_of, settings_of
+from lifecycle.wiring import (
+    exit_of,
+    heartbeats_of,
+    instances_of,
+    polls_of,
+    scope_of,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -36,14 +42,14 @@ def wire(
     functions = functions or clients.functions(settings.evidence_timeout_seconds)
     waiter = BufferWaiter(
         settings=settings,
-        instances=Instances(clients.ec2()),
+        instances=instances_of(settings, clients.ec2()),
         exit=exit_of(settings, autoscaling, None, sqs, runtime),
         evidence=EvidenceFunction(functions, settings.evidence_function_name, runtime.clock),
         polls=polls_of(settings),
         runtime=runtime,
     )
     return Stage(
-        autoscaling_group_name=settings.autoscaling_group_name,
+        scope=scope_of(settings, autoscaling),
         model=BufferCheck,
         waiter=waiter,
         queue=Queue(sqs, settings.buffer_queue_url),

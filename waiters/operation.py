@@ -9,7 +9,6 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.marking import Marker
@@ -21,7 +20,9 @@ from lifecycle.wiring import (
     discovery_of,
     first_draining_stage,
     heartbeats_of,
+    instances_of,
     polls_of,
+    scope_of,
     settings_of,
 )
 
@@ -31,7 +32,8 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stag
     runtime = runtime or on_lambda()
     settings = settings_of(OperationWaiterSettings, environment, runtime)
     sqs = clients.sqs()
-    autoscaling, instances = AutoScaling(clients.autoscaling()), Instances(clients.ec2())
+    autoscaling = AutoScaling(clients.autoscaling())
+    instances = instances_of(settings, clients.ec2())
     discovery = discovery_of(settings, autoscaling, instances, sqs, runtime)
     assert discovery is not None  # settings require a fleet in Cloud Map
     waiter = OperationWaiter(
@@ -46,7 +48,7 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stag
         runtime=runtime,
     )
     return Stage(
-        autoscaling_group_name=settings.autoscaling_group_name,
+        scope=scope_of(settings, autoscaling),
         model=OperationCheck,
         waiter=waiter,
         queue=discovery.operation_queue,

@@ -26,7 +26,8 @@ class Instance:
 
     ``state`` is as EC2 spells it; ``launched_at`` (epoch seconds) is when it was last started;
     ``group`` is the Auto Scaling group that its tag names; ``is_counted``: its end has been counted
-    as unclean; ``failing_heartbeats`` is the value of the tag that tells of failed heartbeats.
+    as unclean; ``failing_heartbeats`` is the value of the tag that tells of failed heartbeats;
+    ``owner`` is the module that its tag names.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Instance:
     group: str | None = None
     is_counted: bool = False
     failing_heartbeats: str | None = None
+    owner: str | None = None
 
     @property
     def is_running(self) -> bool:
