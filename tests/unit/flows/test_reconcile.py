@@ -195,7 +195,7 @@ class TestDeregister:
         assert parts.telemetry.of(LogEvent.LAST_AGGREGATOR_WAITS)
 
     def test_one_that_ended_leaves_though_it_is_the_last(self) -> None:
-        of_ours = {"aws:autoscaling:groupName": GROUP}
+        of_ours: dict[str, Any] = {"aws:autoscaling:groupName": GROUP}
         gone = described(INSTANCE_ID, state="terminated", **of_ours)
         parts = fleet({}, INSTANCE_ID, describe_instances=gone)
         reconcile(parts)
@@ -244,7 +244,7 @@ def test_one_that_another_module_tagged_before_gets_the_owner_tag_of_this_one(
 class TestLeft:
     """Instances of ours that are out of the group: detached, or of a group before."""
 
-    def left(self, state: str | None = None, ec2: str = "running", **settings: str) -> Parts:
+    def left(self, state: str | None = None, ec2: str = "running", **settings: Any) -> Parts:
         instance = described(INSTANCE_ID, mark=Mark(MarkKind.LAUNCHING, 0), state=ec2)
         elsewhere = members({INSTANCE_ID: state} if state else {}, group="others")
         parts = fleet({}, describe_instances=instance, describe_auto_scaling_instances=elsewhere)
