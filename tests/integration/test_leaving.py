@@ -1,4 +1,4 @@
-"""Instances that leave their group, or its module, without their hook: detached, moved, replaced."""
+"""Instances that leave their group, or its module, without their hook: detached, or moved."""
 
 import pytest
 
