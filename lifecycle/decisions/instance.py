@@ -61,6 +61,11 @@ class Instance:
         return self.state in _ENDING
 
     @property
+    def is_accounted_for(self) -> bool:
+        """Tell whether nothing is to be reported of its end: proven empty, or counted before."""
+        return self.is_counted or (self.mark is not None and self.mark.is_proof)
+
+    @property
     def is_reclaimed(self) -> bool:
         """Tell whether AWS takes it away, by its state tag."""
         return self.mark is not None and self.mark.kind is MarkKind.RECLAIMED

@@ -128,11 +128,16 @@ class Snapshot:
 
     @property
     def left(self) -> list[Subject]:
-        """All that are ours by their tag, and live outside of the group."""
+        """All that are ours by their tag, outside of the group, until their end is accounted for.
+
+        The event of an end can be lost: EC2 shows the instance and its tags for about an hour.
+        """
         return [
             one
             for one in self.subjects.values()
-            if one.ownership.is_out_of_group and one.instance and not one.instance.is_ending
+            if one.ownership.is_out_of_group
+            and one.instance
+            and not (one.instance.is_ending and one.instance.is_accounted_for)
         ]
 
     @property

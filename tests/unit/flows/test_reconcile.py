@@ -244,11 +244,18 @@ def test_one_that_another_module_tagged_before_gets_the_owner_tag_of_this_one(
 class TestLeft:
     """Instances of ours that are out of the group: detached, or of a group before."""
 
-    def left(self, state: str | None = None, ec2: str = "running", **settings: Any) -> Parts:
-        instance = described(INSTANCE_ID, mark=Mark(MarkKind.LAUNCHING, 0), state=ec2)
+    def left(
+        self,
+        state: str | None = None,
+        ec2: str = "running",
+        mark: MarkKind = MarkKind.LAUNCHING,
+        tags: dict[str, Any] | None = None,
+        mode: str = "correct",
+    ) -> Parts:
+        instance = described(INSTANCE_ID, mark=Mark(mark, 0), state=ec2, **(tags or {}))
         elsewhere = members({INSTANCE_ID: state} if state else {}, group="others")
         parts = fleet({}, describe_instances=instance, describe_auto_scaling_instances=elsewhere)
-        reconcile(parts, **settings)
+        reconcile(parts, RECONCILE_MODE=mode)
         return parts
 
     @pytest.mark.parametrize(
@@ -259,7 +266,7 @@ class TestLeft:
     def test_it_pages_and_nothing_is_done_to_it(
         self, state: str | None, ownership: str, mode: str
     ) -> None:
-        parts = self.left(state, RECONCILE_MODE=mode)
+        parts = self.left(state, mode=mode)
         assert (parts.done, parts.telemetry.total(Metric.INSTANCES_LEFT_GROUP)) == ([], 1)
         line = parts.telemetry.the(LogEvent.INSTANCE_LEFT_GROUP)
         assert (line["instance_id"], line["ownership"], line.level) == (
@@ -269,8 +276,19 @@ class TestLeft:
         )
         assert (line["state"], line["mark"]) == ("running", "launching 1970-01-01T00:00:00Z")
 
-    def test_one_that_has_ended_was_reported_by_its_end(self) -> None:
-        assert self.left(ec2="terminated").telemetry.total(Metric.INSTANCES_LEFT_GROUP) == 0
+    @pytest.mark.parametrize(
+        ("mark", "tags", "count"),
+        [
+            (MarkKind.LAUNCHING, {}, 1),  # the event of its end may be lost
+            (MarkKind.LAUNCHING, {"fluentd-lifecycle-unclean": "2023-11-14T22:13:20Z"}, 0),
+            (MarkKind.PROVEN, {}, 0),
+        ],
+    )
+    def test_one_that_has_ended_is_reported_until_its_end_is_accounted_for(
+        self, mark: MarkKind, tags: dict[str, str], count: int
+    ) -> None:
+        parts = self.left(ec2="terminated", mark=mark, tags=tags)
+        assert parts.telemetry.total(Metric.INSTANCES_LEFT_GROUP) == count
 
     def test_it_is_looked_for_by_its_owner_tag(self) -> None:
         [asked, *_] = [
