@@ -1,5 +1,5 @@
 # Which stages there are, with and without Cloud Map, on-instance flush and Prometheus: functions,
-# queues, alarms and hooks exist for the stages in use only, and each function is told of, and may
+# queues, alarms and hooks exist for the stages in use only, and each function has settings of, and may
 # send to, the queues that exist. The combination of Cloud Map and Prometheus alone is what all the
 # other files test.
 

@@ -72,6 +72,7 @@ def find_the_cause(operator: Walk, instance_id: str, stays: str) -> None:
     operator.type("exporter", fails_with="Failed to connect")
     assert stays in operator.type("registered")
     assert operator.type("prometheus-failed") == ""
+    assert operator.type("evidence-failed") == ""
     assert "out_heartbeat" in operator.type("settings")
     operator.type("flush")
     refused = operator.type("may-restart", fails_with="InvalidDocument")

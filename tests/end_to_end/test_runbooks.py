@@ -119,7 +119,7 @@ def test_lifecycle_dlq_replays_the_event_that_the_handler_failed_on(place: Scene
         assert "ServiceNotFound" in seen
         assert operator.type("errors") == ""
         assert "Active\tSuccessful" in operator.type("needed")
-        kept = operator.type("keep-unknown")
+        kept = operator.type("keep-unknown", fails_with="No active Lifecycle Action found")
         assert f"{leaves}\t{WAITING}" in kept
         assert f"-terminate keeps {leaves}" in kept
         assert operator.type("replay") == f"None\n{leaves}: null\n"
@@ -247,7 +247,7 @@ def test_lifecycle_action_expired_saves_the_disk_of_an_instance_that_ended_unpro
 def test_function_errors_finds_the_wrong_setting_of_a_function(place: Scene) -> None:
     leaves, _ = place.reset(2)
     with ExitStack() as misconfigured, walk(place, "function-errors") as operator:
-        misconfigured.enter_context(place.without_setting("PROMETHEUS_URL"))
+        misconfigured.enter_context(place.without_setting("EVIDENCE_FUNCTION_NAME"))
         place.scale_to(1)
         wait_until("the waiter to fail on its message", lambda: failures(place), SECONDS)
         # MiniStack counts errors of direct invocations only: its metrics know of none but this.
@@ -255,11 +255,11 @@ def test_function_errors_finds_the_wrong_setting_of_a_function(place: Scene) -> 
         assert f"{leaves}\t{WAITING}" in operator.type("set-up")
         assert f"kept {leaves} ({WAITING})" in operator.type("keep")
         assert re.search(r"^buffer-waiter Errors [1-9]", operator.type("which"), re.MULTILINE)
-        assert "wrong settings: PROMETHEUS_URL is missing" in operator.type("errors")
+        assert "wrong settings: EVIDENCE_FUNCTION_NAME: is missing" in operator.type("errors")
         changed = operator.type("changed").splitlines()
         assert {line.split("\t")[0] for line in changed} == functions(place)
         assert all("\tActive\tSuccessful\t" in line for line in changed)
-        assert "PROMETHEUS_URL" not in json.loads(operator.type("settings"))
+        assert "EVIDENCE_FUNCTION_NAME" not in json.loads(operator.type("settings"))
         assert "ConsumeOwnQueue" in operator.type("permissions")
         assert "buffer 0\t1\n" in operator.type("queues")
         misconfigured.close()

@@ -167,7 +167,7 @@ class WaitingAutoScalingBackend(HookedBackend):
                     f"{members[instance_id]}"
                 )
             # moto describes an instance by the first group that it was in.
-            self.ec2_backend.get_instance(instance_id).autoscaling_group = group
+            vars(self.ec2_backend.get_instance(instance_id))["autoscaling_group"] = group
         super().attach_instances(group_name, instance_ids)
 
     def describe_auto_scaling_instances(self, instance_ids: list[str]) -> list[InstanceState]:
