@@ -61,7 +61,7 @@ run "flush_alone" {
     condition = alltrue([
       for resource in [aws_cloudwatch_event_rule.interruption, aws_cloudwatch_event_target.interruption] : join(" ", keys(resource)) == "ended shutting-down spot"
     ])
-    error_message = "Without Cloud Map, too, the end of an instance that has left the group is told by EC2 alone."
+    error_message = "Without Cloud Map, too, EC2 alone says that an instance which has left the group ends."
   }
   assert {
     condition = aws_lambda_function.this["lifecycle"].environment[0].variables == tomap({
