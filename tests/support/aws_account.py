@@ -267,7 +267,7 @@ class Account:
         ]
 
     def marks(self, instance_ids: Sequence[str]) -> list[Mark]:
-        described = Instances(self.clients.ec2).describe(instance_ids)
+        described = Instances(self.clients.ec2, "pipeline").describe(instance_ids)
         return [one.mark for one in described.values() if one.mark is not None]
 
     def waiting(self, queue: str) -> int:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from lifecycle.adapters.run_command import RunCommand
+from lifecycle.decisions.marks import OWNER_TAG_KEY
+from lifecycle.decisions.ownership import Ownership
 from lifecycle.events import parse_interruption
 from lifecycle.flows.sudden_end import SuddenEnds
 from lifecycle.telemetry import LogEvent, Metric
@@ -33,6 +35,7 @@ class Handled:
         *,
         other: str | None = None,
         in_cloud_map: bool = True,
+        ownership: Ownership = Ownership.MEMBER,
         **answers: Any,
     ) -> None:
         found = {INSTANCE_ID: state, OTHER_INSTANCE_ID: other}
@@ -56,7 +59,7 @@ class Handled:
             runtime=self.parts.runtime,
         )
         try:
-            ends.act_on(parse_interruption(event), state)
+            ends.act_on(parse_interruption(event), state, ownership)
         except Exception as error:  # noqa: BLE001 (the tests look at it)
             self.error = error
 
@@ -69,7 +72,8 @@ class Handled:
     @property
     def tags(self) -> list[str]:
         calls = self.parts.client.arguments_of("create_tags")
-        return [tag["Value"] for call in calls for tag in call["Tags"]]
+        tags = [tag for call in calls for tag in call["Tags"]]
+        return [tag["Value"] for tag in tags if tag["Key"] != OWNER_TAG_KEY]
 
     @property
     def counted(self) -> float:

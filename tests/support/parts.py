@@ -10,11 +10,13 @@ from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.decisions.heartbeats import HookClock
-from lifecycle.decisions.marks import TAG_KEY, Mark, MarkKind
+from lifecycle.decisions.marks import OWNER_TAG_KEY, TAG_KEY, Mark, MarkKind
+from lifecycle.decisions.ownership import Module
 from lifecycle.decisions.polling import PollPolicy
 from lifecycle.flows.batch import Stage, Waiter
 from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.flows.marking import Marker
+from lifecycle.flows.ownership import Scope
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import BufferCheck, Message, Transition
@@ -23,6 +25,7 @@ from tests.support.messages import GROUP, INSTANCE_ID, NOW
 from tests.support.recording import RecordingTelemetry
 from tests.support.scripted import ScriptedClient, aws_error, scripted
 
+MODULE = Module("pipeline", GROUP)
 NOT_REGISTERED = aws_error("InstanceNotFound")
 POLLS = PollPolicy(interval_seconds=15, longest_interval_seconds=120, timeout_seconds=3600)
 _HOOK = HookClock(3600, POLLS.longest_interval_seconds, visibility_timeout_seconds=66)
@@ -59,7 +62,8 @@ def described(
     **tags: str,
 ) -> dict[str, Any]:
     """What EC2 says of these instances, which all have these tags."""
-    all_tags = tags | ({TAG_KEY: str(mark)} if mark else {})
+    written = {TAG_KEY: str(mark), OWNER_TAG_KEY: MODULE.name} if mark else {}
+    all_tags = written | tags
     instances = [
         {
             "InstanceId": one,
@@ -72,6 +76,12 @@ def described(
         for one in instance_ids
     ]
     return {"Reservations": [{"Instances": instances}]}
+
+
+def _ids_in(asked: Mapping[str, Any]) -> list[str]:
+    """The ids that are asked for; no instance carries a tag that is asked for."""
+    [wanted] = asked["Filters"]
+    return wanted["Values"] if wanted["Name"] == "instance-id" else []
 
 
 def listed(*instance_ids: str) -> dict[str, Any]:
@@ -88,7 +98,7 @@ class Parts:
         self.client: ScriptedClient = scripted(
             **{
                 "describe_auto_scaling_instances": members(),
-                "describe_instances": lambda **asked: described(*asked["Filters"][0]["Values"]),
+                "describe_instances": lambda **asked: described(*_ids_in(asked)),
                 "get_instance": NOT_REGISTERED,
                 "list_instances": listed(),
                 **{name: {} for name in _CHANGES},
@@ -104,7 +114,8 @@ class Parts:
         self.telemetry = RecordingTelemetry()
         self.runtime = Runtime(self.telemetry, lambda: self.now, self.sleep)
         client: Any = self.client
-        self.autoscaling, self.instances = AutoScaling(client), Instances(client)
+        self.autoscaling, self.instances = AutoScaling(client), Instances(client, MODULE.name)
+        self.scope = Scope(MODULE, self.autoscaling, self.instances)
         self.marker = Marker(self.instances, self.runtime)
         self.cloud_map = CloudMap(client, services, 24224)
         self.placement = Placement(
@@ -119,7 +130,7 @@ class Parts:
     def stage(self, model: type[Message], waiter: Waiter[Message]) -> Stage[Message]:
         name = str(model.model_fields["stage"].default)
         return Stage(
-            autoscaling_group_name=GROUP,
+            scope=self.scope,
             model=model,
             waiter=waiter,
             queue=self.queue(name),

@@ -46,7 +46,7 @@ class World:
         )
         self.heartbeats = Heartbeats(
             AutoScaling(self.autoscaling),
-            Instances(self.ec2),
+            Instances(self.ec2, "pipeline"),
             {Transition.TERMINATING: HOOK, Transition.LAUNCHING: LAUNCH_HOOK},
             Runtime(self.telemetry, lambda: NOW),
         )
