@@ -26,6 +26,11 @@ locals {
   overflow_minutes   = local.overflow_intervals * var.reconcile.interval_minutes
   overflow_duration  = local.overflow_minutes >= 120 && local.overflow_minutes % 60 == 0 ? "${local.overflow_minutes / 60} hours" : "${local.overflow_minutes} minutes"
 
+  # The group is short of capacity if the reconciler sees it so in each of these runs: the first and the
+  # last of them are at least 20 minutes apart, longer than a launch takes.
+  short_intervals = ceil(20 / var.reconcile.interval_minutes) + 1
+  short_minutes   = (local.short_intervals - 1) * var.reconcile.interval_minutes
+
   # A heartbeat alarm stays on from poll to poll: it takes one failure within the longest pause.
   heartbeat_periods = ceil(var.timing.poll_interval_max_seconds / 60) + 1
 
@@ -76,6 +81,8 @@ locals {
     heartbeats-failing = "${local.act.failing} Heartbeats fail, twice in a row, for one or more instances of ${var.autoscaling_group_name} (a missing permission, or EC2 Auto Scaling itself): each is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after its last recorded heartbeat${local.uses.operation ? ", ${var.timing.launch_heartbeat_timeout_seconds} s while it launches" : ""}."
     heartbeats-overdue = "${local.act.overdue} For half of its hook's heartbeat timeout no heartbeat of an instance of ${var.autoscaling_group_name} was recorded: its waiter times out at two thirds, and the log line heartbeat_failed says until when it is kept (kept_until)."
 
+    capacity-short = "Act before the next peak. For ${local.short_minutes} minutes ${var.autoscaling_group_name} has had less capacity in service than desired: launches fail, perhaps each for the same reason, or none is made. Nothing is lost while forwarders can buffer."
+
     lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions completed it: its instance is retained by the group, or may have ended with logs in its buffer."
     unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended, or EC2 is about to end it, without proof that it holds no logs."
     retention-policy-missing = !var.alarms.retention_policy ? null : "Act this week. ${var.autoscaling_group_name} has no instance lifecycle policy that retains on abandon: an instance that is not proven empty in time ends with its logs."
@@ -107,7 +114,8 @@ locals {
     # hour: three of the longest intervals (a day) and three of 59 minutes are within that.
     shard-overflow = { metric_name = "ShardOverflow", statistic = "Maximum", period = local.reconcile_period_seconds, evaluation_periods = local.overflow_intervals }
 
-    # Between two runs nothing is known: the alarm stays as it is.
+    # Between two runs nothing is known: the alarms stay as they are.
+    capacity-short           = { metric_name = "CapacityShort", statistic = "Minimum", period = local.reconcile_period_seconds, evaluation_periods = local.short_intervals, treat_missing_data = "ignore" }
     retention-policy-missing = { metric_name = "RetentionPolicyMissing", statistic = "Maximum", period = local.reconcile_period_seconds, treat_missing_data = "ignore" }
   }
   reported_metric_defaults = { statistic = "Sum", period = 60, evaluation_periods = 1, datapoints_to_alarm = null, threshold = 0, treat_missing_data = "notBreaching" }

@@ -65,6 +65,7 @@ LOG_EVENTS = {
     "visibility_change_failed",
 }
 METRICS = {
+    "CapacityShort",
     "CheckMessageDeadLettered",
     "CorrectionsFailed",
     "CorrectionsMade",
