@@ -56,7 +56,8 @@ variable "cloud_map" {
     Where forwarders find the aggregators. Give either `service_id` or `namespace_id`. Unset: the
     instances are in no service discovery (for example agents that only send); launches do not wait.
 
-    - `service_id`: an existing Cloud Map service (`srv-...`) with SRV records, in which to register.
+    - `service_id`: an existing Cloud Map service (`srv-...`) with SRV records, in which to register. The
+      records' targets get A records, or AAAA records for instances without a private IPv4 address.
     - `namespace_id`: a DNS namespace (`ns-...`) in which to create such a service.
     - `namespace_name`: the namespace's domain name; only used for the output
       `forwarder_service_discovery`.

@@ -126,7 +126,7 @@ class TestAnErrorThatEachLaunchHas:
     def test_one_that_cannot_even_be_asked_for_is_kept_for_the_operator(
         self, pipeline: Pipeline
     ) -> None:
-        pipeline.wire(lambda: pipeline.fleet, CLOUD_MAP_SERVICE_IDS="srv-unknown")
+        pipeline.world.faults.fail_calls("RegisterInstance", code="InvalidInput", times=1000)
         pipeline.create_group(2)
         pipeline.reconcile_at = pipeline.clock.now
         pipeline.advance(10 * HEARTBEAT_TIMEOUT)
