@@ -116,22 +116,25 @@ class TestAnErrorThatEachLaunchHas:
     ) -> None:
         pipeline.world.faults.fail_operations(times=1000, code="ACCESS_DENIED")
         pipeline.create_group(1)
-        pipeline.advance(10 * HEARTBEAT_TIMEOUT)
+        pipeline.advance(10 * HEARTBEAT_TIMEOUT, step=15)
         assert 2 <= self.launches(pipeline) <= 10
         assert pipeline.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) >= 2
         pipeline.reconcile()
         assert (Metric.CAPACITY_SHORT, 1) in pipeline.telemetry.values
         assert {one["event"] for one in pipeline.world.journal} & {"completed"} == set()
 
-    def test_one_that_cannot_even_be_asked_for_is_kept_for_the_operator(
+    def test_one_whose_registration_cannot_be_requested_is_kept_by_the_reconciler(
         self, pipeline: Pipeline
     ) -> None:
         pipeline.world.faults.fail_calls("RegisterInstance", code="InvalidInput", times=1000)
+        pipeline.heartbeat_timeout = 900
         pipeline.create_group(2)
         pipeline.reconcile_at = pipeline.clock.now
-        pipeline.advance(10 * HEARTBEAT_TIMEOUT)
+        pipeline.advance(8 * 900, step=30)
         assert self.launches(pipeline) == 2
-        assert pipeline.crashes
+        assert len(pipeline.given_up) == 2
+        assert pipeline.telemetry.total(Metric.CORRECTIONS_FAILED) >= 10
+        assert (Metric.CAPACITY_SHORT, 2) in pipeline.telemetry.values
 
 
 class TestFailedOperations:

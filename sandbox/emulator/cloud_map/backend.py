@@ -18,7 +18,7 @@ from sandbox.emulator.cloud_map import errors
 from sandbox.emulator.faults import OperationFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sandbox.emulator.world import World
 
@@ -241,9 +241,9 @@ def _require_attributes(service: Service, attributes: Mapping[str, str]) -> None
     types = _record_types(service)
     required = [name for kind, name in REQUIRED_BY.items() if kind in types]
     wrong = [f"{name} is required" for name in required if name not in attributes]
-    if "SRV" in types and not attributes.keys() & ADDRESSES.keys():
-        wrong.append(f"{' or '.join(ADDRESSES)} is required by the SRV record")
-    for name, is_sound in {**ADDRESSES, "AWS_INSTANCE_PORT": _is_port}.items():
+    if "SRV" in types and not attributes.keys() & ADDRESSES:
+        wrong.append(f"{' or '.join(sorted(ADDRESSES))} is required by the SRV record")
+    for name, is_sound in SOUND.items():
         if name in attributes and not is_sound(attributes[name]):
             wrong.append(f"{name} {attributes[name]!r} is not valid")
     if wrong:
@@ -263,7 +263,9 @@ def _is_address(text: str, version: int) -> bool:
 
 # RegisterInstance, Attributes: what each kind of DNS record needs; SRV needs an address, too.
 REQUIRED_BY = {"A": "AWS_INSTANCE_IPV4", "AAAA": "AWS_INSTANCE_IPV6", "SRV": "AWS_INSTANCE_PORT"}
-ADDRESSES = {
+ADDRESSES = {"AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6"}
+SOUND: dict[str, Callable[[str], bool]] = {
     "AWS_INSTANCE_IPV4": partial(_is_address, version=4),
     "AWS_INSTANCE_IPV6": partial(_is_address, version=6),
+    "AWS_INSTANCE_PORT": _is_port,
 }

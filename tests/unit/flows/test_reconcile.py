@@ -19,13 +19,11 @@ SERVING = marked(MarkKind.LAUNCHING)
 LEAVING = marked(MarkKind.TERMINATING, 0)  # of a wait long ago: nothing is under way
 
 
-def fleet(
-    states: dict[str, str], *registered: str, desired: int | None = None, **answers: Any
-) -> Parts:
+def fleet(states: dict[str, str], *registered: str, **answers: Any) -> Parts:
     """A group with these members, and what Cloud Map has of it."""
     group = {
         "AutoScalingGroupName": GROUP,
-        "DesiredCapacity": len(states) if desired is None else desired,
+        "DesiredCapacity": answers.pop("desired", len(states)),
         "Instances": [
             {"InstanceId": one, "LifecycleState": state} for one, state in states.items()
         ],
