@@ -56,7 +56,7 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 
 ## Test
 
-# What is behind a --beside waits a lot, or uses one core, and runs beside the others.
+# A check after --beside waits often, or uses one core, so it runs at the same time as the others.
 CHECKS := --beside terraform-test lint types unit integration sandbox-tests package-tests model
 # One more word is one more check of everything that there is.
 FURTHER_CHECKS := bugs runbooks
@@ -67,13 +67,14 @@ test: venv venv-ministack programs package-local ## what must hold before each p
 test-all: venv venv-ministack programs package-local ## everything, in an hour: before a release
 	@$(VENV) tools/run_checks.py --beside end-to-end $(CHECKS) $(FURTHER_CHECKS)
 
-lint: venv ## style, imports between the floors, shell scripts, spelling
+lint: venv ## style, imports between the floors, shell scripts, spelling, words to avoid
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/lint-imports --no-logo --cache-dir build/import-linter
 	@.venv/bin/lint-imports --no-logo --no-cache --config sandbox/importlinter.toml
 	@git ls-files .ci/run '*.sh' | xargs .venv/bin/shellcheck
 	@.venv/bin/codespell
+	@$(PYTEST) -q $(NO_SOCKETS) tests/unit/test_english.py
 
 types: venv ## mypy, strict
 	@.venv/bin/mypy --cache-dir build/mypy $(wildcard lifecycle handlers waiters sandbox tools tests)

@@ -10,7 +10,7 @@ locals {
 
   # The functions and SQS report once a minute, and CloudWatch evaluates once a minute.
   alarm_delay_seconds = 120
-  # SQS stops to report a queue that was not used for about six hours, as is normal for a dead-letter
+  # SQS stops reporting a queue that was not used for about six hours, as is normal for a dead-letter
   # queue, and begins again up to 15 minutes after it is used (Amazon SQS developer guide, "Monitoring
   # Amazon SQS queues using CloudWatch").
   idle_queue_alarm_delay_seconds = 900 + local.alarm_delay_seconds
@@ -135,7 +135,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter" {
   evaluation_periods  = 1
   threshold           = 0
   comparison_operator = "GreaterThanThreshold"
-  # SQS stops to report queues that are not used.
+  # SQS stops reporting queues that are not used.
   treat_missing_data = "notBreaching"
 
   alarm_actions = var.alarms.actions

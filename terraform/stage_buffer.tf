@@ -37,7 +37,7 @@ locals {
           Action = ["sqs:SendMessage"]
           Resource = concat(
             [local.dead_letter_queue_arns.buffer],
-            [for stage in ["operation"] : local.queue_arns[stage] if local.uses[stage]],
+            local.uses.operation ? [local.queue_arns.operation] : [],
           )
         },
       ],

@@ -37,7 +37,7 @@ variable "flush" {
       a Fluentd that systemd does not run).
     - `rpc_port`: port of `rpc_endpoint`, 1 to 65535; only used by `rpc`.
     - `monitor_agent_port`: port of the first worker's `monitor_agent` on loopback; its counters must be
-      0, too. 0: not queried, which `monitor_agent_required = false` has to say as well.
+      0, too. 0: not queried; then set `monitor_agent_required = false`, too.
     - `monitor_agent_required`: keep the instance if `monitor_agent` does not answer. Nothing else shows a
       memory buffer, which is what Fluentd uses without `@type`, nor where `root_dir` is.
     - `workers`: how many workers Fluentd has, 1 to 64; each has its own `monitor_agent`.

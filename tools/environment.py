@@ -42,6 +42,9 @@ def main(arguments: list[str]) -> int:
         print(f"Python {wanted} or later is needed, this is {found}: make PYTHON=/path/to/python3")
         return 1
     environment, requirements = map(Path, arguments[:2])
+    if environment.is_symlink():
+        print(f"{environment} is a link to another checkout's environment: remove the link.")
+        return 1
     stamp = Stamp.of(requirements)
     if is_ready(environment, stamp, any_python="--this-python" not in arguments):
         return 0

@@ -10,7 +10,7 @@ if [[ ! -x $uv ]]; then
 fi
 
 compile() {
-    # No index in the files: whoever installs uses the package index of their own configuration.
+    # No index in the files: an installation uses the package index of its own configuration.
     UV_CUSTOM_COMPILE_COMMAND="make lock" "$uv" pip compile --quiet --no-config --universal \
         --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade "$1.in" -o "$1.txt"
     echo "$1.txt"

@@ -12,9 +12,9 @@ main() {
         say "terraform is missing. Install Terraform 1.9 or later: https://developer.hashicorp.com/terraform/install"
         missing=1
     }
-    have prometheus || take_from_debian prometheus || {
-        say "prometheus is missing. Install it ('apt-get install prometheus' on Debian and Ubuntu," \
-            "'brew install prometheus' on macOS) or put its binary on the PATH."
+    have prometheus && have promtool || take_from_debian prometheus promtool || {
+        say "prometheus or promtool is missing. Install them ('apt-get install prometheus' on Debian and Ubuntu," \
+            "'brew install prometheus' on macOS) or put the binaries on the PATH."
         missing=1
     }
     return "$missing"
@@ -24,9 +24,9 @@ have() {
     command -v "$1" >/dev/null || [[ -x $programs/$1 ]]
 }
 
-# Works without root where the package lists are there; root may fetch them first.
+# The package and its programs. Works without root where the package lists are there; root may fetch them first.
 take_from_debian() {
-    local package=$1 work log
+    local package=$1 work log program
     command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
     mkdir -p "$programs"
     work=$(mktemp -d "$programs/.unpack.XXXXXX")
@@ -38,12 +38,11 @@ take_from_debian() {
         return 1
     fi
     dpkg-deb --extract "$work/$package"_*.deb "$work"
-    mv "$work/usr/bin/$package" "$programs/$package"
+    for program in "$@"; do
+        "$work/usr/bin/$program" --version >>"$log" 2>&1 || return 1
+        mv "$work/usr/bin/$program" "$programs/$program"
+    done
     rm -rf "$work"
-    "$programs/$package" --version >>"$log" 2>&1 || {
-        rm -f "$programs/$package"
-        return 1
-    }
 }
 
 download() {

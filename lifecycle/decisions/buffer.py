@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from pydantic import ConfigDict
 
+from lifecycle.decisions.clearing import how_cleared
 from lifecycle.decisions.evidence import (
     BUFFER_METRICS,
     EMIT_RECORDS,
@@ -51,6 +52,7 @@ class Reason(StrEnum):
     GAP = "gap"
     NOT_A_NUMBER = "not_a_number"
     NEGATIVE = "negative"
+    QUEUE_CLEARED = "queue_cleared"
     INCOMPLETE_SERIES = "incomplete_series"
     TOO_FEW_SERIES = "too_few_series"
     HEARTBEAT_STOPPED = "heartbeat_stopped"
@@ -75,7 +77,7 @@ class Verdict:
     ``not_before`` (epoch seconds) is the earliest time at which it could become DRAINED, None if
     nothing is known. ``buffer_bytes`` is the newest total over all outputs, None if there is none.
     ``errors_rose`` is by how much ``num_errors`` grew within the samples: Fluentd may have dropped
-    chunks or set them aside.
+    chunks or backed them up.
     """
 
     state: State
@@ -100,6 +102,7 @@ def judge(series: Sequence[Series], *, deregistered_at: float, now: float, rules
     answer = (
         _unreadable(evidence)
         or _miscounted(evidence)
+        or _cleared(evidence)
         or _holding(evidence)
         or _receiving(evidence)
         or _settling(evidence, deregistered_at)
@@ -173,6 +176,12 @@ def _miscounted(evidence: Evidence) -> Verdict | None:
         if lowest < 0:
             return unknown(Reason.NEGATIVE, f"{series} is {lowest:g}, below zero")
     return None
+
+
+def _cleared(evidence: Evidence) -> Verdict | None:
+    """UNKNOWN if a retry limit may have cleared a queue, with a chunk still being written."""
+    how = how_cleared(evidence)
+    return None if how is None else unknown(Reason.QUEUE_CLEARED, how)
 
 
 def _holding(evidence: Evidence) -> Verdict | None:

@@ -1,4 +1,4 @@
-"""What Prometheus knows of one instance's Fluentd, laid out for ``buffers`` to judge.
+"""What Prometheus knows of one instance's Fluentd, laid out for ``buffer`` to judge.
 
 Raw samples, never ``*_over_time`` results: those keep answering an old 0 after an exporter died,
 and a subquery even counts samples that do not exist.
@@ -18,6 +18,7 @@ from lifecycle.settings import MetricPrefix
 BUFFER_METRICS = ("buffer_total_bytes", "buffer_stage_length", "buffer_queue_length")
 EMIT_RECORDS = "emit_records"
 NUM_ERRORS = "num_errors"
+WRITE_COUNT = "write_count"  # of the writes that were begun
 UP = "up"
 
 Sample = tuple[float, float]
@@ -201,6 +202,10 @@ class Evidence:
         """``emit_records`` of the outputs that have a buffer."""
         copies = self.copies
         return [series for series in self.of(EMIT_RECORDS) if series.copy in copies]
+
+    def beside(self, series: Series, metric: str) -> Mapping[float, float]:
+        """Return another metric of the same copy of an output, by the times of its scrapes."""
+        return {t: v for one in self.of(metric) if one.copy == series.copy for t, v in one.samples}
 
     def scrape_of(self, series: Series) -> Scrape:
         """Return which scrapes a series of Fluentd comes from; no number, no ``up`` of its own."""

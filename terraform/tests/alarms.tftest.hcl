@@ -1,4 +1,4 @@
-# Who is told, of what, by when, and where to read on.
+# Which alarm notifies whom, of what, by when, and where its runbook is.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -22,7 +22,7 @@ run "every_dead_letter_queue_is_watched" {
 
   assert {
     condition     = keys(aws_cloudwatch_metric_alarm.dead_letter) == keys(aws_sqs_queue.dead_letter)
-    error_message = "A dead-letter queue that nobody watches loses logs in silence."
+    error_message = "A dead-letter queue without an alarm loses logs in silence."
   }
   assert {
     condition = alltrue([
@@ -63,7 +63,7 @@ run "every_giving_up_is_told_however_full_the_dead_letter_queue_is" {
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].period == 60 && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].evaluation_periods == 1 && aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].treat_missing_data == "notBreaching"
-    error_message = "It must be off again soon, or the next instance that is given up changes nothing and calls nobody."
+    error_message = "It must be off again soon, or the next dead letter changes no state and sends no notification."
   }
   assert {
     condition     = startswith(aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description, "Act within 58 minutes (18 if heartbeats-failing is on).") && strcontains(aws_cloudwatch_metric_alarm.reported["check-message-dead-lettered"].alarm_description, "(buffer-dlq, operation-dlq)")
@@ -200,7 +200,7 @@ run "a_last_aggregator_without_a_successor_is_named_as_a_cause" {
       for words in ["the last aggregator of its service and no successor came", "cloud_map.allow_empty", "Runbook: "] :
       strcontains(aws_cloudwatch_metric_alarm.dead_letter["operation"].alarm_description, words)
     ])
-    error_message = "Whoever is called must not look for a failure of Cloud Map alone: ${aws_cloudwatch_metric_alarm.dead_letter["operation"].alarm_description}"
+    error_message = "The operator must not look for a failure of Cloud Map alone: ${aws_cloudwatch_metric_alarm.dead_letter["operation"].alarm_description}"
   }
 }
 
@@ -380,7 +380,7 @@ run "a_shard_that_overflows_is_watched" {
   }
   assert {
     condition     = strcontains(aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description, "cloud_map.shards = 3 carries 24 aggregators.")
-    error_message = "Whoever is called must learn how many the shards carry: ${aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description}"
+    error_message = "The operator must learn how many the shards carry: ${aws_cloudwatch_metric_alarm.reported["shard-overflow"].alarm_description}"
   }
 }
 

@@ -1,5 +1,5 @@
 # Which stages there are, with and without Cloud Map, on-instance flush and Prometheus: functions,
-# queues, alarms and hooks exist for the stages in use only, and each function is told of, and may
+# queues, alarms and hooks exist for the stages in use only, and each function has settings of, and may
 # send to, the queues that exist. The combination of Cloud Map and Prometheus alone is what all the
 # other files test.
 
@@ -61,7 +61,7 @@ run "flush_alone" {
     condition = alltrue([
       for resource in [aws_cloudwatch_event_rule.interruption, aws_cloudwatch_event_target.interruption] : join(" ", keys(resource)) == "ended spot"
     ])
-    error_message = "That an instance shuts down concerns nobody without Cloud Map."
+    error_message = "That an instance shuts down is of no interest without Cloud Map."
   }
   assert {
     condition     = !strcontains(aws_sqs_queue.dead_letter["interruption"].policy, "shutting-down") && !strcontains(aws_sqs_queue.interruption.policy, "shutting-down")

@@ -1,6 +1,6 @@
 # What the module and the Python code must agree on is in contract.json: here the module's plans are
 # held against it, in tests/unit/test_terraform_agrees.py the code. All of it is known at plan time, so
-# that whoever reviews a plan sees each function's variables.
+# that a reviewer of a plan sees each function's variables.
 
 mock_provider "aws" {
   source = "./tests/mocks"

@@ -117,7 +117,7 @@ run "no_parameter_lets_a_quote_pass" {
   }
   assert {
     condition     = jsondecode(aws_ssm_document.flush[0].content).parameters.Service.allowedValues == ["td-agent"]
-    error_message = "SIGUSR1 ends most programs: nobody may send it to another unit by this document."
+    error_message = "SIGUSR1 ends most programs: no caller may send it to another unit by this document."
   }
 }
 

@@ -1,4 +1,4 @@
-# What each function is told and how it runs. The names and values of the environment variables are
+# The settings of each function, and how it runs. The names and values of the environment variables are
 # the contract with lifecycle/settings.py.
 
 mock_provider "aws" {

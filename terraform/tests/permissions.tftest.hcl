@@ -270,6 +270,6 @@ run "roles_can_be_taken_by_lambda_only" {
         Statement = [{ Effect = "Allow", Principal = { Service = "lambda.amazonaws.com" }, Action = "sts:AssumeRole" }]
       })
     ])
-    error_message = "Nobody but Lambda takes the functions' roles."
+    error_message = "Only Lambda assumes the functions' roles."
   }
 }

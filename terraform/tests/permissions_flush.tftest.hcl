@@ -76,7 +76,7 @@ run "without_cloud_map_nobody_touches_it" {
       MarkInstancesOfGroup   = [["ec2:CreateTags"], "arn:aws:ec2:eu-west-1:123456789012:instance/*"]
       HandOver               = [["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:123456789012:fluentd-flush", "arn:aws:sqs:eu-west-1:123456789012:fluentd-lifecycle-dlq"]]
     })
-    error_message = "The handler looks, hands over, and lets go what left a warm pool proven: ${aws_iam_role_policy.function["lifecycle"].policy}"
+    error_message = "The handler looks, starts the stages, and completes what left a warm pool proven: ${aws_iam_role_policy.function["lifecycle"].policy}"
   }
 }
 
@@ -114,6 +114,6 @@ run "in_every_stage_the_flush_waiter_may_make_exactly_its_own_calls" {
     condition = alltrue([
       for key, policy in aws_iam_role_policy.function : contains(["flush", "interruption"], key) || !strcontains(policy.policy, "ssm:")
     ])
-    error_message = "Nobody else may run a command on an instance."
+    error_message = "No other function may run a command on an instance."
   }
 }

@@ -111,7 +111,7 @@ run "undelivered_events_are_kept" {
   }
   assert {
     condition     = aws_cloudwatch_event_target.lifecycle.retry_policy[0].maximum_event_age_in_seconds == 300
-    error_message = "Delivery may use a third of the shorter heartbeat timeout, so that a person can still act."
+    error_message = "Delivery may use a third of the shorter heartbeat timeout, so that the operator can still act."
   }
   assert {
     condition     = aws_lambda_permission.lifecycle_from_rule.source_arn == aws_cloudwatch_event_rule.lifecycle.arn
@@ -256,7 +256,7 @@ run "queues_are_encrypted_and_refuse_plain_http" {
       for key, queue in merge(aws_sqs_queue.stage, { for key, queue in aws_sqs_queue.dead_letter : "${key}-dlq" => queue }) :
       contains(["event-dlq", "interruption-dlq"], key) || alltrue([for statement in jsondecode(queue.policy).Statement : statement.Effect == "Deny"])
     ])
-    error_message = "No queue but those of undelivered events lets anybody in by its own policy."
+    error_message = "No queue but those of undelivered events has a policy of its own."
   }
 }
 

@@ -1,4 +1,4 @@
-# When the reconciler runs, what it is told, what it may do in either mode, and the retention policy's
+# When the reconciler runs, its settings, what it may do in either mode, and the retention policy's
 # alarm.
 
 mock_provider "aws" {
@@ -183,7 +183,7 @@ run "a_group_that_does_not_retain_is_an_alarm" {
       aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].treat_missing_data == "ignore" &&
       aws_cloudwatch_metric_alarm.reported["retention-policy-missing"].alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"])
     )
-    error_message = "Whoever is told of the others is told of this, as long as it is so."
+    error_message = "It notifies as the others do, as long as the policy is missing."
   }
 }
 

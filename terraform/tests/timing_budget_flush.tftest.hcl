@@ -1,5 +1,5 @@
 # The conditions that the flush stage adds to the timing budget, each at its limit and one second
-# beyond; and that the conditions of stages that are not there hold nobody up. See
+# beyond; and that the conditions of stages that are not there refuse nothing. See
 # timing_budget.tftest.hcl for how this is done.
 
 variables {

@@ -67,6 +67,14 @@ def verdicts() -> Iterator[Mutation]:
             },
         },
     )
+    yield from each(
+        "tests/unit/decisions/test_clearing.py",
+        {
+            "a queue that a retry limit cleared taken for delivered": {
+                f"{module}:_cleared": lambda evidence: None
+            }
+        },
+    )
 
 
 def _empty_is_zero(evidence: Evidence) -> Verdict | None:

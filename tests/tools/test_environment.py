@@ -72,3 +72,14 @@ def test_one_requirement_needs_one_pip() -> None:
     assert dealt_out("# a comment\none==1 \\\n    --hash=sha256:00\n", 2) == [
         "one==1 \\\n    --hash=sha256:00\n"
     ]
+
+
+def test_a_link_to_an_environment_elsewhere_is_not_written_to(
+    environment: Path, requirements: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = environment.with_name("link")
+    link.symlink_to(environment)
+    requirements.write_text("requests==2\n")
+    assert main([str(link), str(requirements)]) == 1
+    assert "remove the link" in capsys.readouterr().out
+    assert (environment / "bin" / "python").exists()

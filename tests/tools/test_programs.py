@@ -48,12 +48,14 @@ def machine(tmp_path: Path) -> Machine:
 def test_nothing_is_said_when_all_is_there(machine: Machine) -> None:
     machine.install("terraform")
     machine.install("prometheus")
+    machine.install("promtool")
     done = machine.run()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_missing_terraform_fails_and_says_where_to_get_it(machine: Machine) -> None:
     machine.install("prometheus")
+    machine.install("promtool")
     done = machine.run()
     assert done.returncode != 0
     assert "terraform is missing. Install Terraform" in done.stderr
@@ -63,7 +65,7 @@ def test_a_missing_prometheus_without_apt_fails_and_says_what_to_install(machine
     machine.install("terraform")
     done = machine.run()
     assert done.returncode != 0
-    assert "prometheus is missing. Install it" in done.stderr
+    assert "prometheus or promtool is missing. Install them" in done.stderr
 
 
 def test_a_missing_prometheus_is_unpacked_from_the_debian_package(machine: Machine) -> None:
@@ -71,13 +73,14 @@ def test_a_missing_prometheus_is_unpacked_from_the_debian_package(machine: Machi
     machine.install("apt-get", '[[ "$*" == *download* ]] && : >prometheus_2_amd64.deb')
     machine.install(
         "dpkg-deb",
-        'mkdir -p "$3/usr/bin"; echo "#!/usr/bin/env bash" >"$3/usr/bin/prometheus"; '
-        f'{shutil.which("chmod")} +x "$3/usr/bin/prometheus"',
+        'mkdir -p "$3/usr/bin"; for one in prometheus promtool; do '
+        'echo "#!/usr/bin/env bash" >"$3/usr/bin/$one"; '
+        f'{shutil.which("chmod")} +x "$3/usr/bin/$one"; done',
     )
     done = machine.run()
     again = machine.run()
     assert done.returncode == 0, done.stderr
-    assert os.access(machine.programs / "prometheus", os.X_OK)
+    assert all(os.access(machine.programs / one, os.X_OK) for one in ("prometheus", "promtool"))
     assert [path.name for path in machine.programs.iterdir() if path.is_dir()] == []
     assert (again.returncode, again.stderr) == (0, "")
 
@@ -90,7 +93,7 @@ def test_a_failed_download_leaves_nothing_behind_and_says_where_the_reason_is(
     machine.install("dpkg-deb")
     done = machine.run()
     assert done.returncode != 0
-    assert "prometheus is missing" in done.stderr
+    assert "promtool is missing" in done.stderr
     log = machine.programs / "prometheus.log"
     assert str(log) in done.stderr
     assert "no such package" in log.read_text()

@@ -12,7 +12,7 @@ DOCUMENTS = sorted(
 )
 
 
-def _blocks(text: str, language: str) -> list[str]:
+def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -23,7 +23,7 @@ def _anchors(text: str) -> set[str]:
 
 
 def test_the_quickstart_is_the_example_verbatim_and_short() -> None:
-    (quickstart,) = _blocks((ROOT / "README.md").read_text(), "hcl")
+    (quickstart,) = blocks((ROOT / "README.md").read_text(), "hcl")
     example = ROOT / "terraform" / "examples" / "existing-group" / "main.tf"
     assert quickstart in example.read_text()
     assert len(quickstart.splitlines()) <= 15
@@ -50,3 +50,14 @@ def test_every_verb_that_documents_mention_is_in_the_makefile() -> None:
             r"(?:`|^\s*)make ([a-z-]+)", document.read_text(), re.MULTILINE
         ):
             assert mentioned in verbs, f"{document.name}: make {mentioned}"
+
+
+def test_every_test_that_the_lifecycle_cases_name_is_there() -> None:
+    cases = (ROOT / "docs" / "lifecycle-cases.md").read_text()
+    paths = re.findall(r"`((?:integration|model|sandbox|unit)/[\w/]+\.py)", cases)
+    named = set(re.findall(r"::(\w+)", cases))
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    written = set(re.findall(r"^ *(?:class|def) (\w+)", tests, flags=re.MULTILINE))
+    assert len(named) > 30
+    assert named - written == set()
+    assert [path for path in paths if not (ROOT / "tests" / path).is_file()] == []

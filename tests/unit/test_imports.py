@@ -43,6 +43,24 @@ def test_importing_the_whole_product_builds_nothing_connects_nowhere_and_reads_n
     assert SETTINGS.isdisjoint(json.loads(result.stdout))
 
 
+def test_decisions_need_the_standard_library_and_pydantic_alone() -> None:
+    decisions = [name for name in MODULES if name.startswith("lifecycle.decisions.")]
+    print_all = "import importlib, sys; [importlib.import_module(one) for one in sys.argv[1:]]; "
+    print_all += (
+        "print(*{name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", print_all, *decisions],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    of_pydantic = {"pydantic", "pydantic_core", "annotated_types", "typing_extensions"}
+    allowed = {"lifecycle", *of_pydantic, "typing_inspection", "__main__"}
+    assert {one for one in done.stdout.split() if not one.startswith("_")} <= allowed
+
+
 @pytest.mark.parametrize("bad", ["builds_a_client", "connects"])
 def test_the_guard_notices_an_import_that_reaches_outside(bad: str) -> None:
     result = imported(f"tests.support.bad_imports.{bad}")

@@ -24,6 +24,7 @@ METRICS = (
     "buffer_queue_length",
     "emit_records",
     "num_errors",
+    "write_count",
 )
 
 
@@ -60,7 +61,7 @@ class TestQuery:
     def test_it_is_a_range_selector_of_raw_samples(self) -> None:
         assert selection(INSTANCE_ID).query == (
             '{__name__=~"f_buffer_total_bytes|f_buffer_stage_length|f_buffer_queue_length|'
-            'f_emit_records|f_num_errors|up",'
+            'f_emit_records|f_num_errors|f_write_count|up",'
             'instance_id=~"(i\\\\-0123456789abcdef0)(:[0-9]+)?"}[360s]'
         )
 
