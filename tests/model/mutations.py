@@ -113,7 +113,7 @@ def _corrections() -> Iterator[Mutation]:
         },
     )
     yield from each(
-        _RECONCILIATION,
+        "tests/unit/decisions/test_reconcile_capacity.py",
         {
             "missing capacity counted in instances": {
                 f"{module}:Snapshot.missing_capacity": lambda self: max(

@@ -51,15 +51,13 @@ def instance(
     return Instance(INSTANCE_ID, state, NOW - 1000, Address("10.0.0.7", "zone-1a"), mark)
 
 
-def look(
-    *subjects: Subject, launch: float | None = HEARTBEAT, desired: int = 0, **weights: int
-) -> Snapshot:
+def look(*subjects: Subject, launch: float | None = HEARTBEAT) -> Snapshot:
     return Snapshot(
         now=NOW,
         hooks=HookLimits(launch=launch, terminate=HEARTBEAT),
         subjects={one.id: one for one in subjects},
-        weights=weights,
-        desired_capacity=desired,
+        weights={},
+        desired_capacity=0,
         retains_on_abandon=True,
     )
 
@@ -79,37 +77,6 @@ def test_a_snapshot_counts_the_registered_and_those_in_service() -> None:
     other = Subject(OTHER_INSTANCE_ID, state="Standby", is_registered=True)
     seen = look(in_service(), other)
     assert (seen.registered, seen.in_service) == ([OTHER_INSTANCE_ID], [INSTANCE_ID])
-
-
-@pytest.mark.parametrize(
-    ("states", "desired", "missing"),
-    [
-        (["InService", "InService"], 2, 0),
-        (["InService", "InService"], 1, 0),
-        (["InService", "Pending:Wait"], 2, 1),
-        (["InService", "Terminating:Wait"], 1, 0),
-        (["InService", "Standby"], 2, 1),
-        (["InService", "Warmed:Stopped"], 2, 1),
-        (["InService", "ReplacingRootVolume:Wait"], 2, 1),
-        (["InService", "AStateThatAwsAddsLater"], 2, 1),
-        ([], 3, 3),
-        ([], 0, 0),
-    ],
-)
-def test_capacity_that_is_not_in_service_is_missing_whatever_the_cause(
-    states: list[str], desired: int, missing: int
-) -> None:
-    members = [Subject(f"i-{number}", state=state) for number, state in enumerate(states)]
-    assert look(*members, desired=desired).missing_capacity == missing
-
-
-def test_capacity_is_counted_in_the_units_of_a_group_with_weights() -> None:
-    members = [Subject("i-1", state="InService"), Subject("i-2", state="InService")]
-    weights = {"i-1": 4, "i-2": 2}
-    assert look(*members, desired=8, **weights).missing_capacity == 2
-    assert look(*members, desired=5, **weights).missing_capacity == 0
-    # One that joined after the group was described has no weight yet.
-    assert look(*members, desired=6, **{"i-1": 4}).missing_capacity == 1
 
 
 def test_a_member_in_a_state_that_aws_added_later_is_told_apart() -> None:
