@@ -3,21 +3,32 @@
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.run_command import RunCommand
 from lifecycle.flows.reconcile import Reconciler
-from lifecycle.settings import ReconcilerSettings
+from lifecycle.flows.standing import StandingCheck
+from lifecycle.settings import ProofSettings, ReconcilerSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import entrance_of, settings_of
+from lifecycle.wiring import entrance_of, proof_of, settings_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
 
 
-def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Reconciler:
+def wire(
+    environment: Mapping[str, str],
+    runtime: Runtime | None = None,
+    functions: "LambdaClient | None" = None,
+) -> Reconciler:
     """Build the reconciler from environment variables; raises ConfigurationError."""
     runtime = runtime or on_lambda()
     settings = settings_of(ReconcilerSettings, environment, runtime)
+    uses_prometheus = "EVIDENCE_FUNCTION_NAME" in environment
+    proof_settings = settings_of(ProofSettings, environment, runtime) if uses_prometheus else None
     autoscaling, instances = AutoScaling(clients.autoscaling()), Instances(clients.ec2())
     entrance = entrance_of(settings, autoscaling, instances, runtime)
     return Reconciler(
@@ -26,8 +37,20 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Reco
         instances=instances,
         marker=entrance.marker,
         entrance=entrance,
+        standing=StandingCheck(
+            settings.autoscaling_group_name,
+            instances,
+            proof_of(proof_settings, instances, runtime, functions) if proof_settings else None,
+            _look(settings),
+            runtime,
+        ),
         runtime=runtime,
     )
+
+
+def _look(settings: ReconcilerSettings) -> RunCommand | None:
+    name, seconds = settings.flush_document_name, settings.flush_delivery_timeout_seconds
+    return RunCommand(clients.ssm(), name, seconds, signals=False) if name else None
 
 
 @cache

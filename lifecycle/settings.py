@@ -135,6 +135,13 @@ class FleetSettings(_Settings):
     operation_queue_url: Annotated[_QueueUrl | None, *_InCloudMap] = None
 
 
+class ReadinessBy(StrEnum):
+    """What a launching instance is asked for before it is registered."""
+
+    OFF = "off"
+    METRICS = "metrics"
+
+
 class LifecycleHandlerSettings(FleetSettings):
     """Settings of ``handlers.lifecycle``.
 
@@ -143,6 +150,7 @@ class LifecycleHandlerSettings(FleetSettings):
 
     terminate_hook_name: _Text
     launch_hook_name: Annotated[_Text | None, *_InCloudMap] = None
+    readiness: ReadinessBy = ReadinessBy.OFF
     flush_queue_url: _QueueUrl | None = None
     buffer_queue_url: Annotated[_QueueUrl | None, Field(validate_default=True)] = None
 
@@ -165,13 +173,15 @@ class ReconcilerSettings(LifecycleHandlerSettings):
     """Settings of ``handlers.reconcile``, which starts the same pipelines.
 
     ``reconcile_grace_seconds`` lie between its two snapshots; the heartbeat timeouts are those of
-    the hooks.
+    the hooks. Without a document there is no flush to check.
     """
 
     reconcile_mode: ReconcileMode
     reconcile_grace_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     terminate_heartbeat_timeout_seconds: _Seconds
     launch_heartbeat_timeout_seconds: Annotated[_Seconds | None, *_InCloudMap] = None
+    flush_document_name: _Text | None = None
+    flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)] = 30
 
 
 class InterruptionSettings(FleetSettings):
@@ -207,6 +217,8 @@ class OperationWaiterSettings(WaiterSettings):
     """Settings of ``waiters.operation``, the only stage that launching instances pass."""
 
     launch_heartbeat_timeout_seconds: _Seconds
+    readiness: ReadinessBy = ReadinessBy.OFF
+    readiness_unknown_seconds: _Seconds = 300
     cloud_map_service_ids: _ServiceIds
     cloud_map_port: _Port
     operation_queue_url: _QueueUrl

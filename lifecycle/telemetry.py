@@ -60,6 +60,7 @@ class LogEvent(StrEnum):
         "operation_requested_again",
         f"{_ACTION} operation_id requested_again",
     )
+    READINESS_VERDICT = "readiness_verdict", f"{_ACTION} verdict reason detail admission"
     CHECK_MESSAGE_ENQUEUED = "check_message_enqueued", f"{_ACTION} stage"
     CHECK_MESSAGE_INVALID = "check_message_invalid", f"{_RECEIVE} reason"
     CHECK_MESSAGE_DEAD_LETTERED = (
@@ -76,6 +77,11 @@ class LogEvent(StrEnum):
         f"{_ACTION} bytes chunks detail next_check_seconds reason retry_next_at set_aside verdict",
     )
     FLUSH_REQUESTED = "flush_requested", "commands"
+    LOOK_REQUESTED = "look_requested", "commands"
+    INSTANCE_NOT_PROVABLE = (
+        "instance_not_provable",
+        "autoscaling_group_name instance_id reason detail",
+    )
     OUTPUT_ERRORS_ROSE = "output_errors_rose", f"{_ACTION} errors window_seconds"
     PROMETHEUS_FAILED = "prometheus_failed", "reason"
     EVIDENCE_FAILED = "evidence_failed", "reason"
@@ -149,6 +155,8 @@ class Metric(StrEnum):
     CORRECTIONS_FAILED = "CorrectionsFailed"
     RETENTION_POLICY_MISSING = "RetentionPolicyMissing"
     SHARD_OVERFLOW = "ShardOverflow"
+    READINESS_UNKNOWN = "ReadinessUnknown"
+    INSTANCES_NOT_PROVABLE = "InstancesNotProvable"
 
 
 # The code that logs is one call above the methods of PowertoolsTelemetry.

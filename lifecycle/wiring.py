@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.cloud_map import CloudMap
+from lifecycle.adapters.evidence import EvidenceFunction
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.decisions.heartbeats import HookClock
@@ -15,6 +16,7 @@ from lifecycle.flows.entrance import Entrance
 from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.flows.marking import Marker
 from lifecycle.flows.placement import Placement
+from lifecycle.flows.proof import Proof
 from lifecycle.flows.release import Exit
 from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import BufferCheck, FlushCheck, Transition
@@ -23,12 +25,14 @@ from lifecycle.settings import (
     FleetSettings,
     LifecycleHandlerSettings,
     OperationWaiterSettings,
+    ProofSettings,
     WaiterSettings,
     load_settings,
 )
 from lifecycle.telemetry import LogEvent, Runtime
 
 if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
 
 
@@ -98,6 +102,18 @@ def discovery_of(
     )
 
 
+def proof_of(
+    settings: ProofSettings,
+    instances: Instances,
+    runtime: Runtime,
+    functions: "LambdaClient | None" = None,
+) -> Proof:
+    """Build what asks the evidence function."""
+    functions = functions or clients.functions(settings.evidence_timeout_seconds)
+    evidence = EvidenceFunction(functions, settings.evidence_function_name, runtime.clock)
+    return Proof(settings, instances, evidence, runtime)
+
+
 def entrance_of(
     settings: LifecycleHandlerSettings,
     autoscaling: AutoScaling,
@@ -113,6 +129,7 @@ def entrance_of(
         start=discovery_of(settings, autoscaling, instances, sqs, runtime)
         or first_draining_stage(settings.flush_queue_url, settings.buffer_queue_url, sqs, runtime),
         runtime=runtime,
+        readiness=settings.readiness,
     )
 
 

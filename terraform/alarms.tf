@@ -31,6 +31,13 @@ locals {
   short_intervals = ceil(20 / var.reconcile.interval_minutes) + 1
   short_minutes   = (local.short_intervals - 1) * var.reconcile.interval_minutes
 
+  # One gap in the samples stays in the window of a proof for several runs: the standing check must find the
+  # same for longer. CloudWatch allows a day for all periods together, if they are shorter than an hour.
+  unprovable_intervals = max(3, local.uses.buffer ? min(
+    ceil((var.timing.empty_for_seconds + 4 * local.scrape_interval_seconds) / local.reconcile_period_seconds) + 1,
+    floor(86400 / local.reconcile_period_seconds),
+  ) : 0)
+
   # A heartbeat alarm stays on from poll to poll: it takes one failure within the longest pause.
   heartbeat_periods = ceil(var.timing.poll_interval_max_seconds / 60) + 1
 
@@ -87,6 +94,10 @@ locals {
     unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended, or EC2 is about to end it, without proof that it holds no logs."
     retention-policy-missing = !var.alarms.retention_policy ? null : "Act this week. ${var.autoscaling_group_name} has no instance lifecycle policy that retains on abandon: an instance that is not proven empty in time ends with its logs."
     shard-overflow           = !local.uses.operation ? null : "Act within a day. For ${local.overflow_duration} more than eight aggregators of ${var.autoscaling_group_name} have been in one Cloud Map service, of which forwarders see eight at a time: cloud_map.shards = ${var.cloud_map.shards} carries ${8 * var.cloud_map.shards} aggregators."
+
+    readiness-unknown = !local.uses.readiness ? null : "Act within a day. An instance of ${var.autoscaling_group_name} was registered although nothing was known of its Fluentd for ${var.cloud_map.readiness_unknown_seconds} s (no series, or Prometheus or the evidence function fails): forwarders may find it before it listens."
+
+    instances-not-provable = "Act within a day, and before the next scale-in. In ${local.unprovable_intervals} runs of the reconciler, ${var.reconcile.interval_minutes} min apart, one or more instances of ${var.autoscaling_group_name} in service could not have been proven empty: their drains would time out. The log line instance_not_provable says which and why."
   }
   alarm_descriptions = {
     for suffix, text in local.alarm_texts : suffix => "${text} Runbook: ${var.alarms.runbook_base_url}/${suffix}.md" if text != null
@@ -102,6 +113,7 @@ locals {
     check-message-dead-lettered = { metric_name = "CheckMessageDeadLettered" }
     lifecycle-action-expired    = { metric_name = "LifecycleActionExpired" }
     unclean-termination         = { metric_name = "UncleanTermination" }
+    readiness-unknown           = { metric_name = "ReadinessUnknown" }
 
     # 1 for the first failed heartbeat of an instance, 2 from the second in a row or if its tag cannot tell,
     # 3 from half of the hook's heartbeat timeout on.
@@ -113,6 +125,9 @@ locals {
     # room. CloudWatch allows seven days for all periods together, and one day if a period is shorter than an
     # hour: three of the longest intervals (a day) and three of 59 minutes are within that.
     shard-overflow = { metric_name = "ShardOverflow", statistic = "Maximum", period = local.reconcile_period_seconds, evaluation_periods = local.overflow_intervals }
+
+    # Reported by each run, also when it is 0.
+    instances-not-provable = { metric_name = "InstancesNotProvable", statistic = "Maximum", period = local.reconcile_period_seconds, evaluation_periods = local.unprovable_intervals }
 
     # Between two runs nothing is known: the alarms stay as they are.
     capacity-short           = { metric_name = "CapacityShort", statistic = "Minimum", period = local.reconcile_period_seconds, evaluation_periods = local.short_intervals, treat_missing_data = "ignore" }

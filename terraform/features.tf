@@ -6,6 +6,7 @@ locals {
     operation = var.cloud_map != null
     flush     = var.flush != null
     buffer    = var.prometheus != null
+    readiness = try(var.cloud_map.readiness, "off") != "off"
   }
 
   # The stages that prove a terminating instance empty, in their order; and the stage into which the

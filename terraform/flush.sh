@@ -39,8 +39,9 @@ fail() {
 
 # ---- What the document says ----
 
-# The systemd unit, and how Fluentd is asked to flush: by signal, or by its rpc_endpoint.
-: "${SERVICE:?}" "${METHOD:?}" "${RPC_PORT:?}"
+# The systemd unit, how Fluentd is asked to flush: by signal, or by its rpc_endpoint; and whether it is
+# (true), or this only looks once (false): then "signalled" is false.
+: "${SERVICE:?}" "${METHOD:?}" "${RPC_PORT:?}" "${SIGNAL:?}"
 # Where chunks are, and where a <secondary> puts chunks; blanks between the paths. Of the latter, empty
 # means that it is not known, and "none" that it is not on this instance.
 : "${BUFFER_PATHS:?}" "${BACKUP_PATHS?}"
@@ -59,6 +60,7 @@ shipped='/var/log/fluent/failed_records /var/log/td-agent/failed_records'
 case $SERVICE in
   -* | *[!A-Za-z0-9@._:-]*) fail "SERVICE is not the name of a unit" ;;
 esac
+[ "$SIGNAL" = true ] || WAIT_SECONDS=0 QUIET_SECONDS=0
 for number in "$RPC_PORT" "$MONITOR_AGENT_PORT" "$WORKERS" "$WAIT_SECONDS" "$QUIET_SECONDS"; do
   case $number in
     *[!0-9]* | ??????*) fail "not a number: $number" ;;
@@ -113,7 +115,7 @@ signal_service() {
     main_process=
     return 1
   fi
-  kill -s USR1 "$main_process"
+  [ "$SIGNAL" = false ] || kill -s USR1 "$main_process"
 }
 
 ask_http() {
@@ -123,7 +125,7 @@ ask_http() {
 request_flush() {
   case $METHOD in
     signal) signal_service ;;
-    rpc) ask_http 10 "http://$address:$RPC_PORT/api/plugins.flushBuffers" >/dev/null ;;
+    rpc) [ "$SIGNAL" = false ] || ask_http 10 "http://$address:$RPC_PORT/api/plugins.flushBuffers" >/dev/null ;;
     *) fail "METHOD must be signal or rpc" ;;
   esac
 }
@@ -410,7 +412,7 @@ deadline=$(($(date +%s) + WAIT_SECONDS))
 look
 workers_at_first=$workers
 looks=1
-while ! is_nothing_left && { [ "$looks" -eq 1 ] || [ "$(date +%s)" -lt "$deadline" ]; }; do
+while [ "$SIGNAL" = true ] && ! is_nothing_left && { [ "$looks" -eq 1 ] || [ "$(date +%s)" -lt "$deadline" ]; }; do
   sleep 1
   look
   looks=2
@@ -429,6 +431,10 @@ fi
 [ "$signalled" = false ] || has_taken_it || signalled=false
 if [ "$signalled" = true ] && [ "$monitor" != null ] && [ "$((staged + queued))" -le "$chunks" ] && [ "$buffered" -le "$bytes" ]; then
   restartable=true
+fi
+if [ "$SIGNAL" = false ]; then
+  [ "$signalled" = true ] || fail "no Fluentd that could be asked to flush"
+  signalled=false
 fi
 
 printf '{"version":1,"service":"%s","signalled":%s,"chunks":%d,"bytes":%d,"set_aside":%d,"quiet":%s,"restartable":%s,"looked_at":[%s],"outputs_before":%s,"monitor":%s}\n' \

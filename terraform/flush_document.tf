@@ -1,5 +1,6 @@
-# What runs on the instance: one document with one step, whose script is flush.sh. The flush waiter may
-# send this document only (stage_flush.tf), and it sends no parameters: all have a default from `flush`.
+# What runs on the instance: one document with one step, whose script is flush.sh. The functions may
+# send this document only. All parameters have a default from `flush`; the reconciler alone gives another
+# value, to `Signal`: it looks at an instance in service, and asks for no flush.
 # An operator may give other values that fit the same patterns, but not another unit to signal: SIGUSR1
 # ends most programs that are not Fluentd.
 
@@ -16,6 +17,12 @@ locals {
       description = "signal: SIGUSR1 to the unit's main process. rpc: Fluentd's rpc_endpoint on loopback."
       value       = try(var.flush.method, "")
       allowed     = { allowedValues = ["signal", "rpc"] }
+    }
+    Signal = {
+      variable    = "SIGNAL"
+      description = "true: ask Fluentd to flush, and wait. false: only look, once."
+      value       = "true"
+      allowed     = { allowedValues = ["true", "false"] }
     }
     RpcPort = {
       variable    = "RPC_PORT"

@@ -35,6 +35,7 @@ locals {
   # For the lifecycle handler and the reconciler, which put an instance into the first stage.
   entrance_environment = {
     "${upper(local.first_stage)}_QUEUE_URL" = local.queue_urls[local.first_stage]
+    READINESS                               = local.uses.readiness ? var.cloud_map.readiness : null
   }
 
   # Delivery and the handler's retries each get a third of the shorter hook's heartbeat timeout: an event

@@ -1,6 +1,7 @@
 # Lifecycle events are best effort, and hooks miss instances that are older than the hooks. So a schedule
 # invokes the reconciler. It compares the group, Cloud Map and EC2 and corrects the differences that two
-# snapshots, a grace period apart, agree on. A run keeps no state, so a failed run is not retried: the
+# snapshots, a grace period apart, agree on. In either mode it also asks whether each instance in service
+# could be proven empty today: the standing check. A run keeps no state, so a failed run is not retried: the
 # next run comes anyway, and the error alarms.
 
 locals {
@@ -9,10 +10,10 @@ locals {
   reconciler = {
     description     = "${var.name}: registers, deregisters and drains instances whose event was lost"
     handler         = "handlers.reconcile.handler"
-    timeout_seconds = var.reconcile.grace_seconds + local.reconcile_work_seconds
+    timeout_seconds = var.reconcile.grace_seconds + local.reconcile_work_seconds + local.standing_check_seconds
     network         = null
 
-    environment = merge(local.entrance_environment, {
+    environment = merge(local.entrance_environment, local.proof_environment, local.uses.flush ? local.look_environment : {}, {
       LAUNCH_HEARTBEAT_TIMEOUT_SECONDS    = try(local.hooks.launch.heartbeat_timeout, null)
       TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = local.hooks.terminate.heartbeat_timeout
       RECONCILE_MODE                      = var.reconcile.mode
@@ -31,11 +32,36 @@ locals {
         Action   = ["sqs:SendMessage"]
         Resource = [local.queue_arns[local.first_stage]]
       }] : [],
+      # The standing check, in either mode.
+      local.uses.buffer ? [local.ask_for_evidence] : [],
+      [for statement in [local.find_agents, local.send_flush_document, local.send_to_instances_of_group, local.look_up_command, local.mark_looks] : statement if local.uses.flush],
     )
   }
 
   # Two snapshots, and the corrections of a large fleet with a few calls each.
   reconcile_work_seconds = 240
+
+  # The standing check asks for evidence for up to 60 s, and waits for the last answer; and it waits 60 s for
+  # the instances to look at their Fluentd, and sends and collects up to 50 commands.
+  standing_check_seconds = (local.uses.buffer ? 60 + local.longest_evidence_seconds : 0) + (local.uses.flush ? 90 : 0)
+  look_environment = {
+    FLUSH_DOCUMENT_NAME            = one(aws_ssm_document.flush[*].name)
+    FLUSH_DELIVERY_TIMEOUT_SECONDS = local.uses.flush ? var.flush.delivery_timeout_seconds : null
+  }
+  # DescribeInstanceInformation has no resource-level permission.
+  find_agents = {
+    Sid      = "FindAgents"
+    Effect   = "Allow"
+    Action   = ["ssm:DescribeInstanceInformation"]
+    Resource = "*"
+  }
+  # The tag of an instance that was looked at.
+  mark_looks = merge(local.mark_instances, {
+    Sid = "MarkLooks"
+    Condition = merge(local.mark_instances.Condition, {
+      "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.looked_tag_key] }
+    })
+  })
 
   # DescribeAutoScalingGroups and DescribeWarmPool have no resource-level permission.
   describe_group = {

@@ -37,6 +37,14 @@ locals {
     })
   })
 
+  # The tag that tells when a launching instance was last known not to be ready.
+  mark_not_ready = merge(local.mark_instances, {
+    Sid = "MarkNotReady"
+    Condition = merge(local.mark_instances.Condition, {
+      "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.not_ready_tag_key] }
+    })
+  })
+
   complete_lifecycle_action = {
     Sid      = "EndTheWait"
     Effect   = "Allow"

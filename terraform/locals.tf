@@ -45,11 +45,14 @@ locals {
     event        = "${var.name}-event-dlq"
   }
 
-  # The state tag, the tag of a counted end and that of failing heartbeats, as the functions write them
+  # The state tag, those of a counted end, of failing heartbeats, a look and readiness, as the functions write
   # (lifecycle/decisions/marks.py and heartbeats.py).
   mark_tag_key    = "fluentd-lifecycle"
   failing_tag_key = "fluentd-lifecycle-heartbeats-failing"
   counted_tag_key = "fluentd-lifecycle-unclean"
+  looked_tag_key  = "fluentd-lifecycle-looked"
+
+  not_ready_tag_key = "fluentd-lifecycle-not-ready"
 
   flush_document_name = "${var.name}-flush"
 

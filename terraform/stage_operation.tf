@@ -1,5 +1,6 @@
 # The first stage, with `cloud_map`: Cloud Map registers and deregisters asynchronously, and only SUCCESS of
-# its operation counts. The waiter then puts a launching instance in service, and passes a terminating
+# its operation counts. With `cloud_map.readiness` the waiter asks first whether a launching instance is
+# ready, and registers it. The waiter then puts a launching instance in service, and passes a terminating
 # one to the next stage in use: flush or buffer.
 
 locals {
@@ -9,7 +10,7 @@ locals {
     timeout_seconds = var.lambda.operation_waiter_timeout_seconds
     network         = null
 
-    environment = {
+    environment = merge(local.uses.readiness ? local.proof_environment : {}, {
       OPERATION_DLQ_URL                   = local.dead_letter_queue_urls.operation
       FLUSH_QUEUE_URL                     = local.queue_urls.flush
       BUFFER_QUEUE_URL                    = local.queue_urls.buffer
@@ -19,7 +20,9 @@ locals {
       VISIBILITY_TIMEOUT_SECONDS          = local.stages.operation.visibility_timeout_seconds
       TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = var.timing.terminate_heartbeat_timeout_seconds
       LAUNCH_HEARTBEAT_TIMEOUT_SECONDS    = var.timing.launch_heartbeat_timeout_seconds
-    }
+      READINESS                           = local.uses.readiness ? var.cloud_map.readiness : null
+      READINESS_UNKNOWN_SECONDS           = local.uses.readiness ? var.cloud_map.readiness_unknown_seconds : null
+    })
 
     statements = concat(
       [
@@ -30,6 +33,7 @@ locals {
         local.look_up_operation,
       ],
       local.register_statements,
+      [for statement in [local.ask_for_evidence, local.mark_not_ready] : statement if local.uses.readiness],
       [
         local.consume_queue.operation,
         {

@@ -62,11 +62,19 @@ locals {
     terminate_limit_seconds = min(local.longest_lifecycle_action_seconds, local.longest_wait_in_heartbeats * var.timing.terminate_heartbeat_timeout_seconds)
   }
 
+  # A launch that waits for its readiness passes the operation stage twice, before it is registered and after.
+  # Before, not knowing must register it in time. A late poll registers it as well.
+  launch_passes             = local.uses.readiness ? 2 : 1
+  longest_operation_timeout = floor((local.budget.launch_limit_seconds - var.timing.launch_heartbeat_timeout_seconds) / local.launch_passes)
+  shortest_readiness_wait   = local.uses.readiness ? var.cloud_map.readiness_unknown_seconds + var.timing.poll_interval_max_seconds : 0
+
   # Polls send the heartbeats: six in the shorter heartbeat timeout, so that half of it, and two thirds,
   # without a recorded heartbeat do not pass unseen; and one in ten minutes.
   shortest_hook_input   = local.uses.operation && var.timing.launch_heartbeat_timeout_seconds < var.timing.terminate_heartbeat_timeout_seconds ? "launch_heartbeat_timeout_seconds" : "terminate_heartbeat_timeout_seconds"
   shortest_hook_seconds = min(var.timing.terminate_heartbeat_timeout_seconds, local.uses.operation ? var.timing.launch_heartbeat_timeout_seconds : var.timing.terminate_heartbeat_timeout_seconds)
-  longest_poll_seconds  = min(600, floor(local.shortest_hook_seconds / 6))
+  longest_poll_pause    = 600
+  polls_in_a_hook       = 6
+  longest_poll_seconds  = min(local.longest_poll_pause, floor(local.shortest_hook_seconds / local.polls_in_a_hook))
 
   # The longest that a message can be out of sight, and its hook without a heartbeat: one receive is lost.
   longest_pause_seconds           = { for stage, queue in local.stages : stage => queue.visibility_timeout_seconds + var.timing.poll_interval_max_seconds }
@@ -179,8 +187,13 @@ resource "terraform_data" "timing_budget" {
     # --- Within 48 hours or 100 heartbeat timeouts ---
 
     precondition {
-      condition     = !local.uses.operation || var.timing.operation_timeout_seconds + var.timing.launch_heartbeat_timeout_seconds <= local.budget.launch_limit_seconds
-      error_message = "EC2 Auto Scaling ends a launch after ${local.budget.launch_limit_seconds} s (48 hours or 100 x timing.launch_heartbeat_timeout_seconds), whatever the heartbeats. Lower timing.operation_timeout_seconds to at most ${local.budget.launch_limit_seconds - var.timing.launch_heartbeat_timeout_seconds}, or raise timing.launch_heartbeat_timeout_seconds."
+      condition     = !local.uses.operation || var.timing.operation_timeout_seconds <= local.longest_operation_timeout
+      error_message = "EC2 Auto Scaling ends a launch after ${local.budget.launch_limit_seconds} s (48 hours or 100 x timing.launch_heartbeat_timeout_seconds), whatever the heartbeats. ${local.uses.readiness ? "With cloud_map.readiness it passes the operation stage twice. " : ""}Lower timing.operation_timeout_seconds to at most ${local.longest_operation_timeout}, or raise timing.launch_heartbeat_timeout_seconds."
+    }
+
+    precondition {
+      condition     = !local.uses.readiness || var.timing.operation_timeout_seconds > local.shortest_readiness_wait
+      error_message = "A launch of which nothing is known would time out, and its hook replace it, before it is registered: that takes up to ${local.shortest_readiness_wait} s (cloud_map.readiness_unknown_seconds + timing.poll_interval_max_seconds). Raise timing.operation_timeout_seconds above that, or lower cloud_map.readiness_unknown_seconds."
     }
 
     precondition {
@@ -240,6 +253,11 @@ resource "terraform_data" "timing_budget" {
     precondition {
       condition     = !local.uses.buffer || var.lambda.buffer_waiter_timeout_seconds >= local.shortest_buffer_wait_seconds
       error_message = "A slow Prometheus would leave the buffer waiter no time for its heartbeats: it waits up to ${local.longest_evidence_seconds} s for the evidence function, whose ${local.prometheus_attempts} attempts take up to ${ceil(local.longest_query_seconds)} s. Raise lambda.buffer_waiter_timeout_seconds to at least ${local.shortest_buffer_wait_seconds}, or lower prometheus.request_timeout_seconds."
+    }
+
+    precondition {
+      condition     = !local.uses.readiness || var.lambda.operation_waiter_timeout_seconds >= local.shortest_buffer_wait_seconds
+      error_message = "A slow Prometheus would leave the operation waiter no time for its heartbeats: with cloud_map.readiness it waits up to ${local.longest_evidence_seconds} s for the evidence function. Raise lambda.operation_waiter_timeout_seconds to at least ${local.shortest_buffer_wait_seconds}, or lower prometheus.request_timeout_seconds."
     }
   }
 }

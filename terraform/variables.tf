@@ -50,6 +50,9 @@ variable "cloud_map" {
     hosted_zone_id   = optional(string)
     force_destroy    = optional(bool, false)
     allow_empty      = optional(bool, false)
+
+    readiness                 = optional(string, "off")
+    readiness_unknown_seconds = optional(number, 300)
   })
   default     = null
   description = <<-EOT
@@ -81,7 +84,29 @@ variable "cloud_map" {
       created, rather than fail.
     - `allow_empty`: deregister the last aggregator of a service without waiting for a successor.
       Forwarders ignore an empty answer and go on sending to it: for groups that are being deleted.
+    - `readiness`: `off` registers an instance when it launches, before it has booted; `metrics` once
+      Prometheus has scraped its Fluentd. Prometheus must find targets by EC2 discovery
+      (`ec2_sd_configs`), not through Cloud Map (`dns_sd_configs`): what is found only when it is
+      registered is never ready before. An instance whose own target is down is not registered; if it
+      stays so for `timing.operation_timeout_seconds`, the operator is paged, and its hook replaces it.
+    - `readiness_unknown_seconds`: after how long without an answer (no series, Prometheus or the
+      evidence function fails) it is registered all the same, with an alarm, 30 to 43200.
   EOT
+
+  validation {
+    condition     = var.cloud_map == null ? true : contains(["off", "metrics"], var.cloud_map.readiness)
+    error_message = "cloud_map.readiness must be off or metrics."
+  }
+
+  validation {
+    condition     = try(var.cloud_map.readiness, "off") == "off" ? true : var.prometheus != null
+    error_message = "cloud_map.readiness = metrics needs prometheus: its metrics are asked for."
+  }
+
+  validation {
+    condition     = var.cloud_map == null ? true : var.cloud_map.readiness_unknown_seconds >= 30 && var.cloud_map.readiness_unknown_seconds <= 43200 && floor(var.cloud_map.readiness_unknown_seconds) == var.cloud_map.readiness_unknown_seconds
+    error_message = "cloud_map.readiness_unknown_seconds must be a whole number from 30 to 43200."
+  }
 
   validation {
     condition     = var.cloud_map == null ? true : (var.cloud_map.service_id == null) != (var.cloud_map.namespace_id == null)

@@ -11,9 +11,12 @@ variable "reconcile" {
   description = <<-EOT
     How the group, Cloud Map and EC2 are compared, and what is done about a difference.
 
+    Each run also asks whether each instance in service could be proven empty today: by Prometheus, and,
+    with `flush`, by its SSM agent and one look at its Fluentd, which asks for no flush.
+
     - `mode`: `correct` registers what is in service, deregisters what is gone, and starts the drain or
       the registration of an instance whose event was lost; `observe` only reports, and its role may do
-      no more.
+      no more (with `flush`, it may also look, and write that on the instance as a tag).
     - `interval_minutes`: how often, 1 to 1440. The hook of an instance whose event was lost gets no
       heartbeat for so long. In the mode `correct` both heartbeat timeouts must be longer than two
       intervals and the grace period, since a run can fail.

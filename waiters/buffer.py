@@ -9,7 +9,6 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.evidence import EvidenceFunction
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.flows.batch import Stage
@@ -17,7 +16,7 @@ from lifecycle.flows.buffer import BufferWaiter
 from lifecycle.messages import BufferCheck
 from lifecycle.settings import BufferWaiterSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import exit_of, heartbeats_of, polls_of, settings_of
+from lifecycle.wiring import exit_of, heartbeats_of, polls_of, proof_of, settings_of
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -33,12 +32,9 @@ def wire(
     settings = settings_of(BufferWaiterSettings, environment, runtime)
     sqs = clients.sqs()
     autoscaling = AutoScaling(clients.autoscaling())
-    functions = functions or clients.functions(settings.evidence_timeout_seconds)
     waiter = BufferWaiter(
-        settings=settings,
-        instances=Instances(clients.ec2()),
         exit=exit_of(settings, autoscaling, None, sqs, runtime),
-        evidence=EvidenceFunction(functions, settings.evidence_function_name, runtime.clock),
+        proof=proof_of(settings, Instances(clients.ec2()), runtime, functions),
         polls=polls_of(settings),
         runtime=runtime,
     )

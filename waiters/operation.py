@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
@@ -14,19 +14,28 @@ from lifecycle.adapters.queues import Queue
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.marking import Marker
 from lifecycle.flows.operation import OperationWaiter
+from lifecycle.flows.readiness import Readiness
 from lifecycle.messages import OperationCheck
-from lifecycle.settings import OperationWaiterSettings
+from lifecycle.settings import OperationWaiterSettings, ProofSettings, ReadinessBy
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import (
     discovery_of,
     first_draining_stage,
     heartbeats_of,
     polls_of,
+    proof_of,
     settings_of,
 )
 
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
 
-def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stage[OperationCheck]:
+
+def wire(
+    environment: Mapping[str, str],
+    runtime: Runtime | None = None,
+    functions: "LambdaClient | None" = None,
+) -> Stage[OperationCheck]:
     """Build the waiter's stage from environment variables; raises ConfigurationError."""
     runtime = runtime or on_lambda()
     settings = settings_of(OperationWaiterSettings, environment, runtime)
@@ -44,6 +53,7 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stag
         ),
         polls=polls_of(settings),
         runtime=runtime,
+        readiness=_readiness(settings, environment, instances, runtime, functions),
     )
     return Stage(
         autoscaling_group_name=settings.autoscaling_group_name,
@@ -55,6 +65,20 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stag
         polls=waiter.polls,
         runtime=runtime,
     )
+
+
+def _readiness(
+    settings: OperationWaiterSettings,
+    environment: Mapping[str, str],
+    instances: Instances,
+    runtime: Runtime,
+    functions: "LambdaClient | None",
+) -> Readiness | None:
+    if settings.readiness is ReadinessBy.OFF:
+        return None
+    proof_settings = settings_of(ProofSettings, environment, runtime)
+    proof = proof_of(proof_settings, instances, runtime, functions)
+    return Readiness(proof, instances, settings.readiness_unknown_seconds, runtime)
 
 
 @cache

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 
 from lifecycle.decisions.heartbeats import HEARTBEATS_TAG_KEY, Failing
 from lifecycle.decisions.instance import Address, Instance
-from lifecycle.decisions.marks import COUNTED_TAG_KEY, TAG_KEY, Mark, read_mark, written
+from lifecycle.decisions.marks import (
+    COUNTED_TAG_KEY,
+    LOOKED_TAG_KEY,
+    NOT_READY_TAG_KEY,
+    TAG_KEY,
+    Mark,
+    read_mark,
+    written,
+)
 from lifecycle.errors import UnexpectedState
 
 if TYPE_CHECKING:
@@ -61,6 +69,14 @@ class Instances:
         new_mark = {} if mark is None else {TAG_KEY: str(mark)}
         self._tag(instance_id, {COUNTED_TAG_KEY: written(at)} | new_mark)
 
+    def mark_looked_at(self, instance_id: str, at: float) -> None:
+        """Write that the standing check has looked at its Fluentd (epoch seconds)."""
+        self._tag(instance_id, {LOOKED_TAG_KEY: written(at)})
+
+    def mark_not_ready(self, instance_id: str, at: float) -> None:
+        """Write when it was known not to be ready (epoch seconds)."""
+        self._tag(instance_id, {NOT_READY_TAG_KEY: written(at)})
+
     def write_failing_heartbeats(self, instance_id: str, failing: Failing) -> None:
         """Write which heartbeats failed, over what was written before."""
         self._tag(instance_id, {HEARTBEATS_TAG_KEY: str(failing)})
@@ -102,6 +118,8 @@ def _read(instance: "InstanceTypeDef") -> Instance:
         group=tags.get(_GROUP_TAG_KEY),
         is_counted=COUNTED_TAG_KEY in tags,
         failing_heartbeats=tags.get(HEARTBEATS_TAG_KEY),
+        looked=tags.get(LOOKED_TAG_KEY),
+        not_ready=tags.get(NOT_READY_TAG_KEY),
     )
 
 

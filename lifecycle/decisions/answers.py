@@ -5,6 +5,7 @@ two versions. A question holds no credentials, and an answer none either.
 """
 
 import json
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -17,11 +18,23 @@ from lifecycle.settings import LabelName
 
 # An instance id or an address: it ends up in PromQL, so nothing else may pass.
 _LabelValue = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.:-]{1,255}$")]
+MOST_INSTANCES = 100  # of one question
 _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
+class Purpose(StrEnum):
+    """What is to be found out; an answer to one question is none to another."""
+
+    PROOF = "proof"  # is it empty and quiet?
+    STANDING = "standing"  # in service: could it be proven today?
+    READINESS = "readiness"  # launching: does its Fluentd run?
+
+
 class Subject(BaseModel):
-    """One instance to judge: what its label holds, and when it was out of service discovery."""
+    """One instance to judge: what its label holds, and when it was out of service discovery.
+
+    Of an instance that is not to leave: when it would be, if it left now.
+    """
 
     model_config = _STRICT
 
@@ -30,14 +43,15 @@ class Subject(BaseModel):
 
 
 class Question(BaseModel):
-    """Are these instances proven empty by these rules?"""
+    """Are these instances proven empty by these rules, or what else ``purpose`` asks of them?"""
 
     model_config = _STRICT
 
     version: Literal[1]
-    instances: Annotated[dict[InstanceId, Subject], Field(min_length=1, max_length=100)]
+    instances: Annotated[dict[InstanceId, Subject], Field(min_length=1, max_length=MOST_INSTANCES)]
     instance_label: LabelName
     rules: Rules
+    purpose: Annotated[Purpose, Field(strict=False)] = Purpose.PROOF
 
 
 class Answer(BaseModel):

@@ -31,6 +31,9 @@ class State(StrEnum):
     DRAINED = "DRAINED"
     DRAINING = "DRAINING"
     UNKNOWN = "UNKNOWN"
+    # Of an instance that serves, or is to: what it holds was not asked.
+    SERVING = "SERVING"
+    DOWN = "DOWN"
 
 
 class Reason(StrEnum):
@@ -44,6 +47,10 @@ class Reason(StrEnum):
     RECEIVING = "receiving"
     EMPTY_TOO_SHORT = "empty_too_short"
     SETTLING = "settling"
+    # SERVING and DOWN: good evidence, whatever it says of buffers.
+    PROVABLE = "provable"
+    READY = "ready"
+    NOT_READY = "not_ready"
     # UNKNOWN: no good evidence.
     NO_SERIES = "no_series"
     NO_UP = "no_up"
@@ -116,6 +123,13 @@ def judge(series: Sequence[Series], *, deregistered_at: float, now: float, rules
         buffer_bytes=_newest_bytes(evidence),
         not_before=_not_before(evidence, deregistered_at) if may_become_drained else None,
         errors_rose=_whole(sum(evidence.worst_of(NUM_ERRORS, _rise).values())) or 0,
+    )
+
+
+def not_whole(evidence: Evidence) -> Verdict | None:
+    """UNKNOWN if the evidence is no good, or leaves something out, whatever it says of buffers."""
+    return (
+        _unreadable(evidence) or _miscounted(evidence) or _incomplete(evidence) or _frozen(evidence)
     )
 
 

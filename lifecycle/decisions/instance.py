@@ -1,8 +1,9 @@
 """What EC2 knows of an instance."""
 
+import math
 from dataclasses import dataclass
 
-from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.marks import Mark, MarkKind, read_moment
 
 # As EC2 spells them: docs.aws.amazon.com/AWSEC2/latest/APIReference, InstanceState.
 _ENDING = {"shutting-down", "terminated"}
@@ -31,7 +32,9 @@ class Instance:
 
     ``state`` is as EC2 spells it; ``launched_at`` (epoch seconds) is when it was last started;
     ``group`` is the Auto Scaling group that its tag names; ``is_counted``: its end has been counted
-    as unclean; ``failing_heartbeats`` is the value of the tag that tells of failed heartbeats.
+    as unclean; ``failing_heartbeats``, ``looked`` and ``not_ready`` are the values of the tags that
+    tell of failed heartbeats, of the last good look at its Fluentd, and of the last time at which
+    it was known not to be ready.
     """
 
     id: str
@@ -42,6 +45,17 @@ class Instance:
     group: str | None = None
     is_counted: bool = False
     failing_heartbeats: str | None = None
+    looked: str | None = None
+    not_ready: str | None = None
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Tell whether the standing check has looked at its Fluentd since it was started."""
+        return _read(self.looked) >= int(self.launched_at)
+
+    def unknown_since(self, started_at: float) -> float:
+        """Return since when its readiness has not been known, in a launch that started then."""
+        return max(started_at, _read(self.not_ready))
 
     @property
     def is_running(self) -> bool:
@@ -105,3 +119,11 @@ class Instance:
         Of an instance that launches at that moment: what its root volume held may be lost.
         """
         return self.mark is not None and self.mark.at < int(moment) and self.mark.kind in _SERVED
+
+
+def _read(moment: str | None) -> float:
+    """Read a moment (epoch seconds); what is none is long ago."""
+    try:
+        return read_moment(moment or "")
+    except ValueError:
+        return -math.inf

@@ -11,6 +11,10 @@ from enum import StrEnum
 TAG_KEY = "fluentd-lifecycle"
 # Beside the mark, which later steps write over: an end is counted as unclean once an instance.
 COUNTED_TAG_KEY = "fluentd-lifecycle-unclean"
+# When a flush of it was found to be possible, without being asked for.
+LOOKED_TAG_KEY = "fluentd-lifecycle-looked"
+# When a launching instance was last known not to be ready.
+NOT_READY_TAG_KEY = "fluentd-lifecycle-not-ready"
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 

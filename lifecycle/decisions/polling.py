@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 # Polls send the heartbeats: half of a hook's timeout without one must not pass unseen.
-_LONGEST_PAUSE_SECONDS = 600.0
-_LONGEST_PAUSE_IN_TIMEOUTS = 1 / 6
+LONGEST_PAUSE_SECONDS = 600.0
+POLLS_IN_A_HOOK = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +45,4 @@ class PollPolicy:
 def longest_interval(wanted_seconds: float, *heartbeat_timeouts: float) -> float:
     """Return the longest pause between two polls that these hooks allow (seconds)."""
     shortest = min(heartbeat_timeouts)
-    return min(wanted_seconds, _LONGEST_PAUSE_SECONDS, _LONGEST_PAUSE_IN_TIMEOUTS * shortest)
+    return min(wanted_seconds, LONGEST_PAUSE_SECONDS, shortest / POLLS_IN_A_HOOK)

@@ -25,8 +25,8 @@ from lifecycle.messages import Transition
 
 # The limits of a wait that heartbeats prolong
 # (docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html).
-_LONGEST_WAIT_SECONDS = 48 * 3600
-_LONGEST_WAIT_IN_HEARTBEATS = 100
+LONGEST_WAIT_SECONDS = 48 * 3600
+LONGEST_WAIT_IN_HEARTBEATS = 100
 
 # An instance is marked as proven right before its wait is completed. After this long it was not.
 _PROVEN_FOR_SECONDS = 15 * 60
@@ -250,4 +250,4 @@ def _is_kept(subject: Subject) -> bool:
 
 
 def _longest_wait(heartbeat_timeout_seconds: float) -> float:
-    return min(_LONGEST_WAIT_SECONDS, _LONGEST_WAIT_IN_HEARTBEATS * heartbeat_timeout_seconds)
+    return min(LONGEST_WAIT_SECONDS, LONGEST_WAIT_IN_HEARTBEATS * heartbeat_timeout_seconds)

@@ -18,6 +18,7 @@ from lifecycle.errors import UnexpectedState
 from lifecycle.flows.marking import Marker, report_completion, report_expired
 from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import LifecycleAction, OperationCheck
+from lifecycle.settings import ReadinessBy
 from lifecycle.telemetry import LogEvent, Runtime
 
 
@@ -35,6 +36,7 @@ class Entrance:
     marker: Marker
     start: Discovery | NextStage
     runtime: Runtime
+    readiness: ReadinessBy = ReadinessBy.OFF
 
     @property
     def discovery(self) -> Discovery | None:
@@ -67,6 +69,11 @@ class Entrance:
             # Its root volume was replaced although nothing proved that it held no log.
             report_expired(action, self.runtime)
             self.runtime.telemetry.flush()
+        if self.readiness is not ReadinessBy.OFF:
+            # The operation waiter registers it once it is ready.
+            self._enqueue(discovery, action, None)
+            self.marker.write(action, MarkKind.LAUNCHING)
+            return
         operation_id = discovery.cloud_map.register(
             action.instance_id, address, creator_request_id=action.request_id
         )

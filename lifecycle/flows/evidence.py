@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.adapters import prometheus
-from lifecycle.decisions.answers import Answer, Question, parse_question
+from lifecycle.decisions.answers import Answer, Purpose, Question, Subject, parse_question
 from lifecycle.decisions.buffer import Reason, Verdict, judge, unknown
+from lifecycle.decisions.evidence import Series
+from lifecycle.decisions.readiness import judge_readiness
+from lifecycle.decisions.standing import judge_standing
 from lifecycle.telemetry import LogEvent, Runtime
 
 
@@ -44,11 +47,14 @@ class Prover:
         )
         series = prometheus.fetch(self.querier(), selection, now)
         return {
-            instance_id: judge(
-                series.get(subject.label_value, []),
-                deregistered_at=subject.deregistered_at,
-                now=now,
-                rules=question.rules,
-            )
+            instance_id: _verdict(question, subject, series.get(subject.label_value, []), now)
             for instance_id, subject in question.instances.items()
         }
+
+
+def _verdict(question: Question, subject: Subject, series: list[Series], now: float) -> Verdict:
+    if question.purpose is Purpose.STANDING:
+        return judge_standing(series, now=now, rules=question.rules)
+    if question.purpose is Purpose.READINESS:
+        return judge_readiness(series, now=now, rules=question.rules)
+    return judge(series, deregistered_at=subject.deregistered_at, now=now, rules=question.rules)

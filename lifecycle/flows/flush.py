@@ -4,25 +4,19 @@ A signal is one-shot: Fluentd ignores it for an output that is in retry back-off
 come in later are staged again. So every receive of a message signals and looks anew.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lifecycle.adapters.run_command import RunCommand
-from lifecycle.decisions.flush import (
-    FlushReason,
-    FlushState,
-    FlushVerdict,
-    judge_flush,
-    unknown_flush,
-)
+from lifecycle.decisions.flush import FlushState, FlushVerdict
 from lifecycle.decisions.polling import PollPolicy
-from lifecycle.errors import AgentNotReachable, NotReady, Permanent
+from lifecycle.errors import NotReady, Permanent
+from lifecycle.flows.commands import Commands
 from lifecycle.flows.release import Exit
 from lifecycle.messages import FlushCheck
 from lifecycle.settings import FlushWaiterSettings
 from lifecycle.telemetry import LogEvent, Runtime
 
-_LOOK_SECONDS = 1.0
 # Fluentd tries again at the time that it names, not before.
 _AFTER_RETRY_SECONDS = 2.0
 
@@ -43,7 +37,13 @@ class FlushWaiter:
         due = {
             message.action.instance_id for message in messages if self._settled_at(message) <= now
         }
-        verdicts = self._flush(sorted(due))
+        commands = Commands(
+            self.run_command,
+            self.settings.flush_command_timeout_seconds,
+            LogEvent.FLUSH_REQUESTED,
+            self.runtime,
+        )
+        verdicts = commands.run(sorted(due))
 
         def check(message: FlushCheck) -> None:
             verdict = verdicts.get(message.action.instance_id)
@@ -66,37 +66,6 @@ class FlushWaiter:
 
     def _settled_at(self, message: FlushCheck) -> float:
         return message.deregistered_at + self.settings.settle_seconds
-
-    def _flush(self, instance_ids: Sequence[str]) -> dict[str, FlushVerdict]:
-        """Send the document to each instance and judge what each has answered in time."""
-        deadline = self.runtime.clock() + self.settings.flush_command_timeout_seconds
-        verdicts: dict[str, FlushVerdict] = {}
-        commands: dict[str, str] = {}
-        for instance_id in instance_ids:
-            try:
-                commands[instance_id] = self.run_command.send(instance_id)
-            except AgentNotReachable as error:
-                verdicts[instance_id] = unknown_flush(FlushReason.AGENT_NOT_REACHABLE, str(error))
-            except Exception as error:  # noqa: BLE001 (one failure must not crash the batch)
-                verdicts[instance_id] = _failed(error)
-        if commands:
-            self.runtime.telemetry.info(LogEvent.FLUSH_REQUESTED, commands=dict(commands))
-        while commands and self.runtime.clock() < deadline:
-            self.runtime.sleep(_LOOK_SECONDS)
-            verdicts.update(self._finished(commands))
-            commands = {i: command for i, command in commands.items() if i not in verdicts}
-        return {**verdicts, **_not_finished(commands)}
-
-    def _finished(self, commands: Mapping[str, str]) -> dict[str, FlushVerdict]:
-        finished = {}
-        for instance_id, command_id in commands.items():
-            try:
-                invocation = self.run_command.invocation(command_id, instance_id)
-                if invocation.is_finished:
-                    finished[instance_id] = judge_flush(invocation)
-            except Exception as error:  # noqa: BLE001 (one failure must not crash the batch)
-                finished[instance_id] = _failed(error)
-        return finished
 
     def _act_on(self, message: FlushCheck, verdict: FlushVerdict) -> None:
         """Pass a flushed instance on; raise for any other."""
@@ -129,12 +98,3 @@ class FlushWaiter:
             retry_next_at=verdict.retry_next_at,
             next_check_seconds=pause_seconds,
         )
-
-
-def _failed(error: Exception) -> FlushVerdict:
-    return unknown_flush(FlushReason.COMMAND_FAILED, f"{type(error).__name__}: {error}")
-
-
-def _not_finished(instance_ids: Iterable[str]) -> dict[str, FlushVerdict]:
-    verdict = unknown_flush(FlushReason.NOT_FINISHED, "no answer of the instance in time")
-    return dict.fromkeys(instance_ids, verdict)

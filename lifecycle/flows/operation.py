@@ -1,15 +1,18 @@
 """Waits until Cloud Map has done what the handler asked for, then passes the instance on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lifecycle.adapters.autoscaling import AutoScaling, Completion
 from lifecycle.adapters.instances import Instances
+from lifecycle.decisions.buffer import Verdict
+from lifecycle.decisions.instance import Address
 from lifecycle.decisions.operation import NextStep, Operation, OperationStatus, next_step
 from lifecycle.decisions.polling import PollPolicy
 from lifecycle.decisions.states import may_serve, require_known
 from lifecycle.errors import NotReady, Permanent
 from lifecycle.flows.marking import Marker, report_completion
+from lifecycle.flows.readiness import Readiness
 from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import LifecycleAction, OperationCheck, Transition
 from lifecycle.telemetry import LogEvent, Runtime
@@ -30,11 +33,16 @@ class OperationWaiter:
     next_stage: NextStage
     polls: PollPolicy
     runtime: Runtime
+    readiness: Readiness | None = None
 
     def begin(self, messages: Sequence[OperationCheck]) -> Callable[[OperationCheck], None]:
-        """Return the check to make for each message: every operation is looked up on its own."""
-        del messages
-        return self._check
+        """Return the check to make for each message: every operation is looked up on its own.
+
+        Only the readiness of those that launch and are not registered is asked for at once.
+        """
+        launching = [message.action for message in messages if _awaits_registration(message)]
+        ready = self.readiness.ask(launching) if self.readiness and launching else {}
+        return lambda message: self._check(message, ready)
 
     def still_waited_for(self, message: OperationCheck) -> bool:
         """Say yes even without an active hook: the registration has to become true all the same.
@@ -50,7 +58,7 @@ class OperationWaiter:
             return False
         return True
 
-    def _check(self, message: OperationCheck) -> None:
+    def _check(self, message: OperationCheck, ready: Mapping[str, Verdict]) -> None:
         """Pass the instance on if Cloud Map is done; raise NotReady while it is not."""
         action = message.action
         operation = (
@@ -80,9 +88,21 @@ class OperationWaiter:
                 redrive_with=OperationCheck(action=action, operation_id=None).model_dump_json(),
             )
         if step is NextStep.REQUEST_AGAIN:
+            self._require_readiness(message, ready)
             self._request_again(message)
         else:
             self._go_on(message)
+
+    def _require_readiness(self, message: OperationCheck, ready: Mapping[str, Verdict]) -> None:
+        """Raise NotReady for a launch that is to wait; not for one that has ended meanwhile."""
+        action = message.action
+        if self.readiness is None or not _awaits_registration(message):
+            return
+        try:
+            self.readiness.require(action, ready[action.instance_id])
+        except NotReady:
+            if may_serve(self.autoscaling.lifecycle_state(action.instance_id)):
+                raise
 
     def _log_failure(self, message: OperationCheck, operation: Operation | None) -> None:
         if operation is not None and operation.status is OperationStatus.FAIL:
@@ -109,9 +129,28 @@ class OperationWaiter:
         if address is None:
             self._withdraw(action, f"it is {state or 'unknown to Auto Scaling'}, or gone")
             return
+        if self.readiness is not None and _awaits_registration(message):
+            self._register(action, address)
+            return
         # With an id of before, Cloud Map would answer with the failed request.
         request_id = f"{action.request_id}-{self.runtime.clock():.0f}"
         self._check_again(message, cloud_map.register(action.instance_id, address, request_id))
+
+    def _register(self, action: LifecycleAction, address: Address) -> None:
+        """Ask for the registration that waited for readiness, as the entrance would have."""
+        operation_id = self.discovery.cloud_map.register(
+            action.instance_id, address, creator_request_id=action.request_id
+        )
+        self.runtime.telemetry.info(
+            LogEvent.REGISTRATION_REQUESTED,
+            **action.log_fields(),
+            operation_id=operation_id,
+            private_ip_address=address.private_ip_address,
+        )
+        self.discovery.operation_queue.send(
+            OperationCheck(action=action, operation_id=operation_id),
+            delay_seconds=self.polls.interval_seconds,
+        )
 
     def _settle(self, action: LifecycleAction) -> None:
         """Raise NotReady while something is left to move in the shards of a launching instance.
@@ -175,3 +214,9 @@ class OperationWaiter:
         self.runtime.telemetry.info(
             LogEvent.REGISTRATION_WITHDRAWN, **action.log_fields(), operation_id=operation_id
         )
+
+
+def _awaits_registration(message: OperationCheck) -> bool:
+    """Tell whether nothing was asked of Cloud Map yet: a launch whose readiness is asked first."""
+    is_launch = message.action.transition is Transition.LAUNCHING
+    return is_launch and message.operation_id is None and not message.requested_again

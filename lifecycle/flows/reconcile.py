@@ -35,6 +35,7 @@ from lifecycle.flows.entrance import Entrance
 from lifecycle.flows.marking import Marker
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.stage import Discovery
+from lifecycle.flows.standing import StandingCheck
 from lifecycle.messages import LifecycleAction, Transition, is_instance_id
 from lifecycle.settings import ReconcileMode, ReconcilerSettings
 from lifecycle.telemetry import LogEvent, Metric, Runtime
@@ -49,6 +50,7 @@ class Reconciler:
     instances: Instances
     marker: Marker
     entrance: Entrance
+    standing: StandingCheck
     runtime: Runtime
 
     @property
@@ -87,6 +89,7 @@ class Reconciler:
             self._balance(self._discovery.placement)
         self._mark_adopted(snapshot)
         self._keep_unknown(snapshot)
+        self.standing.run({one: snapshot.subjects[one].instance for one in snapshot.in_service})
         if failed:
             raise UnexpectedState(f"{failed} of {len(found)} corrections failed")
         for subject in snapshot.in_unknown_states:

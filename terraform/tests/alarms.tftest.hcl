@@ -153,6 +153,7 @@ run "every_alarm_links_its_runbook" {
       function-errors          = "fluentd-function-errors"
       capacity-short           = "fluentd-capacity-short"
       shard-overflow           = "fluentd-shard-overflow"
+      instances-not-provable   = "fluentd-instances-not-provable"
       retention-policy-missing = "fluentd-retention-policy-missing"
 
       check-message-dead-lettered = "fluentd-check-message-dead-lettered"

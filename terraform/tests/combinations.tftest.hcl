@@ -294,7 +294,7 @@ run "flush_and_prometheus_without_cloud_map" {
       flush        = { BUFFER_QUEUE_URL = "https://sqs/buffer", FLUSH_QUEUE_URL = "https://sqs/flush", SETTLE_SECONDS = "0" }
       interruption = { INTERRUPTION_QUEUE_URL = "https://sqs/interruption" }
       lifecycle    = { FLUSH_QUEUE_URL = "https://sqs/flush" }
-      reconcile    = { FLUSH_QUEUE_URL = "https://sqs/flush" }
+      reconcile    = { FLUSH_QUEUE_URL = "https://sqs/flush", SETTLE_SECONDS = "0" }
     })
     error_message = "Flush first, then buffer: ${jsonencode({ for key, function in aws_lambda_function.this : key => function.environment[0].variables })}"
   }

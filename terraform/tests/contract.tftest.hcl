@@ -76,6 +76,19 @@ run "variables_with_cloud_map_and_prometheus" {
   }
 }
 
+run "variables_with_cloud_map_and_readiness" {
+  command = plan
+  variables {
+    cloud_map  = { service_id = "srv-existing", readiness = "metrics" }
+    prometheus = { url = "http://prometheus:9090", expected_buffered_outputs = 2, heartbeat_plugin_id = "heartbeat" }
+  }
+
+  assert {
+    condition     = jsonencode({ for key, function in aws_lambda_function.this : key => keys(function.environment[0].variables) }) == jsonencode(jsondecode(file("tests/contract.json")).variables["cloud_map, prometheus with readiness"])
+    error_message = jsonencode({ for key, function in aws_lambda_function.this : key => keys(function.environment[0].variables) })
+  }
+}
+
 run "variables_with_cloud_map_and_flush_and_prometheus" {
   command = plan
   variables {
@@ -87,6 +100,15 @@ run "variables_with_cloud_map_and_flush_and_prometheus" {
   assert {
     condition     = jsonencode({ for key, function in aws_lambda_function.this : key => keys(function.environment[0].variables) }) == jsonencode(jsondecode(file("tests/contract.json")).variables["cloud_map, flush, prometheus"])
     error_message = jsonencode({ for key, function in aws_lambda_function.this : key => keys(function.environment[0].variables) })
+  }
+}
+
+run "names_with_everything" {
+  command = plan
+  variables {
+    cloud_map  = { service_id = "srv-existing", readiness = "metrics" }
+    flush      = { buffer_paths = ["/var/log/fluent/buffer"] }
+    prometheus = { url = "http://prometheus:9090" }
   }
 
   assert {
@@ -106,6 +128,15 @@ run "variables_with_cloud_map_and_flush_and_prometheus" {
   assert {
     condition     = { attempts = local.prometheus_attempts, connect_seconds = local.prometheus_connect_seconds } == jsondecode(file("tests/contract.json")).prometheus
     error_message = "The time that a query can take."
+  }
+  assert {
+    condition = {
+      longest_lifecycle_action_seconds = local.longest_lifecycle_action_seconds
+      longest_wait_in_heartbeats       = local.longest_wait_in_heartbeats
+      longest_poll_pause_seconds       = local.longest_poll_pause
+      polls_in_a_hook                  = local.polls_in_a_hook
+    } == jsondecode(file("tests/contract.json")).limits
+    error_message = "The limits that the functions count with."
   }
 }
 

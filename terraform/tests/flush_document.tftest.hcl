@@ -44,7 +44,7 @@ run "document_has_one_fixed_step" {
   }
   assert {
     # Ten parameters, ten placeholders.
-    condition     = length(regexall("{{|}}", join("\n", jsondecode(aws_ssm_document.flush[0].content).mainSteps[0].inputs.runCommand))) == 20
+    condition     = length(regexall("{{|}}", join("\n", jsondecode(aws_ssm_document.flush[0].content).mainSteps[0].inputs.runCommand))) == 22
     error_message = "SSM would take double braces in the script for a parameter."
   }
   assert {
@@ -66,13 +66,14 @@ run "parameters_have_the_inputs_as_defaults" {
       QuietSeconds         = "6"
       RpcPort              = "24444"
       Service              = "td-agent"
+      Signal               = "true"
       WaitSeconds          = "40"
       Workers              = "2"
     })
     error_message = "The waiter sends no parameters, so the defaults decide: ${aws_ssm_document.flush[0].content}"
   }
   assert {
-    condition = slice(jsondecode(aws_ssm_document.flush[0].content).mainSteps[0].inputs.runCommand, 0, 11) == [
+    condition = slice(jsondecode(aws_ssm_document.flush[0].content).mainSteps[0].inputs.runCommand, 0, 12) == [
       "BACKUP_PATHS='{{ BackupPaths }}'",
       "BUFFER_PATHS='{{ BufferPaths }}'",
       "METHOD='{{ Method }}'",
@@ -81,6 +82,7 @@ run "parameters_have_the_inputs_as_defaults" {
       "QUIET_SECONDS='{{ QuietSeconds }}'",
       "RPC_PORT='{{ RpcPort }}'",
       "SERVICE='{{ Service }}'",
+      "SIGNAL='{{ Signal }}'",
       "WAIT_SECONDS='{{ WaitSeconds }}'",
       "WORKERS='{{ Workers }}'",
       "#!/bin/sh",

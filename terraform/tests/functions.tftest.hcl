@@ -190,7 +190,7 @@ run "functions_run_as_asked" {
       flush        = "fluentd-flush-waiter waiters.flush.handler 70"
       buffer       = "fluentd-buffer-waiter waiters.buffer.handler 40"
       evidence     = "fluentd-evidence handlers.evidence.handler 29"
-      reconcile    = "fluentd-reconciler handlers.reconcile.handler 300"
+      reconcile    = "fluentd-reconciler handlers.reconcile.handler 482"
     }
     error_message = "Names, entry points and timeouts must be as agreed."
   }

@@ -225,6 +225,7 @@ run "with_every_option_no_action_is_a_wildcard" {
           "ListRegistrations",
           "LookUpOperation",
           "LookUpCommand",
+          "FindAgents",
           "CreateHealthChecksThroughCloudMap",
           "DescribeNetworkForLambda",
         ], statement.Sid) if statement.Resource == "*" && statement.Effect == "Allow"

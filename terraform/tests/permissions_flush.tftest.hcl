@@ -112,7 +112,7 @@ run "in_every_stage_the_flush_waiter_may_make_exactly_its_own_calls" {
   }
   assert {
     condition = alltrue([
-      for key, policy in aws_iam_role_policy.function : contains(["flush", "interruption"], key) || !strcontains(policy.policy, "ssm:")
+      for key, policy in aws_iam_role_policy.function : contains(["flush", "interruption", "reconcile"], key) || !strcontains(policy.policy, "ssm:")
     ])
     error_message = "No other function may run a command on an instance."
   }

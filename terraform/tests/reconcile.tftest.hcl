@@ -56,6 +56,14 @@ run "it_runs_every_five_minutes_and_corrects" {
       TERMINATE_HEARTBEAT_TIMEOUT_SECONDS = "3600"
       RECONCILE_MODE                      = "correct"
       RECONCILE_GRACE_SECONDS             = "60"
+      EVIDENCE_FUNCTION_NAME              = "fluentd-evidence"
+      EVIDENCE_TIMEOUT_SECONDS            = "32"
+      EMPTY_FOR_SECONDS                   = "300"
+      SETTLE_SECONDS                      = "135"
+      PROMETHEUS_SCRAPE_INTERVAL_SECONDS  = "15"
+      PROMETHEUS_INSTANCE_LABEL           = "instance_id"
+      PROMETHEUS_IDENTIFY_BY              = "instance_id"
+      PROMETHEUS_METRIC_PREFIX            = "fluentd_output_status_"
     })
     error_message = "The reconciler's environment changed: ${jsonencode(aws_lambda_function.this["reconcile"].environment[0].variables)}"
   }
@@ -71,8 +79,8 @@ run "its_interval_and_its_grace_are_settings" {
     error_message = "EventBridge wants the singular for one."
   }
   assert {
-    condition     = aws_lambda_function.this["reconcile"].timeout == 540
-    error_message = "The timeout must cover the grace."
+    condition     = aws_lambda_function.this["reconcile"].timeout == 632
+    error_message = "The timeout must cover the grace and the standing check."
   }
   assert {
     condition     = aws_lambda_function.this["reconcile"].environment[0].variables.RECONCILE_MODE == "observe" && aws_lambda_function.this["reconcile"].environment[0].variables.RECONCILE_GRACE_SECONDS == "300"
@@ -96,6 +104,7 @@ run "a_corrector_may_make_exactly_its_own_calls" {
       "autoscaling:RecordLifecycleActionHeartbeat",
       "ec2:CreateTags",
       "ec2:DescribeInstances",
+      "lambda:InvokeFunction",
       "logs:CreateLogStream",
       "logs:PutLogEvents",
       "route53:ChangeResourceRecordSets",
@@ -137,6 +146,7 @@ run "an_observer_may_only_look" {
       "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:DescribeWarmPool",
       "ec2:DescribeInstances",
+      "lambda:InvokeFunction",
       "logs:CreateLogStream",
       "logs:PutLogEvents",
       "servicediscovery:ListInstances",
@@ -160,11 +170,76 @@ run "a_fleet_without_cloud_map_only_waits_to_be_drained" {
       "autoscaling:RecordLifecycleActionHeartbeat",
       "ec2:CreateTags",
       "ec2:DescribeInstances",
+      "lambda:InvokeFunction",
       "logs:CreateLogStream",
       "logs:PutLogEvents",
       "sqs:SendMessage",
     ])
     error_message = "The reconciler's permissions changed: ${aws_iam_role_policy.function["reconcile"].policy}"
+  }
+}
+
+run "with_flush_the_standing_check_finds_agents_and_looks_in_either_mode" {
+  command = plan
+  variables {
+    prometheus = null
+    flush      = { buffer_paths = ["/var/log/fluent/buffer"] }
+    reconcile  = { mode = "observe" }
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_role_policy.function["reconcile"].policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if contains(["FindAgents", "SendFlushDocument", "SendToInstancesOfGroup", "LookUpCommand", "MarkLooks"], statement.Sid)
+      } == {
+      FindAgents             = [["ssm:DescribeInstanceInformation"], "*"]
+      SendFlushDocument      = [["ssm:SendCommand"], "arn:aws:ssm:eu-west-1:123456789012:document/fluentd-flush"]
+      SendToInstancesOfGroup = [["ssm:SendCommand"], "arn:aws:ec2:eu-west-1:123456789012:instance/*"]
+      LookUpCommand          = [["ssm:GetCommandInvocation"], "*"]
+      MarkLooks              = [["ec2:CreateTags"], "arn:aws:ec2:eu-west-1:123456789012:instance/*"]
+    }
+    error_message = "The permissions of the standing check changed: ${aws_iam_role_policy.function["reconcile"].policy}"
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.function["reconcile"].policy).Statement : statement.Condition
+      if statement.Sid == "MarkLooks"
+      ] == [{
+        StringEquals                = { "ec2:ResourceTag/aws:autoscaling:groupName" = "aggregators" }
+        "ForAllValues:StringEquals" = { "aws:TagKeys" = ["fluentd-lifecycle-looked"] }
+    }]
+    error_message = "An observer writes no tag but that of a look."
+  }
+  assert {
+    condition     = aws_lambda_function.this["reconcile"].timeout == 390
+    error_message = "The timeout must cover the looks."
+  }
+}
+
+run "an_instance_that_could_not_be_proven_is_an_alarm_after_three_runs" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.reported["instances-not-provable"].metric_name == "InstancesNotProvable" &&
+      aws_cloudwatch_metric_alarm.reported["instances-not-provable"].statistic == "Maximum" &&
+      aws_cloudwatch_metric_alarm.reported["instances-not-provable"].threshold == 0 &&
+      aws_cloudwatch_metric_alarm.reported["instances-not-provable"].period == 300 &&
+      aws_cloudwatch_metric_alarm.reported["instances-not-provable"].evaluation_periods == 3
+    )
+    error_message = "A run counts whom it could not prove."
+  }
+}
+
+run "a_gap_that_stays_in_a_long_window_is_no_alarm" {
+  command = plan
+  variables {
+    timing = { empty_for_seconds = 1800 }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["instances-not-provable"].evaluation_periods == 8
+    error_message = "Seven runs see one gap in a window of half an hour."
   }
 }
 

@@ -311,3 +311,63 @@ run "drain_timeout_must_leave_time_to_succeed" {
   }
   expect_failures = [terraform_data.timing_budget]
 }
+
+run "readiness_fits_with_the_defaults_and_counts_against_the_launch" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map  = { service_id = "srv-existing", readiness = "metrics" }
+    timing     = {}
+    lambda     = {}
+    prometheus = { url = "http://prometheus:9090" }
+  }
+
+  assert {
+    condition     = local.shortest_readiness_wait == 420 && local.longest_operation_timeout == floor((90000 - 900) / 2)
+    error_message = "300 s of not knowing and a poll of 120 s; the stage is passed twice: ${local.shortest_readiness_wait}, ${local.longest_operation_timeout}."
+  }
+}
+
+run "a_launch_of_which_nothing_is_known_must_be_registered_in_time" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map  = { service_id = "srv-existing", readiness = "metrics", readiness_unknown_seconds = 480 }
+    timing     = {}
+    lambda     = {}
+    prometheus = { url = "http://prometheus:9090" }
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "with_readiness_the_operation_waiter_must_outlast_the_evidence_function" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map  = { service_id = "srv-existing", readiness = "metrics" }
+    timing     = {}
+    lambda     = { operation_waiter_timeout_seconds = 35 }
+    prometheus = { url = "http://prometheus:9090" }
+  }
+  expect_failures = [terraform_data.timing_budget]
+}
+
+run "with_readiness_a_launch_passes_the_operation_stage_twice" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    cloud_map  = { service_id = "srv-existing", readiness = "metrics" }
+    timing     = { operation_timeout_seconds = 44551, operation_poll_interval_seconds = 60 }
+    lambda     = {}
+    prometheus = { url = "http://prometheus:9090" }
+  }
+  expect_failures = [terraform_data.timing_budget]
+}

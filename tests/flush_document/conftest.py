@@ -118,6 +118,7 @@ class Instance:
             "FLUENTD_PROGRAM": "python",
             "SERVICE": "fluentd",
             "METHOD": "signal",
+            "SIGNAL": "true",
             "RPC_PORT": "24444",
             "BUFFER_PATHS": str(self.buffer),
             "BACKUP_PATHS": "none",

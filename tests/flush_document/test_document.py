@@ -17,7 +17,7 @@ def test_the_document_sets_exactly_the_variables_that_the_script_needs() -> None
     given = re.findall(r'^ +variable += "([A-Z_]+)"$', DOCUMENT, re.MULTILINE)
     needed = re.findall(r"\$\{([A-Z_]+):?\?\}", SCRIPT.read_text())
     assert sorted(given) == sorted(set(needed))
-    assert len(given) == 10
+    assert len(given) == 11
 
 
 def test_the_script_is_sound_behind_what_the_document_puts_before_it(tmp_path: Path) -> None:

@@ -12,18 +12,10 @@ from typing import Any
 import pytest
 
 from tests.flush_document.conftest import Answer, Instance
+from tests.support.machines import answer
 
-EMPTY = {
-    "version": 1,
-    "service": "fluentd",
-    "signalled": True,
-    "chunks": 0,
-    "bytes": 0,
-    "set_aside": 0,
-    "quiet": True,
-    "restartable": False,
-    "monitor": None,
-}
+EMPTY = answer(restartable=False)
+del EMPTY["looked_at"], EMPTY["outputs_before"]
 
 
 def said(answer: Answer) -> dict[str, Any]:
@@ -42,6 +34,34 @@ def test_chunks_are_flushed_and_the_answer_is_that_nothing_is_left(
     instance.start()
     assert said(instance.flush(shell)) == EMPTY
     assert not chunk.exists()
+
+
+@pytest.mark.parametrize("monitored", [True, False])
+def test_a_look_sends_no_signal_and_is_over_at_once(instance: Instance, *, monitored: bool) -> None:
+    chunk = instance.chunk()
+    port = instance.start(plugins=[])
+    asked = {"monitor_agent_port": port, "monitor_agent_required": "true"} if monitored else {}
+    started = time.monotonic()
+    answer = instance.flush(signal="false", wait_seconds=300, quiet_seconds=300, **asked).json
+    assert time.monotonic() - started < 30
+    assert (answer["signalled"], answer["chunks"]) == (False, 1)
+    assert (answer["monitor"] is not None) is monitored
+    assert chunk.exists()
+
+
+def test_a_look_at_an_empty_instance_never_says_that_it_was_flushed(instance: Instance) -> None:
+    instance.start()
+    answer = instance.flush(signal="false").json
+    assert (answer["signalled"], answer["chunks"]) == (False, 0)
+
+
+def test_a_look_without_a_fluentd_or_its_monitor_agent_is_an_error(instance: Instance) -> None:
+    assert "no Fluentd that could be asked" in instance.flush(signal="false").refusal()
+    instance.start()
+    refusal = instance.flush(
+        signal="false", monitor_agent_port=9, monitor_agent_required="true"
+    ).refusal()
+    assert "monitor_agent does not answer" in refusal
 
 
 def test_an_empty_instance_is_signalled_all_the_same(instance: Instance) -> None:

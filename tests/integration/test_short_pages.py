@@ -7,6 +7,7 @@ import pytest
 from lifecycle.adapters.autoscaling import AutoScaling, Membership
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.run_command import RunCommand
 from lifecycle.telemetry import LogEvent
 from tests.support.fleet import EMPTY
 from tests.support.messages import GROUP
@@ -18,6 +19,7 @@ ADAPTERS: dict[str, Callable[[Pipeline], object]] = {
     "group": lambda p: AutoScaling(p.clients.autoscaling).group(GROUP),
     "warm pool": lambda p: AutoScaling(p.clients.autoscaling).warm_pool_states(GROUP),
     "instances": lambda p: Instances(p.clients.ec2).describe(list(p.states())),
+    "agents": lambda p: RunCommand(p.clients.ssm, "pipeline-flush", 60).online(list(p.states())),
     "registrations": lambda p: CloudMap(
         p.clients.servicediscovery, [p.service_id], PORT
     ).registered_instances(),

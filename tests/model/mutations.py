@@ -310,6 +310,8 @@ MUTATIONS = [
     *mutations_of_evidence.observers(),
     *mutations_of_evidence.answers(),
     *mutations_of_evidence.functions(),
+    *mutations_of_evidence.standing_checks(),
+    *mutations_of_evidence.readiness_checks(),
     *mutations_of_verdicts.questions(),
     *_flushes(),
     *mutations_of_stages.batches(),

@@ -1,14 +1,16 @@
 """Deliberate bugs of evidence: who observed taken for what was observed, a part for the whole."""
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from lifecycle.adapters import prometheus
 from lifecycle.decisions import answers as evidence_answers
-from lifecycle.decisions import buffer, targets
+from lifecycle.decisions import buffer, readiness, standing, targets
 from lifecycle.decisions.answers import Answer, Question
 from lifecycle.decisions.evidence import Series
+from lifecycle.decisions.flush import FlushState
 from lifecycle.decisions.targets import Labels
 from tests.model.bugs import Mutation, each
 
@@ -205,3 +207,79 @@ def functions() -> Iterator[Mutation]:
 
 
 _question = evidence_answers.parse_question
+_flaw_of_evidence, _flaw_of_look = standing.flaw_of_evidence, standing.flaw_of_look
+
+
+def standing_checks() -> Iterator[Mutation]:
+    """A flaw of an instance in service overlooked, or a launch taken for one."""
+    module, judgement = "lifecycle.decisions.standing", "tests/unit/decisions/test_standing.py"
+    yield from each(
+        judgement,
+        {
+            "the age of an instance excuses that nothing answers": {
+                f"{module}:flaw_of_evidence": lambda verdict, settled: (
+                    _flaw_of_evidence(verdict, settled=settled) if settled else None
+                )
+            },
+            "each launch taken for a flaw": {
+                f"{module}:is_settled": lambda instance, now, window_seconds=0.0: True
+            },
+            "an answer about a drain taken for one about the evidence": {
+                f"{module}:flaw_of_evidence": lambda verdict, settled: (
+                    None
+                    if verdict.state is not buffer.State.UNKNOWN
+                    else _flaw_of_evidence(verdict, settled=settled)
+                )
+            },
+            "backed-up chunks overlooked by a look": {
+                f"{module}:flaw_of_look": lambda verdict: (
+                    None if verdict.state is FlushState.SET_ASIDE else _flaw_of_look(verdict)
+                )
+            },
+        },
+    )
+    yield Mutation(
+        "a busy instance taken for a provable one without a look at its evidence",
+        {
+            "lifecycle.decisions.buffer:_incomplete": lambda evidence: (
+                None if buffer._holding(evidence) else _incomplete(evidence)
+            )
+        },
+        "tests/unit/decisions/test_standing_evidence.py",
+    )
+
+
+_incomplete, _admission = buffer._incomplete, readiness.admission
+
+
+def readiness_checks() -> Iterator[Mutation]:
+    """A launch that does not listen registered, or one that nothing is known of never."""
+    module = "lifecycle.decisions.readiness"
+
+    def impatient(verdict: buffer.Verdict, **seconds: float) -> readiness.Admission:
+        is_down = verdict.state is buffer.State.DOWN
+        return _admission(buffer.unknown(verdict.reason, "") if is_down else verdict, **seconds)
+
+    yield from each(
+        "tests/unit/decisions/test_readiness.py",
+        {
+            "one that is down registered after a while": {f"{module}:admission": impatient},
+            "one that nothing is known of left to its hook": {
+                f"{module}:admission": lambda verdict, **seconds: _admission(
+                    verdict, **{**seconds, "longest_unknown_seconds": math.inf}
+                )
+            },
+            "what was scraped long ago taken for what is": {
+                f"{module}:_is_fresh": lambda series, evidence: True
+            },
+        },
+    )
+    yield Mutation(
+        "one silent moment after a long boot taken for a long silence",
+        {
+            "lifecycle.decisions.instance:Instance.unknown_since": lambda self, started_at: (
+                started_at
+            )
+        },
+        "tests/unit/decisions/test_instance.py",
+    )

@@ -20,6 +20,13 @@ _DRAINING = {
     "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": "3600",
     "SETTLE_SECONDS": "75",
 }
+_PROOF = {
+    "EMPTY_FOR_SECONDS": "300",
+    "EVIDENCE_FUNCTION_NAME": "pipeline-evidence",
+    "EVIDENCE_TIMEOUT_SECONDS": "32",
+    "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15",
+    "SETTLE_SECONDS": "75",
+}
 _CLOUD_MAP = {
     "LAUNCH_HOOK_NAME": "pipeline-launch",
     "CLOUD_MAP_SERVICE_IDS": "srv-0123456789abcdef",
@@ -30,12 +37,10 @@ _CLOUD_MAP = {
 
 
 def lifecycle_handler(**changes: str) -> dict[str, str]:
-    """What ``handlers.lifecycle`` finds in its environment."""
     return {**_COMMON, **_CLOUD_MAP, **changes}
 
 
 def reconciler(**changes: str) -> dict[str, str]:
-    """What ``handlers.reconcile`` finds in its environment."""
     return {
         **lifecycle_handler(),
         "BUFFER_QUEUE_URL": f"{_QUEUE}buffer",
@@ -43,6 +48,7 @@ def reconciler(**changes: str) -> dict[str, str]:
         "RECONCILE_GRACE_SECONDS": "60",
         "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": "3600",
         "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS": "600",
+        **_PROOF,
         **changes,
     }
 
@@ -61,7 +67,6 @@ def interruption(**changes: str) -> dict[str, str]:
 
 
 def operation_waiter(**changes: str) -> dict[str, str]:
-    """What ``waiters.operation`` finds in its environment."""
     return {
         **_COMMON,
         **_CLOUD_MAP,
@@ -100,10 +105,7 @@ def buffer_waiter(**changes: str) -> dict[str, str]:
         "BUFFER_QUEUE_URL": f"{_QUEUE}buffer",
         "BUFFER_DLQ_URL": f"{_QUEUE}buffer-dlq",
         **_DRAINING,
-        "EMPTY_FOR_SECONDS": "300",
-        "EVIDENCE_FUNCTION_NAME": "pipeline-evidence",
-        "EVIDENCE_TIMEOUT_SECONDS": "32",
-        "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15",
+        **_PROOF,
         **changes,
     }
 
@@ -125,7 +127,6 @@ def without_cloud_map(environment: dict[str, str], **changes: str) -> dict[str, 
 
 
 def queue_url(stage: str) -> str:
-    """The URL of a stage's queue."""
     return f"{_QUEUE}{stage}"
 
 
@@ -139,6 +140,8 @@ def everything() -> dict[str, str]:
         **buffer_waiter(),
         **evidence(),
         "PROMETHEUS_DIALECT": "prometheus",
+        "READINESS": "metrics",
+        "READINESS_UNKNOWN_SECONDS": "300",
         "PROMETHEUS_AUTH": "none",
         "PROMETHEUS_INSTANCE_LABEL": "instance_id",
         "PROMETHEUS_IDENTIFY_BY": "instance_id",

@@ -79,7 +79,6 @@ class Handled:
 
     @property
     def marks(self) -> list[str]:
-        """The state tags that were written on the instance."""
         calls = self.parts.client.arguments_of("create_tags")
         return [tag["Value"] for call in calls for tag in call["Tags"]]
 

@@ -15,7 +15,6 @@ AT = "2023-11-14T22:13:20Z"
 def shown(
     state: str = "running", mark: str | None = None, *, counted: bool = False
 ) -> dict[str, Any]:
-    """What EC2 says of our instance."""
     tags: dict[str, Any] = {
         "fluentd-lifecycle": mark,
         "fluentd-lifecycle-unclean": AT if counted else None,
@@ -69,20 +68,16 @@ class Handled:
 
     @property
     def tags(self) -> list[str]:
-        """The value of every tag that was written, in order."""
         calls = self.parts.client.arguments_of("create_tags")
         return [tag["Value"] for call in calls for tag in call["Tags"]]
 
     @property
     def counted(self) -> float:
-        """How many ends were counted as unclean."""
         return self.telemetry.total(Metric.UNCLEAN_TERMINATION)
 
     @property
     def ignored(self) -> object:
-        """Why nothing was done."""
         return self.reason(LogEvent.INTERRUPTION_IGNORED)
 
     def reason(self, event: LogEvent) -> object:
-        """The reason in the only line of this event."""
         return self.telemetry.the(event)["reason"]

@@ -11,12 +11,18 @@ CHUNK_BYTES = 1000
 DOCUMENT: Mapping[str, Any] = {
     "schemaVersion": "2.2",
     "description": "Stands in for terraform/flush.sh.",
-    "parameters": {"Service": {"type": "String", "default": "fluentd"}},
+    "parameters": {
+        "Service": {"type": "String", "default": "fluentd"},
+        "Signal": {"type": "String", "default": "true", "allowedValues": ["true", "false"]},
+    },
     "mainSteps": [
         {
             "action": "aws:runShellScript",
             "name": "flush",
-            "inputs": {"timeoutSeconds": "55", "runCommand": ["echo '{{ Service }}'"]},
+            "inputs": {
+                "timeoutSeconds": "55",
+                "runCommand": ["echo '{{ Service }}' '{{ Signal }}'"],
+            },
         }
     ],
 }
@@ -70,15 +76,17 @@ class Machine:
     report: Report | None = None
     """What its agent says in any case."""
 
-    def flush(self, now: float) -> Report:
-        """Run the script."""
+    def flush(self, now: float, *, signal: bool = True) -> Report:
+        """Run the script; without a signal it only looks."""
         if self.report is not None:
             return self.report
+        if not signal and not self.is_running:
+            return Report(exit_code=1, error="flush: no Fluentd that could be asked to flush")
         is_backing_off = self.retry_next_at is not None and now < self.retry_next_at
-        if self.is_running and self.retry_next_at is None:
+        if signal and self.is_running and self.retry_next_at is None:
             self.chunks = 0
         said = answer(
-            signalled=self.is_running,
+            signalled=signal and self.is_running,
             chunks=self.chunks,
             bytes=self.chunks * CHUNK_BYTES,
             set_aside=self.set_aside,
@@ -95,7 +103,6 @@ class Machine:
         return Report(output=json.dumps(said) + "\n", seconds=self.seconds)
 
     def is_safe_to_end(self) -> bool:
-        """Whether no log would die with it."""
         return not self.chunks and not self.set_aside and not self.is_receiving
 
 
@@ -107,14 +114,16 @@ class Machines:
     usual: Machine = field(default_factory=Machine)
     machines: dict[str, Machine] = field(default_factory=dict)
     signals: list[tuple[float, str]] = field(default_factory=list)
+    looks: list[tuple[float, str]] = field(default_factory=list)
 
     def __getitem__(self, instance_id: str) -> Machine:
         return self.machines.setdefault(instance_id, replace(self.usual))
 
     def __call__(self, assignment: Assignment) -> Report:
-        self.signals.append((self.clock(), assignment.instance_id))
-        return self[assignment.instance_id].flush(self.clock())
+        signal = assignment.parameters["Signal"] == "true"
+        made = self.signals if signal else self.looks
+        made.append((self.clock(), assignment.instance_id))
+        return self[assignment.instance_id].flush(self.clock(), signal=signal)
 
     def signals_of(self, instance_id: str) -> list[float]:
-        """When an instance was signalled."""
         return [at for at, name in self.signals if name == instance_id]

@@ -117,7 +117,6 @@ class Parts:
         self.next_stage = NextStage(BufferCheck, self.queue("buffer"), self.runtime)
 
     def stage(self, model: type[Message], waiter: Waiter[Message]) -> Stage[Message]:
-        """The stage of these messages, with this waiter."""
         name = str(model.model_fields["stage"].default)
         return Stage(
             autoscaling_group_name=GROUP,
@@ -131,12 +130,10 @@ class Parts:
         )
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
         self.slept.append(seconds)
         self.now += seconds
 
     def queue(self, name: str) -> Queue:
-        """A queue of this name."""
         client: Any = self.client
         return Queue(client, f"https://sqs/{name}")
 
@@ -148,12 +145,10 @@ class Parts:
         ]
 
     def sent_to(self, queue: str) -> list[dict[str, Any]]:
-        """The arguments of each message that was sent to a queue."""
         sent = self.client.arguments_of("send_message")
         return [one for one in sent if one["QueueUrl"] == f"https://sqs/{queue}"]
 
     def dead_letters(self, stage: str) -> list[tuple[str, str]]:
-        """Body and reason of each message on a stage's dead-letter queue."""
         return [
             (one["MessageBody"], one["MessageAttributes"]["Reason"]["StringValue"])
             for one in self.sent_to(f"{stage}-dlq")
@@ -161,19 +156,16 @@ class Parts:
 
     @property
     def comes_back_in(self) -> list[int]:
-        """The visibility timeouts that were set, in order."""
         calls = self.client.arguments_of("change_message_visibility")
         return [call["VisibilityTimeout"] for call in calls]
 
     @property
     def kept_alive(self) -> list[str]:
-        """The instances whose hooks a heartbeat was sent for."""
         calls = self.client.arguments_of("record_lifecycle_action_heartbeat")
         return [call["InstanceId"] for call in calls]
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """All messages that were sent."""
         sent = self.client.arguments_of("send_message")
         return [json.loads(one["MessageBody"]) for one in sent]
 

@@ -85,16 +85,12 @@ class Pipeline(Account):
     batches: list[int] = field(default_factory=list)  # sizes of the buffer waiter's batches
     _journal_seen: int = 0
 
-    def wire(
-        self,
-        querier: Callable[[], Querier] | None = None,
-        /,
-        **settings: str,
-    ) -> None:
+    def wire(self, querier: Callable[[], Querier] | None = None, /, **settings: str) -> None:
         """Deploy the functions of the stages, with other settings if a test wants them."""
         stages = self.stages
         left_out = {f"{one.upper()}_QUEUE_URL" for one in queues.STAGES if one not in stages}
         left_out |= set() if "operation" in stages else set(_IN_CLOUD_MAP)
+        left_out |= set() if "buffer" in stages else {"EVIDENCE_FUNCTION_NAME"}
         environment = {
             name: value
             for name, value in {**self.environment, **settings}.items()
@@ -103,17 +99,18 @@ class Pipeline(Account):
         runtime = Runtime(self.telemetry, self.clock, self._sleep)
         self.handler = lifecycle_handler.wire(environment, runtime)
         # What happens during its grace is half of what it is about.
-        self.reconciler = reconciling.wire(environment, replace(runtime, sleep=self.advance))
+        functions: Any = self.evidence
+        asleep = replace(runtime, sleep=self.advance)
+        self.reconciler = reconciling.wire(environment, asleep, functions)
         self.interruption = interruption_handler.wire(environment, runtime)
         if "operation" in stages:
             quick = {**environment, "POLL_INTERVAL_SECONDS": self.operation_poll_interval}
-            self.operation = operation_waiter.wire(quick, runtime)
+            self.operation = operation_waiter.wire(quick, runtime, functions)
         if "flush" in stages:
             self.flush = flush_waiter.wire(environment, runtime)
         if "buffer" in stages:
             self.evidence.handle = evidence_function.wire(environment, runtime, querier).handle
             self.evidence.sleep = self._sleep
-            functions: Any = self.evidence
             self.buffer = buffer_waiter.wire(environment, runtime, functions)
 
     def _sleep(self, seconds: float) -> None:
@@ -146,7 +143,6 @@ class Pipeline(Account):
         return True
 
     def reconcile(self) -> None:
-        """Invoke the reconciler once, as its schedule does."""
         try:
             self.reconciler.handle()
         except Exception as error:  # noqa: BLE001 (what Lambda does)

@@ -1,7 +1,7 @@
 """The local cloud, brought into the states that the runbooks are about."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,6 @@ class Scene:
         return self.instances()
 
     def deregister(self, instance_id: str) -> None:
-        """Take a registration out, unless that is under way already."""
         cloud_map = self.cloud.client("servicediscovery")
         with suppress(cloud_map.exceptions.DuplicateRequest):
             cloud_map.deregister_instance(
@@ -109,7 +108,6 @@ class Scene:
         wait_until("its registration", lambda: instance_id in self.registered(), SECONDS)
 
     def end_wait(self, instance_id: str, result: str, hook: str = "terminate") -> None:
-        """End an instance's wait behind the functions' back."""
         self.cloud.client("autoscaling").complete_lifecycle_action(
             AutoScalingGroupName=self.names.group,
             LifecycleHookName=f"{demo.NAME}-{hook}",
@@ -129,25 +127,34 @@ class Scene:
         self.cloud.control.set_faults(operation_failures=[failure])
 
     @contextmanager
-    def without_setting(self, name: str) -> Iterator[None]:
-        """The buffer waiter lacks a setting while the block runs."""
+    def without_setting(self, name: str, function: str = WAITER, **instead: str) -> Iterator[None]:
+        """A function, usually the buffer waiter, lacks a setting, and has these, in the block."""
         functions = self.cloud.client("lambda")
-        answer = functions.get_function_configuration(FunctionName=WAITER)
-        right = answer["Environment"]["Variables"]
+        right = self.settings_of(function)
         wrong = {key: value for key, value in right.items() if key != name}
+        wrong |= instead
         update = functions.update_function_configuration
-        update(FunctionName=WAITER, Environment={"Variables": wrong})
+        update(FunctionName=function, Environment={"Variables": wrong})
         try:
             yield
         finally:
-            update(FunctionName=WAITER, Environment={"Variables": right})
+            update(FunctionName=function, Environment={"Variables": right})
+
+    def settings_of(self, function: str) -> dict[str, str]:
+        functions = self.cloud.client("lambda")
+        answer = functions.get_function_configuration(FunctionName=function)
+        return dict(answer["Environment"]["Variables"])
+
+    def astray(self) -> AbstractContextManager[None]:
+        """Nothing answers where Prometheus is looked for while the block runs."""
+        elsewhere = {"PROMETHEUS_URL": "http://127.0.0.1:9"}
+        return self.without_setting("PROMETHEUS_URL", f"{demo.NAME}-evidence", **elsewhere)
 
     def queue_url(self, suffix: str) -> str:
         name = f"{demo.NAME}-{suffix}"
         return str(self.cloud.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
     def depth(self, suffix: str) -> int:
-        """The messages in a queue, those in flight included."""
         return self.visible(suffix) + self._count(suffix, "ApproximateNumberOfMessagesNotVisible")
 
     def visible(self, suffix: str) -> int:
@@ -189,7 +196,6 @@ class Scene:
         )
 
     def events(self, function: str, event: str, instance_id: str) -> list[dict[str, Any]]:
-        """What a function logged of an instance."""
         return [
             one
             for one in self.cloud.logs(f"{demo.NAME}-{function}")

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from lifecycle.adapters.prometheus import ATTEMPTS, CONNECT_SECONDS
+from lifecycle.decisions.polling import LONGEST_PAUSE_SECONDS, POLLS_IN_A_HOOK
+from lifecycle.decisions.reconcile import LONGEST_WAIT_IN_HEARTBEATS, LONGEST_WAIT_SECONDS
 from lifecycle.settings import (
     BufferWaiterSettings,
     EvidenceSettings,
@@ -20,6 +22,7 @@ from lifecycle.settings import (
     InterruptionSettings,
     LifecycleHandlerSettings,
     OperationWaiterSettings,
+    ProofSettings,
     ReconcilerSettings,
     load_settings,
 )
@@ -39,6 +42,7 @@ Model = type[
     | FlushWaiterSettings
     | BufferWaiterSettings
     | EvidenceSettings
+    | ProofSettings
 ]
 FUNCTIONS: dict[str, tuple[Model, Callable[..., dict[str, str]]]] = {
     "lifecycle": (LifecycleHandlerSettings, environments.lifecycle_handler),
@@ -57,9 +61,11 @@ FLEETS = {
     "cloud_map, flush": {"operation", "flush"},
     "cloud_map, prometheus": {"operation", "buffer", "evidence"},
     "cloud_map, flush, prometheus": {"operation", "flush", "buffer", "evidence"},
+    "cloud_map, prometheus with readiness": {"operation", "buffer", "evidence"},
     "prometheus with options": {"buffer", "evidence"},
     "prometheus with sigv4": {"buffer", "evidence"},
 }
+ASKING = {"reconcile", "operation"}  # if there is an evidence function
 HANDLERS = {"lifecycle", "reconcile", "interruption"}
 VALUES = environments.everything() | {
     "PROMETHEUS_CREDENTIALS_ARN": "arn:aws:ssm:eu-west-1:123456789012:parameter/token",
@@ -74,9 +80,14 @@ CASES = [
 ]
 
 
+def models(function: str) -> list[Model]:
+    """What a function reads its settings with, those of its questions about evidence included."""
+    return [FUNCTIONS[function][0], *([ProofSettings] if function in ASKING else [])]
+
+
 def variables(function: str) -> set[str]:
     """All that a function reads."""
-    return {name.upper() for name in FUNCTIONS[function][0].model_fields}
+    return {name.upper() for model in models(function) for name in model.model_fields}
 
 
 def test_the_contract_is_about_every_fleet_and_function() -> None:
@@ -87,7 +98,10 @@ def test_the_contract_is_about_every_fleet_and_function() -> None:
 @pytest.mark.parametrize(("function", "names"), CASES)
 def test_what_a_function_is_given_is_enough(function: str, names: set[str]) -> None:
     """Nothing that is required is missing, nor what is needed once something else is set."""
-    load_settings(FUNCTIONS[function][0], {name: VALUES[name] for name in names})
+    given = {name: VALUES[name] for name in names}
+    load_settings(FUNCTIONS[function][0], given)
+    if function in ASKING and "EVIDENCE_FUNCTION_NAME" in given:
+        load_settings(ProofSettings, given)
 
 
 @pytest.mark.parametrize(("function", "names"), CASES)
@@ -125,3 +139,12 @@ def test_every_metric_that_terraform_alarms_on_exists() -> None:
 def test_the_time_that_terraform_counts_for_prometheus_is_the_time_it_can_take() -> None:
     counted = {"attempts": ATTEMPTS, "connect_seconds": CONNECT_SECONDS}
     assert CONTRACT["prometheus"] == counted
+
+
+def test_the_limits_that_terraform_counts_with_are_those_of_the_functions() -> None:
+    assert CONTRACT["limits"] == {
+        "longest_lifecycle_action_seconds": LONGEST_WAIT_SECONDS,
+        "longest_wait_in_heartbeats": LONGEST_WAIT_IN_HEARTBEATS,
+        "longest_poll_pause_seconds": LONGEST_PAUSE_SECONDS,
+        "polls_in_a_hook": POLLS_IN_A_HOOK,
+    }

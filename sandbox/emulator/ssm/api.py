@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from moto.core.responses import ActionResult
+from moto.ssm.exceptions import SSMException, ValidationException
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.ssm.urls import url_bases
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from sandbox.emulator.ssm.run_command import RunCommandBackend, SentCommand
 
+MOST_FILTER_VALUES = 100
+SMALLEST_PAGE, DEFAULT_PAGE, LARGEST_PAGE = 5, 10, 50
 __all__ = ["RunCommandResponse", "url_bases", "url_paths"]
 
 
@@ -65,15 +68,21 @@ class RunCommandResponse(SimpleSystemManagerResponse):
         return ActionResult({"CommandInvocations": shown})
 
     def describe_instance_information(self) -> ActionResult:
-        """DescribeInstanceInformation: whether agents are online; by id if asked."""
-        filters = self._get_param("Filters") or self._get_param("InstanceInformationFilterList")
-        wanted = {
-            value
-            for one in filters or []
-            if one.get("Key", one.get("key")) == "InstanceIds"
-            for value in one.get("Values", one.get("valueSet", []))
-        }
-        shown = [
+        """DescribeInstanceInformation: agents, also those that SSM has lost; in pages."""
+        world, token = self.run_command_backend.world, self._get_param("NextToken")
+        most = int(self._get_param("MaxResults", DEFAULT_PAGE))
+        if not SMALLEST_PAGE <= most <= LARGEST_PAGE:
+            raise ValidationException(f"'maxResults' is from {SMALLEST_PAGE} to {LARGEST_PAGE}")
+        if token is None:
+            page, following = world.pages.begin(self._known_agents(), world.faults, most)
+        else:
+            page, following = world.pages.go_on(token, most)
+        more = {} if following is None else {"NextToken": following}
+        return ActionResult({"InstanceInformationList": page, **more})
+
+    def _known_agents(self) -> list[dict[str, str]]:
+        wanted = self._wanted_instances()
+        return [
             {
                 "InstanceId": name,
                 "PingStatus": "Online" if is_online else "ConnectionLost",
@@ -81,9 +90,24 @@ class RunCommandResponse(SimpleSystemManagerResponse):
                 "ResourceType": "EC2Instance",
             }
             for name, is_online in self.run_command_backend.managed_instances().items()
-            if not wanted or name in wanted
+            if wanted is None or name in wanted
         ]
-        return ActionResult({"InstanceInformationList": shown})
+
+    def _wanted_instances(self) -> set[str] | None:
+        """The ids that the filters name, None without one; limits as in SSM's API reference."""
+        filters, old = self._get_param("Filters"), self._get_param("InstanceInformationFilterList")
+        if filters and old:
+            raise ValidationException("use either Filters or InstanceInformationFilterList")
+        names = ("Key", "Values") if filters else ("key", "valueSet")
+        wanted: set[str] | None = None
+        for one in filters or old or []:
+            key, values = (one[name] for name in names)
+            if key != "InstanceIds":
+                raise SSMException("InvalidInstanceInformationFilterValue", f"{key} is not known")
+            if not 1 <= len(values) <= MOST_FILTER_VALUES:
+                raise ValidationException(f"a filter has 1 to {MOST_FILTER_VALUES} values")
+            wanted = set(values) if wanted is None else wanted & set(values)
+        return wanted
 
     def _require_runnable(self, document_type: str) -> None:
         self.run_command_backend.require_runnable(

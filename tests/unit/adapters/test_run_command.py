@@ -30,6 +30,21 @@ def test_nothing_but_the_modules_document_with_its_own_defaults_is_ever_sent() -
     assert len(arguments["Comment"]) <= 100  # SSM's limit
 
 
+def test_a_look_is_the_same_document_told_not_to_signal() -> None:
+    client: Any = scripted(send_command={"Command": {"CommandId": "command-1"}})
+    RunCommand(client, "pipeline-flush", 60, signals=False).send(INSTANCE_ID)
+    [arguments] = client.arguments_of("send_command")
+    assert arguments["Parameters"] == {"Signal": ["false"]}
+    assert arguments["Comment"] == f"Look at Fluentd on {INSTANCE_ID}"
+
+
+def test_agents_are_asked_for_by_at_most_a_hundred_ids() -> None:
+    client = scripted(describe_instance_information={"InstanceInformationList": []})
+    assert run_command(client).online([f"i-{n:08x}" for n in range(201)]) == set()
+    asked = client.arguments_of("describe_instance_information")
+    assert [len(one["Filters"][0]["Values"]) for one in asked] == [100, 100, 1]
+
+
 def test_an_instance_without_an_agent_is_told_apart() -> None:
     client = scripted(send_command=aws_error("InvalidInstanceId", "not in a valid state"))
     with pytest.raises(AgentNotReachable, match=f"no running agent on {INSTANCE_ID}: .*InvalidIn"):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lifecycle.decisions.instance import Address, Instance
-from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.marks import Mark, MarkKind, written
 from tests.support.messages import INSTANCE_ID, NOW
 
 RESTING = Instance(INSTANCE_ID, "stopped", NOW - 100, None, Mark(MarkKind.PROVEN, NOW - 50))
@@ -55,6 +55,35 @@ def test_one_rests_since_its_proof_only_if_it_has_not_run_since(
     change: dict[str, object], *, rests: bool
 ) -> None:
     assert replace(RESTING, **change).rests_since_its_proof is rests  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("looked", "is_looked_at"),
+    [
+        (None, False),
+        ("yesterday", False),
+        (written(RESTING.launched_at - 1), False),  # it was started anew since
+        (written(RESTING.launched_at), True),
+        (written(NOW), True),
+    ],
+)
+def test_a_look_counts_since_the_last_start(looked: str | None, *, is_looked_at: bool) -> None:
+    assert replace(RESTING, looked=looked).is_looked_at is is_looked_at
+
+
+@pytest.mark.parametrize(
+    ("not_ready", "since"),
+    [
+        (None, NOW - 400),
+        ("yesterday", NOW - 400),
+        (written(NOW - 500), NOW - 400),  # in an earlier launch
+        (written(NOW - 60), NOW - 60),
+    ],
+)
+def test_nothing_is_known_since_it_was_last_known_not_to_be_ready(
+    not_ready: str | None, since: float
+) -> None:
+    assert replace(RESTING, not_ready=not_ready).unknown_since(NOW - 400) == since
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from lifecycle.decisions.buffer import Reason, State
 from lifecycle.errors import NotReady
 from lifecycle.flows.buffer import BufferWaiter
 from lifecycle.flows.evidence import Prover
+from lifecycle.flows.proof import Proof
 from lifecycle.flows.release import Exit
 from lifecycle.messages import BufferCheck
 from lifecycle.settings import BufferWaiterSettings, load_settings
@@ -43,10 +44,13 @@ def waiter_of(
     functions: Any = InProcess(Prover(lambda: answers, parts.runtime).handle)
     functions.invoking = invoking
     return BufferWaiter(
-        settings=load_settings(BufferWaiterSettings, environments.buffer_waiter(**settings)),
-        instances=parts.instances,
         exit=Exit(parts.autoscaling, parts.marker, None, None, parts.runtime),
-        evidence=EvidenceFunction(functions, "evidence", parts.runtime.clock),
+        proof=Proof(
+            load_settings(BufferWaiterSettings, environments.buffer_waiter(**settings)),
+            parts.instances,
+            EvidenceFunction(functions, "evidence", parts.runtime.clock),
+            parts.runtime,
+        ),
         polls=POLLS,
         runtime=parts.runtime,
     )

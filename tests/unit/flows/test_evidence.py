@@ -74,6 +74,16 @@ def test_the_rules_are_those_of_the_question() -> None:
     assert answer_of(rules=rules)["verdicts"][INSTANCE_ID]["reason"] == "too_few_series"
 
 
+def test_an_instance_in_service_is_provable_and_never_drained() -> None:
+    verdict = answer_of(purpose="standing")["verdicts"][INSTANCE_ID]
+    assert (verdict["state"], verdict["reason"]) == ("SERVING", "provable")
+
+
+def test_a_launching_instance_is_ready_or_not_and_never_drained() -> None:
+    verdict = answer_of(purpose="readiness")["verdicts"][INSTANCE_ID]
+    assert (verdict["state"], verdict["reason"]) == ("SERVING", "ready")
+
+
 @pytest.mark.parametrize("error", [PrometheusFailed("no"), OSError("no"), KeyError("no")])
 @pytest.mark.parametrize("while_connecting", [True, False])
 def test_whatever_goes_wrong_with_prometheus_is_unknown_and_no_error(

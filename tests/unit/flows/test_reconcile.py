@@ -8,6 +8,7 @@ from lifecycle.decisions.marks import Mark, MarkKind
 from lifecycle.errors import UnexpectedState
 from lifecycle.flows.entrance import Entrance
 from lifecycle.flows.reconcile import Reconciler
+from lifecycle.flows.standing import StandingCheck
 from lifecycle.settings import ReconcilerSettings, load_settings
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support import environments
@@ -57,6 +58,7 @@ def reconcile(parts: Parts, *, in_cloud_map: bool = True, **settings: str) -> No
             parts.discovery if in_cloud_map else parts.next_stage,
             parts.runtime,
         ),
+        standing=StandingCheck(GROUP, parts.instances, None, None, parts.runtime),
         runtime=parts.runtime,
     ).handle()
 

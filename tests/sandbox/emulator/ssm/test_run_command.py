@@ -160,6 +160,8 @@ def test_an_invocation_of_another_instance_or_step_or_command_is_refused(
 def test_an_instance_without_a_live_agent_gets_no_command(commands: Commands) -> None:
     unknown = "i-0123456789abcdef0"
     assert commands.refusal(InstanceIds=[unknown]) == "InvalidInstanceId"
+    twice = [commands.instance_id, commands.instance_id]
+    assert commands.refusal(InstanceIds=twice) == "DuplicateInstanceId"
     commands.cloud.world.faults.agents_off = [commands.instance_id]
     assert commands.refusal() == "InvalidInstanceId"
     commands.cloud.world.faults.clear()
@@ -201,11 +203,6 @@ def test_what_aws_refuses_is_refused(
     assert commands.refusal(**changes) == code
 
 
-def test_naming_an_instance_twice_is_refused(commands: Commands) -> None:
-    twice = [commands.instance_id, commands.instance_id]
-    assert commands.refusal(InstanceIds=twice) == "DuplicateInstanceId"
-
-
 def test_a_document_that_no_agent_could_run_is_not_created(commands: Commands) -> None:
     wrong = json.dumps({**DOCUMENT, "mainSteps": []})
     with pytest.raises(ClientError, match="InvalidDocumentContent"):
@@ -244,6 +241,38 @@ def test_commands_and_agents_can_be_listed(commands: Commands) -> None:
     assert (known["InstanceId"], known["PingStatus"]) == (commands.instance_id, "ConnectionLost")
 
 
+def test_agents_are_listed_in_pages_within_ssms_limits(commands: Commands) -> None:
+    cloud, ssm = commands.cloud, commands.ssm
+    cloud.world.faults.short_pages = [0]
+    chosen = [{"Key": "InstanceIds", "Values": [commands.instance_id]}]
+    first = ssm.describe_instance_information(Filters=chosen)
+    assert first["InstanceInformationList"] == []
+    second = ssm.describe_instance_information(Filters=chosen, NextToken=first["NextToken"])
+    assert [one["InstanceId"] for one in second["InstanceInformationList"]] == [
+        commands.instance_id
+    ]
+    stranger = [{"Key": "InstanceIds", "Values": ["i-0f0f0f0f"]}]
+    cloud.world.faults.short_pages = []
+    assert ssm.describe_instance_information(Filters=stranger)["InstanceInformationList"] == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"MaxResults": 4},
+        {"MaxResults": 51},
+        {"Filters": [{"Key": "InstanceIds", "Values": ["i-0f0f0f0f"] * 101}]},
+        {"Filters": [{"Key": "Colour", "Values": ["blue"]}]},
+    ],
+    ids=["small pages", "large pages", "many values", "unknown key"],
+)
+def test_a_list_of_agents_that_ssm_would_refuse_is_refused(
+    commands: Commands, request_: dict[str, Any]
+) -> None:
+    with pytest.raises(ClientError):
+        commands.ssm.describe_instance_information(**request_)
+
+
 def test_an_agent_from_outside_fetches_once_and_reports_once(commands: Commands) -> None:
     commands.cloud.world.agent = None
     command_id = commands.send()
@@ -266,9 +295,3 @@ def test_an_agent_that_fetched_and_died_lets_the_execution_time_out(commands: Co
     assert commands.ended(command_id, 40.0) == ("InProgress", "InProgress")
     assert commands.ended(command_id, 30.0) == ("TimedOut", "ExecutionTimedOut")
     assert not backend.report(assignment.command_id, assignment.instance_id, Report())
-
-
-def test_the_journal_tells_of_commands(commands: Commands) -> None:
-    commands.send()
-    history = commands.cloud.history(commands.instance_id)
-    assert history[-2:] == ["command_sent", "command_ended"]

@@ -1,0 +1,105 @@
+"""Asks at each run of the reconciler whether each instance in service could be proven empty today.
+
+A wrong label, a missing worker, an expired token or an agent without a permission is found then,
+not at the first scale-in. Nothing is changed but a tag of its own, so an observer does it as well.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.run_command import RunCommand
+from lifecycle.decisions.answers import Purpose
+from lifecycle.decisions.flush import FlushReason
+from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.standing import Flaw, flaw_of_evidence, flaw_of_look, is_settled
+from lifecycle.flows.commands import Commands
+from lifecycle.flows.proof import Proof
+from lifecycle.telemetry import LogEvent, Metric, Runtime
+
+# A run looks at no more instances, and waits no longer for them.
+_MOST_LOOKS = 50
+_LOOK_SECONDS = 60.0
+
+Fleet = Mapping[str, Instance | None]
+Flaws = dict[str, Flaw]
+
+
+@dataclass(frozen=True, slots=True)
+class StandingCheck:
+    """Everything the check touches; ``proof`` and ``look`` are None for a stage not in use."""
+
+    autoscaling_group_name: str
+    instances: Instances
+    proof: Proof | None
+    look: RunCommand | None
+    runtime: Runtime
+
+    def run(self, in_service: Fleet) -> None:
+        """Report each instance that could not be proven, and how many they are. Never raises."""
+        flaws = self._found(self._agents, in_service) | self._found(self._evidence, in_service)
+        for instance_id, (reason, detail) in flaws.items():
+            self.runtime.telemetry.warning(
+                LogEvent.INSTANCE_NOT_PROVABLE,
+                autoscaling_group_name=self.autoscaling_group_name,
+                instance_id=instance_id,
+                reason=reason,
+                detail=detail,
+            )
+        self.runtime.telemetry.measure(Metric.INSTANCES_NOT_PROVABLE, len(flaws))
+
+    def _found(self, find: Callable[[Fleet], Flaws], in_service: Fleet) -> Flaws:
+        try:
+            return find(in_service)
+        except Exception as error:  # noqa: BLE001 (unknown, and the rest of the run goes on)
+            flaw = ("check_failed", f"{type(error).__name__}: {error}")
+            return dict.fromkeys(in_service, flaw)
+
+    def _evidence(self, in_service: Fleet) -> Flaws:
+        """Ask the evidence function; the age of an instance excuses what is not there yet."""
+        if self.proof is None or not in_service:
+            return {}
+        now, window = self.runtime.clock(), self.proof.rules.range_seconds
+        verdicts = self.proof.ask(dict.fromkeys(in_service, now), Purpose.STANDING)
+        flaws = {
+            one: flaw_of_evidence(verdict, settled=is_settled(in_service[one], now, window))
+            for one, verdict in verdicts.items()
+        }
+        return {one: flaw for one, flaw in flaws.items() if flaw is not None}
+
+    def _agents(self, in_service: Fleet) -> Flaws:
+        """Ask SSM for the agents, and the instances not looked at yet for what they can see."""
+        now = self.runtime.clock()
+        settled = [one for one, instance in in_service.items() if is_settled(instance, now)]
+        if self.look is None or not settled:
+            return {}
+        online = self.look.online(settled)
+        offline = (FlushReason.AGENT_NOT_REACHABLE, "SSM knows no agent on it that is online")
+        return dict.fromkeys(set(settled) - online, offline) | self._looks(
+            [one for one in settled if one in online and not _is_looked_at(in_service[one])]
+        )
+
+    def _looks(self, instance_ids: list[str]) -> Flaws:
+        """Look at instances; one without a flaw is looked at once, another at each run."""
+        assert self.look is not None
+        commands = Commands(self.look, _LOOK_SECONDS, LogEvent.LOOK_REQUESTED, self.runtime)
+        flaws = {}
+        for instance_id, verdict in commands.run(instance_ids[:_MOST_LOOKS]).items():
+            flaw = flaw_of_look(verdict)
+            if flaw is None:
+                self._remember(instance_id)
+            else:
+                flaws[instance_id] = flaw
+        return flaws
+
+    def _remember(self, instance_id: str) -> None:
+        try:
+            self.instances.mark_looked_at(instance_id, self.runtime.clock())
+        except Exception as error:  # noqa: BLE001 (the next run looks again)
+            self.runtime.telemetry.warning(
+                LogEvent.MARK_FAILED, instance_id=instance_id, mark="looked", reason=str(error)
+            )
+
+
+def _is_looked_at(instance: Instance | None) -> bool:
+    return instance is not None and instance.is_looked_at
