@@ -103,8 +103,8 @@ class LogEvent(StrEnum):
     RECONCILED = (
         "reconciled",
         (
-            "autoscaling_group_name mode registered in_service waiting discrepancies corrections "
-            "failures retains_on_abandon"
+            "autoscaling_group_name mode registered in_service capacity_short waiting "
+            "discrepancies corrections failures retains_on_abandon"
         ),
     )
     LIFECYCLE_STATE_UNKNOWN = (
@@ -152,6 +152,7 @@ class Metric(StrEnum):
     DRAIN_SECONDS = "DrainSeconds"
     REGISTERED_INSTANCES = "RegisteredInstances"
     IN_SERVICE_INSTANCES = "InServiceInstances"
+    CAPACITY_SHORT = "CapacityShort"
     WAITING_INSTANCES = "WaitingInstances"
     OLDEST_WAIT_SECONDS = "OldestWaitSeconds"
     CORRECTIONS_MADE = "CorrectionsMade"

@@ -26,6 +26,11 @@ locals {
   overflow_minutes   = local.overflow_intervals * var.reconcile.interval_minutes
   overflow_duration  = local.overflow_minutes >= 120 && local.overflow_minutes % 60 == 0 ? "${local.overflow_minutes / 60} hours" : "${local.overflow_minutes} minutes"
 
+  # The group is short of capacity if the reconciler sees it so in each of these runs: the first and the
+  # last of them are at least 20 minutes apart, longer than a launch takes.
+  short_intervals = ceil(20 / var.reconcile.interval_minutes) + 1
+  short_minutes   = (local.short_intervals - 1) * var.reconcile.interval_minutes
+
   # One gap in the samples stays in the window of a proof for several runs: the standing check must find the
   # same for longer. CloudWatch allows a day for all periods together, if they are shorter than an hour.
   unprovable_intervals = max(3, local.uses.buffer ? min(
@@ -83,6 +88,8 @@ locals {
     heartbeats-failing = "${local.act.failing} Heartbeats fail, twice in a row, for one or more instances of ${var.autoscaling_group_name} (a missing permission, or EC2 Auto Scaling itself): each is kept for ${var.timing.terminate_heartbeat_timeout_seconds} s after its last recorded heartbeat${local.uses.operation ? ", ${var.timing.launch_heartbeat_timeout_seconds} s while it launches" : ""}."
     heartbeats-overdue = "${local.act.overdue} For half of its hook's heartbeat timeout no heartbeat of an instance of ${var.autoscaling_group_name} was recorded: its waiter times out at two thirds, and the log line heartbeat_failed says until when it is kept (kept_until)."
 
+    capacity-short = "Act before the next peak. For ${local.short_minutes} minutes ${var.autoscaling_group_name} has had less capacity in service than desired: launches fail, perhaps each for the same reason, or none is made. Nothing is lost while forwarders can buffer."
+
     lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions completed it: its instance is retained by the group, or may have ended with logs in its buffer."
     unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended, or EC2 is about to end it, without proof that it holds no logs."
     retention-policy-missing = !var.alarms.retention_policy ? null : "Act this week. ${var.autoscaling_group_name} has no instance lifecycle policy that retains on abandon: an instance that is not proven empty in time ends with its logs."
@@ -123,8 +130,9 @@ locals {
     # Reported by each run, also when it is 0.
     instances-not-provable = { metric_name = "InstancesNotProvable", statistic = "Maximum", period = local.reconcile_period_seconds, evaluation_periods = local.unprovable_intervals }
 
-    # Between two runs nothing is known: the alarm stays as it is.
+    # Between two runs nothing is known: the alarms stay as they are.
     instance-left-group      = { metric_name = "InstancesLeftGroup", statistic = "Maximum", period = local.reconcile_period_seconds, treat_missing_data = "ignore" }
+    capacity-short           = { metric_name = "CapacityShort", statistic = "Minimum", period = local.reconcile_period_seconds, evaluation_periods = local.short_intervals, treat_missing_data = "ignore" }
     retention-policy-missing = { metric_name = "RetentionPolicyMissing", statistic = "Maximum", period = local.reconcile_period_seconds, treat_missing_data = "ignore" }
   }
   reported_metric_defaults = { statistic = "Sum", period = 60, evaluation_periods = 1, datapoints_to_alarm = null, threshold = 0, treat_missing_data = "notBreaching" }

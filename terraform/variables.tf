@@ -82,7 +82,8 @@ variable "cloud_map" {
     Where forwarders find the aggregators. Give either `service_id` or `namespace_id`. Unset: the
     instances are in no service discovery (for example agents that only send); launches do not wait.
 
-    - `service_id`: an existing Cloud Map service (`srv-...`) with SRV records, in which to register.
+    - `service_id`: an existing Cloud Map service (`srv-...`) with SRV records, in which to register. The
+      records' targets get A records, or AAAA records for instances without a private IPv4 address.
     - `namespace_id`: a DNS namespace (`ns-...`) in which to create such a service.
     - `namespace_name`: the namespace's domain name; only used for the output
       `forwarder_service_discovery`.
@@ -219,7 +220,8 @@ variable "prometheus" {
     - `dialect`: `prometheus`, or `thanos`: Thanos is asked to answer whole or not at all. A partial answer
       proves nothing with either.
     - `instance_label`: the label that distinguishes the instances' series.
-    - `identify_by`: what that label holds: `instance_id` or `private_ip_address`.
+    - `identify_by`: what that label holds: `instance_id` or `private_ip_address`. An instance without a
+      private IPv4 address is known by its IPv6 address: `[2001:db8::7]:24231`, or without the port.
     - `metric_prefix`: the beginning of the names of Fluentd's output metrics.
     - `scrape_interval_seconds`: how often Prometheus scrapes the aggregators, 1 to 300. How many
       samples make a window complete follows from it.

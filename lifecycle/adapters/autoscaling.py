@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -35,11 +35,14 @@ _MOST_IDS = 50  # DescribeAutoScalingInstances takes no more at a time
 class Group:
     """An Auto Scaling group: its members' lifecycle states, without its warm pool.
 
+    ``desired_capacity`` and its members' ``weights`` are in the group's units of capacity.
     ``retains_on_abandon``: its instance lifecycle policy keeps an instance whose termination was
     abandoned.
     """
 
     states: dict[str, str]
+    weights: dict[str, int]
+    desired_capacity: int
     retains_on_abandon: bool
 
 
@@ -138,16 +141,18 @@ class AutoScaling:
             return Heartbeat.FAILED, str(error)
         return Heartbeat.RECORDED, ""
 
-    def complete(
-        self, action: LifecycleAction, result: Literal["CONTINUE", "ABANDON"]
-    ) -> Completion:
-        """Complete the action. Idempotent: an action that has ended already is no error.
+    def complete(self, action: LifecycleAction) -> Completion:
+        """Complete the action with CONTINUE. Idempotent: one that has ended already is no error.
 
+        No function answers ABANDON: what fails for one launch may fail for each, and the hook's own
+        timeout is all that keeps the group from replacing them at once, over and over.
         Raises Permanent for an instance that Auto Scaling retains, and UnexpectedState for one in
         a state that no ended action leaves behind.
         """
         try:
-            self._client.complete_lifecycle_action(**_named(action), LifecycleActionResult=result)
+            self._client.complete_lifecycle_action(
+                **_named(action), LifecycleActionResult="CONTINUE"
+            )
         except ClientError as error:
             if not _is_no_active_action(error):
                 raise
@@ -183,8 +188,11 @@ class AutoScaling:
 
 def _read(group: "AutoScalingGroupTypeDef") -> Group:
     policy = group.get("InstanceLifecyclePolicy", {}).get("RetentionTriggers", {})
+    members = group.get("Instances", [])
     return Group(
-        states={one["InstanceId"]: one["LifecycleState"] for one in group.get("Instances", [])},
+        states={one["InstanceId"]: one["LifecycleState"] for one in members},
+        weights={one["InstanceId"]: int(one.get("WeightedCapacity", 1)) for one in members},
+        desired_capacity=group["DesiredCapacity"],
         retains_on_abandon=policy.get("TerminateHookAbandon") == "retain",
     )
 

@@ -57,13 +57,15 @@ class CloudMap:
         creator_request_id: str,
     ) -> str:
         """Ask for the registration in one of the services, as ``register`` does."""
+        # An SRV record's target gets an A record for the one, an AAAA record for the other.
+        family = "AWS_INSTANCE_IPV6" if address.is_ipv6 else "AWS_INSTANCE_IPV4"
         try:
             answer = self._client.register_instance(
                 ServiceId=service_id,
                 InstanceId=instance_id,
                 CreatorRequestId=creator_request_id,
                 Attributes={
-                    "AWS_INSTANCE_IPV4": address.private_ip_address,
+                    family: address.private_ip_address,
                     "AWS_INSTANCE_PORT": str(self._port),
                     "AVAILABILITY_ZONE": address.availability_zone,
                 },

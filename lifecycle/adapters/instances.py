@@ -58,9 +58,9 @@ class Instances:
         return self.describe([instance_id]).get(instance_id)
 
     def address(self, instance_id: str) -> Address | None:
-        """Return the private address of a live instance, None if EC2 knows of no live one.
+        """Return the address of a live instance, None if EC2 knows of no live one.
 
-        Raises UnexpectedState for a live instance without a private address.
+        Raises UnexpectedState for a live instance without an address.
         """
         instance = self.find(instance_id)
         return None if instance is None else address_of(instance)
@@ -113,26 +113,26 @@ class Instances:
 
 
 def address_of(instance: Instance) -> Address | None:
-    """Return the private address of an instance, None if it is terminated or about to be.
+    """Return the address of an instance, None if it is terminated or about to be.
 
-    Raises UnexpectedState for a live instance without a private address.
+    Raises UnexpectedState for a live instance without an address.
     """
     if instance.is_ending:
         return None
     if instance.address is None:
-        raise UnexpectedState(f"{instance.id} has no private IPv4 address")
+        raise UnexpectedState(f"{instance.id} has neither a private IPv4 nor an IPv6 address")
     return instance.address
 
 
 def _read(instance: "InstanceTypeDef") -> Instance:
-    private_ip_address = instance.get("PrivateIpAddress")
+    ip_address = instance.get("PrivateIpAddress") or _ipv6_address(instance)
     tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
     return Instance(
         id=instance["InstanceId"],
         state=instance["State"]["Name"],
         launched_at=instance["LaunchTime"].timestamp(),
-        address=Address(private_ip_address, instance["Placement"]["AvailabilityZone"])
-        if private_ip_address
+        address=Address(ip_address, instance["Placement"]["AvailabilityZone"])
+        if ip_address
         else None,
         mark=read_mark(tags.get(TAG_KEY)),
         group=tags.get(_GROUP_TAG_KEY),
@@ -142,3 +142,19 @@ def _read(instance: "InstanceTypeDef") -> Instance:
         not_ready=tags.get(NOT_READY_TAG_KEY),
         owner=tags.get(OWNER_TAG_KEY),
     )
+
+
+def _ipv6_address(instance: "InstanceTypeDef") -> str | None:
+    """Return the IPv6 address of an instance's primary network interface, None if it has none.
+
+    Of several it is the one that stays for the life of the instance, if there is such a one
+    (docs.aws.amazon.com/AWSEC2/latest/APIReference, InstanceIpv6Address).
+    """
+    addresses = [
+        one
+        for interface in instance.get("NetworkInterfaces", [])
+        if interface.get("Attachment", {}).get("DeviceIndex") == 0
+        for one in interface.get("Ipv6Addresses", [])
+    ]
+    addresses.sort(key=lambda one: not one.get("IsPrimaryIpv6", False))
+    return addresses[0].get("Ipv6Address") if addresses else instance.get("Ipv6Address")

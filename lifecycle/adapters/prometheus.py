@@ -241,7 +241,8 @@ def connect(
 class Selection:
     """Which series to fetch: those whose ``label`` holds one of ``values``.
 
-    A value also matches with a port behind it, as Prometheus's own ``instance`` label has one.
+    A value also matches with a port behind it, as Prometheus's own ``instance`` label has one; an
+    IPv6 address has brackets then.
     """
 
     values: Sequence[str]
@@ -254,7 +255,7 @@ class Selection:
         """The range selector, in PromQL."""
         metrics = (*BUFFER_METRICS, EMIT_RECORDS, NUM_ERRORS, WRITE_COUNT)
         names = "|".join([*(self.metric_prefix + metric for metric in metrics), UP])
-        instances = "|".join(_quote(re.escape(value)) for value in self.values)
+        instances = "|".join(_quote(_spelled(value)) for value in self.values)
         window = math.ceil(self.range_seconds)
         return f'{{__name__=~"{names}",{self.label}=~"({instances})(:[0-9]+)?"}}[{window}s]'
 
@@ -281,10 +282,24 @@ def fetch(querier: Querier, selection: Selection, now: float) -> dict[str, list[
 def _grouped(series: Sequence[Series], selection: Selection) -> dict[str, list[Series]]:
     grouped: dict[str, list[Series]] = {}
     for one in series:
-        value = re.sub(r":[0-9]+$", "", one.labels.get(selection.label, ""))
+        value = _without_port(one.labels.get(selection.label, ""))
         if value in selection.values:
             grouped.setdefault(value, []).append(one)
     return grouped
+
+
+def _spelled(value: str) -> str:
+    """Return a regular expression for a value; an IPv6 address may have brackets."""
+    pattern = re.escape(value)
+    return rf"\[?{pattern}\]?" if ":" in value else pattern
+
+
+def _without_port(label: str) -> str:
+    """Return a label's value as it is asked for: the last group of an IPv6 address is no port."""
+    bracketed = re.fullmatch(r"\[(.+)\](?::[0-9]+)?", label)
+    if bracketed:
+        return bracketed[1]
+    return label if label.count(":") > 1 else re.sub(r":[0-9]+$", "", label)
 
 
 def _all_series(result: Any) -> list[Series]:  # noqa: ANN401 (whatever the JSON holds)

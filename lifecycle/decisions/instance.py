@@ -15,10 +15,15 @@ _HELD_NOTHING = {MarkKind.PROVEN, MarkKind.POOLED}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where forwarders reach an instance."""
+    """Where forwarders reach an instance: its private IPv4 address, or IPv6 if it has none."""
 
     private_ip_address: str
     availability_zone: str
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Tell whether the address is an IPv6 address."""
+        return ":" in self.private_ip_address
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,11 +82,16 @@ class HookLimits:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The fleet at one moment, ``now`` (epoch seconds)."""
+    """The fleet at one moment, ``now`` (epoch seconds).
+
+    ``desired_capacity`` and the members' ``weights`` are in the group's units of capacity.
+    """
 
     now: float
     hooks: HookLimits
     subjects: Mapping[str, Subject]
+    weights: Mapping[str, int]
+    desired_capacity: int
     retains_on_abandon: bool
 
     @property
@@ -103,6 +108,16 @@ class Snapshot:
     def in_service(self) -> list[str]:
         """The ids of all that the group has in service."""
         return [one.id for one in self.subjects.values() if is_in_service(one.state)]
+
+    @property
+    def missing_capacity(self) -> int:
+        """How much of the desired capacity is not in service, whatever the cause.
+
+        Auto Scaling replaces what is in standby, unless the desired capacity was lowered with it;
+        what is in a warm pool, launching or terminating does not serve.
+        """
+        serving = sum(self.weights.get(one, 1) for one in self.in_service)
+        return max(0, self.desired_capacity - serving)
 
     @property
     def unmarked(self) -> list[str]:

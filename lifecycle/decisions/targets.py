@@ -29,7 +29,8 @@ FARTHEST_WORKER_PORT = 64
 
 _JOB = re.compile(r"(exported_)*job")
 _INSTANCE = re.compile(r"(exported_)*instance")
-_PORT = re.compile(r":([0-9]{1,5})$")
+# The last group of an IPv6 address without brackets is no port.
+_PORT = re.compile(r"(?![0-9A-Fa-f.]*:[0-9A-Fa-f.:]*:[0-9A-Fa-f.]*$).*:([0-9]{1,5})$")
 
 
 def output_of(labels: Labels) -> Output:
@@ -85,5 +86,5 @@ def _named(labels: Labels, names: re.Pattern[str]) -> dict[str, str]:
 def _port(labels: Labels) -> int | None:
     """Return the port of the target itself, not that of a server between it and its observer."""
     instances = _named(labels, _INSTANCE)
-    found = _PORT.search(instances[max(instances, key=len)]) if instances else None
+    found = _PORT.match(instances[max(instances, key=len)]) if instances else None
     return int(found[1]) if found else None

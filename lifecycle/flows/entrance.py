@@ -148,7 +148,7 @@ class Entrance:
         )
 
     def _complete(self, action: LifecycleAction) -> Completion:
-        completion = self.autoscaling.complete(action, "CONTINUE")
+        completion = self.autoscaling.complete(action)
         report_completion(action, completion, self.runtime)
         if completion is Completion.COMPLETED:
             self.runtime.telemetry.flush()

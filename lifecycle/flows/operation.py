@@ -196,7 +196,7 @@ class OperationWaiter:
         )
 
     def _put_in_service(self, action: LifecycleAction) -> None:
-        completion = self.autoscaling.complete(action, "CONTINUE")
+        completion = self.autoscaling.complete(action)
         report_completion(action, completion, self.runtime)
         if completion in _GONE:
             self._withdraw(action, "the instance ended while it was being registered")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
 from lifecycle.adapters.cloud_map import CloudMap
-from lifecycle.adapters.instances import Instances
+from lifecycle.adapters.instances import Instances, address_of
 from lifecycle.decisions.marks import MarkKind
 from lifecycle.decisions.ownership import Module, ownership_of
 from lifecycle.decisions.reconcile import (
@@ -193,6 +193,8 @@ class Reconciler:
                 self.settings.terminate_heartbeat_timeout_seconds,
             ),
             subjects={one.id: one for one in [*self._described(subjects), *located]},
+            weights=group.weights,
+            desired_capacity=group.desired_capacity,
             retains_on_abandon=group.retains_on_abandon,
         )
 
@@ -254,9 +256,9 @@ class Reconciler:
         return True
 
     def _register(self, correction: Correction, subject: Subject, cloud_map: CloudMap) -> bool:
-        address = subject.instance.address if subject.instance else None
+        address = address_of(subject.instance) if subject.instance else None
         if address is None:
-            raise UnexpectedState(f"{subject.id} has no private IPv4 address")
+            return self._not_needed(correction, "it is gone")
         self._mark_as_serving(subject.id)
         operation_id = cloud_map.register(
             subject.id,
@@ -345,6 +347,7 @@ class Reconciler:
         values = {
             Metric.REGISTERED_INSTANCES: len(snapshot.registered),
             Metric.IN_SERVICE_INSTANCES: len(snapshot.in_service),
+            Metric.CAPACITY_SHORT: snapshot.missing_capacity,
             Metric.WAITING_INSTANCES: len(snapshot.waiting),
             Metric.OLDEST_WAIT_SECONDS: snapshot.oldest_wait_seconds,
             Metric.CORRECTIONS_MADE: made,
@@ -359,6 +362,7 @@ class Reconciler:
             mode=self.settings.reconcile_mode,
             registered=len(snapshot.registered),
             in_service=len(snapshot.in_service),
+            capacity_short=snapshot.missing_capacity,
             waiting=len(snapshot.waiting),
             discrepancies=found,
             corrections=made,

@@ -102,7 +102,7 @@ class Exit:
         lives_on = is_root_volume_held(state)
         self.marker.write(action, MarkKind.REPLACED if lives_on else MarkKind.PROVEN)
         try:
-            completion = self.autoscaling.complete(action, "CONTINUE")
+            completion = self.autoscaling.complete(action)
         except Permanent:
             # Retained and already alarmed: the tag stops the reconciler from restarting the drain.
             self.marker.write(action, MarkKind.RETAINED)

@@ -1,7 +1,7 @@
 """Put the extension in place of moto's Auto Scaling, Cloud Map and SSM; take it out again.
 
-moto's EC2 stays as it is, but for the events that an instance shuts down or stops, for pages, and
-for the time of its last start.
+moto's EC2 stays as it is, but for the events that an instance shuts down or stops, for pages, for
+the time of its last start, and for the address of an instance in a subnet that is IPv6-only.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from sandbox.emulator.autoscaling.interruptions import announced, dated_start
 from sandbox.emulator.cloud_map import api as cloud_map_api
 from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
 from sandbox.emulator.faults import OperationFailure
+from sandbox.emulator.ipv6 import private_name, with_ipv6
 from sandbox.emulator.paging import in_pages
 from sandbox.emulator.ssm import api as ssm_api
 from sandbox.emulator.ssm.run_command import RunCommandBackend
@@ -82,6 +83,8 @@ def installed(world: World, gate: Gate = allow) -> Iterator[None]:
             (InstanceResponse, "describe_instances", _described_in_pages(world)),
             (Instance, "stop", announced(world, Instance.stop, "stopping", _notify_groups(world))),
             (Instance, "start", dated_start(world, Instance.start)),
+            (Instance, "prep_nics", with_ipv6(Instance.prep_nics)),
+            (Instance, "private_dns_name", property(private_name)),
             (BaseResponse, "call_action", _in_turn(world, gate)),
             (route53_models, "create_route53_zone_id", new_zone_id),
             # moto warns of errors that are in no service's model, such as Throttling.

@@ -126,7 +126,7 @@ run "every_alarm_is_heard_and_quiet_without_data" {
   assert {
     condition = alltrue([
       for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors, aws_cloudwatch_metric_alarm.reconciler_silent]) :
-      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"]) && alarm.ok_actions == toset(["arn:aws:sns:eu-west-1:123456789012:quiet"]) && alarm.treat_missing_data == lookup({ RetentionPolicyMissing = "ignore", InstancesLeftGroup = "ignore", InServiceInstances = "breaching" }, coalesce(alarm.metric_name, "none"), "notBreaching")
+      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"]) && alarm.ok_actions == toset(["arn:aws:sns:eu-west-1:123456789012:quiet"]) && alarm.treat_missing_data == lookup({ CapacityShort = "ignore", RetentionPolicyMissing = "ignore", InstancesLeftGroup = "ignore", InServiceInstances = "breaching" }, coalesce(alarm.metric_name, "none"), "notBreaching")
     ])
     error_message = "Every alarm tells the same people, and no data is no alarm, but where silence is what it is about."
   }
@@ -151,6 +151,7 @@ run "every_alarm_links_its_runbook" {
       lifecycle-action-expired = "fluentd-lifecycle-action-expired"
       unclean-termination      = "fluentd-unclean-termination"
       function-errors          = "fluentd-function-errors"
+      capacity-short           = "fluentd-capacity-short"
       shard-overflow           = "fluentd-shard-overflow"
       instances-not-provable   = "fluentd-instances-not-provable"
       retention-policy-missing = "fluentd-retention-policy-missing"
@@ -319,6 +320,50 @@ run "unclean_terminations_are_watched" {
   assert {
     condition     = startswith(aws_cloudwatch_metric_alarm.reported["unclean-termination"].alarm_description, "Act at once.")
     error_message = "The deadline must come first."
+  }
+}
+
+run "capacity_that_is_missing_for_twenty_minutes_pages" {
+  command = plan
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.reported["capacity-short"].metric_name == "CapacityShort" && aws_cloudwatch_metric_alarm.reported["capacity-short"].statistic == "Minimum" &&
+      aws_cloudwatch_metric_alarm.reported["capacity-short"].threshold == 0 && aws_cloudwatch_metric_alarm.reported["capacity-short"].datapoints_to_alarm == null
+    )
+    error_message = "One unit that every run misses is one too few."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["capacity-short"].period == 300 && aws_cloudwatch_metric_alarm.reported["capacity-short"].evaluation_periods == 5
+    error_message = "Of five runs the first and the last are 20 minutes apart."
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.reported["capacity-short"].alarm_description, "For 20 minutes aggregators has had less capacity")
+    error_message = "How long it has lasted: ${aws_cloudwatch_metric_alarm.reported["capacity-short"].alarm_description}"
+  }
+}
+
+run "missing_capacity_is_seen_as_often_as_the_reconciler_runs" {
+  command = plan
+  variables {
+    reconcile = { interval_minutes = 1 }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["capacity-short"].period == 60 && aws_cloudwatch_metric_alarm.reported["capacity-short"].evaluation_periods == 21
+    error_message = "A run a minute: 21 of them are 20 minutes."
+  }
+}
+
+run "missing_capacity_is_seen_by_two_of_the_rarest_runs" {
+  command = plan
+  variables {
+    reconcile = { mode = "observe", interval_minutes = 1440 }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.reported["capacity-short"].period == 86400 && aws_cloudwatch_metric_alarm.reported["capacity-short"].evaluation_periods == 2
+    error_message = "CloudWatch looks back seven days at most."
   }
 }
 

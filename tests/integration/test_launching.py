@@ -4,6 +4,7 @@ import pytest
 
 from lifecycle.errors import Malformed
 from lifecycle.telemetry import LogEvent, Metric
+from tests.support.account import create_ipv6_only_subnet
 from tests.support.messages import launch_event
 from tests.support.pipeline import HEARTBEAT_TIMEOUT, Pipeline
 
@@ -87,6 +88,51 @@ def test_an_event_that_fails_three_times_reaches_the_on_failure_destination(
     assert len(lines) == 3
     assert "detail.EC2InstanceId" in str(lines[0]["reason"])
     assert repr('i-0123456789abcdef0"} or up') in str(lines[0]["reason"])
+
+
+def test_an_instance_without_an_ipv4_address_is_registered_by_its_ipv6_address(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.subnet_id = create_ipv6_only_subnet(pipeline.clients)
+    [instance_id] = pipeline.start_fleet()
+    [registered] = pipeline.registered().values()
+    address = registered.pop("AWS_INSTANCE_IPV6")
+    assert ":" in address
+    assert registered.keys() == {"AWS_INSTANCE_PORT", "AVAILABILITY_ZONE"}
+    line = pipeline.telemetry.the(LogEvent.REGISTRATION_REQUESTED)
+    assert (line["instance_id"], line["private_ip_address"]) == (instance_id, address)
+
+
+class TestAnErrorThatEachLaunchHas:
+    """What fails for one instance fails for its replacement, too."""
+
+    def launches(self, pipeline: Pipeline) -> int:
+        return sum(entry["event"] == "launched" for entry in pipeline.world.journal)
+
+    def test_the_hooks_own_timeout_is_all_that_replaces_one_that_cloud_map_refuses(
+        self, pipeline: Pipeline
+    ) -> None:
+        pipeline.world.faults.fail_operations(times=1000, code="ACCESS_DENIED")
+        pipeline.create_group(1)
+        pipeline.advance(10 * HEARTBEAT_TIMEOUT, step=15)
+        assert 2 <= self.launches(pipeline) <= 10
+        assert pipeline.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) >= 2
+        pipeline.reconcile()
+        assert (Metric.CAPACITY_SHORT, 1) in pipeline.telemetry.values
+        assert {one["event"] for one in pipeline.world.journal} & {"completed"} == set()
+
+    def test_one_whose_registration_cannot_be_requested_is_kept_by_the_reconciler(
+        self, pipeline: Pipeline
+    ) -> None:
+        pipeline.world.faults.fail_calls("RegisterInstance", code="InvalidInput", times=1000)
+        pipeline.heartbeat_timeout = 900
+        pipeline.create_group(2)
+        pipeline.reconcile_at = pipeline.clock.now
+        pipeline.advance(8 * 900, step=30)
+        assert self.launches(pipeline) == 2
+        assert len(pipeline.given_up) == 2
+        assert pipeline.telemetry.total(Metric.CORRECTIONS_FAILED) >= 10
+        assert (Metric.CAPACITY_SHORT, 2) in pipeline.telemetry.values
 
 
 class TestFailedOperations:

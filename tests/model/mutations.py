@@ -112,6 +112,22 @@ def _corrections() -> Iterator[Mutation]:
             },
         },
     )
+    yield from each(
+        "tests/unit/decisions/test_reconcile_capacity.py",
+        {
+            "missing capacity counted in instances": {
+                f"{module}:Snapshot.missing_capacity": lambda self: max(
+                    0, self.desired_capacity - len(self.in_service)
+                )
+            },
+            "every member taken for one in service": {
+                f"{module}:Snapshot.missing_capacity": lambda self: max(
+                    0,
+                    self.desired_capacity - sum(self.weights.get(one, 1) for one in self.subjects),
+                )
+            },
+        },
+    )
     yield Mutation(
         "a reconciler that takes the last aggregator out",
         {"lifecycle.flows.reconcile:can_wait": lambda subject: False},

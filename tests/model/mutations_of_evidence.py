@@ -1,6 +1,7 @@
 """Deliberate bugs of evidence: who observed taken for what was observed, a part for the whole."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,8 +83,23 @@ def observers() -> Iterator[Mutation]:
                 f"{target}:may_be_a_worker": lambda up, series: False
             },
             "another exporter taken for a worker": {f"{target}:may_be_a_worker": _is_of_the_job},
+            "the last group of an IPv6 address taken for a port": {f"{target}:_port": _last_group},
         },
     )
+    yield Mutation(
+        "series of another IPv6 address believed",
+        {
+            "lifecycle.adapters.prometheus:_without_port": lambda label: re.sub(
+                r"\]?(:[0-9]+)?$", "", label
+            ).removeprefix("[")
+        },
+        "tests/unit/adapters/test_prometheus.py",
+    )
+
+
+def _last_group(labels: Labels) -> int | None:
+    group = labels.get("instance", "").rpartition(":")[2]
+    return int(group) if group.isdigit() else None
 
 
 Fields = dict[str, object]

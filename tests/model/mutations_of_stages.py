@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from lifecycle.adapters.autoscaling import AutoScaling, Completion
 from lifecycle.decisions import heartbeats, operation
 from lifecycle.decisions.operation import WANTED_TYPE, NextStep, Operation, OperationStatus
 from lifecycle.errors import NotReady
@@ -197,6 +198,16 @@ def seeing(change: Callable[[bool, Operation | None, bool], _Seen]) -> Callable[
     return next_step
 
 
+def _abandoned(self: AutoScaling, action: LifecycleAction) -> Completion:
+    self._client.complete_lifecycle_action(
+        AutoScalingGroupName=action.autoscaling_group_name,
+        LifecycleHookName=action.lifecycle_hook_name,
+        InstanceId=action.instance_id,
+        LifecycleActionResult="ABANDON",
+    )
+    return Completion.COMPLETED
+
+
 def _ours(wanted: bool, operation: Operation | None, registered: bool) -> _Seen:
     transition = Transition.LAUNCHING if wanted else Transition.TERMINATING
     return operation and replace(operation, type=WANTED_TYPE[transition]), registered
@@ -240,6 +251,16 @@ def entrances() -> Iterator[Mutation]:
             )
         },
         _AUTOSCALING,
+    )
+    yield Mutation(
+        "a launch that is abandoned, and replaced at once",
+        {"lifecycle.adapters.autoscaling:AutoScaling.complete": _abandoned},
+        _AUTOSCALING,
+    )
+    yield Mutation(
+        "an IPv6 address registered as IPv4",
+        {"lifecycle.decisions.instance:Address.is_ipv6": lambda self: False},
+        "tests/unit/adapters/test_cloud_map.py",
     )
     yield Mutation(
         "an action that ended by itself taken for a release",

@@ -107,3 +107,11 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
         world.subscribe(pipeline.receive_event)
         pipeline.wire(lambda: fleet)
         yield pipeline
+
+
+def create_ipv6_only_subnet(clients: SimpleNamespace) -> str:
+    """A subnet whose instances have no IPv4 address; returns its id."""
+    vpc = clients.ec2.create_vpc(CidrBlock="10.1.0.0/24", AmazonProvidedIpv6CidrBlock=True)["Vpc"]
+    block = vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"].replace("/56", "/64")
+    subnet = clients.ec2.create_subnet(VpcId=vpc["VpcId"], Ipv6CidrBlock=block, Ipv6Native=True)
+    return str(subnet["Subnet"]["SubnetId"])

@@ -176,7 +176,7 @@ class Cloud:
 
     def _sound_answers(self) -> dict[str, Any]:
         member = {"InstanceId": INSTANCE_ID, "LifecycleState": self.lifecycle_state}
-        group = {"AutoScalingGroupName": GROUP, "Instances": [member]}
+        group = {"AutoScalingGroupName": GROUP, "DesiredCapacity": 1, "Instances": [member]}
         secret = PLANTED.get(self.auth)
         return {
             **{method: {} for method in _WITHOUT_AN_ANSWER},

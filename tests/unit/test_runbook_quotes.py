@@ -94,7 +94,7 @@ def completed() -> str:
         complete_lifecycle_action=NO_ACTIVE_ACTION,
         describe_auto_scaling_instances=members({INSTANCE_ID: "Terminating:Retained"}),
     )
-    return raised(lambda: parts.autoscaling.complete(action(), "CONTINUE"))
+    return raised(lambda: parts.autoscaling.complete(action()))
 
 
 def asked() -> str:

@@ -32,6 +32,7 @@ unclean_termination visibility_change_failed
 """
 LOG_EVENTS = set(_LOG_EVENTS.split())
 _METRICS = """
+CapacityShort
 CheckMessageDeadLettered CorrectionsFailed CorrectionsMade DrainSeconds HeartbeatsFailed
 InServiceInstances InstancesLeftGroup
 InstancesNotProvable LifecycleActionCompleted LifecycleActionExpired

@@ -36,6 +36,7 @@ from sandbox.emulator.autoscaling.events import (
 )
 from sandbox.emulator.autoscaling.wait_states import Passage, WaitStates
 from sandbox.emulator.autoscaling.warm_pools import WarmPool
+from sandbox.emulator.ipv6 import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,7 +143,7 @@ class WaitingGroup(FakeAutoScalingGroup):
         launched = self.instance_states[known:]
         for state in launched:
             self.started(state)
-            self.record("launched", state, address=state.instance.private_ip)
+            self.record("launched", state, address=address_of(state.instance))
         return launched
 
     def started(self, state: InstanceState) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.servicediscovery.models import Service, ServiceDiscoveryBackend, ServiceInstance
@@ -17,7 +18,7 @@ from sandbox.emulator.cloud_map import errors
 from sandbox.emulator.faults import OperationFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sandbox.emulator.world import World
 
@@ -238,27 +239,33 @@ def _record_types(service: Service) -> set[str]:
 def _require_attributes(service: Service, attributes: Mapping[str, str]) -> None:
     """Refuse an instance that the service's DNS records could not be made of."""
     types = _record_types(service)
-    address, port = attributes.get("AWS_INSTANCE_IPV4"), attributes.get("AWS_INSTANCE_PORT")
-    wrong = None
-    if address is None and "AWS_INSTANCE_IPV6" not in attributes and types & {"A", "SRV"}:
-        wrong = "AWS_INSTANCE_IPV4 is required by the service's DNS records"
-    elif address is not None and not _is_address(address):
-        wrong = f"AWS_INSTANCE_IPV4 {address!r} is no IPv4 address"
-    elif port is None and "SRV" in types:
-        wrong = "AWS_INSTANCE_PORT is required by the service's SRV record"
-    elif port is not None and not _is_port(port):
-        wrong = f"AWS_INSTANCE_PORT {port!r} is no port"
+    required = [name for kind, name in REQUIRED_BY.items() if kind in types]
+    wrong = [f"{name} is required" for name in required if name not in attributes]
+    if "SRV" in types and not attributes.keys() & ADDRESSES:
+        wrong.append(f"{' or '.join(sorted(ADDRESSES))} is required by the SRV record")
+    for name, is_sound in SOUND.items():
+        if name in attributes and not is_sound(attributes[name]):
+            wrong.append(f"{name} {attributes[name]!r} is not valid")
     if wrong:
-        raise errors.CloudMapError("InvalidInput", wrong)
+        raise errors.CloudMapError("InvalidInput", "; ".join(wrong))
 
 
 def _is_port(text: str) -> bool:
     return text.isascii() and text.isdigit() and 0 < int(text) <= LARGEST_PORT
 
 
-def _is_address(text: str) -> bool:
+def _is_address(text: str, version: int) -> bool:
     try:
-        ipaddress.IPv4Address(text)
+        return ipaddress.ip_address(text).version == version
     except ValueError:
         return False
-    return True
+
+
+# RegisterInstance, Attributes: what each kind of DNS record needs; SRV needs an address, too.
+REQUIRED_BY = {"A": "AWS_INSTANCE_IPV4", "AAAA": "AWS_INSTANCE_IPV6", "SRV": "AWS_INSTANCE_PORT"}
+ADDRESSES = {"AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6"}
+SOUND: dict[str, Callable[[str], bool]] = {
+    "AWS_INSTANCE_IPV4": partial(_is_address, version=4),
+    "AWS_INSTANCE_IPV6": partial(_is_address, version=6),
+    "AWS_INSTANCE_PORT": _is_port,
+}

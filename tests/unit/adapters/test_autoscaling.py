@@ -47,7 +47,7 @@ def ended(state: str | None) -> AutoScaling:
 
 def test_a_completion_names_group_hook_token_and_instance() -> None:
     client = scripted(complete_lifecycle_action={})
-    assert AutoScaling(client).complete(action(), "CONTINUE") is Completion.COMPLETED
+    assert AutoScaling(client).complete(action()) is Completion.COMPLETED
     assert client.calls == [
         ("complete_lifecycle_action", {**NAMED, "LifecycleActionResult": "CONTINUE"})
     ]
@@ -69,7 +69,7 @@ def test_an_error_is_never_taken_for_an_action_that_has_ended(error: Exception) 
         complete_lifecycle_action=error, describe_auto_scaling_instances=described(None)
     )
     with pytest.raises(type(error)):
-        AutoScaling(client).complete(action(), "CONTINUE")
+        AutoScaling(client).complete(action())
     assert client.arguments_of("describe_auto_scaling_instances") == []
 
 
@@ -128,7 +128,7 @@ ENDINGS = {
 def test_an_action_that_has_ended_already_is_no_error(
     transition: Transition, state: str | None
 ) -> None:
-    completion = ended(state).complete(action(transition), "CONTINUE")
+    completion = ended(state).complete(action(transition))
     assert completion is ENDINGS[transition][state]
 
 
@@ -144,13 +144,13 @@ def test_no_active_action_in_a_state_that_no_ended_one_leaves_behind_is_unexpect
     transition: Transition, state: str
 ) -> None:
     with pytest.raises(UnexpectedState, match=f"{INSTANCE_ID} is {state}"):
-        ended(state).complete(action(transition), "CONTINUE")
+        ended(state).complete(action(transition))
 
 
 @pytest.mark.parametrize("state", sorted(RETAINED))
 def test_a_retained_instance_is_left_to_the_operator(state: str) -> None:
     with pytest.raises(Permanent, match="TerminateInstanceInAutoScalingGroup") as caught:
-        ended(state).complete(action(), "CONTINUE")
+        ended(state).complete(action())
     assert f"{INSTANCE_ID} is {state}: " in str(caught.value)
 
 
@@ -159,7 +159,7 @@ def test_a_completion_that_meets_a_state_that_is_not_known_says_to_keep_it(
     transition: Transition,
 ) -> None:
     with pytest.raises(UnexpectedState, match="keep the instance, discard nothing"):
-        ended("AStateThatAwsAddsLater").complete(action(transition), "CONTINUE")
+        ended("AStateThatAwsAddsLater").complete(action(transition))
 
 
 def test_a_state_is_unknown_while_auto_scaling_cannot_be_asked() -> None:
@@ -167,7 +167,7 @@ def test_a_state_is_unknown_while_auto_scaling_cannot_be_asked() -> None:
         complete_lifecycle_action=NO_ACTIVE_ACTION, describe_auto_scaling_instances=THROTTLED
     )
     with pytest.raises(ClientError, match="Rate exceeded"):
-        AutoScaling(client).complete(action(), "CONTINUE")
+        AutoScaling(client).complete(action())
 
 
 def test_the_answer_for_another_instance_is_not_taken() -> None:
@@ -198,7 +198,7 @@ def test_a_heartbeat_that_fails_is_an_outcome_and_no_error(
     assert AutoScaling(client).record_heartbeat(action()) == (outcome, str(error))
 
 
-GROUP_ANSWER = {
+GROUP_ANSWER: dict[str, Any] = {
     "AutoScalingGroupName": GROUP,
     "MinSize": 1,
     "DesiredCapacity": 2,
@@ -211,6 +211,13 @@ class TestGroup:
         client = scripted(describe_auto_scaling_groups={"AutoScalingGroups": [GROUP_ANSWER]})
         group = AutoScaling(client).group(GROUP)
         assert group.states == {INSTANCE_ID: "InService"}
+        assert (group.desired_capacity, group.weights) == (2, {INSTANCE_ID: 1})
+
+    def test_a_member_has_the_weight_that_its_group_gives_its_instance_type(self) -> None:
+        [member] = GROUP_ANSWER["Instances"]
+        answer = GROUP_ANSWER | {"Instances": [member | {"WeightedCapacity": "4"}]}
+        client = scripted(describe_auto_scaling_groups={"AutoScalingGroups": [answer]})
+        assert AutoScaling(client).group(GROUP).weights == {INSTANCE_ID: 4}
 
     @pytest.mark.parametrize(
         ("policy", "retains"),

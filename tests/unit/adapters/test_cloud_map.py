@@ -25,9 +25,18 @@ def register(client: Any) -> str:
     return cloud_map(client).register(INSTANCE_ID, ADDRESS, TOKEN)
 
 
-def test_a_registration_carries_address_port_zone_and_the_token_of_its_event() -> None:
+@pytest.mark.parametrize(
+    ("attribute", "address"),
+    [("AWS_INSTANCE_IPV4", "10.0.0.7"), ("AWS_INSTANCE_IPV6", "2001:db8::7")],
+)
+def test_a_registration_carries_address_port_zone_and_the_token_of_its_event(
+    attribute: str, address: str
+) -> None:
     client = scripted(register_instance={"OperationId": "operation-1"})
-    assert register(client) == "operation-1"
+    assert (
+        cloud_map(client).register(INSTANCE_ID, Address(address, "ap-northeast-1a"), TOKEN)
+        == "operation-1"
+    )
     assert client.calls == [
         (
             "register_instance",
@@ -36,7 +45,7 @@ def test_a_registration_carries_address_port_zone_and_the_token_of_its_event() -
                 "InstanceId": INSTANCE_ID,
                 "CreatorRequestId": TOKEN,
                 "Attributes": {
-                    "AWS_INSTANCE_IPV4": "10.0.0.7",
+                    attribute: address,
                     "AWS_INSTANCE_PORT": "24224",
                     "AVAILABILITY_ZONE": "ap-northeast-1a",
                 },

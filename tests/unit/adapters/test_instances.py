@@ -58,6 +58,45 @@ def test_a_live_instance_without_a_private_address_is_unexpected(address: str | 
         Instances(scripted(describe_instances=odd), "fluentd").address(INSTANCE_ID)
 
 
+def interface(index: int, *addresses: str, primary: str | None = None) -> dict[str, Any]:
+    """A network interface with these IPv6 addresses."""
+    return {
+        "Attachment": {"DeviceIndex": index},
+        "Ipv6Addresses": [
+            {"Ipv6Address": one, "IsPrimaryIpv6": one == primary} for one in addresses
+        ],
+    }
+
+
+IPV6 = "2001:db8::7"
+BESIDE = interface(0, "2001:db8::8", IPV6, primary=IPV6)
+
+
+@pytest.mark.parametrize(
+    ("shown", "address"),
+    [
+        ({"Ipv6Address": IPV6}, IPV6),
+        ({"NetworkInterfaces": [interface(0, IPV6)]}, IPV6),
+        ({"NetworkInterfaces": [interface(1, "2001:db8::9"), interface(0, IPV6)]}, IPV6),
+        ({"NetworkInterfaces": [BESIDE]}, IPV6),
+        ({"NetworkInterfaces": [BESIDE], "PrivateIpAddress": "10.0.0.7"}, "10.0.0.7"),
+    ],
+)
+def test_an_instance_without_a_private_ipv4_address_has_its_ipv6_address(
+    shown: dict[str, Any], address: str
+) -> None:
+    without = instance(**{"PrivateIpAddress": None, **shown})
+    found = Instances(scripted(describe_instances=answer(without))).address(INSTANCE_ID)
+    assert found == Address(address, "ap-northeast-1a")
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_an_address_of_another_network_interface_is_none_of_the_instances(index: int) -> None:
+    odd = instance(PrivateIpAddress=None, NetworkInterfaces=[interface(index, *["::1"] * index)])
+    with pytest.raises(UnexpectedState, match="neither a private IPv4 nor an IPv6 address"):
+        Instances(scripted(describe_instances=answer(odd))).address(INSTANCE_ID)
+
+
 def test_what_cannot_be_asked_is_not_taken_for_a_dead_instance() -> None:
     instances = Instances(scripted(describe_instances=THROTTLED), "fluentd")
     with pytest.raises(ClientError):

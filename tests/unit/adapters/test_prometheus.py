@@ -95,6 +95,13 @@ class TestQuery:
         for other in ("10.0.011", "10a0b0c1", "110.0.0.1", "10.0.0.11", "10.0.0.1:24231.example"):
             assert not addresses.match(other)
 
+    def test_an_ipv6_address_has_brackets_where_a_port_follows(self) -> None:
+        addresses = matchers(selection("2001:db8::7", label="instance").query)["instance"]
+        for one in ("2001:db8::7", "[2001:db8::7]:24231", "[2001:db8::7]"):
+            assert addresses.match(one)
+        for other in ("2001:db8::77", "2001:db8::", "12001:db8::7", "[2001:db8::8]:24231"):
+            assert not addresses.match(other)
+
     @given(st.lists(st.text(st.characters(codec="ascii"), min_size=1), min_size=1, max_size=4))
     def test_no_value_escapes_from_its_quotes(self, values: list[str]) -> None:
         query = selection(*values).query
@@ -146,6 +153,15 @@ class TestAnswers:
             "10.0.0.1": 2,
             "10.0.0.11": 1,
         }
+
+    def test_the_last_group_of_an_ipv6_address_is_not_taken_for_a_port(self) -> None:
+        own = [series(one) for one in ("2001:db8::7", "[2001:db8::7]:24231", "[2001:db8::7]")]
+        others = [
+            series(one) for one in ("2001:db8::7:24", "[2001:db8::7:24]:24231", "[2001:db8::7")
+        ]
+        for values in (["2001:db8::7"], ["2001:db8::7", "2001:db8::7:24"]):
+            grouped = fetch(Answers([*own, *others]), selection(*values), NOW)
+            assert [len(grouped[one]) for one in values] == [3, 2][: len(values)]
 
     def test_an_empty_answer_has_no_series_of_any_instance(self) -> None:
         assert fetch(Answers([]), selection(INSTANCE_ID), NOW) == {}

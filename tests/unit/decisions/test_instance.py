@@ -4,11 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.instance import Address, Instance
 from lifecycle.decisions.marks import Mark, MarkKind, written
 from tests.support.messages import INSTANCE_ID, NOW
 
 RESTING = Instance(INSTANCE_ID, "stopped", NOW - 100, None, Mark(MarkKind.PROVEN, NOW - 50))
+
+
+@pytest.mark.parametrize(("address", "is_ipv6"), [("10.0.0.7", False), ("2001:db8::7", True)])
+def test_the_family_of_an_address_is_read_from_it(address: str, *, is_ipv6: bool) -> None:
+    assert Address(address, "ap-northeast-1a").is_ipv6 is is_ipv6
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ def look(*subjects: Subject, launch: float | None = HEARTBEAT) -> Snapshot:
         now=NOW,
         hooks=HookLimits(launch=launch, terminate=HEARTBEAT),
         subjects={one.id: one for one in subjects},
+        weights={},
+        desired_capacity=0,
         retains_on_abandon=True,
     )
 

@@ -7,6 +7,7 @@ import pytest
 
 from lifecycle.decisions.buffer import Reason, State
 from lifecycle.decisions.evidence import Series
+from lifecycle.decisions.targets import may_be_a_worker
 from tests.support.histories import RULES, History, counting
 from tests.support.observers import (
     FLUENTD,
@@ -144,6 +145,21 @@ class TestOtherExporters:
             for one in (*drained(), up(0, {"instance": NODE}))
         ]
         assert verdict(*by_address).state is State.DRAINED
+
+    @pytest.mark.parametrize(
+        ("instance", "may_be"),
+        [
+            ("[2001:db8::7]:24232", True),
+            ("[2001:db8::7]:9100", False),
+            ("2001:db8::7", True),  # no port is to be seen
+            ("2001:db8::7:9100", True),  # an address, too
+        ],
+    )
+    def test_the_last_group_of_an_ipv6_address_is_no_port(
+        self, instance: str, *, may_be: bool
+    ) -> None:
+        fluentd = {"job": "fluentd", "instance": "[2001:db8::7]:24231"}
+        assert may_be_a_worker({"job": "fluentd", "instance": instance}, fluentd) is may_be
 
     def test_another_observer_that_cannot_scrape_fluentd_is_named_as_such(self) -> None:
         series = [*seen_by(drained(), replica="a"), up(0, {"replica": "b"})]

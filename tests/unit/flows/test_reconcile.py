@@ -24,6 +24,7 @@ def fleet(states: dict[str, str], *registered: str, **answers: Any) -> Parts:
     """A group with these members, and what Cloud Map has of it."""
     group = {
         "AutoScalingGroupName": GROUP,
+        "DesiredCapacity": answers.pop("desired", len(states)),
         "Instances": [
             {"InstanceId": one, "LifecycleState": state} for one, state in states.items()
         ],
@@ -70,6 +71,18 @@ def test_what_is_right_is_reported_after_one_snapshot() -> None:
     line = parts.telemetry.the(LogEvent.RECONCILED)
     assert (line["registered"], line["in_service"], line["discrepancies"]) == (1, 1, 0)
     assert parts.telemetry.flushed == 1
+
+
+@pytest.mark.parametrize("mode", ["correct", "observe"])
+@pytest.mark.parametrize(("desired", "missing"), [(1, 0), (3, 2)])
+def test_each_run_reports_how_much_capacity_is_missing(
+    mode: str, desired: int, missing: int
+) -> None:
+    parts = fleet({INSTANCE_ID: "InService"}, INSTANCE_ID, desired=desired)
+    reconcile(parts, RECONCILE_MODE=mode)
+    assert (Metric.CAPACITY_SHORT, missing) in parts.telemetry.values
+    assert parts.telemetry.the(LogEvent.RECONCILED)["capacity_short"] == missing
+    assert parts.done == []
 
 
 def test_what_is_wrong_is_corrected_after_a_second_snapshot() -> None:

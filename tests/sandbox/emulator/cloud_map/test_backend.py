@@ -130,6 +130,10 @@ class TestInstances:
             {"AWS_INSTANCE_IPV4": "127.9.0.4", "AWS_INSTANCE_PORT": "0"},
             {"AWS_INSTANCE_IPV4": "127.9.0.4", "AWS_INSTANCE_PORT": "65536"},
             {"AWS_INSTANCE_IPV4": "127.9.0.4", "AWS_INSTANCE_PORT": "forward"},
+            {"AWS_INSTANCE_IPV4": "2001:db8::7", "AWS_INSTANCE_PORT": "24224"},
+            {"AWS_INSTANCE_IPV6": "127.9.0.4", "AWS_INSTANCE_PORT": "24224"},
+            {"AWS_INSTANCE_IPV6": "[2001:db8::7]", "AWS_INSTANCE_PORT": "24224"},
+            {"AWS_INSTANCE_IPV6": "2001:db8::7"},
         ],
     )
     def test_attributes_that_make_no_srv_record_are_refused(
@@ -138,6 +142,32 @@ class TestInstances:
         with pytest.raises(cloud.cloud_map.exceptions.InvalidInput):
             cloud.cloud_map.register_instance(
                 ServiceId=cloud.service_id, InstanceId="i-1", Attributes=attributes
+            )
+
+    def test_an_ipv6_address_is_enough_for_an_srv_record(self, cloud: Cloud) -> None:
+        attributes = {"AWS_INSTANCE_IPV6": "2001:db8::7", "AWS_INSTANCE_PORT": "24224"}
+        cloud.cloud_map.register_instance(
+            ServiceId=cloud.service_id, InstanceId="i-1", Attributes=attributes
+        )
+        settle(cloud)
+        assert cloud.registered() == {"i-1": attributes}
+
+    @pytest.mark.parametrize(
+        ("record", "other"), [("A", "AWS_INSTANCE_IPV6"), ("AAAA", "AWS_INSTANCE_IPV4")]
+    )
+    def test_an_address_record_needs_an_address_of_its_own_family(
+        self, cloud: Cloud, record: str, other: str
+    ) -> None:
+        [namespace] = cloud.cloud_map.list_namespaces()["Namespaces"]
+        records: Any = [{"Type": record, "TTL": 10}]
+        service = cloud.cloud_map.create_service(
+            Name="other", NamespaceId=namespace["Id"], DnsConfig={"DnsRecords": records}
+        )
+        cloud.service_id = service["Service"]["Id"]
+        address = "127.9.0.4" if other == "AWS_INSTANCE_IPV4" else "2001:db8::7"
+        with pytest.raises(cloud.cloud_map.exceptions.InvalidInput, match="is required"):
+            cloud.cloud_map.register_instance(
+                ServiceId=cloud.service_id, InstanceId="i-1", Attributes={other: address}
             )
 
 
