@@ -10,6 +10,7 @@ from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.flows.reconcile import Reconciler
 from lifecycle.flows.standing import StandingCheck
+from lifecycle.flows.survey import Survey
 from lifecycle.settings import ProofSettings, ReconcilerSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import entrance_of, instances_of, module_of, proof_of, settings_of
@@ -33,7 +34,14 @@ def wire(
     entrance = entrance_of(settings, autoscaling, instances, runtime)
     return Reconciler(
         settings=settings,
-        module=module_of(settings),
+        survey=Survey(
+            settings=settings,
+            module=module_of(settings),
+            autoscaling=autoscaling,
+            instances=instances,
+            cloud_map=entrance.discovery.cloud_map if entrance.discovery else None,
+            runtime=runtime,
+        ),
         autoscaling=autoscaling,
         instances=instances,
         marker=entrance.marker,

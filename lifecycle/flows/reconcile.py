@@ -4,18 +4,16 @@ A schedule invokes it. It keeps nothing between two invocations: what one does n
 next finds again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances, address_of
 from lifecycle.decisions.marks import MarkKind
-from lifecycle.decisions.ownership import Module, ownership_of
 from lifecycle.decisions.reconcile import (
     Correction,
     CorrectionKind,
-    HookLimits,
     Snapshot,
     Subject,
     can_wait,
@@ -34,11 +32,11 @@ from lifecycle.decisions.states import (
 from lifecycle.errors import UnexpectedState
 from lifecycle.flows.entrance import Entrance
 from lifecycle.flows.marking import Marker
-from lifecycle.flows.ownership import whereabouts
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.stage import Discovery
 from lifecycle.flows.standing import StandingCheck
-from lifecycle.messages import LifecycleAction, Transition, is_instance_id
+from lifecycle.flows.survey import Survey
+from lifecycle.messages import LifecycleAction, Transition
 from lifecycle.settings import ReconcileMode, ReconcilerSettings
 from lifecycle.telemetry import LogEvent, Metric, Runtime
 
@@ -48,7 +46,7 @@ class Reconciler:
     """Everything the reconciler touches."""
 
     settings: ReconcilerSettings
-    module: Module
+    survey: Survey
     autoscaling: AutoScaling
     instances: Instances
     marker: Marker
@@ -77,12 +75,12 @@ class Reconciler:
             self.runtime.telemetry.flush()
 
     def _reconcile(self) -> None:
-        snapshot = self._take_snapshot()
+        snapshot = self.survey.snapshot()
         found: Sequence[Correction] = corrections(snapshot)
         if found:
             # A function that moves an instance right now is done with it then.
             self.runtime.sleep(self.settings.reconcile_grace_seconds)
-            first, snapshot = snapshot, self._take_snapshot()
+            first, snapshot = snapshot, self.survey.snapshot()
             found = confirmed(first, snapshot)
         for correction in found:
             self.runtime.telemetry.warning(LogEvent.DISCREPANCY_FOUND, **self._fields(correction))
@@ -145,7 +143,7 @@ class Reconciler:
             if instance.mark is None:
                 self._mark_as_serving(instance_id)
         owned_now = set(snapshot.unmarked)
-        unowned = snapshot.unowned_by(self.module.name)
+        unowned = snapshot.unowned_by(self.survey.module.name)
         self.marker.own([one for one in unowned if one not in owned_now])
 
     def _mark_as_serving(self, instance_id: str) -> None:
@@ -170,57 +168,6 @@ class Reconciler:
         if not self._observes:
             placement.carry_out(standing.steps_to_balance())
 
-    def _take_snapshot(self) -> Snapshot:
-        # In this order: who is registered here and missing there has left meanwhile, or is gone.
-        registered = (
-            self._discovery.cloud_map.registered_instances() if self._discovery else set[str]()
-        )
-        name = self.settings.autoscaling_group_name
-        group = self.autoscaling.group(name)
-        states = group.states | self.autoscaling.warm_pool_states(name)
-        others = {one for one in registered if is_instance_id(one)}
-        subjects = [
-            Subject(one, state=state, is_registered=one in registered)
-            for one, state in states.items()
-        ]
-        owned = self.instances.owned()  # after the group: one that launched since is located
-        strangers = {*others, *owned} - set(states)
-        located = self._located(Subject(one, is_registered=one in registered) for one in strangers)
-        return Snapshot(
-            now=self.runtime.clock(),
-            hooks=HookLimits(
-                self.settings.launch_heartbeat_timeout_seconds,
-                self.settings.terminate_heartbeat_timeout_seconds,
-            ),
-            subjects={one.id: one for one in [*self._described(subjects), *located]},
-            weights=group.weights,
-            desired_capacity=group.desired_capacity,
-            retains_on_abandon=group.retains_on_abandon,
-        )
-
-    def _located(self, subjects: Iterable[Subject]) -> list[Subject]:
-        """Look them up in whatever group they are, and in EC2."""
-        known = sorted(subjects, key=lambda one: one.id)
-        memberships = self.autoscaling.memberships([one.id for one in known])
-        located = []
-        for one in self._described(known):
-            member = memberships.get(one.id)
-            state = member.state_in(self.module.group) if member else None
-            located.append(
-                replace(
-                    one,
-                    state=state,
-                    is_elsewhere=member is not None and state is None,
-                    ownership=ownership_of(self.module, whereabouts(member, one.instance)),
-                )
-            )
-        return located
-
-    def _described(self, subjects: Iterable[Subject]) -> list[Subject]:
-        known = list(subjects)
-        described = self.instances.describe([one.id for one in known])
-        return [replace(one, instance=described.get(one.id)) for one in known]
-
     def _correct(self, found: Sequence[Correction], snapshot: Snapshot) -> tuple[int, int]:
         """Make the corrections, each on its own; return how many were made and how many failed."""
         if self._observes:
@@ -238,7 +185,7 @@ class Reconciler:
 
     def _correct_one(self, correction: Correction, snapshot: Snapshot) -> bool:
         """Make a correction if it is still called for; tell whether it was."""
-        [subject] = self._located([snapshot.subjects[correction.instance_id]])
+        [subject] = self.survey.located([snapshot.subjects[correction.instance_id]])
         now_called_for = correction_of(subject, replace(snapshot, now=self.runtime.clock()))
         if now_called_for is None or now_called_for.kind is not correction.kind:
             return self._not_needed(correction, "it has moved on")

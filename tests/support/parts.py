@@ -192,3 +192,28 @@ def _named(name: str, arguments: Mapping[str, Any]) -> str:
     if name == "send_message":
         return f"send {arguments['QueueUrl'].rpartition('/')[2]}"
     return name.partition("_")[0]
+
+
+SERVING = marked(MarkKind.LAUNCHING)
+
+
+def fleet(states: dict[str, str], *registered: str, **answers: Any) -> Parts:
+    """A group with these members, and what Cloud Map has of it."""
+    group = {
+        "AutoScalingGroupName": GROUP,
+        "DesiredCapacity": answers.pop("desired", len(states)),
+        "Instances": [
+            {"InstanceId": one, "LifecycleState": state} for one, state in states.items()
+        ],
+        "InstanceLifecyclePolicy": {"RetentionTriggers": {"TerminateHookAbandon": "retain"}},
+    }
+    return Parts(
+        **{
+            "describe_auto_scaling_groups": {"AutoScalingGroups": [group]},
+            "describe_auto_scaling_instances": members(states),
+            "describe_warm_pool": {"Instances": []},
+            "describe_instances": SERVING,
+            "list_instances": listed(*registered),
+            **answers,
+        }
+    )

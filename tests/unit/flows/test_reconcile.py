@@ -9,46 +9,26 @@ from lifecycle.errors import UnexpectedState
 from lifecycle.flows.entrance import Entrance
 from lifecycle.flows.reconcile import Reconciler
 from lifecycle.flows.standing import StandingCheck
+from lifecycle.flows.survey import Survey
 from lifecycle.settings import ReconcilerSettings, load_settings
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support import environments
 from tests.support.messages import GROUP, INSTANCE_ID, OTHER_INSTANCE_ID
-from tests.support.parts import MODULE, Parts, described, listed, marked, members
+from tests.support.parts import MODULE, Parts, described, fleet, listed, marked, members
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED
 
-SERVING = marked(MarkKind.LAUNCHING)
 LEAVING = marked(MarkKind.TERMINATING, 0)  # of a wait long ago: nothing is under way
-
-
-def fleet(states: dict[str, str], *registered: str, **answers: Any) -> Parts:
-    """A group with these members, and what Cloud Map has of it."""
-    group = {
-        "AutoScalingGroupName": GROUP,
-        "DesiredCapacity": answers.pop("desired", len(states)),
-        "Instances": [
-            {"InstanceId": one, "LifecycleState": state} for one, state in states.items()
-        ],
-        "InstanceLifecyclePolicy": {"RetentionTriggers": {"TerminateHookAbandon": "retain"}},
-    }
-    return Parts(
-        **{
-            "describe_auto_scaling_groups": {"AutoScalingGroups": [group]},
-            "describe_auto_scaling_instances": members(states),
-            "describe_warm_pool": {"Instances": []},
-            "describe_instances": SERVING,
-            "list_instances": listed(*registered),
-            **answers,
-        }
-    )
 
 
 def reconcile(parts: Parts, *, in_cloud_map: bool = True, **settings: str) -> None:
     environment = environments.reconciler(**settings)
     if not in_cloud_map:
         environment = environments.without_cloud_map(environment)
+    loaded = load_settings(ReconcilerSettings, environment)
+    cloud_map = parts.discovery.cloud_map if in_cloud_map else None
     Reconciler(
-        settings=load_settings(ReconcilerSettings, environment),
-        module=MODULE,
+        settings=loaded,
+        survey=Survey(loaded, MODULE, parts.autoscaling, parts.instances, cloud_map, parts.runtime),
         autoscaling=parts.autoscaling,
         instances=parts.instances,
         marker=parts.marker,
