@@ -59,7 +59,7 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 # A check after --beside waits often, or uses one core, so it runs at the same time as the others.
 CHECKS := --beside terraform-test lint types unit integration sandbox-tests package-tests model
 # One more word is one more check of everything that there is.
-FURTHER_CHECKS := bugs runbooks
+FURTHER_CHECKS := bugs runbooks conformance
 
 test: venv venv-ministack programs package-local ## what must hold before each push, in 15 minutes on two cores; what CI runs
 	@$(VENV) tools/run_checks.py --beside scenarios $(CHECKS)
@@ -118,6 +118,9 @@ end-to-end: venv venv-ministack programs package-local ## the same, in every sce
 
 runbooks: venv venv-ministack programs package-local ## the runbooks, typed into the local cloud as they stand
 	@$(PYTEST) -n $(WORKERS) --timeout=600 $(wildcard tests/end_to_end/test_runbook*.py)
+
+conformance: venv programs ## the simulated Fluentd in every state, against the product; FLUENTD=/path/to/fluentd: a real one
+	@$(VENV) -m sandbox.conformance --fluentd "$(FLUENTD)"
 
 ## Keep house
 

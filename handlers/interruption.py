@@ -9,24 +9,24 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.flows.interruption import InterruptionHandler
 from lifecycle.flows.sudden_end import SuddenEnds
 from lifecycle.settings import InterruptionSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import discovery_of, settings_of
+from lifecycle.wiring import discovery_of, instances_of, module_of, settings_of
 
 
 def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> InterruptionHandler:
     """Build the handler from environment variables; raises ConfigurationError."""
     runtime = runtime or on_lambda()
     settings = settings_of(InterruptionSettings, environment, runtime)
-    autoscaling, instances = AutoScaling(clients.autoscaling()), Instances(clients.ec2())
+    autoscaling = AutoScaling(clients.autoscaling())
+    instances = instances_of(settings, clients.ec2())
     sqs, document_name = clients.sqs(), settings.flush_document_name
     return InterruptionHandler(
-        settings=settings,
+        module=module_of(settings),
         autoscaling=autoscaling,
         instances=instances,
         ends=SuddenEnds(

@@ -7,20 +7,21 @@ from typing import Any
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.instances import Instances
 from lifecycle.flows.lifecycle import LifecycleHandler
 from lifecycle.settings import LifecycleHandlerSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import entrance_of, settings_of
+from lifecycle.wiring import entrance_of, instances_of, scope_of, settings_of
 
 
 def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> LifecycleHandler:
     """Build the handler from environment variables; raises ConfigurationError."""
     runtime = runtime or on_lambda()
     settings = settings_of(LifecycleHandlerSettings, environment, runtime)
-    autoscaling, instances = AutoScaling(clients.autoscaling()), Instances(clients.ec2())
+    autoscaling = AutoScaling(clients.autoscaling())
+    instances = instances_of(settings, clients.ec2())
     return LifecycleHandler(
         settings=settings,
+        scope=scope_of(settings, autoscaling),
         entrance=entrance_of(settings, autoscaling, instances, runtime),
         runtime=runtime,
     )

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.flows.reconcile import Reconciler
 from lifecycle.flows.standing import StandingCheck
 from lifecycle.settings import ProofSettings, ReconcilerSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import entrance_of, proof_of, settings_of
+from lifecycle.wiring import entrance_of, instances_of, module_of, proof_of, settings_of
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -29,10 +28,12 @@ def wire(
     settings = settings_of(ReconcilerSettings, environment, runtime)
     uses_prometheus = "EVIDENCE_FUNCTION_NAME" in environment
     proof_settings = settings_of(ProofSettings, environment, runtime) if uses_prometheus else None
-    autoscaling, instances = AutoScaling(clients.autoscaling()), Instances(clients.ec2())
+    autoscaling = AutoScaling(clients.autoscaling())
+    instances = instances_of(settings, clients.ec2())
     entrance = entrance_of(settings, autoscaling, instances, runtime)
     return Reconciler(
         settings=settings,
+        module=module_of(settings),
         autoscaling=autoscaling,
         instances=instances,
         marker=entrance.marker,

@@ -3,7 +3,8 @@
 LifecycleError
 ├── NotReady             come back later: the proof is not there yet, nothing is wrong
 ├── Permanent            dead-letter the message: retrying cannot help
-│   └── Malformed        an event or message of another form; names field and value
+│   ├── Malformed        an event or message of another form; names field and value
+│   └── NotOurs          of another group's instance: dead-letter it, without a heartbeat
 ├── UnexpectedState      AWS returned a state the design does not cover: keep the instance, retry
 ├── MembershipUnknown    whose instance it is could not be found out: ask again, without a page
 ├── AgentNotReachable    SSM cannot run a command there (yet): unknown, so ask again
@@ -51,6 +52,10 @@ class Permanent(LifecycleError):
 
 class Malformed(Permanent):
     """An event or a check message that does not have the agreed form."""
+
+
+class NotOurs(Permanent):
+    """A check message about an instance that this module does not own, or does not hold."""
 
 
 class UnexpectedState(LifecycleError):

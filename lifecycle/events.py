@@ -136,6 +136,7 @@ class Interruption:
 
     EC2's own events name no group. ``origin`` and ``destination`` are as AWS spells them, and
     ``started_at`` (epoch seconds) is when the termination began; None where the event has none.
+    EC2's event that an instance shuts down is sent when that begins.
     """
 
     signal: Signal
@@ -178,9 +179,14 @@ class _StateChange(BaseModel):
         Literal["EC2 Instance State-change Notification"], Field(alias="detail-type")
     ]
     detail: _StateDetail
+    time: AwareDatetime | None = None
 
     def read(self) -> Interruption:
-        return Interruption(_SIGNALS[self.detail.state], self.detail.instance_id)
+        return Interruption(
+            _SIGNALS[self.detail.state],
+            self.detail.instance_id,
+            started_at=self.time.timestamp() if self.time else None,
+        )
 
 
 class _TerminationDetail(BaseModel):

@@ -111,6 +111,10 @@ class LogEvent(StrEnum):
         "lifecycle_state_unknown",
         "autoscaling_group_name instance_id state kept_by",
     )
+    INSTANCE_LEFT_GROUP = (
+        "instance_left_group",
+        "autoscaling_group_name instance_id ownership state is_registered mark",
+    )
     DISCREPANCY_FOUND = "discrepancy_found", _CORRECTION
     CORRECTION_MADE = "correction_made", f"{_CORRECTION} lifecycle_hook_name? operation_id?"
     CORRECTION_NOT_NEEDED = "correction_not_needed", f"{_CORRECTION} because"
@@ -153,6 +157,7 @@ class Metric(StrEnum):
     CORRECTIONS_MADE = "CorrectionsMade"
     CORRECTIONS_FAILED = "CorrectionsFailed"
     RETENTION_POLICY_MISSING = "RetentionPolicyMissing"
+    INSTANCES_LEFT_GROUP = "InstancesLeftGroup"
     SHARD_OVERFLOW = "ShardOverflow"
     READINESS_UNKNOWN = "ReadinessUnknown"
     INSTANCES_NOT_PROVABLE = "InstancesNotProvable"

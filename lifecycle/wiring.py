@@ -10,13 +10,16 @@ from lifecycle.adapters.evidence import EvidenceFunction
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.decisions.heartbeats import HookClock
+from lifecycle.decisions.ownership import Module
 from lifecycle.decisions.polling import PollPolicy, longest_interval
 from lifecycle.errors import ConfigurationError
 from lifecycle.flows.entrance import Entrance
 from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.flows.marking import Marker
+from lifecycle.flows.ownership import Scope
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.proof import Proof
+from lifecycle.flows.readiness import Readiness
 from lifecycle.flows.release import Exit
 from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import BufferCheck, FlushCheck, Transition
@@ -26,12 +29,14 @@ from lifecycle.settings import (
     LifecycleHandlerSettings,
     OperationWaiterSettings,
     ProofSettings,
+    ReadinessBy,
     WaiterSettings,
     load_settings,
 )
 from lifecycle.telemetry import LogEvent, Runtime
 
 if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
 
@@ -45,6 +50,21 @@ def settings_of(
     except ConfigurationError as error:
         runtime.telemetry.error(LogEvent.CONFIGURATION_INVALID, reason=str(error))
         raise
+
+
+def instances_of(settings: FleetSettings, client: "EC2Client") -> Instances:
+    """Build what looks instances up, and tags them as this module's."""
+    return Instances(client, settings.powertools_service_name)
+
+
+def scope_of(settings: FleetSettings, autoscaling: AutoScaling) -> Scope:
+    """Build what asks whose an instance is."""
+    return Scope(module_of(settings), autoscaling, instances_of(settings, clients.ec2_briefly()))
+
+
+def module_of(settings: FleetSettings) -> Module:
+    """Return this module, by its `name` and its group."""
+    return Module(settings.powertools_service_name, settings.autoscaling_group_name)
 
 
 def polls_of(settings: WaiterSettings) -> PollPolicy:
@@ -67,7 +87,8 @@ def heartbeats_of(
         transition: HookClock(seconds, longest_pause, settings.visibility_timeout_seconds)
         for transition, seconds in _heartbeat_timeouts(settings).items()
     }
-    return Heartbeats(autoscaling, Instances(clients.ec2_briefly()), clocks, runtime)
+    instances = instances_of(settings, clients.ec2_briefly())
+    return Heartbeats(autoscaling, instances, clocks, runtime)
 
 
 def _heartbeat_timeouts(settings: WaiterSettings) -> dict[Transition, float]:
@@ -114,13 +135,28 @@ def proof_of(
     return Proof(settings, instances, evidence, runtime)
 
 
+def readiness_of(
+    settings: OperationWaiterSettings,
+    environment: Mapping[str, str],
+    instances: Instances,
+    runtime: Runtime,
+    functions: "LambdaClient | None",
+) -> Readiness | None:
+    """Build what asks whether a launching instance is ready, None where that is off."""
+    if settings.readiness is ReadinessBy.OFF:
+        return None
+    proof_settings = settings_of(ProofSettings, environment, runtime)
+    proof = proof_of(proof_settings, instances, runtime, functions)
+    return Readiness(proof, instances, settings.readiness_unknown_seconds, runtime)
+
+
 def entrance_of(
     settings: LifecycleHandlerSettings,
     autoscaling: AutoScaling,
     instances: Instances,
     runtime: Runtime,
 ) -> Entrance:
-    """Build the way into the stages that are configured."""
+    """Build what starts the first of the configured stages."""
     sqs = clients.sqs()
     return Entrance(
         autoscaling=autoscaling,
@@ -141,7 +177,7 @@ def exit_of(
     runtime: Runtime,
 ) -> Exit:
     """Build the end of a draining stage."""
-    instances = Instances(clients.ec2_briefly())
+    instances = instances_of(settings, clients.ec2_briefly())
     return Exit(
         autoscaling=autoscaling,
         marker=Marker(instances, runtime),

@@ -86,6 +86,7 @@ locals {
     lifecycle-action-expired = "Act at once. A lifecycle action of ${var.autoscaling_group_name} ended before the functions completed it: its instance is retained by the group, or may have ended with logs in its buffer."
     unclean-termination      = "Act at once. An instance of ${var.autoscaling_group_name} ended, or EC2 is about to end it, without proof that it holds no logs."
     retention-policy-missing = !var.alarms.retention_policy ? null : "Act this week. ${var.autoscaling_group_name} has no instance lifecycle policy that retains on abandon: an instance that is not proven empty in time ends with its logs."
+    instance-left-group      = "Act within the hour. An instance that ${var.name} took over is out of ${var.autoscaling_group_name} (detached, moved, or its group was replaced): no hook drains it, and its end may lose logs."
     shard-overflow           = !local.uses.operation ? null : "Act within a day. For ${local.overflow_duration} more than eight aggregators of ${var.autoscaling_group_name} have been in one Cloud Map service, of which forwarders see eight at a time: cloud_map.shards = ${var.cloud_map.shards} carries ${8 * var.cloud_map.shards} aggregators."
 
     readiness-unknown = !local.uses.readiness ? null : "Act within a day. An instance of ${var.autoscaling_group_name} was registered although nothing was known of its Fluentd for ${var.cloud_map.readiness_unknown_seconds} s (no series, or Prometheus or the evidence function fails): forwarders may find it before it listens."
@@ -123,6 +124,7 @@ locals {
     instances-not-provable = { metric_name = "InstancesNotProvable", statistic = "Maximum", period = local.reconcile_period_seconds, evaluation_periods = local.unprovable_intervals }
 
     # Between two runs nothing is known: the alarm stays as it is.
+    instance-left-group      = { metric_name = "InstancesLeftGroup", statistic = "Maximum", period = local.reconcile_period_seconds, treat_missing_data = "ignore" }
     retention-policy-missing = { metric_name = "RetentionPolicyMissing", statistic = "Maximum", period = local.reconcile_period_seconds, treat_missing_data = "ignore" }
   }
   reported_metric_defaults = { statistic = "Sum", period = 60, evaluation_periods = 1, datapoints_to_alarm = null, threshold = 0, treat_missing_data = "notBreaching" }

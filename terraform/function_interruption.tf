@@ -25,7 +25,7 @@ locals {
     }
 
     statements = concat(
-      [local.describe_lifecycle_state, local.describe_instances, local.mark_and_count_instances, local.consume_queue.interruption],
+      [local.describe_lifecycle_state, local.describe_instances, local.mark_and_count_instances, local.count_instances_that_left, local.consume_queue.interruption],
       [for statement in local.interruption_cloud_map_statements : statement if local.uses.operation],
       [for statement in [local.send_flush_document, local.send_to_instances_of_group] : statement if local.uses.flush],
       [{
@@ -50,11 +50,18 @@ locals {
   # Besides the state tag, a tag by which each end is counted once.
   mark_and_count_instances = merge(local.mark_instances, {
     Condition = merge(local.mark_instances.Condition, {
-      "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.mark_tag_key, local.counted_tag_key] }
+      "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.mark_tag_key, local.owner_tag_key, local.counted_tag_key] }
+    })
+  })
+  # The same on instances that have left the group: AWS removes its tag from one that is detached.
+  count_instances_that_left = merge(local.mark_and_count_instances, {
+    Sid = "MarkInstancesThatLeft"
+    Condition = merge(local.mark_and_count_instances.Condition, {
+      StringEquals = { "ec2:ResourceTag/${local.owner_tag_key}" = var.name }
     })
   })
 
-  all_interruption_rules = {
+  interruption_rules = {
     spot = {
       description = "Spot instances of the account that EC2 reclaims, or may reclaim; ${local.function_names.interruption} ignores those of others"
       pattern = {
@@ -75,13 +82,10 @@ locals {
       pattern = {
         source      = ["aws.autoscaling"]
         detail-type = ["EC2 Instance Terminate Successful", "EC2 Instance Terminate Unsuccessful"]
-        detail      = { AutoScalingGroupName = [var.autoscaling_group_name] }
+        detail      = { AutoScalingGroupName = local.group_names }
       }
     }
   }
-  # Without Cloud Map an instance that ends needs no deregistration at once.
-  interruption_rules = { for key, rule in local.all_interruption_rules : key => rule if key != "shutting-down" || local.uses.operation }
-
   # Those of EC2 go to the queue, those of Auto Scaling name the group and invoke the function.
   interruption_queue_rule_arns = [
     for key, arn in local.interruption_rule_arns : arn if key != "ended"

@@ -56,7 +56,7 @@ resource "aws_cloudwatch_event_rule" "lifecycle" {
     source      = ["aws.autoscaling"]
     detail-type = [for key in keys(local.hooks) : local.event_detail_types[key]]
     detail = {
-      AutoScalingGroupName = [var.autoscaling_group_name]
+      AutoScalingGroupName = local.group_names
       LifecycleHookName    = [for hook in values(local.hooks) : hook.name]
     }
   })

@@ -16,15 +16,15 @@ locals {
     Resource = "*"
   }
 
-  # The state tag, on this group's instances only.
+  # The state tag and its owner's, on this group's instances only.
   mark_instances = {
     Sid      = "MarkInstancesOfGroup"
     Effect   = "Allow"
     Action   = ["ec2:CreateTags"]
     Resource = "arn:${local.partition}:ec2:${local.region}:${local.account_id}:instance/*"
     Condition = {
-      StringEquals                = { "ec2:ResourceTag/aws:autoscaling:groupName" = var.autoscaling_group_name }
-      "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.mark_tag_key] }
+      StringEquals                = { "ec2:ResourceTag/aws:autoscaling:groupName" = local.group_name_pattern }
+      "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.mark_tag_key, local.owner_tag_key] }
     }
   }
 
@@ -156,7 +156,7 @@ locals {
     Action   = ["ssm:SendCommand"]
     Resource = "arn:${local.partition}:ec2:${local.region}:${local.account_id}:instance/*"
     Condition = {
-      StringEquals = { "ssm:resourceTag/aws:autoscaling:groupName" = var.autoscaling_group_name }
+      StringEquals = { "ssm:resourceTag/aws:autoscaling:groupName" = local.group_name_pattern }
     }
   }
   # GetCommandInvocation has no resource-level permission.

@@ -45,9 +45,10 @@ locals {
     event        = "${var.name}-event-dlq"
   }
 
-  # The state tag, those of a counted end, of failing heartbeats, a look and readiness, as the functions write
-  # (lifecycle/decisions/marks.py and heartbeats.py).
+  # The state tag, the tags of its owner, of a counted end, of failing heartbeats, of a look and of
+  # readiness, as the functions write them (lifecycle/decisions/marks.py and heartbeats.py).
   mark_tag_key    = "fluentd-lifecycle"
+  owner_tag_key   = "fluentd-lifecycle-owner"
   failing_tag_key = "fluentd-lifecycle-heartbeats-failing"
   counted_tag_key = "fluentd-lifecycle-unclean"
   looked_tag_key  = "fluentd-lifecycle-looked"
@@ -60,8 +61,12 @@ locals {
   queue_arns             = { for key, name in local.queue_names : key => "${local.sqs_arn_prefix}:${name}" }
   dead_letter_queue_arns = { for key, name in local.dead_letter_queue_names : key => "${local.sqs_arn_prefix}:${name}" }
 
-  # The group's ARN holds an id that only EC2 Auto Scaling knows; its name alone identifies it.
-  autoscaling_group_arn = "arn:${local.partition}:autoscaling:${local.region}:${local.account_id}:autoScalingGroup:*:autoScalingGroupName/${var.autoscaling_group_name}"
+  # The group, and those whose drains are finished. A group's ARN holds an id that only EC2 Auto Scaling
+  # knows; its name alone identifies it. Policies name a single one without a list.
+  group_names           = concat([var.autoscaling_group_name], var.former_group_names)
+  group_name_pattern    = try(one(local.group_names), local.group_names)
+  autoscaling_group_arn = try(one(local.group_arns), local.group_arns)
+  group_arns            = [for name in local.group_names : "arn:${local.partition}:autoscaling:${local.region}:${local.account_id}:autoScalingGroup:*:autoScalingGroupName/${name}"]
   flush_document_arn    = "arn:${local.partition}:ssm:${local.region}:${local.account_id}:document/${local.flush_document_name}"
   rule_arn              = "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/${local.rule_name}"
   interruption_rule_arns = {

@@ -102,7 +102,7 @@ output "prometheus_scrape_config" {
           port: ${24231 + worker}
           filters:
             - name: tag:aws:autoscaling:groupName
-              values: ["${var.autoscaling_group_name}"]
+              values: ${jsonencode(local.group_names)}
 %{endfor~}
       relabel_configs:
         - source_labels: [${var.prometheus.identify_by == "instance_id" ? "__meta_ec2_instance_id" : "__meta_ec2_private_ip"}]

@@ -26,13 +26,36 @@ variable "autoscaling_group_name" {
   description = <<-EOT
     Name of the Auto Scaling group whose instances run Fluentd. It must exist when the hooks are
     created; for a group that is created in the same run, see the output `initial_lifecycle_hooks`.
-    Another group's name replaces the hooks, as another `name` does. To change the group, add a second
-    module for the new one, scale the old one to 0, and then remove the first module.
+    Another group's name replaces the hooks, as another `name` does: the instances of the group before end
+    undrained, each with a page. To change the group, add a second module for the new one, scale the old
+    one to 0, and then remove the first module (docs/operating.md).
   EOT
 
   validation {
     condition     = can(regex("^[^\\s*?:/][^*?:]{0,254}$", var.autoscaling_group_name))
     error_message = "autoscaling_group_name must be the name (not the ARN) of a group: 1 to 255 characters, without colon, asterisk or question mark."
+  }
+}
+
+variable "former_group_names" {
+  type        = list(string)
+  default     = []
+  nullable    = false
+  description = <<-EOT
+    Groups that this module was attached to before, and whose drains it shall finish: names, up to 5. Its
+    functions may then complete and prolong lifecycle actions of these groups, too, and flush and tag
+    their instances. Of use only where a hook of this module still holds instances there: Terraform
+    deletes the hooks of the group before, unless they were removed from its state.
+  EOT
+
+  validation {
+    condition     = alltrue([for name in var.former_group_names : can(regex("^[^\\s*?:/][^*?:]{0,254}$", name))])
+    error_message = "former_group_names must be names (not ARNs) of groups: 1 to 255 characters, without colon, asterisk or question mark."
+  }
+
+  validation {
+    condition     = length(var.former_group_names) <= 5 && length(setunion(var.former_group_names, [var.autoscaling_group_name])) == length(var.former_group_names) + 1
+    error_message = "former_group_names must be at most 5 different groups, without autoscaling_group_name itself."
   }
 }
 

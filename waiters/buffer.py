@@ -9,14 +9,21 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.buffer import BufferWaiter
 from lifecycle.messages import BufferCheck
 from lifecycle.settings import BufferWaiterSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import exit_of, heartbeats_of, polls_of, proof_of, settings_of
+from lifecycle.wiring import (
+    exit_of,
+    heartbeats_of,
+    instances_of,
+    polls_of,
+    proof_of,
+    scope_of,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -34,12 +41,12 @@ def wire(
     autoscaling = AutoScaling(clients.autoscaling())
     waiter = BufferWaiter(
         exit=exit_of(settings, autoscaling, None, sqs, runtime),
-        proof=proof_of(settings, Instances(clients.ec2()), runtime, functions),
+        proof=proof_of(settings, instances_of(settings, clients.ec2()), runtime, functions),
         polls=polls_of(settings),
         runtime=runtime,
     )
     return Stage(
-        autoscaling_group_name=settings.autoscaling_group_name,
+        scope=scope_of(settings, autoscaling),
         model=BufferCheck,
         waiter=waiter,
         queue=Queue(sqs, settings.buffer_queue_url),

@@ -17,7 +17,7 @@ from lifecycle.flows.stage import NextStage
 from lifecycle.messages import BufferCheck, FlushCheck
 from lifecycle.settings import FlushWaiterSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import exit_of, heartbeats_of, polls_of, settings_of
+from lifecycle.wiring import exit_of, heartbeats_of, polls_of, scope_of, settings_of
 
 
 def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stage[FlushCheck]:
@@ -38,7 +38,7 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stag
         runtime=runtime,
     )
     return Stage(
-        autoscaling_group_name=settings.autoscaling_group_name,
+        scope=scope_of(settings, autoscaling),
         model=FlushCheck,
         waiter=waiter,
         queue=Queue(sqs, settings.flush_queue_url),

@@ -9,21 +9,21 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.marking import Marker
 from lifecycle.flows.operation import OperationWaiter
-from lifecycle.flows.readiness import Readiness
 from lifecycle.messages import OperationCheck
-from lifecycle.settings import OperationWaiterSettings, ProofSettings, ReadinessBy
+from lifecycle.settings import OperationWaiterSettings
 from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
 from lifecycle.wiring import (
     discovery_of,
     first_draining_stage,
     heartbeats_of,
+    instances_of,
     polls_of,
-    proof_of,
+    readiness_of,
+    scope_of,
     settings_of,
 )
 
@@ -40,7 +40,8 @@ def wire(
     runtime = runtime or on_lambda()
     settings = settings_of(OperationWaiterSettings, environment, runtime)
     sqs = clients.sqs()
-    autoscaling, instances = AutoScaling(clients.autoscaling()), Instances(clients.ec2())
+    autoscaling = AutoScaling(clients.autoscaling())
+    instances = instances_of(settings, clients.ec2())
     discovery = discovery_of(settings, autoscaling, instances, sqs, runtime)
     assert discovery is not None  # settings require a fleet in Cloud Map
     waiter = OperationWaiter(
@@ -53,10 +54,10 @@ def wire(
         ),
         polls=polls_of(settings),
         runtime=runtime,
-        readiness=_readiness(settings, environment, instances, runtime, functions),
+        readiness=readiness_of(settings, environment, instances, runtime, functions),
     )
     return Stage(
-        autoscaling_group_name=settings.autoscaling_group_name,
+        scope=scope_of(settings, autoscaling),
         model=OperationCheck,
         waiter=waiter,
         queue=discovery.operation_queue,
@@ -65,20 +66,6 @@ def wire(
         polls=waiter.polls,
         runtime=runtime,
     )
-
-
-def _readiness(
-    settings: OperationWaiterSettings,
-    environment: Mapping[str, str],
-    instances: Instances,
-    runtime: Runtime,
-    functions: "LambdaClient | None",
-) -> Readiness | None:
-    if settings.readiness is ReadinessBy.OFF:
-        return None
-    proof_settings = settings_of(ProofSettings, environment, runtime)
-    proof = proof_of(proof_settings, instances, runtime, functions)
-    return Readiness(proof, instances, settings.readiness_unknown_seconds, runtime)
 
 
 @cache

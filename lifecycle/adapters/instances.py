@@ -9,6 +9,7 @@ from lifecycle.decisions.marks import (
     COUNTED_TAG_KEY,
     LOOKED_TAG_KEY,
     NOT_READY_TAG_KEY,
+    OWNER_TAG_KEY,
     TAG_KEY,
     Mark,
     read_mark,
@@ -23,27 +24,31 @@ if TYPE_CHECKING:
 # Auto Scaling writes it on each instance of a group, and removes it from one that is detached.
 _GROUP_TAG_KEY = "aws:autoscaling:groupName"
 _MOST_VALUES = 200  # of a filter, per request
+_MOST_RESOURCES = 1000  # of CreateTags
 
 
 class Instances:
-    """Looks instances up in EC2, and writes their tags."""
+    """Looks instances up in EC2, and writes their tags, as those of the module ``owner``."""
 
-    def __init__(self, client: "EC2Client") -> None:
-        self._client = client
+    def __init__(self, client: "EC2Client", owner: str) -> None:
+        self._client, self._owner = client, owner
 
     def describe(self, instance_ids: Sequence[str]) -> dict[str, Instance]:
         """Return what EC2 knows, by instance id; those that it does not know are left out."""
         found: dict[str, Instance] = {}
         for first in range(0, len(instance_ids), _MOST_VALUES):
             # A filter, unlike InstanceIds, does not fail the whole call for one unknown instance.
-            ids = list(instance_ids[first : first + _MOST_VALUES])
-            pages = self._client.get_paginator("describe_instances").paginate(
-                Filters=[{"Name": "instance-id", "Values": ids}]
-            )
-            for page in pages:
-                for reservation in page["Reservations"]:
-                    found |= {one["InstanceId"]: _read(one) for one in reservation["Instances"]}
+            found |= self._all("instance-id", instance_ids[first : first + _MOST_VALUES])
         return found
+
+    def owned(self) -> dict[str, Instance]:
+        """Return all whose tag names this module, wherever they are, by instance id."""
+        return self._all(f"tag:{OWNER_TAG_KEY}", [self._owner])
+
+    def own(self, instance_ids: Sequence[str]) -> None:
+        """Write on these instances that they are this module's."""
+        for first in range(0, len(instance_ids), _MOST_RESOURCES):
+            self._tag(instance_ids[first : first + _MOST_RESOURCES], {})
 
     def find(self, instance_id: str) -> Instance | None:
         """Return what EC2 knows of one instance, None if it does not know it.
@@ -61,35 +66,50 @@ class Instances:
         return None if instance is None else address_of(instance)
 
     def mark(self, instance_id: str, mark: Mark) -> None:
-        """Write the mark on the instance, over the one before."""
-        self._tag(instance_id, {TAG_KEY: str(mark)})
+        """Write the mark on the instance, over the one before, and whose it is."""
+        self._tag([instance_id], {TAG_KEY: str(mark)})
 
     def mark_counted(self, instance_id: str, at: float, mark: Mark | None) -> None:
         """Write that its end has been counted (epoch seconds), and a mark if there is a new one."""
         new_mark = {} if mark is None else {TAG_KEY: str(mark)}
-        self._tag(instance_id, {COUNTED_TAG_KEY: written(at)} | new_mark)
+        self._tag([instance_id], {COUNTED_TAG_KEY: written(at)} | new_mark)
 
     def mark_looked_at(self, instance_id: str, at: float) -> None:
         """Write that the standing check has looked at its Fluentd (epoch seconds)."""
-        self._tag(instance_id, {LOOKED_TAG_KEY: written(at)})
+        self._write(instance_id, LOOKED_TAG_KEY, written(at))
 
     def mark_not_ready(self, instance_id: str, at: float) -> None:
         """Write when it was known not to be ready (epoch seconds)."""
-        self._tag(instance_id, {NOT_READY_TAG_KEY: written(at)})
+        self._write(instance_id, NOT_READY_TAG_KEY, written(at))
 
     def write_failing_heartbeats(self, instance_id: str, failing: Failing) -> None:
         """Write which heartbeats failed, over what was written before."""
-        self._tag(instance_id, {HEARTBEATS_TAG_KEY: str(failing)})
+        self._write(instance_id, HEARTBEATS_TAG_KEY, str(failing))
 
     def remove_failing_heartbeats(self, instance_id: str) -> None:
         """Remove that tag, whatever it says."""
         self._client.delete_tags(Resources=[instance_id], Tags=[{"Key": HEARTBEATS_TAG_KEY}])
 
-    def _tag(self, instance_id: str, tags: Mapping[str, str]) -> None:
+    def _write(self, instance_id: str, key: str, value: str) -> None:
+        self._client.create_tags(Resources=[instance_id], Tags=[{"Key": key, "Value": value}])
+
+    def _tag(self, instance_ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        owned = {**tags, OWNER_TAG_KEY: self._owner}
         self._client.create_tags(
-            Resources=[instance_id],
-            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            Resources=instance_ids,
+            Tags=[{"Key": key, "Value": value} for key, value in owned.items()],
         )
+
+    def _all(self, name: str, values: Sequence[str]) -> dict[str, Instance]:
+        pages = self._client.get_paginator("describe_instances").paginate(
+            Filters=[{"Name": name, "Values": values}]
+        )
+        return {
+            one["InstanceId"]: _read(one)
+            for page in pages
+            for reservation in page["Reservations"]
+            for one in reservation["Instances"]
+        }
 
 
 def address_of(instance: Instance) -> Address | None:
@@ -120,4 +140,5 @@ def _read(instance: "InstanceTypeDef") -> Instance:
         failing_heartbeats=tags.get(HEARTBEATS_TAG_KEY),
         looked=tags.get(LOOKED_TAG_KEY),
         not_ready=tags.get(NOT_READY_TAG_KEY),
+        owner=tags.get(OWNER_TAG_KEY),
     )

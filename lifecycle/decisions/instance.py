@@ -29,7 +29,7 @@ class Instance:
     ``group`` is the Auto Scaling group that its tag names; ``is_counted``: its end has been counted
     as unclean; ``failing_heartbeats``, ``looked`` and ``not_ready`` are the values of the tags that
     tell of failed heartbeats, of the last good look at its Fluentd, and of the last time at which
-    it was known not to be ready.
+    it was known not to be ready; ``owner`` is the module that its tag names.
     """
 
     id: str
@@ -52,6 +52,8 @@ class Instance:
         """Return since when its readiness has not been known, in a launch that started then."""
         return max(started_at, _read(self.not_ready))
 
+    owner: str | None = None
+
     @property
     def is_running(self) -> bool:
         """Tell whether it runs, and may still receive logs."""
@@ -71,6 +73,11 @@ class Instance:
     def is_ending(self) -> bool:
         """Tell whether it is terminated, or about to be."""
         return self.state in _ENDING
+
+    @property
+    def is_accounted_for(self) -> bool:
+        """Tell whether nothing is to be reported of its end: proven empty, or counted before."""
+        return self.is_counted or (self.mark is not None and self.mark.is_proof)
 
     @property
     def is_reclaimed(self) -> bool:

@@ -1,13 +1,14 @@
 """Judges whose instance an event is about, and how one that had no lifecycle hook ended."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from enum import StrEnum
 
 from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.ownership import Module, Ownership, Whereabouts, ownership_of
 from lifecycle.decisions.states import may_serve
 from lifecycle.errors import Malformed, MembershipUnknown
-from lifecycle.events import Interruption, Location
+from lifecycle.events import Interruption, Location, Signal
 
 # Within 45 s: EC2 warns two minutes before it takes an instance, and the operator needs the rest.
 _ATTEMPTS = 3
@@ -20,14 +21,6 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 15.0, 120.0
 _OLDEST_PROOF_SECONDS = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """In which group an instance is, None for none; its lifecycle state, None if it has left it."""
-
-    group: str | None
-    state: str | None
-
-
 class Fate(StrEnum):
     """What becomes of a message of the queue that could not be handled."""
 
@@ -36,16 +29,24 @@ class Fate(StrEnum):
     DEAD_LETTERED = "dead_lettered"
 
 
-def may_be_in(group: str, tagged: str | None) -> bool:
-    """Tell whether an instance may be in a group, by the tag that Auto Scaling writes on it."""
-    return tagged is None or tagged == group
-
-
-def why_not_ours(told: Interruption, found: Whereabouts, ours: str) -> str | None:
-    """Return why an event calls for nothing: of another group, or of no end; None if it does."""
+def ownership_in(told: Interruption, found: Whereabouts, module: Module) -> Ownership:
+    """Return whose the instance of an event is; the event may name the group that it left."""
     group = told.autoscaling_group_name or found.group
-    if group != ours:
-        return "another Auto Scaling group" if group else "in no Auto Scaling group"
+    return ownership_of(module, replace(found, group=group))
+
+
+def why_not_ours(told: Interruption, found: Whereabouts, module: Module) -> str | None:
+    """Return why an event calls for nothing: of another group, or of no end; None if it does.
+
+    Of one that another group holds in service only the end counts: no event of our group follows.
+    """
+    ownership = ownership_in(told, found, module)
+    if ownership is Ownership.FOREIGN:
+        named = told.autoscaling_group_name or found.group
+        return "another Auto Scaling group" if named else "in no Auto Scaling group"
+    ends = told.signal is Signal.SHUTTING_DOWN
+    if ownership is Ownership.SERVES_ELSEWHERE and not ends:
+        return "another Auto Scaling group has it in service"
     if told.destination == Location.WARM_POOL:
         return "it went into the warm pool"
     if told.destination == Location.AUTO_SCALING_GROUP:

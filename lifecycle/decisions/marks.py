@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 TAG_KEY = "fluentd-lifecycle"
+# Written with each mark: the ``name`` of the module that instances are to be told apart by.
+OWNER_TAG_KEY = "fluentd-lifecycle-owner"
 # Beside the mark, which later steps write over: an end is counted as unclean once an instance.
 COUNTED_TAG_KEY = "fluentd-lifecycle-unclean"
 # When a flush of it was found to be possible, without being asked for.

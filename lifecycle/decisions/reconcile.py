@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.ownership import Ownership
 from lifecycle.decisions.states import (
     is_held,
     is_in_service,
@@ -54,7 +55,8 @@ class Subject:
     """One instance in one snapshot.
 
     ``state`` is its lifecycle state in our group, None outside of it; ``is_elsewhere`` means in
-    another group. ``instance`` is None for one that EC2 does not know (any more).
+    another group. ``instance`` is None for one that EC2 does not know (any more): then nothing but
+    its registration tells whose it was.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Subject:
     is_elsewhere: bool = False
     is_registered: bool = False
     instance: Instance | None = None
+    ownership: Ownership = Ownership.MEMBER
 
     @property
     def mark(self) -> Mark | None:
@@ -111,6 +114,30 @@ class Snapshot:
             and one.is_registered
             and one.instance is not None
             and one.mark is None
+        ]
+
+    def unowned_by(self, module_name: str) -> list[str]:
+        """The ids of those in service whose tag does not name this module yet: adopted ones."""
+        return [
+            one.id
+            for one in self.subjects.values()
+            if is_in_service(one.state)
+            and one.instance is not None
+            and one.instance.owner != module_name
+        ]
+
+    @property
+    def left(self) -> list[Subject]:
+        """All that are ours by their tag, outside of the group, until their end is accounted for.
+
+        The event of an end can be lost: EC2 shows the instance and its tags for about an hour.
+        """
+        return [
+            one
+            for one in self.subjects.values()
+            if one.ownership.is_out_of_group
+            and one.instance
+            and not (one.instance.is_ending and one.instance.is_accounted_for)
         ]
 
     @property
@@ -213,6 +240,8 @@ def _why_out(subject: Subject) -> str | None:
     if instance is None:
         is_unknown = subject.state is None and not subject.is_elsewhere
         return "unknown to EC2 and to Auto Scaling" if is_unknown else None
+    if not subject.ownership.may_be_touched:
+        return None
     if instance.is_ending:
         return f"registered, and {instance.state}"
     if is_out_of_service(subject.state):

@@ -17,8 +17,9 @@ from lifecycle.adapters.autoscaling import Heartbeat
 from lifecycle.adapters.queues import Queue
 from lifecycle.decisions.heartbeats import Receive, Silence
 from lifecycle.decisions.polling import PollPolicy
-from lifecycle.errors import Malformed, NotReady, Permanent
+from lifecycle.errors import Malformed, NotOurs, NotReady, Permanent
 from lifecycle.flows.heartbeats import Heartbeats
+from lifecycle.flows.ownership import Scope
 from lifecycle.messages import BufferCheck, FlushCheck, Message, OperationCheck, parse_check_message
 from lifecycle.telemetry import LogEvent, Metric, Runtime
 
@@ -46,7 +47,7 @@ class Waiter(Protocol[_Message_contra]):
 class Stage(Generic[Message]):
     """One queue, its dead-letter queue, and what is asked about its messages."""
 
-    autoscaling_group_name: str
+    scope: Scope
     model: type[Message]
     waiter: Waiter[Message]
     queue: Queue
@@ -59,27 +60,41 @@ class Stage(Generic[Message]):
         """Check every message of an SQS event; return those that must come back."""
         records = list(event["Records"])
         parsed = {record["messageId"]: _parse(record, self.model) for record in records}
-        owned = [m for m in parsed.values() if not isinstance(m, Malformed) and self.owns(m)]
+        sound = {key: one for key, one in parsed.items() if not isinstance(one, Malformed)}
+        refusals = {key: self._refusal(one) for key, one in sound.items()}
+        owned = [one for key, one in sound.items() if refusals[key] is None]
         check = self.waiter.begin(owned)
         self.heartbeats.begin(sorted({message.action.instance_id for message in owned}))
         processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
         def handle(record: SQSRecord) -> None:
-            _Receive(self, record).run(parsed[record.message_id], check)
+            key = record.message_id
+            _Receive(self, record).run(parsed[key], refusals.get(key), check)
 
         with processor(records, handler=handle):
             processor.process()
         self.runtime.telemetry.flush()
         return processor.response()
 
-    def owns(self, message: Message) -> bool:
-        """Tell whether a message is about an instance of this stage's group."""
-        return message.action.autoscaling_group_name == self.autoscaling_group_name
+    def _refusal(self, message: Message) -> Exception | None:
+        """Return why a message is not checked now; those of this stage's group cost no call."""
+        try:
+            if not self.scope.is_of_group(message.action):
+                self.scope.require_held(message.action)
+        except Exception as error:  # noqa: BLE001 (unknown is neither ours nor foreign: ask again)
+            return error
+        return None
 
 
 def _with(silence: Silence | None, reason: str) -> str:
     """Put first until when the instance is kept, where heartbeats fail."""
     return reason if silence is None else f"{silence}; {reason}"
+
+
+def _check(message: Message, refusal: Exception | None, check: Callable[[Message], None]) -> None:
+    if refusal is not None:
+        raise refusal
+    check(message)
 
 
 def _parse(record: Mapping[str, Any], model: type[Message]) -> Message | Malformed:
@@ -99,19 +114,22 @@ class _Receive(Generic[Message]):
         self._receive_count = int(attributes.approximate_receive_count)
         self._sent_at = int(attributes.sent_timestamp) / 1000
 
-    def run(self, message: Message | Malformed, check: Callable[[Message], None]) -> None:
+    def run(
+        self,
+        message: Message | Malformed,
+        refusal: Exception | None,
+        check: Callable[[Message], None],
+    ) -> None:
         """Raise if the message must come back; return if it may be deleted."""
         if isinstance(message, Malformed):
             self._log_error(LogEvent.CHECK_MESSAGE_INVALID, None, reason=str(message))
             self._dead_letter(str(message), None)
             return
-        if not self._stage.owns(message):
-            group = message.action.autoscaling_group_name
-            reason = f"action.autoscaling_group_name: {group!r} is not this pipeline's group"
-            self._dead_letter(reason, message)
+        if isinstance(refusal, NotOurs):
+            self._dead_letter(str(refusal), message)
             return
         try:
-            check(message)
+            _check(message, refusal, check)
         except Permanent as error:
             # Heartbeat first, so the operator has a full timeout.
             _, silence = self._keep_alive(message)

@@ -51,7 +51,8 @@ class Entrance:
         discovery = self.discovery
         if discovery is None:
             return
-        state = self.autoscaling.lifecycle_state(action.instance_id)
+        member = self.autoscaling.membership(action.instance_id)
+        state = member.state_in(action.autoscaling_group_name) if member else None
         require_known(action.instance_id, state)
         if not may_serve(state):
             if launches_again(state):

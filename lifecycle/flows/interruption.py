@@ -26,16 +26,22 @@ from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.decisions.interruption import (
     Fate,
-    Whereabouts,
     fate_of,
-    may_be_in,
+    ownership_in,
     pause_seconds,
     why_not_ours,
 )
+from lifecycle.decisions.ownership import (
+    Module,
+    Ownership,
+    Whereabouts,
+    may_be_ours,
+    ownership_of,
+)
 from lifecycle.errors import Malformed, MembershipUnknown, NotReady
 from lifecycle.events import Interruption, parse_interruption
+from lifecycle.flows.ownership import whereabouts
 from lifecycle.flows.sudden_end import SuddenEnds
-from lifecycle.settings import InterruptionSettings
 from lifecycle.telemetry import LogEvent, Metric, Runtime
 
 # What a batch has not begun by then is put back: the rest of the function's timeout is for the one
@@ -47,7 +53,7 @@ _LONGEST_BATCH_SECONDS = 40.0
 class InterruptionHandler:
     """Everything the handler touches."""
 
-    settings: InterruptionSettings
+    module: Module
     autoscaling: AutoScaling
     instances: Instances
     ends: SuddenEnds
@@ -116,13 +122,13 @@ class InterruptionHandler:
         where = found[told.instance_id]
         if isinstance(where, Exception):
             raise where
-        reason = why_not_ours(told, where, self.settings.autoscaling_group_name)
+        reason = why_not_ours(told, where, self.module)
         if reason is not None:
             self._ignore(told.log_fields(), reason)
         elif self.runtime.clock() > begin_by:
             raise NotReady("AWS is slow: the batch took too long")
         else:
-            self.ends.act_on(told, where.state)
+            self.ends.act_on(told, where.state, ownership_in(told, where, self.module))
 
     def _ignore(self, fields: Mapping[str, object], reason: str) -> None:
         self.runtime.telemetry.info(LogEvent.INTERRUPTION_IGNORED, **fields, reason=reason)
@@ -133,26 +139,27 @@ class InterruptionHandler:
         The lifecycle state of Auto Scaling is asked of ours only, and of those whose tag says
         nothing: a tag that is missing is no proof of another group.
         """
-        ours = self.settings.autoscaling_group_name
+        ours = self.module.group
         groups = {one.instance_id: one.autoscaling_group_name for one in told}
         try:
-            unnamed = [one for one, group in groups.items() if group is None]
-            groups |= {one.id: one.group for one in self.instances.describe(unnamed).values()}
+            described = self.instances.describe([one for one in groups if groups[one] != ours])
         except Exception as error:  # noqa: BLE001 (what time does not heal is raised again)
             # Auto Scaling is not asked in its place: the waiters need its budget.
             return dict.fromkeys(groups, _unknown(error))
-        doubtful = [one for one, group in groups.items() if may_be_in(ours, group)]
-        found: dict[str, Whereabouts | Exception] = {
-            one: Whereabouts(group, None) for one, group in groups.items()
-        }
+        seen = {one: Whereabouts(group, None) for one, group in groups.items()}
+        seen |= {one: whereabouts(None, instance) for one, instance in described.items()}
+        doubtful = [one for one, where in seen.items() if may_be_ours(self.module, where)]
+        found: dict[str, Whereabouts | Exception] = {**seen}
         try:
             members = self.autoscaling.memberships(doubtful)
         except Exception as error:  # noqa: BLE001 (what time does not heal is raised again)
             unknown = _unknown(error)
-            return found | {one: error if groups[one] == ours else unknown for one in doubtful}
+            foreign = [
+                one for one in doubtful if ownership_of(self.module, seen[one]) is Ownership.FOREIGN
+            ]
+            return found | dict.fromkeys(doubtful, error) | dict.fromkeys(foreign, unknown)
         return found | {
-            one: Whereabouts(member.autoscaling_group_name, member.state)
-            for one, member in members.items()
+            one: whereabouts(member, described.get(one)) for one, member in members.items()
         }
 
     def _fail(self, record: SQSRecord, error: Exception, fields: Mapping[str, object]) -> None:

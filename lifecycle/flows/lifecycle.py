@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lifecycle.errors import Malformed, UnexpectedState
 from lifecycle.events import Location, parse_lifecycle_event
 from lifecycle.flows.entrance import Entrance
+from lifecycle.flows.ownership import Scope
 from lifecycle.messages import LifecycleAction, Transition
 from lifecycle.settings import LifecycleHandlerSettings
 from lifecycle.telemetry import LogEvent, Runtime
@@ -19,6 +20,7 @@ class LifecycleHandler:
     """Everything the handler touches."""
 
     settings: LifecycleHandlerSettings
+    scope: Scope
     entrance: Entrance
     runtime: Runtime
 
@@ -56,12 +58,13 @@ class LifecycleHandler:
             )
 
     def _why_not_ours(self, action: LifecycleAction) -> str | None:
-        if action.autoscaling_group_name != self.settings.autoscaling_group_name:
-            return "another Auto Scaling group"
         hooks = {
             Transition.LAUNCHING: self.settings.launch_hook_name,
             Transition.TERMINATING: self.settings.terminate_hook_name,
         }
         if action.lifecycle_hook_name != hooks[action.transition]:
             return "another lifecycle hook"
-        return None
+        if self.scope.is_of_group(action):
+            return None
+        leaves = action.transition is Transition.TERMINATING and self.scope.has_left(action)
+        return None if leaves else "another Auto Scaling group"

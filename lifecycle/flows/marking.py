@@ -3,7 +3,7 @@
 SQS messages cannot be queried, so each instance carries its state in an EC2 tag.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lifecycle.adapters.autoscaling import Completion
@@ -33,6 +33,16 @@ class Marker:
             self.runtime.telemetry.warning(
                 LogEvent.MARK_FAILED, **log_fields, mark=kind, reason=str(error)
             )
+
+    def own(self, instance_ids: Sequence[str]) -> None:
+        """Write whose these instances are; what fails, the reconciler's next run tries again."""
+        try:
+            self.instances.own(instance_ids)
+        except Exception as error:  # noqa: BLE001 (as above)
+            for one in instance_ids:
+                self.runtime.telemetry.warning(
+                    LogEvent.MARK_FAILED, instance_id=one, mark="owner", reason=str(error)
+                )
 
     def known_end(self, action: LifecycleAction, state: str | None) -> str | None:
         """Return how this very termination ended, by the tag; None where it does not say.

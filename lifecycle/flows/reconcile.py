@@ -11,6 +11,7 @@ from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.decisions.marks import MarkKind
+from lifecycle.decisions.ownership import Module, ownership_of
 from lifecycle.decisions.reconcile import (
     Correction,
     CorrectionKind,
@@ -33,6 +34,7 @@ from lifecycle.decisions.states import (
 from lifecycle.errors import UnexpectedState
 from lifecycle.flows.entrance import Entrance
 from lifecycle.flows.marking import Marker
+from lifecycle.flows.ownership import whereabouts
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.stage import Discovery
 from lifecycle.flows.standing import StandingCheck
@@ -46,6 +48,7 @@ class Reconciler:
     """Everything the reconciler touches."""
 
     settings: ReconcilerSettings
+    module: Module
     autoscaling: AutoScaling
     instances: Instances
     marker: Marker
@@ -88,6 +91,7 @@ class Reconciler:
         if self._discovery is not None:
             self._balance(self._discovery.placement)
         self._mark_adopted(snapshot)
+        self._report_left(snapshot)
         self._keep_unknown(snapshot)
         self.standing.run({one: snapshot.subjects[one].instance for one in snapshot.in_service})
         if failed:
@@ -115,14 +119,34 @@ class Reconciler:
                 kept_by=kept_by,
             )
 
+    def _report_left(self, snapshot: Snapshot) -> None:
+        """Page about instances of ours that have left the group without their hook."""
+        self.runtime.telemetry.measure(Metric.INSTANCES_LEFT_GROUP, len(snapshot.left))
+        for subject in snapshot.left:
+            self.runtime.telemetry.error(
+                LogEvent.INSTANCE_LEFT_GROUP,
+                autoscaling_group_name=self.settings.autoscaling_group_name,
+                instance_id=subject.id,
+                ownership=subject.ownership,
+                state=subject.instance.state if subject.instance else None,
+                is_registered=subject.is_registered,
+                mark=str(subject.mark) if subject.mark else None,
+            )
+
     def _mark_adopted(self, snapshot: Snapshot) -> None:
-        """Tag instances in service that have no state tag: adopted, or registered by hand."""
+        """Tag instances in service that have no state tag: adopted, or registered by hand.
+
+        Those without our owner tag get it, too: of a version before, or attached to the group.
+        """
         if self._observes:
             return
         # A moment ago they may have got the mark of their way out; without any this asks nothing.
         for instance_id, instance in self.instances.describe(snapshot.unmarked).items():
             if instance.mark is None:
                 self._mark_as_serving(instance_id)
+        owned_now = set(snapshot.unmarked)
+        unowned = snapshot.unowned_by(self.module.name)
+        self.marker.own([one for one in unowned if one not in owned_now])
 
     def _mark_as_serving(self, instance_id: str) -> None:
         """Mark an instance that has logs, as its launch would have.
@@ -154,31 +178,40 @@ class Reconciler:
         name = self.settings.autoscaling_group_name
         group = self.autoscaling.group(name)
         states = group.states | self.autoscaling.warm_pool_states(name)
-        others = sorted(one for one in registered - set(states) if is_instance_id(one))
+        others = {one for one in registered if is_instance_id(one)}
         subjects = [
             Subject(one, state=state, is_registered=one in registered)
             for one, state in states.items()
-        ] + self._located(Subject(one, is_registered=True) for one in others)
+        ]
+        owned = self.instances.owned()  # after the group: one that launched since is located
+        strangers = {*others, *owned} - set(states)
+        located = self._located(Subject(one, is_registered=one in registered) for one in strangers)
         return Snapshot(
             now=self.runtime.clock(),
             hooks=HookLimits(
                 self.settings.launch_heartbeat_timeout_seconds,
                 self.settings.terminate_heartbeat_timeout_seconds,
             ),
-            subjects={one.id: one for one in self._described(subjects)},
+            subjects={one.id: one for one in [*self._described(subjects), *located]},
             retains_on_abandon=group.retains_on_abandon,
         )
 
     def _located(self, subjects: Iterable[Subject]) -> list[Subject]:
-        """Look the lifecycle states up in whatever group they are."""
-        known = list(subjects)
+        """Look them up in whatever group they are, and in EC2."""
+        known = sorted(subjects, key=lambda one: one.id)
         memberships = self.autoscaling.memberships([one.id for one in known])
         located = []
-        for one in known:
+        for one in self._described(known):
             member = memberships.get(one.id)
-            state = member.state_in(self.settings.autoscaling_group_name) if member else None
-            is_elsewhere = member is not None and state is None
-            located.append(replace(one, state=state, is_elsewhere=is_elsewhere))
+            state = member.state_in(self.module.group) if member else None
+            located.append(
+                replace(
+                    one,
+                    state=state,
+                    is_elsewhere=member is not None and state is None,
+                    ownership=ownership_of(self.module, whereabouts(member, one.instance)),
+                )
+            )
         return located
 
     def _described(self, subjects: Iterable[Subject]) -> list[Subject]:
@@ -203,8 +236,7 @@ class Reconciler:
 
     def _correct_one(self, correction: Correction, snapshot: Snapshot) -> bool:
         """Make a correction if it is still called for; tell whether it was."""
-        [located] = self._located([snapshot.subjects[correction.instance_id]])
-        [subject] = self._described([located])
+        [subject] = self._located([snapshot.subjects[correction.instance_id]])
         now_called_for = correction_of(subject, replace(snapshot, now=self.runtime.clock()))
         if now_called_for is None or now_called_for.kind is not correction.kind:
             return self._not_needed(correction, "it has moved on")

@@ -17,8 +17,9 @@ from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.interruption import how_it_ended
 from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.ownership import Ownership
 from lifecycle.decisions.states import has_left, is_known, is_leaving, may_serve, require_known
-from lifecycle.errors import AgentNotReachable
+from lifecycle.errors import AgentNotReachable, UnexpectedState
 from lifecycle.events import Interruption, Signal
 from lifecycle.flows.stage import Discovery
 from lifecycle.telemetry import LogEvent, Metric, Runtime
@@ -42,20 +43,25 @@ class SuddenEnds:
     run_command: RunCommand | None
     runtime: Runtime
 
-    def act_on(self, told: Interruption, state: str | None) -> None:
-        """Do what is left to do for an instance, which is in this lifecycle state of our group.
+    def act_on(
+        self, told: Interruption, state: str | None, ownership: Ownership = Ownership.MEMBER
+    ) -> None:
+        """Do what is left to do for an instance, which is in this lifecycle state of its group.
 
         ``state`` is None for no member of a group. Raises the first thing that AWS refused, once
         everything else is done; all of it can be repeated.
         """
-        _SuddenEnd(self, told, state).act()
+        _SuddenEnd(self, told, state, ownership).act()
 
 
 class _SuddenEnd:
     """One event of one instance, and what failed of what it calls for."""
 
-    def __init__(self, parts: SuddenEnds, told: Interruption, state: str | None) -> None:
+    def __init__(
+        self, parts: SuddenEnds, told: Interruption, state: str | None, ownership: Ownership
+    ) -> None:
         self._parts, self._told, self._state = parts, told, state
+        self._ownership = ownership
         self._id, self._fields = told.instance_id, told.log_fields()
         self._telemetry = parts.runtime.telemetry
         self._failures: list[Exception] = []
@@ -66,7 +72,11 @@ class _SuddenEnd:
             self._take_out()
         elif self._told.signal.is_state_change:
             with self._attempt("deregister"):
-                self._take_out_dead()
+                if self._ownership.may_be_touched:
+                    self._take_out_dead()
+            if self._ownership.is_out_of_group and self._told.signal is Signal.SHUTTING_DOWN:
+                with self._attempt("count"):
+                    self._count_end_outside()
         elif not self._lives():
             self._account_for()
         if self._failures:
@@ -138,8 +148,8 @@ class _SuddenEnd:
         return True
 
     def _flush(self) -> None:
-        """Send the flush command without waiting for its result."""
-        if self._parts.run_command is None:
+        """Send the flush command without waiting for its result; one that has left gets none."""
+        if self._parts.run_command is None or self._ownership.is_out_of_group:
             return
         try:
             command_id = self._parts.run_command.send(self._id)
@@ -181,6 +191,13 @@ class _SuddenEnd:
             self._keep_trace(discovery)
         if not self._deregister():
             self._ignore("it is not registered")
+
+    def _count_end_outside(self) -> None:
+        """Judge the end of one that has left our group: no event of Auto Scaling follows."""
+        instance = self._find_once_down()
+        if instance is not None and not instance.is_down:
+            raise UnexpectedState(f"EC2 told that it ends, and shows it as {instance.state}")
+        self._count_end(may_have_served=True)
 
     def _find_once_down(self) -> Instance | None:
         """Look until EC2 shows what it told, a few times at most; None for one it does not know."""

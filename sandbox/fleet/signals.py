@@ -6,7 +6,7 @@ signals are blocked in every thread, and the main thread asks for them.
 
 import signal
 
-AWAITED = (signal.SIGTERM, signal.SIGUSR1)
+AWAITED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def block() -> None:
@@ -17,7 +17,9 @@ def block() -> None:
 def await_signal(seconds: float) -> signal.Signals | None:
     """The next signal, None if there was none in that time."""
     received = signal.sigtimedwait(AWAITED, max(0.0, seconds))
-    return None if received is None else signal.Signals(received.si_signo)
+    # After SIGSTOP and SIGCONT CPython returns a number that is no signal's.
+    known = received is not None and received.si_signo in AWAITED
+    return signal.Signals(received.si_signo) if received and known else None
 
 
 def await_end() -> None:

@@ -126,7 +126,7 @@ run "every_alarm_is_heard_and_quiet_without_data" {
   assert {
     condition = alltrue([
       for alarm in concat(values(aws_cloudwatch_metric_alarm.dead_letter), values(aws_cloudwatch_metric_alarm.reported), [aws_cloudwatch_metric_alarm.function_errors, aws_cloudwatch_metric_alarm.reconciler_silent]) :
-      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"]) && alarm.ok_actions == toset(["arn:aws:sns:eu-west-1:123456789012:quiet"]) && alarm.treat_missing_data == lookup({ RetentionPolicyMissing = "ignore", InServiceInstances = "breaching" }, coalesce(alarm.metric_name, "none"), "notBreaching")
+      alarm.alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:on-call"]) && alarm.ok_actions == toset(["arn:aws:sns:eu-west-1:123456789012:quiet"]) && alarm.treat_missing_data == lookup({ RetentionPolicyMissing = "ignore", InstancesLeftGroup = "ignore", InServiceInstances = "breaching" }, coalesce(alarm.metric_name, "none"), "notBreaching")
     ])
     error_message = "Every alarm tells the same people, and no data is no alarm, but where silence is what it is about."
   }
@@ -154,6 +154,7 @@ run "every_alarm_links_its_runbook" {
       shard-overflow           = "fluentd-shard-overflow"
       instances-not-provable   = "fluentd-instances-not-provable"
       retention-policy-missing = "fluentd-retention-policy-missing"
+      instance-left-group      = "fluentd-instance-left-group"
 
       check-message-dead-lettered = "fluentd-check-message-dead-lettered"
       reconciler-silent           = "fluentd-reconciler-silent"

@@ -400,3 +400,19 @@ run "readme_lists_every_key_with_its_default" {
     error_message = "README.md must have a row | `INPUT.KEY` | `DEFAULT` | MEANING | for every key of every object input."
   }
 }
+
+run "former_groups_are_named_and_never_a_pattern" {
+  command = plan
+  variables {
+    former_group_names = ["blue-*"]
+  }
+  expect_failures = [var.former_group_names]
+}
+
+run "the_group_is_not_a_former_one_of_its_own" {
+  command = plan
+  variables {
+    former_group_names = [var.autoscaling_group_name]
+  }
+  expect_failures = [var.former_group_names]
+}

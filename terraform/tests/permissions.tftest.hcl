@@ -175,9 +175,9 @@ run "each_function_may_work_on_its_own_resources_only" {
   assert {
     condition = [for statement in jsondecode(aws_iam_role_policy.function["lifecycle"].policy).Statement : statement.Condition if statement.Sid == "MarkInstancesOfGroup"] == [{
       StringEquals                = { "ec2:ResourceTag/aws:autoscaling:groupName" = "aggregators" }
-      "ForAllValues:StringEquals" = { "aws:TagKeys" = ["fluentd-lifecycle"] }
+      "ForAllValues:StringEquals" = { "aws:TagKeys" = ["fluentd-lifecycle", "fluentd-lifecycle-owner"] }
     }]
-    error_message = "Only instances of the group may be tagged, and with nothing but the mark."
+    error_message = "Only instances of the group may be tagged, and with nothing but the mark and its owner."
   }
   assert {
     condition = distinct([
@@ -272,5 +272,23 @@ run "roles_can_be_taken_by_lambda_only" {
       })
     ])
     error_message = "Only Lambda assumes the functions' roles."
+  }
+}
+
+run "former_groups_may_be_worked_on_as_the_group_itself" {
+  command = plan
+  variables {
+    former_group_names = ["aggregators-blue"]
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.function["buffer"].policy).Statement : statement.Resource if statement.Sid == "ProlongOrEndTheWait"] == [[
+      for name in ["aggregators", "aggregators-blue"] : "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/${name}"
+    ]]
+    error_message = "The drains of the group before may be finished: ${aws_iam_role_policy.function["buffer"].policy}"
+  }
+  assert {
+    condition     = alltrue([for rule in [aws_cloudwatch_event_rule.lifecycle, aws_cloudwatch_event_rule.interruption["ended"]] : jsondecode(rule.event_pattern).detail.AutoScalingGroupName == ["aggregators", "aggregators-blue"]])
+    error_message = "Its events come, too."
   }
 }

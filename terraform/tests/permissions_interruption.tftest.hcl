@@ -22,6 +22,7 @@ run "it_may_make_exactly_its_own_calls_and_none_that_lets_an_instance_go" {
       DescribeLifecycleState          = [["autoscaling:DescribeAutoScalingInstances"], "*"]
       DescribeInstances               = [["ec2:DescribeInstances"], "*"]
       MarkInstancesOfGroup            = [["ec2:CreateTags"], "arn:aws:ec2:eu-west-1:123456789012:instance/*"]
+      MarkInstancesThatLeft           = [["ec2:CreateTags"], "arn:aws:ec2:eu-west-1:123456789012:instance/*"]
       ConsumeOwnQueue                 = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"], "arn:aws:sqs:eu-west-1:123456789012:fluentd-interruption"]
       Deregister                      = [["servicediscovery:DeregisterInstance"], ["arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-existing"]]
       ListRegistrations               = [["servicediscovery:ListInstances"], "*"]
@@ -36,9 +37,13 @@ run "it_may_make_exactly_its_own_calls_and_none_that_lets_an_instance_go" {
   assert {
     condition = [for statement in jsondecode(aws_iam_role_policy.function["interruption"].policy).Statement : statement.Condition if statement.Sid == "MarkInstancesOfGroup"] == [{
       StringEquals                = { "ec2:ResourceTag/aws:autoscaling:groupName" = "aggregators" }
-      "ForAllValues:StringEquals" = { "aws:TagKeys" = ["fluentd-lifecycle", "fluentd-lifecycle-unclean"] }
+      "ForAllValues:StringEquals" = { "aws:TagKeys" = ["fluentd-lifecycle", "fluentd-lifecycle-owner", "fluentd-lifecycle-unclean"] }
     }]
-    error_message = "Two tags, on this group's instances only."
+    error_message = "Three tags, on this group's instances only."
+  }
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.function["interruption"].policy).Statement : statement.Condition.StringEquals if statement.Sid == "MarkInstancesThatLeft"] == [{ "ec2:ResourceTag/fluentd-lifecycle-owner" = "fluentd" }]
+    error_message = "The same tags, on instances that this module took over."
   }
 }
 
@@ -52,7 +57,7 @@ run "without_cloud_map_and_flush_it_only_looks_and_counts" {
 
   assert {
     condition = [for statement in jsondecode(aws_iam_role_policy.function["interruption"].policy).Statement : statement.Sid] == [
-      "WriteOwnLogs", "DescribeLifecycleState", "DescribeInstances", "MarkInstancesOfGroup", "ConsumeOwnQueue", "HandOver",
+      "WriteOwnLogs", "DescribeLifecycleState", "DescribeInstances", "MarkInstancesOfGroup", "MarkInstancesThatLeft", "ConsumeOwnQueue", "HandOver",
     ]
     error_message = "The function's permissions changed: ${aws_iam_role_policy.function["interruption"].policy}"
   }

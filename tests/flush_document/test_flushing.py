@@ -12,18 +12,10 @@ from typing import Any
 import pytest
 
 from tests.flush_document.conftest import Answer, Instance
+from tests.support.machines import answer
 
-EMPTY = {
-    "version": 1,
-    "service": "fluentd",
-    "signalled": True,
-    "chunks": 0,
-    "bytes": 0,
-    "set_aside": 0,
-    "quiet": True,
-    "restartable": False,
-    "monitor": None,
-}
+EMPTY = answer(restartable=False)
+del EMPTY["looked_at"], EMPTY["outputs_before"]
 
 
 def said(answer: Answer) -> dict[str, Any]:

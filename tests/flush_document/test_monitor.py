@@ -11,16 +11,9 @@ import pytest
 
 from tests.flush_document.conftest import Answer, Instance
 from tests.flush_document.fluentd import line
+from tests.support.machines import monitor as empty_monitor
 
-EMPTY = {
-    "staged": 0,
-    "queued": 0,
-    "bytes": 0,
-    "retrying": 0,
-    "retry_next_at": None,
-    "emit_records": 0,
-    "secondary": 0,
-}
+EMPTY = {name: value for name, value in empty_monitor().items() if name != "outputs"}
 ITSELF = {"plugin_id": "object:618", "type": "monitor_agent", "retry_count": ""}
 
 

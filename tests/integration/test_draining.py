@@ -12,13 +12,7 @@ from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import EMPTY, HOLDING
 from tests.support.histories import changing
 from tests.support.messages import LAUNCH_HOOK, terminate_event
-from tests.support.pipeline import (
-    DRAIN_TIMEOUT,
-    EMPTY_FOR,
-    HEARTBEAT_TIMEOUT,
-    SETTLE,
-    Pipeline,
-)
+from tests.support.pipeline import DRAIN_TIMEOUT, EMPTY_FOR, HEARTBEAT_TIMEOUT, SETTLE, Pipeline
 
 
 def start_draining(pipeline: Pipeline, capture: str = HOLDING) -> str:

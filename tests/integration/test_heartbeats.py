@@ -23,8 +23,7 @@ def deploy(pipeline: Pipeline, hook: int, pause: int, visibility: int) -> None:
     pipeline.heartbeat_timeout = hook
     for queue in ("operation", "buffer"):
         pipeline.clients.sqs.set_queue_attributes(
-            QueueUrl=pipeline.queue_urls[queue],
-            Attributes={"VisibilityTimeout": str(visibility)},
+            QueueUrl=pipeline.queue_urls[queue], Attributes={"VisibilityTimeout": str(visibility)}
         )
     pipeline.wire(
         lambda: pipeline.fleet,

@@ -131,9 +131,7 @@ def test_one_that_has_ended_is_taken_out_all_the_same(pipeline: Pipeline) -> Non
     pipeline.until(lambda: pipeline.registered() == {})
 
 
-def test_one_that_is_retained_stays_registered_until_another_one_serves(
-    pipeline: Pipeline,
-) -> None:
+def test_one_that_is_retained_stays_registered_until_another_one_serves(pipeline: Pipeline) -> None:
     [last] = start(pipeline)
     pipeline.retain_on_abandon()
     pipeline.scale_to(0)

@@ -43,9 +43,7 @@ def test_every_instance_of_a_larger_launch_goes_into_service(pipeline: Pipeline)
     assert pipeline.crashes == []
 
 
-def test_a_slow_registration_is_waited_for_beyond_the_hooks_own_timeout(
-    pipeline: Pipeline,
-) -> None:
+def test_a_slow_registration_is_waited_for_beyond_the_hooks_own_timeout(pipeline: Pipeline) -> None:
     pipeline.world.faults.operation_seconds = HEARTBEAT_TIMEOUT * 1.5
     pipeline.wire(lambda: pipeline.fleet, TIMEOUT_SECONDS=str(HEARTBEAT_TIMEOUT * 2))
     pipeline.create_group(1)

@@ -18,7 +18,7 @@ ADAPTERS: dict[str, Callable[[Pipeline], object]] = {
     "memberships": lambda p: AutoScaling(p.clients.autoscaling).memberships(list(p.states())),
     "group": lambda p: AutoScaling(p.clients.autoscaling).group(GROUP),
     "warm pool": lambda p: AutoScaling(p.clients.autoscaling).warm_pool_states(GROUP),
-    "instances": lambda p: Instances(p.clients.ec2).describe(list(p.states())),
+    "instances": lambda p: Instances(p.clients.ec2, "pipeline").describe(list(p.states())),
     "agents": lambda p: RunCommand(p.clients.ssm, "pipeline-flush", 60).online(list(p.states())),
     "registrations": lambda p: CloudMap(
         p.clients.servicediscovery, [p.service_id], PORT

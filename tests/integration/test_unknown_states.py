@@ -57,12 +57,17 @@ def test_the_reconciler_sets_everything_else_right_all_the_same(pipeline: Pipeli
     assert pipeline.telemetry.of(LogEvent.LIFECYCLE_STATE_UNKNOWN)[0]["kept_by"] == []
 
 
-def test_a_drain_that_meets_it_goes_on_and_releases_nothing_in_it(pipeline: Pipeline) -> None:
+def meet_it_in_a_drain(pipeline: Pipeline) -> str:
     [instance_id] = pipeline.start_fleet()
     pipeline.scale_to(0)
     pipeline.until(lambda: pipeline.waiting("buffer") == 1)
     pipeline.move(instance_id, UNKNOWN)
     pipeline.fleet.shows(instance_id, EMPTY)
+    return instance_id
+
+
+def test_a_drain_that_meets_it_goes_on_and_releases_nothing_in_it(pipeline: Pipeline) -> None:
+    instance_id = meet_it_in_a_drain(pipeline)
     pipeline.advance(400)
     assert pipeline.state(instance_id) == UNKNOWN
     assert pipeline.waiting("buffer") == 1
@@ -74,11 +79,7 @@ def test_a_drain_that_meets_it_goes_on_and_releases_nothing_in_it(pipeline: Pipe
 
 
 def test_a_drain_that_meets_it_for_a_while_ends_as_any_other(pipeline: Pipeline) -> None:
-    [instance_id] = pipeline.start_fleet()
-    pipeline.scale_to(0)
-    pipeline.until(lambda: pipeline.waiting("buffer") == 1)
-    pipeline.move(instance_id, UNKNOWN)
-    pipeline.fleet.shows(instance_id, EMPTY)
+    instance_id = meet_it_in_a_drain(pipeline)
     pipeline.advance(300)
     pipeline.move(instance_id, "Terminating:Wait")
     pipeline.until(lambda: pipeline.state(instance_id) is None)

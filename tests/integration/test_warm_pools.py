@@ -69,9 +69,7 @@ def test_a_stopped_instance_that_never_served_leaves_the_pool_at_once(pool: Pipe
     assert (pool.crashes, pool.waiting("buffer-dlq"), pool.is_quiet()) == ([], 0, True)
 
 
-def test_a_stopped_instance_that_was_drained_before_leaves_the_pool_at_once(
-    pool: Pipeline,
-) -> None:
+def test_a_stopped_instance_that_was_drained_before_leaves_the_pool_at_once(pool: Pipeline) -> None:
     instance_id = the_instance(pool)
     serve_and_return(pool, instance_id)
     discard(pool, instance_id)
@@ -88,9 +86,7 @@ def serve_and_return(pool: Pipeline, instance_id: str) -> None:
     pool.until(lambda: pool.state(instance_id) == "Warmed:Stopped")
 
 
-def test_a_stopped_instance_that_has_run_since_its_proof_is_dead_lettered(
-    pool: Pipeline,
-) -> None:
+def test_a_stopped_instance_that_has_run_since_its_proof_is_dead_lettered(pool: Pipeline) -> None:
     # An operator started and stopped it; what came in meanwhile is unknown.
     instance_id = the_instance(pool)
     pool.advance(100)

@@ -17,6 +17,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal import mock_random
 
 from lifecycle.decisions import shards
+from lifecycle.decisions.marks import OWNER_TAG_KEY
 from sandbox.emulator import Assignment, Report
 from sandbox.emulator.autoscaling.events import REPLACE
 from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
@@ -36,6 +37,7 @@ from tests.support.queues import REGION
 # No outage of AWS lasts so long that less than this is left of a hook's time: longer ones are what
 # the retention policy is for, so histories with retention have no such limit.
 LEAST_LEFT_SECONDS = HOOK_SECONDS / 2
+OTHER_GROUP = "fluentd-aggregators-of-others"
 _GRACE_SECONDS = "30"
 _SHORTCUT = Shortcut()
 _NOTICES: dict[str, Callable[[Any, str], None]] = {
@@ -202,6 +204,9 @@ class Cloud(Grouped):
     def _witness(self, entry: Mapping[str, Any]) -> None:
         """Something happened in the emulated cloud."""
         event, instance_id = entry["event"], entry["instance_id"]
+        is_others = entry.get("autoscaling_group_name") == OTHER_GROUP
+        if is_others and instance_id not in self.promises.lives:
+            return  # what another group launches
         if event == "launched":
             self._launch(instance_id, entry["address"])
         life = self.promises.lives[instance_id]
@@ -265,6 +270,12 @@ class Cloud(Grouped):
         life.has_notice, life.is_reclaimed = True, life.is_reclaimed or how == "spot interruption"
         with self.world.turn():
             _NOTICES[how](backend, instance_id)
+
+    def is_owned(self, instance_id: str) -> bool:
+        """Whether the module has written on it whose it is."""
+        described = self.clients.ec2.describe_instances(InstanceIds=[instance_id])
+        [instance] = described["Reservations"][0]["Instances"]
+        return any(tag["Key"] == OWNER_TAG_KEY for tag in instance.get("Tags", []))
 
     def _tell_forwarders(self, event: str, instance_id: str) -> None:
         """Let forwarders follow service discovery, or the group if the fleet is in none."""

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from tests.model.cloud import WAYS_TO_GO, Cloud, model_cloud
 from tests.model.counting import COUNTS
+from tests.model.leaving import detach, end_outside
 from tests.model.monitoring import Answering, Observer, Scraping
 from tests.model.shapes import DRAIN_TIMEOUT, HOOK_SECONDS, Shape, shapes
 from tests.model.staying import OUTCOMES, end_refresh, replace_root_volumes, start_again, stop
@@ -131,7 +132,23 @@ class Histories(RuleBasedStateMachine):
         lives = self.cloud.promises.lives.items()
         members = [one for one, life in lives if not (life.terminated or life.killed)]
         if members and chance:
-            self.cloud.take_away(how, members[whom % len(members)])
+            victim = members[whom % len(members)]
+            if self.cloud.promises.lives[victim].has_left:
+                end_outside(self.cloud, victim)
+            else:
+                self.cloud.take_away(how, victim)
+        self._then(then)
+
+    @rule(whom=_members, is_moved=st.booleans(), chance=st.integers(0, 1), then=_pauses)
+    def one_is_detached(self, whom: int, is_moved: bool, chance: int, then: int) -> None:
+        running = self.cloud.promises.lives
+        members = [
+            one
+            for one, state in self.cloud.states().items()
+            if state == "InService" and not (running[one].killed or running[one].stopped)
+        ]
+        if members and chance:
+            detach(self.cloud, members[whom % len(members)], is_moved=is_moved)
         self._then(then)
 
     @rule(abandoned=st.sampled_from(OUTCOMES), failing=st.sampled_from([0, 0, 1]), then=_pauses)
@@ -148,7 +165,9 @@ class Histories(RuleBasedStateMachine):
     def one_is_stopped(self, whom: int, starts: bool, then: int) -> None:
         lives = self.cloud.promises.lives.items()
         running = [
-            one for one, life in lives if not (life.terminated or life.killed or life.stopped)
+            one
+            for one, life in lives
+            if not (life.terminated or life.killed or life.stopped or life.has_left)
         ]
         if running:
             stop(self.cloud, running[whom % len(running)])

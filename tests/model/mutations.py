@@ -194,7 +194,11 @@ def _interruptions() -> Iterator[Mutation]:
     )
     yield Mutation(
         "an instance without a group's tag taken for a foreign one",
-        {"lifecycle.decisions.interruption:may_be_in": lambda group, tagged: tagged == group},
+        {
+            "lifecycle.decisions.ownership:may_be_ours": lambda module, found: (
+                found.group is not None
+            )
+        },
         _INTERRUPTION_HANDLER,
     )
     yield Mutation(
@@ -305,6 +309,7 @@ MUTATIONS = [
     *mutations_of_stages.entrances(),
     *_corrections(),
     *_interruptions(),
+    *mutations_of_states.owners(),
     *mutations_of_states.answers(),
     *mutations_of_states.states(),
     *_promises(),

@@ -100,13 +100,16 @@ def _silently(
 
 
 def _beats_after_it(
-    self: "batch._Receive[Any]", message: DrainCheck, check: Callable[[DrainCheck], None]
+    self: "batch._Receive[Any]",
+    message: DrainCheck,
+    refusal: Exception | None,
+    check: Callable[[DrainCheck], None],
 ) -> None:
     def checked(message: DrainCheck) -> None:
         check(message)
         self._stage.heartbeats.autoscaling.record_heartbeat(message.action)
 
-    _run(self, message, checked)
+    _run(self, message, refusal, checked)
 
 
 def _must_beat(

@@ -1,11 +1,13 @@
 """Deliberate bugs of answers that are not whole, unknown states, and instances that live on."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from lifecycle.adapters.autoscaling import AutoScaling, Membership
 from lifecycle.adapters.cloud_map import CloudMap
-from lifecycle.decisions import flush
+from lifecycle.decisions import flush, ownership
 from lifecycle.decisions.flush import FlushVerdict, Invocation
+from lifecycle.decisions.ownership import Module, Ownership, Whereabouts
 from lifecycle.flows.release import Exit
 from lifecycle.messages import LifecycleAction
 from tests.model.bugs import Mutation, each
@@ -19,7 +21,49 @@ _HANDLER = "tests/unit/flows/test_entrance.py"
 _SUDDEN_ENDS = "tests/unit/flows/test_sudden_end.py"
 _UNKNOWN_STATES = "tests/integration/test_unknown_states.py"
 
+_OWNERSHIP = "tests/unit/decisions/test_ownership.py"
+_LEAVING = "tests/integration/test_leaving.py"
+
+_ownership_of = ownership.ownership_of
 _judge_flush, _release = flush.judge_flush, Exit._release
+
+
+def owners() -> Iterator[Mutation]:
+    """Whose an instance is: asked of one source only."""
+    target = "lifecycle.decisions.ownership:ownership_of"
+    yield from each(
+        _OWNERSHIP,
+        {
+            "what another group has in service touched": {target: _taken_back},
+            "an instance without an owner taken for ours": {target: _taken_over},
+        },
+    )
+    yield from each(
+        _LEAVING,
+        {
+            "what has left the group forgotten": {target: _forgotten},
+            "the end of what has left the group not counted": {
+                "lifecycle.flows.sudden_end:_SuddenEnd._count_end_outside": lambda self: None
+            },
+            "a former group's hook that still holds an instance not asked": {
+                "lifecycle.flows.ownership:Scope.has_left": lambda self, action: False
+            },
+        },
+    )
+
+
+def _taken_back(module: Module, found: Whereabouts) -> Ownership:
+    whose = _ownership_of(module, found)
+    return Ownership.LEFT if whose is Ownership.SERVES_ELSEWHERE else whose
+
+
+def _taken_over(module: Module, found: Whereabouts) -> Ownership:
+    return _ownership_of(module, replace(found, owner=found.owner or module.name))
+
+
+def _forgotten(module: Module, found: Whereabouts) -> Ownership:
+    is_member = found.group == module.group
+    return Ownership.MEMBER if is_member else Ownership.FOREIGN
 
 
 def answers() -> Iterator[Mutation]:

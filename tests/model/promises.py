@@ -50,6 +50,9 @@ class Life:
     has_notice: bool = False  # AWS said that it may take it away
     is_reclaimed: bool = False  # AWS said that it takes it away
     terminated: bool = False
+    has_left: bool = False  # detached from the group
+    is_moved: bool = False  # and attached to another one
+    is_owned: bool = True  # when it left, its tag named the module
 
     def witness(self, event: str) -> None:
         """Take down an entry of the journal that a wait begins or ends with."""
@@ -64,10 +67,12 @@ class Life:
     def ended_by_itself(self) -> bool:
         """Whether it ended without the pipeline, or is about to."""
         gone = self.terminated and not self.released
-        return self.killed or self.is_reclaimed or self.stopped or gone
+        return self.killed or self.is_reclaimed or self.stopped or gone or self.has_left
 
     def end(self, reported: object, state: str | None) -> str:
         """Say in a few words what became of it."""
+        if self.has_left:
+            return "left its group, reported" if reported else "left its group"
         if self.killed:
             return "killed behind the hook, reported" if reported else "killed behind the hook"
         if self.released:
@@ -113,6 +118,7 @@ class Promises:
     broken: list[str] = field(default_factory=list)
     _lines_seen: int = 0
     _alarmed: set[str] = field(default_factory=set)
+    _left: set[str] = field(default_factory=set)
     _errors_told: set[str] = field(default_factory=set)
 
     def check(self, promise: str, kept: object, about: str = "") -> None:
@@ -142,6 +148,10 @@ class Promises:
             instance_id = str(line.fields.get("instance_id"))
             if line.event in _ALARMING:
                 self._alarmed.add(instance_id)
+            if line.event is LogEvent.INSTANCE_LEFT_GROUP:
+                self._left.add(instance_id)
+                if line.fields.get("state") in {"shutting-down", "terminated"}:
+                    self._alarmed.add(instance_id)
             fails = line.event is LogEvent.HEARTBEAT_FAILED and line.level == "ERROR"
             life = self.lives.get(instance_id)
             if life is not None and life.paged_at is None and (fails or line.event in _WARNING):
@@ -276,7 +286,9 @@ class Promises:
             if life.was_leaving:
                 known = life.released or reported or life.killed
                 self.check("every instance ends released or reported", known, instance_id)
-            if life.lost_logs:
+            if life.has_left and life.is_owned and not life.terminated:
+                self.check("who has left the group is reported", instance_id in self._left)
+            if life.lost_logs and life.is_owned:
                 self.check("who is killed with a log is reported", reported, instance_id)
             if life.lost_volume:
                 self.check("no log goes with its root volume unreported", reported, instance_id)
@@ -284,7 +296,7 @@ class Promises:
             if state == "InService" and in_cloud_map and not life.has_notice:
                 is_in = instance_id in registered
                 self.check("who is in service is registered", is_in, instance_id)
-            if life.terminated:
+            if life.terminated and life.is_owned:
                 is_out = instance_id not in registered
                 self.check("who is gone is not registered", is_out, instance_id)
             COUNTS.ends[life.end(reported, state)] += 1

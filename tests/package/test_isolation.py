@@ -33,9 +33,7 @@ def test_an_entry_point_imports_with_nothing_but_the_package(isolated: Lambda, m
     assert printed.strip() == "True"
 
 
-def test_every_module_of_the_product_imports_with_nothing_but_the_package(
-    isolated: Lambda,
-) -> None:
+def test_every_module_of_the_product_imports_with_nothing_but_the_package(isolated: Lambda) -> None:
     printed = isolated.run(
         "import pkgutil, handlers, lifecycle, waiters\n"
         "for package in (handlers, lifecycle, waiters):\n"
@@ -63,8 +61,3 @@ def test_only_services_that_are_used_ship(isolated: Lambda) -> None:
     )
     assert set(shipped.split()) == set(SERVICES)
     assert set(SERVICES) - operations.keys() == {"sts"}
-
-
-def test_versions_can_be_read_at_run_time(isolated: Lambda) -> None:
-    printed = isolated.run("from importlib.metadata import version; print(version('boto3'))")
-    assert printed[0].isdigit()

@@ -7,6 +7,7 @@ import pytest
 
 from sandbox.cloud import LocalCloud
 from tests.sandbox.kit import GROUP
+from tests.support.network import create_network, create_service
 
 
 @pytest.fixture(scope="module")
@@ -18,37 +19,18 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 @pytest.fixture(scope="module")
 def service(cloud: LocalCloud) -> dict[str, Any]:
     """A Cloud Map service with SRV records; the namespace's zone is `zone`."""
-    vpc = cloud.client("ec2").create_vpc(CidrBlock=str(cloud.subnet))["Vpc"]["VpcId"]
-    subnet = cloud.client("ec2").create_subnet(VpcId=vpc, CidrBlock=str(cloud.subnet))
+    vpc_id, subnet_id = create_network(cloud.client("ec2"), str(cloud.subnet))
     cloud_map = cloud.client("servicediscovery")
-    operation = cloud_map.create_private_dns_namespace(Name="logs.internal", Vpc=vpc)
-    namespace_id = cloud_map.get_operation(OperationId=operation["OperationId"])["Operation"][
-        "Targets"
-    ]["NAMESPACE"]
-    namespace = cloud_map.get_namespace(Id=namespace_id)["Namespace"]
-    made: dict[str, Any] = cloud_map.create_service(
-        Name="_fluentd._tcp",
-        DnsConfig={
-            "NamespaceId": namespace_id,
-            "RoutingPolicy": "MULTIVALUE",
-            "DnsRecords": [{"Type": "SRV", "TTL": 1}],
-        },
-    )["Service"]
-    return {
-        **made,
-        "subnet_id": subnet["Subnet"]["SubnetId"],
-        "zone": namespace["Properties"]["DnsProperties"]["HostedZoneId"],
-    }
+    made = create_service(cloud_map, vpc_id, ttl=1)
+    namespace = cloud_map.get_namespace(Id=made["NamespaceId"])["Namespace"]
+    zone = namespace["Properties"]["DnsProperties"]["HostedZoneId"]
+    return {**made, "subnet_id": subnet_id, "zone": zone}
 
 
 @pytest.fixture(scope="module")
 def group_arn(cloud: LocalCloud, service: dict[str, Any]) -> str:
     """A group with one instance and a hook that holds it when it goes."""
     autoscaling = cloud.client("autoscaling")
-    cloud.client("ec2").create_launch_template(
-        LaunchTemplateName="aggregator",
-        LaunchTemplateData={"ImageId": "ami-12345678", "InstanceType": "c6g.large"},
-    )
     autoscaling.create_auto_scaling_group(
         AutoScalingGroupName=GROUP,
         MinSize=0,

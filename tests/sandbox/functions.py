@@ -55,23 +55,10 @@ class Function:
 def deploy(cloud: LocalCloud, name: str, *statements: dict[str, Any]) -> Function:
     """A function whose role may do what the statements say."""
     iam = cloud.client("iam")
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
-    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
-    document = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", **statement} for statement in statements],
-    }
+    trust = _policy({"Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]
     if statements:
-        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document))
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=_policy(*statements))
     created = cloud.client("lambda").create_function(
         FunctionName=name,
         Runtime="python3.11",
@@ -81,6 +68,11 @@ def deploy(cloud: LocalCloud, name: str, *statements: dict[str, Any]) -> Functio
         Timeout=30,
     )
     return Function(cloud, name, created["FunctionArn"])
+
+
+def _policy(*statements: dict[str, Any]) -> str:
+    allowed = [{"Effect": "Allow", **statement} for statement in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
 
 
 def _zipped() -> bytes:

@@ -36,12 +36,10 @@ def eventually(look: Callable[[], Any]) -> Any:
     return found
 
 
-def let_in(
-    cloud: LocalCloud, queue: dict[str, str], source_arn: str, service: str = "events.amazonaws.com"
-) -> None:
+def let_in(cloud: LocalCloud, queue: dict[str, str], source_arn: str) -> None:
     statement = {
         "Effect": "Allow",
-        "Principal": {"Service": service},
+        "Principal": {"Service": "events.amazonaws.com"},
         "Action": "sqs:SendMessage",
         "Resource": queue["arn"],
         "Condition": {"ArnEquals": {"aws:SourceArn": source_arn}},

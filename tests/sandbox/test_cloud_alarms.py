@@ -1,6 +1,5 @@
-"""Alarms of the local cloud: which of them rings, who hears it, how Terraform sees it."""
+"""Terraform reads an alarm of the local cloud back as it wrote it."""
 
-import json
 from typing import Any
 
 import requests
@@ -8,135 +7,39 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sandbox.cloud import ACCOUNT_ID, REGION, LocalCloud
-from tests.sandbox.functions import deploy
-from tests.sandbox.kit import eventually, let_in
+from sandbox.cloud import REGION, LocalCloud
 
 
-class TestAlarms:
-    def test_a_dead_letter_raises_its_own_alarm_alone_and_the_operator_is_notified(
-        self, cloud: LocalCloud
-    ) -> None:
-        sqs, sns, cloudwatch = (cloud.client(name) for name in ("sqs", "sns", "cloudwatch"))
-        urls = {
-            name: sqs.create_queue(QueueName=name)["QueueUrl"]
-            for name in ("a-dlq", "b-dlq", "on-call")
-        }
-        topic = sns.create_topic(Name="on-call")["TopicArn"]
-        on_call = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:on-call"
-        let_in(cloud, {"url": urls["on-call"], "arn": on_call}, topic, "sns.amazonaws.com")
-        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=on_call)
-        for name in ("a-dlq", "b-dlq"):
-            cloudwatch.put_metric_alarm(AlarmName=name, AlarmActions=[topic], **_depth(name))
-        sqs.send_message(QueueUrl=urls["a-dlq"], MessageBody="stuck")
-        [message] = eventually(
-            lambda: sqs.receive_message(QueueUrl=urls["on-call"]).get("Messages")
-        )
-        assert json.loads(json.loads(message["Body"])["Message"])["AlarmName"] == "a-dlq"
-        states = cloudwatch.describe_alarms(AlarmNames=["a-dlq", "b-dlq"])["MetricAlarms"]
-        assert [one["StateValue"] for one in states] == ["ALARM", "OK"]
-
-    def test_an_alarm_is_described_to_terraform_as_it_was_set(self, cloud: LocalCloud) -> None:
-        cloud.client("cloudwatch").put_metric_alarm(
-            AlarmName="whole", AlarmDescription="a < b & c", ActionsEnabled=True, **_depth("q")
-        )
-        # The protocol that Terraform's provider speaks; boto3 speaks a newer one.
-        query = {"Action": "DescribeAlarms", "AlarmNames.member.1": "whole"}
-        described = _ask_signed(cloud, "monitoring", query)
-        for member in (
-            "<AlarmDescription>a &lt; b &amp; c</AlarmDescription>",
-            "<ActionsEnabled>true</ActionsEnabled>",
-            "<Period>60</Period>",
-            "<Statistic>Maximum</Statistic>",
-            "<TreatMissingData>notBreaching</TreatMissingData>",
-            "<member><Name>QueueName</Name><Value>q</Value></member>",
-        ):
-            assert member in described
-
-    def test_an_alarm_on_an_expression_keeps_its_metrics(self, cloud: LocalCloud) -> None:
-        form = {"Action": "PutMetricAlarm", "AlarmName": "sum", **_flat(_sum_of_errors("by-form"))}
-        _ask_signed(cloud, "monitoring", form)
-        cloudwatch = cloud.client("cloudwatch")
-        cloudwatch.put_metric_alarm(AlarmName="sum-2", **_sum_of_errors("by-boto"))
-        [one, two] = cloudwatch.describe_alarms(AlarmNames=["sum", "sum-2"])["MetricAlarms"]
-        for alarm, function in ((one, "by-form"), (two, "by-boto")):
-            assert alarm["Metrics"] == _sum_of_errors(function)["Metrics"]
-            assert "Period" not in alarm
-
-    def test_an_error_of_a_function_raises_the_alarm_on_the_sum(self, cloud: LocalCloud) -> None:
-        function = deploy(cloud, "fails")
-        cloudwatch = cloud.client("cloudwatch")
-        cloudwatch.put_metric_alarm(AlarmName="errors", **_sum_of_errors(function.name))
-        wrong = {"service": "no-such-service", "operation": "x", "parameters": {}}
-        answer = cloud.client("lambda").invoke(
-            FunctionName=function.name, Payload=json.dumps(wrong).encode()
-        )
-        assert answer["FunctionError"]
-
-        def state() -> str:
-            [alarm] = cloudwatch.describe_alarms(AlarmNames=["errors"])["MetricAlarms"]
-            found: str = alarm["StateValue"]
-            return found
-
-        eventually(lambda: state() == "ALARM")
-
-
-def _sum_of_errors(function: str) -> dict[str, Any]:
-    metric = {
-        "Namespace": "AWS/Lambda",
-        "MetricName": "Errors",
-        "Dimensions": [{"Name": "FunctionName", "Value": function}],
-    }
-    return {
-        "EvaluationPeriods": 1,
-        "Threshold": 0,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "notBreaching",
-        "Metrics": [
-            {"Id": "all", "Expression": "SUM(METRICS())", "ReturnData": True},
-            {
-                "Id": "one",
-                "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"},
-                "ReturnData": False,
-            },
-        ],
-    }
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, str]:
-    """A request as a form, as the query protocol wants it."""
-    if isinstance(value, dict):
-        parts = [_flat(member, f"{prefix}.{name}") for name, member in value.items()]
-    elif isinstance(value, list):
-        parts = [_flat(one, f"{prefix}.member.{n}") for n, one in enumerate(value, 1)]
-    else:
-        return {
-            prefix.removeprefix("."): str(value).lower() if value in (True, False) else str(value)
-        }
-    return {key: text for part in parts for key, text in part.items()}
-
-
-def _ask_signed(cloud: LocalCloud, service: str, form: dict[str, str]) -> str:
+def test_an_alarm_is_described_to_terraform_as_it_was_set(cloud: LocalCloud) -> None:
+    cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName="whole",
+        AlarmDescription="a < b & c",
+        ActionsEnabled=True,
+        Namespace="AWS/SQS",
+        MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": "q"}],
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    # The protocol that Terraform's provider speaks; boto3 speaks a newer one.
+    query = {"Action": "DescribeAlarms", "AlarmNames.member.1": "whole"}
     address = f"{cloud.endpoints['all others']}/"
-    request = AWSRequest("POST", address, data=form)
-    credentials = Credentials("test", "test")
-    SigV4Auth(credentials, service, REGION).add_auth(request)
-    prepared = request.prepare()
+    signed = AWSRequest("POST", address, data=query)
+    SigV4Auth(Credentials("test", "test"), "monitoring", REGION).add_auth(signed)
+    prepared = signed.prepare()
     body: Any = prepared.body
     answer = requests.post(address, data=body, headers=dict(prepared.headers), timeout=10)
     assert answer.status_code == 200, answer.text
-    return answer.text
-
-
-def _depth(queue: str) -> dict[str, Any]:
-    return {
-        "Namespace": "AWS/SQS",
-        "MetricName": "ApproximateNumberOfMessagesVisible",
-        "Dimensions": [{"Name": "QueueName", "Value": queue}],
-        "Statistic": "Maximum",
-        "Period": 60,
-        "EvaluationPeriods": 1,
-        "Threshold": 0,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "notBreaching",
-    }
+    for member in (
+        "<AlarmDescription>a &lt; b &amp; c</AlarmDescription>",
+        "<ActionsEnabled>true</ActionsEnabled>",
+        "<Period>60</Period>",
+        "<Statistic>Maximum</Statistic>",
+        "<TreatMissingData>notBreaching</TreatMissingData>",
+        "<member><Name>QueueName</Name><Value>q</Value></member>",
+    ):
+        assert member in answer.text

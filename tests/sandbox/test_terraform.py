@@ -39,9 +39,6 @@ def mirror(folder: Path) -> Path:
 
 
 class TestMirror:
-    def test_without_one_the_registry_is_asked(self, machine: Path) -> None:
-        assert find_mirror() is None
-
     def test_the_folder_named_in_the_environment_comes_first(
         self, machine: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -55,57 +52,31 @@ class TestMirror:
             "home/.terraform.d/plugins",
             "home/.local/share/terraform/plugins",
             "share/terraform/plugins",
+            "add-on/vendor/mirror",
         ],
     )
-    def test_terraforms_own_local_mirrors_are_found(self, machine: Path, place: str) -> None:
+    def test_mirrors_are_found_where_terraform_or_add_on_software_has_them(
+        self, machine: Path, place: str
+    ) -> None:
         assert find_mirror() is None
         assert mirror(machine / place) == find_mirror()
-
-    def test_add_on_software_is_searched_last(self, machine: Path) -> None:
-        found = mirror(machine / "add-on" / "vendor" / "mirror")
-        assert find_mirror() == found
 
     def test_the_search_ends_a_few_levels_down(self, machine: Path) -> None:
         mirror(machine / "add-on/a/b/c/d/e/f/g")
         assert find_mirror() is None
 
-    def test_a_folder_that_is_no_mirror_is_passed_over(
-        self, machine: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        (machine / "empty").mkdir()
-        monkeypatch.setenv("TF_PLUGIN_DIR", str(machine / "empty"))
-        found = mirror(machine / "share/terraform/plugins")
-        assert find_mirror() == found
-
 
 class TestRunning:
-    def test_what_was_applied_tells_its_outputs(self, folder: Path, tmp_path: Path) -> None:
-        terraform = Terraform(folder, tmp_path / "work")
-        terraform.init()
-        terraform.apply({"word": "drained"})
-        assert terraform.outputs() == {"word": "drained"}
-
-    def test_a_second_plan_is_empty_and_a_changed_one_is_not(
+    def test_two_runs_of_one_folder_do_not_meet_and_leave_nothing_in_it(
         self, folder: Path, tmp_path: Path
     ) -> None:
-        terraform = Terraform(folder, tmp_path / "work")
-        terraform.init()
-        terraform.apply({"word": "drained"})
-        statuses = [terraform.plan({"word": word}).status for word in ("drained", "draining")]
-        assert statuses == [0, 2]
-
-    def test_nothing_is_left_in_the_folder(self, folder: Path, tmp_path: Path) -> None:
-        terraform = Terraform(folder, tmp_path / "work")
-        terraform.init()
-        terraform.apply({"word": "drained"})
-        assert [path.name for path in folder.iterdir()] == ["main.tf"]
-
-    def test_two_runs_of_one_folder_do_not_meet(self, folder: Path, tmp_path: Path) -> None:
         runs = [Terraform(folder, tmp_path / name) for name in ("first", "second")]
         for run, word in zip(runs, ("one", "two"), strict=True):
             run.init()
             run.apply({"word": word})
         assert [run.outputs()["word"] for run in runs] == ["one", "two"]
+        assert [runs[0].plan({"word": word}).status for word in ("one", "two")] == [0, 2]
+        assert [path.name for path in folder.iterdir()] == ["main.tf"]
 
     def test_a_failure_says_what_terraform_said(self, folder: Path, tmp_path: Path) -> None:
         (folder / "main.tf").write_text('output "x" { value = var.unknown }')
@@ -113,13 +84,6 @@ class TestRunning:
         terraform.init()
         with pytest.raises(TerraformError, match=r"(?s)terraform apply failed.*undeclared"):
             terraform.apply({})
-
-    def test_a_missing_program_is_named(
-        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("PATH", str(tmp_path))
-        with pytest.raises(TerraformError, match="terraform is not on the PATH"):
-            Terraform(folder, tmp_path / "work")
 
 
 class TestVerbs:

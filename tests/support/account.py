@@ -15,6 +15,7 @@ from sandbox.emulator import extended_aws
 from tests.support import environments, queues
 from tests.support.fleet import Fleet
 from tests.support.machines import DOCUMENT, Machines
+from tests.support.network import create_network, create_service
 from tests.support.pipeline import (
     DRAIN_TIMEOUT,
     EMPTY_FOR,
@@ -58,7 +59,8 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
             ssm=boto3.client("ssm"),
         )
         urls = {queue: queues.create(queue) for queue in queues.QUEUES}
-        subnet_id, service_id = _create_network(clients)
+        vpc_id, subnet_id = create_network(clients.ec2, "10.0.0.0/24")
+        service_id = create_service(clients.servicediscovery, vpc_id)["Id"]
         clients.ssm.create_document(
             Name="pipeline-flush", DocumentType="Command", Content=json.dumps(DOCUMENT)
         )
@@ -105,25 +107,3 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
         world.subscribe(pipeline.receive_event)
         pipeline.wire(lambda: fleet)
         yield pipeline
-
-
-def _create_network(clients: SimpleNamespace) -> tuple[str, str]:
-    vpc_id = clients.ec2.create_vpc(CidrBlock="10.0.0.0/24")["Vpc"]["VpcId"]
-    subnet = clients.ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24")["Subnet"]
-    clients.ec2.create_launch_template(
-        LaunchTemplateName="aggregator",
-        LaunchTemplateData={"ImageId": "ami-12345678", "InstanceType": "c6g.large"},
-    )
-    operation_id = clients.servicediscovery.create_private_dns_namespace(
-        Name="logs.internal", Vpc=vpc_id
-    )["OperationId"]
-    operation = clients.servicediscovery.get_operation(OperationId=operation_id)["Operation"]
-    service = clients.servicediscovery.create_service(
-        Name="_fluentd._tcp",
-        DnsConfig={
-            "NamespaceId": operation["Targets"]["NAMESPACE"],
-            "RoutingPolicy": "MULTIVALUE",
-            "DnsRecords": [{"Type": "SRV", "TTL": 10}],
-        },
-    )
-    return subnet["SubnetId"], service["Service"]["Id"]

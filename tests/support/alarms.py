@@ -20,7 +20,6 @@ _ON_METRICS: dict[str, dict[str, Any]] = {
 
 
 def first_alarms(telemetry: RecordingTelemetry, until: float) -> dict[str, float]:
-    """Return when each alarm went off for the first time (epoch seconds), by its suffix."""
     return {
         suffix: min(times)
         for suffix, settings in _ON_METRICS.items()

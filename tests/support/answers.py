@@ -7,11 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from botocore import parsers
-from moto.core.serialize import (
-    AttributePickerContext,
-    ResponseSerializer,
-    XFormedAttributePicker,
-)
+from moto.core.serialize import AttributePickerContext, ResponseSerializer, XFormedAttributePicker
 
 _MISSING = object()
 _look_up = ResponseSerializer.get_value

@@ -53,11 +53,9 @@ class Account:
     heartbeat_timeout: int = HEARTBEAT_TIMEOUT  # seconds, of both hooks
 
     def _turn(self) -> None:
-        """Let everything happen that is due."""
         raise NotImplementedError
 
     def _read_journal(self) -> None:
-        """Look at what has happened since it was last read."""
         raise NotImplementedError
 
     def advance(self, seconds: float, step: float = 5.0) -> None:
@@ -79,7 +77,6 @@ class Account:
     # What the operator or AWS does.
 
     def create_shards(self, count: int) -> list[str]:
-        """Spread the fleet over so many services; returns their ids."""
         services = self.clients.servicediscovery
         like = services.get_service(Id=self.service_id)["Service"]["DnsConfig"]
         self.further_service_ids = tuple(
@@ -113,13 +110,11 @@ class Account:
         )
 
     def scale_to(self, desired: int) -> None:
-        """Set the desired capacity."""
         self.clients.autoscaling.set_desired_capacity(
             AutoScalingGroupName=GROUP, DesiredCapacity=desired
         )
 
     def terminate(self, instance_id: str, *, is_replaced: bool = False) -> None:
-        """End one instance through its hook."""
         self.clients.autoscaling.terminate_instance_in_auto_scaling_group(
             InstanceId=instance_id, ShouldDecrementDesiredCapacity=not is_replaced
         )
@@ -149,13 +144,11 @@ class Account:
         )
 
     def delete_terminate_hook(self) -> None:
-        """From now on instances end unheld."""
         self.clients.autoscaling.delete_lifecycle_hook(
             AutoScalingGroupName=GROUP, LifecycleHookName=TERMINATE_HOOK
         )
 
     def replace_root_volumes(self, **preferences: Any) -> None:
-        """Start an instance refresh with the strategy ReplaceRootVolume."""
         override = {"InstanceType": "c6g.large", "ImageId": "ami-87654321"}
         template = {"LaunchTemplateName": "aggregator", "Version": "1"}
         policy = {"LaunchTemplateSpecification": template, "Overrides": [override]}
@@ -205,28 +198,23 @@ class Account:
         return moved
 
     def send(self, queue: str, body: str) -> None:
-        """Put a message on a queue."""
         self.clients.sqs.send_message(QueueUrl=self.queue_urls[queue], MessageBody=body)
 
     def put(self, queue: str, body: str) -> None:
-        """Put a message on a queue, past the faults that are meant for the functions."""
         faults, self.world.faults = self.world.faults, Faults()
         self.send(queue, body)
         self.world.faults = faults
 
     def take_all(self, queue: str) -> list[str]:
-        """Take all messages off a queue; returns their bodies."""
         bodies = self.bodies(queue)
         queues.purge(queue)
         return bodies
 
     def secret(self, name: str, value: str) -> str:
-        """Put a secret into Secrets Manager; returns its ARN."""
         client = boto3.client("secretsmanager")
         return client.create_secret(Name=name, SecretString=value)["ARN"]
 
     def parameter(self, name: str, value: str) -> str:
-        """Put a secret into Parameter Store; returns its ARN."""
         client = boto3.client("ssm")
         client.put_parameter(Name=name, Value=value, Type="SecureString")
         return str(client.get_parameter(Name=name)["Parameter"]["ARN"])
@@ -234,7 +222,6 @@ class Account:
     # What there is to see.
 
     def states(self) -> dict[str, str]:
-        """Lifecycle states by instance id."""
         backend: Any = autoscaling_backends[DEFAULT_ACCOUNT_ID][queues.REGION]
         groups = backend.autoscaling_groups.values()
         members = [one for group in groups for one in group.everybody()]
@@ -245,11 +232,9 @@ class Account:
         return self.states().get(instance_id)
 
     def states_are(self, state: str, count: int) -> bool:
-        """Tell whether there are exactly so many instances, all in this state."""
         return list(self.states().values()) == count * [state]
 
     def registered(self) -> dict[str, dict[str, str]]:
-        """Attributes of each registered instance."""
         return {
             instance_id: attributes
             for shard in self.shards().values()
@@ -257,7 +242,6 @@ class Account:
         }
 
     def shards(self) -> dict[str, dict[str, dict[str, str]]]:
-        """The same for each service."""
         listed = {
             service_id: self.clients.servicediscovery.list_instances(ServiceId=service_id)
             for service_id in (self.service_id, *self.further_service_ids)
@@ -268,7 +252,6 @@ class Account:
         }
 
     def registrations(self, instance_id: str) -> list[str]:
-        """What became of an instance's registration, in order."""
         return [
             entry["event"]
             for entry in self.world.journal
@@ -277,7 +260,6 @@ class Account:
         ]
 
     def journal(self, instance_id: str, event: str) -> list[dict[str, Any]]:
-        """All entries of one kind about one instance."""
         return [
             entry
             for entry in self.world.journal
@@ -285,8 +267,7 @@ class Account:
         ]
 
     def marks(self, instance_ids: Sequence[str]) -> list[Mark]:
-        """The marks of those of these instances that have one."""
-        described = Instances(self.clients.ec2).describe(instance_ids)
+        described = Instances(self.clients.ec2, "pipeline").describe(instance_ids)
         return [one.mark for one in described.values() if one.mark is not None]
 
     def waiting(self, queue: str) -> int:

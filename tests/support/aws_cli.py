@@ -48,7 +48,6 @@ class AwsCli:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a command's environment must have."""
         return {SOCKET_VARIABLE: self._socket}
 
     def __enter__(self) -> Self:

@@ -4,13 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lifecycle.messages import BufferCheck
-from tests.support.messages import (
-    INSTANCE_ID,
-    NOW,
-    OTHER_INSTANCE_ID,
-    described,
-    sqs_event,
-)
+from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID, described, sqs_event
 from tests.support.parts import Parts
 
 
@@ -34,8 +28,6 @@ _ANSWERS = {
 
 
 class World:
-    """A stage with scripted AWS clients around it."""
-
     def __init__(
         self,
         check: Callable[[BufferCheck], None] = done,
@@ -52,14 +44,12 @@ class World:
         self.still_waited_for = waited_for
 
     def run(self, *records: dict[str, Any]) -> list[str]:
-        """Process a batch; return the ids of the messages that come back."""
         answer = self.parts.stage(BufferCheck, self).handle(sqs_event(*records))
         assert list(answer) == ["batchItemFailures"]
         return [str(item["itemIdentifier"]) for item in answer["batchItemFailures"]]
 
     @property
     def dead(self) -> list[tuple[str, str]]:
-        """Body and reason of each dead letter."""
         return self.parts.dead_letters("buffer")
 
     def begin(self, messages: Sequence[BufferCheck]) -> Callable[[BufferCheck], None]:

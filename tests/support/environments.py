@@ -37,12 +37,10 @@ _CLOUD_MAP = {
 
 
 def lifecycle_handler(**changes: str) -> dict[str, str]:
-    """What ``handlers.lifecycle`` finds in its environment."""
     return {**_COMMON, **_CLOUD_MAP, **changes}
 
 
 def reconciler(**changes: str) -> dict[str, str]:
-    """What ``handlers.reconcile`` finds in its environment."""
     return {
         **lifecycle_handler(),
         "BUFFER_QUEUE_URL": f"{_QUEUE}buffer",
@@ -69,7 +67,6 @@ def interruption(**changes: str) -> dict[str, str]:
 
 
 def operation_waiter(**changes: str) -> dict[str, str]:
-    """What ``waiters.operation`` finds in its environment."""
     return {
         **_COMMON,
         **_CLOUD_MAP,
@@ -130,7 +127,6 @@ def without_cloud_map(environment: dict[str, str], **changes: str) -> dict[str, 
 
 
 def queue_url(stage: str) -> str:
-    """The URL of a stage's queue."""
     return f"{_QUEUE}{stage}"
 
 

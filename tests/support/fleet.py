@@ -24,7 +24,6 @@ class Aggregator:
     empty_since: float | None = None
 
     def catch_up(self, now: float) -> None:
-        """Scrape until now."""
         while self.history.now + SCRAPE_INTERVAL <= now:
             if self.vanished:
                 self.history.is_silent(SCRAPE_INTERVAL)
@@ -44,7 +43,6 @@ class Fleet:
     failure: Exception | None = None
 
     def launch(self, instance_id: str, address: str, capture: str = HOLDING) -> None:
-        """Start to scrape an instance."""
         history = History(f"{address}:24231", instance_id=instance_id, start=self.clock())
         self.aggregators[instance_id] = Aggregator(history, capture)
 

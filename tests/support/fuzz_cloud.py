@@ -82,7 +82,6 @@ class HttpAnswer:
 
 
 def prometheus_body(series: Any) -> bytes:
-    """The body of a successful answer."""
     data = {"status": "success", "data": {"resultType": "matrix", "result": series}}
     return json.dumps(data).encode()
 
@@ -115,16 +114,13 @@ class Cloud:
         self.aws: Any = scripted(**{**self._sound_answers(), **odd})
 
     def of(self, method: str) -> list[Call]:
-        """All calls of one operation."""
         return [call for call in self.aws.answered if call.method == method]
 
     def sent(self) -> list[dict[str, Any]]:
-        """The arguments of each message that SQS took."""
         taken = [call for call in self.of("send_message") if not isinstance(call.answer, Exception)]
         return [call.arguments for call in taken]
 
     def released(self) -> list[str]:
-        """The instances whose hooks were answered."""
         return [call.arguments["InstanceId"] for call in self.of("complete_lifecycle_action")]
 
     def said_not_registered(self) -> bool:
@@ -164,7 +160,6 @@ class Cloud:
         return text
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
         self.now += seconds
 
     def _invoke(self, **asked: Any) -> dict[str, Any]:
@@ -218,8 +213,6 @@ def _succeeded(**asked: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one invocation."""
-
     answer: Any
     error: Exception | None
     printed: str
@@ -231,22 +224,18 @@ class Outcome:
         return [line for line in lines if "message" in line]
 
     def has_logged(self, *events: str) -> bool:
-        """Whether there is a line of one of these events."""
         return any(line["message"] in events for line in self.lines)
 
     @property
     def returned_ids(self) -> set[str]:
-        """The messages that come back."""
         assert list(self.answer) == ["batchItemFailures"], self.answer
         return {one["itemIdentifier"] for one in self.answer["batchItemFailures"]}
 
     def check_secrets(self, cloud: Cloud) -> None:
-        """No secret is in anything that was said."""
         said = self.everything_said(cloud)
         assert not [secret for secret in SECRETS if secret in said]
 
     def everything_said(self, cloud: Cloud) -> str:
-        """All that leaves the process but for the requests to Prometheus."""
         raised = "".join(traceback.format_exception(self.error)) if self.error else ""
         answered = "".join(cloud.evidence.payloads)
         return self.printed + raised + json.dumps(cloud.sent()) + answered + repr(self.answer)

@@ -14,9 +14,7 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, Re
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from tests.support.fuzz_cloud import (
-    NOW,
-)
+from tests.support.fuzz_cloud import NOW
 from tests.support.machines import answer as flush_answer
 from tests.support.machines import monitor
 from tests.support.messages import (
@@ -33,7 +31,6 @@ from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error
 
 
 def fuzzed(test: Callable[..., None]) -> Callable[..., None]:
-    """Say how many inputs a property sees."""
     return settings(
         max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")),
         suppress_health_check=list(HealthCheck),
@@ -62,7 +59,6 @@ values: st.SearchStrategy[Any] = st.recursive(
 
 
 def deep(levels: int) -> Any:
-    """Lists in lists."""
     nested: Any = []
     for _ in range(levels):
         nested = [nested]
@@ -119,12 +115,7 @@ events: st.SearchStrategy[Any] = st.one_of(
     ),
 )
 
-SOUND_INTERRUPTIONS = (
-    spot_event(),
-    rebalance_event(),
-    shutting_down_event(),
-    termination_event(),
-)
+SOUND_INTERRUPTIONS = (spot_event(), rebalance_event(), shutting_down_event(), termination_event())
 interruptions: st.SearchStrategy[Any] = st.one_of(
     values, *(damaged(sound, st.one_of(values, _timings)) for sound in SOUND_INTERRUPTIONS)
 )

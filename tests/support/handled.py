@@ -69,6 +69,7 @@ class Handled:
         try:
             LifecycleHandler(
                 settings=load_settings(LifecycleHandlerSettings, environment),
+                scope=parts.scope,
                 entrance=Entrance(
                     parts.autoscaling, parts.instances, parts.marker, start, parts.runtime
                 ),
@@ -79,9 +80,8 @@ class Handled:
 
     @property
     def marks(self) -> list[str]:
-        """The state tags that were written on the instance."""
         calls = self.parts.client.arguments_of("create_tags")
-        return [tag["Value"] for call in calls for tag in call["Tags"]]
+        return [call["Tags"][0]["Value"] for call in calls]
 
     @property
     def done(self) -> list[str]:

@@ -36,19 +36,16 @@ def capture(name: str) -> Exposition:
 
 
 def setting(metric: str, value: float, plugin_id: str | None = None) -> Change:
-    """Change the value of a metric, of all outputs or of one."""
     return changing(metric, lambda _value, _scrape: value, plugin_id)
 
 
 def counting(metric: str, plugin_id: str) -> Change:
-    """Let a metric of one output grow by 1 with every scrape."""
     return changing(metric, lambda value, scrape: value + scrape, plugin_id)
 
 
 def changing(
     metric: str, change: Callable[[float, int], float], plugin_id: str | None = None
 ) -> Change:
-    """Change the values of a metric scrape by scrape."""
 
     def apply(exposition: Exposition, scrape: int) -> Exposition:
         return {
@@ -63,7 +60,6 @@ def changing(
 
 
 def without(metric: str, plugin_id: str | None = None) -> Change:
-    """Leave a metric out, of all outputs or of one."""
 
     def apply(exposition: Exposition, _scrape: int) -> Exposition:
         return {
@@ -95,7 +91,6 @@ class History:
 
     @property
     def target(self) -> dict[str, str]:
-        """The labels that all series of this target have."""
         return dict(self._target)
 
     def shows(self, name: str, seconds: float, *changes: Change) -> "History":
@@ -122,13 +117,11 @@ class History:
         return self
 
     def series(self) -> list[Series]:
-        """Return everything stored."""
         return [Series(dict(key), samples) for key, samples in self._samples.items()]
 
     def verdict(
         self, *, deregistered_at: float = START - 1000, later: float = 1.0, rules: Rules = RULES
     ) -> Verdict:
-        """Judge ``later`` seconds after the last scrape."""
         return judge(
             self.series(), deregistered_at=deregistered_at, now=self.now + later, rules=rules
         )

@@ -3,6 +3,8 @@
 from typing import Any
 
 from lifecycle.adapters.run_command import RunCommand
+from lifecycle.decisions.marks import OWNER_TAG_KEY
+from lifecycle.decisions.ownership import Ownership
 from lifecycle.events import parse_interruption
 from lifecycle.flows.sudden_end import SuddenEnds
 from lifecycle.telemetry import LogEvent, Metric
@@ -15,7 +17,6 @@ AT = "2023-11-14T22:13:20Z"
 def shown(
     state: str = "running", mark: str | None = None, *, counted: bool = False
 ) -> dict[str, Any]:
-    """What EC2 says of our instance."""
     tags: dict[str, Any] = {
         "fluentd-lifecycle": mark,
         "fluentd-lifecycle-unclean": AT if counted else None,
@@ -34,6 +35,7 @@ class Handled:
         *,
         other: str | None = None,
         in_cloud_map: bool = True,
+        ownership: Ownership = Ownership.MEMBER,
         **answers: Any,
     ) -> None:
         found = {INSTANCE_ID: state, OTHER_INSTANCE_ID: other}
@@ -57,7 +59,7 @@ class Handled:
             runtime=self.parts.runtime,
         )
         try:
-            ends.act_on(parse_interruption(event), state)
+            ends.act_on(parse_interruption(event), state, ownership)
         except Exception as error:  # noqa: BLE001 (the tests look at it)
             self.error = error
 
@@ -69,20 +71,17 @@ class Handled:
 
     @property
     def tags(self) -> list[str]:
-        """The value of every tag that was written, in order."""
         calls = self.parts.client.arguments_of("create_tags")
-        return [tag["Value"] for call in calls for tag in call["Tags"]]
+        tags = [tag for call in calls for tag in call["Tags"]]
+        return [tag["Value"] for tag in tags if tag["Key"] != OWNER_TAG_KEY]
 
     @property
     def counted(self) -> float:
-        """How many ends were counted as unclean."""
         return self.telemetry.total(Metric.UNCLEAN_TERMINATION)
 
     @property
     def ignored(self) -> object:
-        """Why nothing was done."""
         return self.reason(LogEvent.INTERRUPTION_IGNORED)
 
     def reason(self, event: LogEvent) -> object:
-        """The reason in the only line of this event."""
         return self.telemetry.the(event)["reason"]

@@ -103,7 +103,6 @@ class Machine:
         return Report(output=json.dumps(said) + "\n", seconds=self.seconds)
 
     def is_safe_to_end(self) -> bool:
-        """Whether no log would die with it."""
         return not self.chunks and not self.set_aside and not self.is_receiving
 
 
@@ -127,5 +126,4 @@ class Machines:
         return self[assignment.instance_id].flush(self.clock(), signal=signal)
 
     def signals_of(self, instance_id: str) -> list[float]:
-        """When an instance was signalled."""
         return [at for at, name in self.signals if name == instance_id]

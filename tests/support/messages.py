@@ -93,7 +93,6 @@ def terminate_event(**detail: Any) -> dict[str, Any]:
 
 
 def launch_event(**detail: Any) -> dict[str, Any]:
-    """A launching event; ``detail`` replaces members of it, None takes one out."""
     event = terminate_event(**{**_LAUNCH, **detail})
     event["detail-type"] = "EC2 Instance-launch Lifecycle Action"
     return event
@@ -177,7 +176,6 @@ def operation_check(
     requested_again: int = 0,
     **changes: Any,
 ) -> OperationCheck:
-    """A message of the operation stage; ``changes`` are those of its action."""
     return OperationCheck(
         action=action(transition, **changes),
         operation_id=operation_id,
@@ -188,7 +186,6 @@ def operation_check(
 def buffer_check(
     *, deregistered_at: float = NOW, requested_again: int = 0, **changes: Any
 ) -> BufferCheck:
-    """A message of the buffer stage; ``changes`` are those of its action."""
     return BufferCheck(
         action=action(Transition.TERMINATING, **changes),
         deregistered_at=deregistered_at,
@@ -199,7 +196,6 @@ def buffer_check(
 def flush_check(
     *, deregistered_at: float = NOW, requested_again: int = 0, **changes: Any
 ) -> FlushCheck:
-    """A message of the flush stage; ``changes`` are those of its action."""
     return FlushCheck(
         action=action(Transition.TERMINATING, **changes),
         deregistered_at=deregistered_at,

@@ -14,12 +14,10 @@ NOW = START + WINDOW + 1
 
 
 def drained(seconds: float = WINDOW, *changes: Change, target: str = FLUENTD) -> list[Series]:
-    """What a Prometheus has of a Fluentd that is empty and quiet."""
     return History(target).shows("05-drained", seconds, *changes).series()
 
 
 def holding(target: str = FLUENTD) -> list[Series]:
-    """What it has of one that holds chunks."""
     return History(target).shows("02-steady-ok", WINDOW).series()
 
 
@@ -29,17 +27,14 @@ def seen_by(series: Sequence[Series], **observer: str) -> list[Series]:
 
 
 def is_up(series: Series) -> bool:
-    """Whether it is an `up`."""
     return series.labels["__name__"] == "up"
 
 
 def told_by_fluentd(series: Sequence[Series], **labels: str) -> list[Series]:
-    """The same series with labels that `up` does not have."""
     return [one if is_up(one) else Series({**one.labels, **labels}, one.samples) for one in series]
 
 
 def without_up(series: Sequence[Series]) -> list[Series]:
-    """Fluentd's own series."""
     return [one for one in series if not is_up(one)]
 
 

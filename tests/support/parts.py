@@ -10,11 +10,13 @@ from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.queues import Queue
 from lifecycle.decisions.heartbeats import HookClock
-from lifecycle.decisions.marks import TAG_KEY, Mark, MarkKind
+from lifecycle.decisions.marks import OWNER_TAG_KEY, TAG_KEY, Mark, MarkKind
+from lifecycle.decisions.ownership import Module
 from lifecycle.decisions.polling import PollPolicy
 from lifecycle.flows.batch import Stage, Waiter
 from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.flows.marking import Marker
+from lifecycle.flows.ownership import Scope
 from lifecycle.flows.placement import Placement
 from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import BufferCheck, Message, Transition
@@ -23,6 +25,7 @@ from tests.support.messages import GROUP, INSTANCE_ID, NOW
 from tests.support.recording import RecordingTelemetry
 from tests.support.scripted import ScriptedClient, aws_error, scripted
 
+MODULE = Module("pipeline", GROUP)
 NOT_REGISTERED = aws_error("InstanceNotFound")
 POLLS = PollPolicy(interval_seconds=15, longest_interval_seconds=120, timeout_seconds=3600)
 _HOOK = HookClock(3600, POLLS.longest_interval_seconds, visibility_timeout_seconds=66)
@@ -59,7 +62,8 @@ def described(
     **tags: str,
 ) -> dict[str, Any]:
     """What EC2 says of these instances, which all have these tags."""
-    all_tags = tags | ({TAG_KEY: str(mark)} if mark else {})
+    written = {TAG_KEY: str(mark), OWNER_TAG_KEY: MODULE.name} if mark else {}
+    all_tags = written | tags
     instances = [
         {
             "InstanceId": one,
@@ -72,6 +76,12 @@ def described(
         for one in instance_ids
     ]
     return {"Reservations": [{"Instances": instances}]}
+
+
+def _ids_in(asked: Mapping[str, Any]) -> list[str]:
+    """The ids that are asked for; no instance carries a tag that is asked for."""
+    [wanted] = asked["Filters"]
+    return wanted["Values"] if wanted["Name"] == "instance-id" else []
 
 
 def listed(*instance_ids: str) -> dict[str, Any]:
@@ -88,7 +98,7 @@ class Parts:
         self.client: ScriptedClient = scripted(
             **{
                 "describe_auto_scaling_instances": members(),
-                "describe_instances": lambda **asked: described(*asked["Filters"][0]["Values"]),
+                "describe_instances": lambda **asked: described(*_ids_in(asked)),
                 "get_instance": NOT_REGISTERED,
                 "list_instances": listed(),
                 **{name: {} for name in _CHANGES},
@@ -104,7 +114,8 @@ class Parts:
         self.telemetry = RecordingTelemetry()
         self.runtime = Runtime(self.telemetry, lambda: self.now, self.sleep)
         client: Any = self.client
-        self.autoscaling, self.instances = AutoScaling(client), Instances(client)
+        self.autoscaling, self.instances = AutoScaling(client), Instances(client, MODULE.name)
+        self.scope = Scope(MODULE, self.autoscaling, self.instances)
         self.marker = Marker(self.instances, self.runtime)
         self.cloud_map = CloudMap(client, services, 24224)
         self.placement = Placement(
@@ -117,10 +128,9 @@ class Parts:
         self.next_stage = NextStage(BufferCheck, self.queue("buffer"), self.runtime)
 
     def stage(self, model: type[Message], waiter: Waiter[Message]) -> Stage[Message]:
-        """The stage of these messages, with this waiter."""
         name = str(model.model_fields["stage"].default)
         return Stage(
-            autoscaling_group_name=GROUP,
+            scope=self.scope,
             model=model,
             waiter=waiter,
             queue=self.queue(name),
@@ -131,12 +141,10 @@ class Parts:
         )
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
         self.slept.append(seconds)
         self.now += seconds
 
     def queue(self, name: str) -> Queue:
-        """A queue of this name."""
         client: Any = self.client
         return Queue(client, f"https://sqs/{name}")
 
@@ -148,12 +156,10 @@ class Parts:
         ]
 
     def sent_to(self, queue: str) -> list[dict[str, Any]]:
-        """The arguments of each message that was sent to a queue."""
         sent = self.client.arguments_of("send_message")
         return [one for one in sent if one["QueueUrl"] == f"https://sqs/{queue}"]
 
     def dead_letters(self, stage: str) -> list[tuple[str, str]]:
-        """Body and reason of each message on a stage's dead-letter queue."""
         return [
             (one["MessageBody"], one["MessageAttributes"]["Reason"]["StringValue"])
             for one in self.sent_to(f"{stage}-dlq")
@@ -161,19 +167,16 @@ class Parts:
 
     @property
     def comes_back_in(self) -> list[int]:
-        """The visibility timeouts that were set, in order."""
         calls = self.client.arguments_of("change_message_visibility")
         return [call["VisibilityTimeout"] for call in calls]
 
     @property
     def kept_alive(self) -> list[str]:
-        """The instances whose hooks a heartbeat was sent for."""
         calls = self.client.arguments_of("record_lifecycle_action_heartbeat")
         return [call["InstanceId"] for call in calls]
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """All messages that were sent."""
         sent = self.client.arguments_of("send_message")
         return [json.loads(one["MessageBody"]) for one in sent]
 

@@ -85,12 +85,7 @@ class Pipeline(Account):
     batches: list[int] = field(default_factory=list)  # sizes of the buffer waiter's batches
     _journal_seen: int = 0
 
-    def wire(
-        self,
-        querier: Callable[[], Querier] | None = None,
-        /,
-        **settings: str,
-    ) -> None:
+    def wire(self, querier: Callable[[], Querier] | None = None, /, **settings: str) -> None:
         """Deploy the functions of the stages, with other settings if a test wants them."""
         stages = self.stages
         left_out = {f"{one.upper()}_QUEUE_URL" for one in queues.STAGES if one not in stages}
@@ -148,7 +143,6 @@ class Pipeline(Account):
         return True
 
     def reconcile(self) -> None:
-        """Invoke the reconciler once, as its schedule does."""
         try:
             self.reconciler.handle()
         except Exception as error:  # noqa: BLE001 (what Lambda does)

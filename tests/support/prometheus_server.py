@@ -15,8 +15,6 @@ Answer = Callable[["Exchange"], None]
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One request and its answer."""
-
     server: "_Server"
 
     def do_POST(self) -> None:
@@ -32,7 +30,6 @@ class Exchange(BaseHTTPRequestHandler):
     def reply(
         self, status: int, body: bytes, kind: str = "application/json", **headers: str
     ) -> None:
-        """Send a whole answer."""
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -60,46 +57,36 @@ class _Server(ThreadingHTTPServer):
 
 @dataclass
 class PrometheusServer:
-    """The server as a test sees it."""
-
     _server: _Server = field(default_factory=_Server)
 
     @property
     def url(self) -> str:
-        """Where it listens."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def received(self) -> list[Received]:
-        """Every request so far."""
         return self._server.received
 
     def queries(self) -> list[str]:
-        """The PromQL of every request so far."""
         targets = [urlsplit(request.target) for request in self.received]
         return [parse_qs(target.query)["query"][0] for target in targets]
 
     def answers(self, answer: Answer) -> None:
-        """From now on answer so."""
         self._server.answer = answer
 
     def never(self, _exchange: Exchange) -> None:
-        """An answer that does not come before the test is over."""
         self._server.released.wait(30)
 
 
 def text(status: int, body: str, kind: str = "application/json", **headers: str) -> Answer:
-    """Answer with this text."""
     return lambda exchange: exchange.reply(status, body.encode(), kind, **headers)
 
 
 def document(content: object) -> Answer:
-    """Answer 200 with this as JSON."""
     return text(200, json.dumps(content))
 
 
 def matrix(series: list[Any]) -> Answer:
-    """Answer as Prometheus answers a range selector."""
     data = {"resultType": "matrix", "result": series}
     return document({"status": "success", "data": data})
 

@@ -15,7 +15,6 @@ class RangeSelector:
 
     @classmethod
     def parse(cls, query: str) -> "RangeSelector":
-        """Take a query apart; fails on anything but such a selector."""
         selector = re.fullmatch(r"\{(.*)\}\[([0-9]+)s\]", query)
         assert selector is not None, query
         pairs = re.findall(r'([a-zA-Z_]\w*)=~("(?:[^"\\]|\\.)*")', selector[1])
@@ -26,7 +25,6 @@ class RangeSelector:
         )
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether a series with these labels is selected."""
         return all(
             pattern.match(labels.get(name, "")) is not None
             for name, pattern in self.matchers.items()

@@ -18,7 +18,6 @@ _BATCH_SIZE = 10
 
 
 def create(queue: str) -> str:
-    """Create a queue; returns its URL."""
     created = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].create_queue(
         f"pipeline-{queue}", VisibilityTimeout=str(VISIBILITY_TIMEOUT_SECONDS)
     )
@@ -26,12 +25,10 @@ def create(queue: str) -> str:
 
 
 def has_visible(queue: str) -> bool:
-    """Tell whether there is anything to receive."""
     return bool(_emulated(queue).messages)
 
 
 def receive(queue: str) -> "list[MessageTypeDef]":
-    """Receive a batch; its messages are invisible for a visibility timeout."""
     backend, emulated = sqs_backends[DEFAULT_ACCOUNT_ID][REGION], _emulated(queue)
     return [
         {
@@ -52,17 +49,14 @@ def receive(queue: str) -> "list[MessageTypeDef]":
 
 
 def delete(queue: str, message: "MessageTypeDef") -> None:
-    """Delete a message that was received."""
     _emulated(queue).delete_message(message["ReceiptHandle"])
 
 
 def as_event(queue: str, messages: "Iterable[MessageTypeDef]") -> dict[str, Any]:
-    """Return what a function is invoked with for these messages."""
     return {"Records": [_as_record(queue, message) for message in messages]}
 
 
 def bodies(queue: str) -> list[str]:
-    """Return the bodies of all messages in a queue, visible or not, without receiving them."""
     return [message.body for message in _emulated(queue)._messages]
 
 

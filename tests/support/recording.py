@@ -11,8 +11,6 @@ SEEN: set[LogEvent | Metric] = set()
 
 @dataclass
 class Line:
-    """One log line."""
-
     level: str
     event: LogEvent
     fields: dict[str, object]
@@ -66,18 +64,14 @@ class RecordingTelemetry:
 
     @property
     def events(self) -> list[LogEvent]:
-        """All events, in order."""
         return [line.event for line in self.lines]
 
     def of(self, event: LogEvent) -> list[Line]:
-        """All lines of one event."""
         return [line for line in self.lines if line.event is event]
 
     def the(self, event: LogEvent) -> Line:
-        """The only line of this event."""
         [line] = self.of(event)
         return line
 
     def total(self, metric: Metric) -> float:
-        """The sum of a metric's values."""
         return sum(value for name, value in self.values if name is metric)

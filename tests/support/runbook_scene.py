@@ -69,7 +69,6 @@ class Scene:
         return self.instances()
 
     def deregister(self, instance_id: str) -> None:
-        """Take a registration out, unless that is under way already."""
         cloud_map = self.cloud.client("servicediscovery")
         with suppress(cloud_map.exceptions.DuplicateRequest):
             cloud_map.deregister_instance(
@@ -109,7 +108,6 @@ class Scene:
         wait_until("its registration", lambda: instance_id in self.registered(), SECONDS)
 
     def end_wait(self, instance_id: str, result: str, hook: str = "terminate") -> None:
-        """End an instance's wait behind the functions' back."""
         self.cloud.client("autoscaling").complete_lifecycle_action(
             AutoScalingGroupName=self.names.group,
             LifecycleHookName=f"{demo.NAME}-{hook}",
@@ -157,7 +155,6 @@ class Scene:
         return str(self.cloud.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
     def depth(self, suffix: str) -> int:
-        """The messages in a queue, those in flight included."""
         return self.visible(suffix) + self._count(suffix, "ApproximateNumberOfMessagesNotVisible")
 
     def visible(self, suffix: str) -> int:
@@ -199,7 +196,6 @@ class Scene:
         )
 
     def events(self, function: str, event: str, instance_id: str) -> list[dict[str, Any]]:
-        """What a function logged of an instance."""
         return [
             one
             for one in self.cloud.logs(f"{demo.NAME}-{function}")

@@ -53,7 +53,6 @@ class Walk:
         return done.output
 
     def set(self, name: str, value: str) -> None:
-        """Set a variable by hand, where the page says so."""
         assert self.desk.type(f"export {name}={value}").errors == ""
 
     def show(self, name: str) -> str:

@@ -47,27 +47,22 @@ class Command:
 
 
 def names() -> list[str]:
-    """The runbooks, without the index."""
     return sorted(path.stem for path in FOLDER.glob("*.md") if path.stem != "README")
 
 
 def text(runbook: str) -> str:
-    """A runbook's Markdown."""
     return (FOLDER / f"{runbook}.md").read_text()
 
 
 def blocks(runbook: str) -> list[Block]:
-    """A runbook's shell blocks, in the order of the page."""
     return [_block(runbook, found) for found in _FENCE.finditer(text(runbook))]
 
 
 def all_blocks() -> list[Block]:
-    """The shell blocks of all runbooks."""
     return [block for runbook in names() for block in blocks(runbook)]
 
 
 def headings(markdown: str, level: int) -> list[str]:
-    """The headings of one level; lines inside fences are none."""
     prose = _ANY_FENCE.sub("", markdown)
     found = _HEADING.finditer(prose)
     return [one["text"] for one in found if len(one["level"]) == level]

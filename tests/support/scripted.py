@@ -23,8 +23,6 @@ THROTTLED = aws_error("Throttling", "Rate exceeded")
 
 @dataclass(frozen=True)
 class Call:
-    """One call; ``answer`` is what it returned or raised."""
-
     method: str
     arguments: dict[str, Any]
     answer: Any
@@ -70,11 +68,9 @@ class ScriptedClient:
 
     @property
     def calls(self) -> list[tuple[str, dict[str, Any]]]:
-        """Every call, in order."""
         return [(one.method, one.arguments) for one in self.answered]
 
     def arguments_of(self, name: str) -> list[dict[str, Any]]:
-        """The arguments of every call of one method."""
         return [arguments for method, arguments in self.calls if method == name]
 
 

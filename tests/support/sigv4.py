@@ -26,12 +26,10 @@ class Received:
     body: bytes = b""
 
     def header(self, name: str) -> str:
-        """A header, whatever the case of its name."""
         return next(value for key, value in self.headers.items() if key.lower() == name.lower())
 
 
 def signed_scope(request: Received) -> tuple[str, str, str]:
-    """Access key, region and service that a request claims to be signed for."""
     claim = _claim(request)
     _, region, service, _ = claim["scope"].split("/")
     return claim["key"], region, service

@@ -48,8 +48,6 @@ class StuckError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What came of a block."""
-
     output: str
     errors: str
 
@@ -96,7 +94,6 @@ class Terminal:
                 self._bash.kill()
 
     def type(self, shell: str, seconds: float = SECONDS) -> Typed:
-        """Run a block in this bash, and return what it wrote."""
         assert self._bash is not None
         assert self._bash.stdin is not None
         self._count += 1

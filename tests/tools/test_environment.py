@@ -68,12 +68,6 @@ def test_every_requirement_is_installed_once_and_keeps_its_hashes() -> None:
         assert line.endswith("\\"), "a requirement has lost its hashes"
 
 
-def test_one_requirement_needs_one_pip() -> None:
-    assert dealt_out("# a comment\none==1 \\\n    --hash=sha256:00\n", 2) == [
-        "one==1 \\\n    --hash=sha256:00\n"
-    ]
-
-
 def test_a_link_to_an_environment_elsewhere_is_not_written_to(
     environment: Path, requirements: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

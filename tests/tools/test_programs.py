@@ -61,13 +61,6 @@ def test_a_missing_terraform_fails_and_says_where_to_get_it(machine: Machine) ->
     assert "terraform is missing. Install Terraform" in done.stderr
 
 
-def test_a_missing_prometheus_without_apt_fails_and_says_what_to_install(machine: Machine) -> None:
-    machine.install("terraform")
-    done = machine.run()
-    assert done.returncode != 0
-    assert "prometheus or promtool is missing. Install them" in done.stderr
-
-
 def test_a_missing_prometheus_is_unpacked_from_the_debian_package(machine: Machine) -> None:
     machine.install("terraform")
     machine.install("apt-get", '[[ "$*" == *download* ]] && : >prometheus_2_amd64.deb')

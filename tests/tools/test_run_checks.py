@@ -49,23 +49,6 @@ def test_a_check_beside_the_others_counts_like_them(capsys: pytest.CaptureFixtur
     assert printed.splitlines()[-1] == "7 passed, 1 failed"
 
 
-def test_several_can_run_beside_the_others(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_checks.main(["--beside", "fine", "--beside", "slow", "good"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "9 passed, 0 failed"
-
-
-def test_a_check_beside_the_others_is_timed_to_its_own_end(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    run_checks.main(["--beside", "good", "slow"])
-    seconds = {line.split()[0]: float(line.split()[2]) for line in _rows(capsys.readouterr().out)}
-    assert seconds["good"] < seconds["slow"]
-
-
-def _rows(printed: str) -> list[str]:
-    return [line for line in printed.splitlines() if " ok " in line]
-
-
 def test_a_skipped_test_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     status = run_checks.main(["idle"])
     assert status == 1
@@ -80,9 +63,7 @@ def test_every_run_of_a_check_counts(capsys: pytest.CaptureFixture[str]) -> None
     assert printed.splitlines()[-1] == "6 passed, 0 failed, 1 skipped"
 
 
-def test_what_a_check_reports_is_shown_though_it_passed(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_what_a_check_reports_is_shown_though_it_passed(capsys: pytest.CaptureFixture[str]) -> None:
     lines = ("noise", "==== report: histories ====", "7 histories", "", "8 passed in 0.30s")
     echoes = "; ".join(f"echo '{line}'" for line in lines)
     Path("Makefile").write_text(f"told: ; @{echoes}\n")

@@ -187,7 +187,8 @@ class TestInterruptions:
     def test_an_event_of_ec2_is_read_as_ec2_writes_it(
         self, event: dict[str, Any], signal: Signal, *, is_notice: bool
     ) -> None:
-        assert parse_interruption(event) == Interruption(signal, INSTANCE_ID)
+        began_at = NOW if signal.is_state_change else None
+        assert parse_interruption(event) == Interruption(signal, INSTANCE_ID, started_at=began_at)
         assert signal.is_notice is is_notice
 
     def test_only_ends_and_stops_are_changes_of_state(self) -> None:

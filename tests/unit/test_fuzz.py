@@ -16,15 +16,7 @@ from handlers import evidence
 from lifecycle.errors import Malformed
 from lifecycle.messages import CheckMessage, Transition
 from tests.support import environments, fuzz_inputs, fuzz_prometheus
-from tests.support.fuzz_cloud import (
-    KEEPERS,
-    NOW,
-    PROVEN,
-    SECRETS,
-    Cloud,
-    EntryPoint,
-    HttpAnswer,
-)
+from tests.support.fuzz_cloud import KEEPERS, NOW, PROVEN, SECRETS, Cloud, EntryPoint, HttpAnswer
 from tests.support.fuzz_inputs import fuzzed
 from tests.support.messages import (
     INSTANCE_ID,
@@ -123,10 +115,7 @@ def is_sound(stage: str, body: Any) -> bool:
 
 @EVERY_STAGE
 @fuzzed
-@given(
-    oddities=fuzz_inputs.aws_oddities,
-    is_registered=st.booleans(),
-)
+@given(oddities=fuzz_inputs.aws_oddities, is_registered=st.booleans())
 def test_whatever_aws_answers_a_message_stays_until_its_instance_is_proven(
     stage: str, oddities: dict[str, Any], *, is_registered: bool
 ) -> None:

@@ -175,11 +175,7 @@ BACKED_OFF = flushed(chunks=1, monitor=monitor(queued=1, retrying=1, retry_next_
             "is still under way",
             operated(operation_check(), get_operation=operation("PENDING")),
         ),
-        (
-            "operation-dlq",
-            "the last aggregator in service discovery; waits for a successor",
-            LAST,
-        ),
+        ("operation-dlq", "the last aggregator in service discovery; waits for a successor", LAST),
         ("operation-dlq", "instances move to another shard", overfull()),
         ("operation-dlq", "check message: ", MALFORMED),
         ("operation-dlq", "is not this pipeline's group", FOREIGN),

@@ -5,7 +5,6 @@ import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import jmespath  # type: ignore[import-untyped]  # it ships no types
 import pytest
@@ -36,10 +35,7 @@ BLOCKS = runbooks.all_blocks()
 COMMANDS = [command for block in BLOCKS for command in runbooks.commands(block)]
 # What the CLI adds to every operation, and what the shell alone knows.
 CLI_OPTIONS = {"query", "output"}
-S3_OPTIONS = {
-    "cp": {"recursive", "exclude", "include"},
-    "ls": {"recursive"},
-}
+S3_OPTIONS = {"cp": {"recursive", "exclude", "include"}, "ls": {"recursive"}}
 # What a search may name beside events: an instance, a verdict, Lambda's own words.
 NOT_EVENTS = {
     "$INSTANCE",
@@ -95,31 +91,6 @@ def test_no_runbook_is_unfinished(name: str) -> None:
     # A placeholder inside a command is a command that cannot be pasted.
     for block in runbooks.blocks(name):
         assert not re.search(r"<[a-z][a-z -]*>|\.\.\.|YOUR_", block.text), block
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_link_leads_somewhere(name: str) -> None:
-    broken = [
-        target
-        for target in re.findall(r"\]\(([^)\s]+)\)", runbooks.text(name))
-        if not target.startswith("https://") and not exists(runbooks.FOLDER / f"{name}.md", target)
-    ]
-    assert broken == []
-
-
-def exists(page: Path, target: str) -> bool:
-    path, _, anchor = target.partition("#")
-    linked = page.parent / path if path else page
-    if not linked.is_file():
-        return False
-    return not anchor or anchor in anchors(linked)
-
-
-def anchors(page: Path) -> set[str]:
-    text = page.read_text()
-    headings = [one for level in range(1, 5) for one in runbooks.headings(text, level)]
-    # As GitHub makes them: lower case, blanks to hyphens, everything else but word signs dropped.
-    return {re.sub(r"[^\w-]", "", one.lower().replace(" ", "-")) for one in headings}
 
 
 @pytest.mark.parametrize("shared", ["set-up", "deadline", "keep", "insure", "suspend"])

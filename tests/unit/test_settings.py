@@ -39,70 +39,43 @@ def test_the_environment_that_terraform_sets_is_right_for_every_function() -> No
 
 # Each function in a fleet with and without Cloud Map, and what it needs there beside what it
 # always needs. Of the stages that may come next, these have the buffer stage only.
-NEEDS = [
-    pytest.param(
-        LifecycleHandlerSettings,
-        environments.lifecycle_handler(),
-        {"LAUNCH_HOOK_NAME", "CLOUD_MAP_PORT", "OPERATION_QUEUE_URL"},
-        id="handler",
-    ),
-    pytest.param(
+IN_CLOUD_MAP = {"LAUNCH_HOOK_NAME", "CLOUD_MAP_PORT", "OPERATION_QUEUE_URL"}
+DISCOVERED = {"OPERATION_QUEUE_URL", "CLOUD_MAP_PORT"}
+NEXT_STAGE = {"BUFFER_QUEUE_URL"}
+NEEDS = {
+    "handler": (LifecycleHandlerSettings, environments.lifecycle_handler(), IN_CLOUD_MAP),
+    "handler-alone": (
         LifecycleHandlerSettings,
         environments.without_cloud_map(
             environments.lifecycle_handler(), BUFFER_QUEUE_URL=environments.queue_url("buffer")
         ),
-        {"BUFFER_QUEUE_URL"},
-        id="handler-alone",
+        NEXT_STAGE,
     ),
-    pytest.param(
+    "reconciler": (
         ReconcilerSettings,
         {k: v for k, v in environments.reconciler().items() if k != "BUFFER_QUEUE_URL"},
-        {
-            "LAUNCH_HOOK_NAME",
-            "CLOUD_MAP_PORT",
-            "OPERATION_QUEUE_URL",
-            "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS",
-        },
-        id="reconciler",
+        IN_CLOUD_MAP | {"LAUNCH_HEARTBEAT_TIMEOUT_SECONDS"},
     ),
-    pytest.param(
+    "reconciler-alone": (
         ReconcilerSettings,
         environments.without_cloud_map(environments.reconciler()),
-        {"BUFFER_QUEUE_URL"},
-        id="reconciler-alone",
+        NEXT_STAGE,
     ),
-    pytest.param(
-        OperationWaiterSettings,
-        environments.operation_waiter(),
-        {"BUFFER_QUEUE_URL"},
-        id="operation",
-    ),
-    pytest.param(
-        FlushWaiterSettings,
-        environments.flush_waiter(),
-        {"OPERATION_QUEUE_URL", "CLOUD_MAP_PORT"},
-        id="flush",
-    ),
-    pytest.param(
+    "operation": (OperationWaiterSettings, environments.operation_waiter(), NEXT_STAGE),
+    "flush": (FlushWaiterSettings, environments.flush_waiter(), DISCOVERED),
+    "flush-alone": (
         FlushWaiterSettings,
         environments.without_cloud_map(environments.flush_waiter()),
         set(),
-        id="flush-alone",
     ),
-    pytest.param(
-        BufferWaiterSettings,
-        environments.buffer_waiter(),
-        {"OPERATION_QUEUE_URL", "CLOUD_MAP_PORT"},
-        id="buffer",
-    ),
-    pytest.param(
+    "buffer": (BufferWaiterSettings, environments.buffer_waiter(), DISCOVERED),
+    "buffer-alone": (
         BufferWaiterSettings,
         environments.without_cloud_map(environments.buffer_waiter()),
         set(),
-        id="buffer-alone",
     ),
-    pytest.param(EvidenceSettings, environments.evidence(), set(), id="evidence"),
-]
+    "evidence": (EvidenceSettings, environments.evidence(), set()),
+}
 FEWEST = {
     LifecycleHandlerSettings: 4,
     ReconcilerSettings: 7,
@@ -113,7 +86,7 @@ FEWEST = {
 }
 
 
-@pytest.mark.parametrize(("model", "environment", "needed_here"), NEEDS)
+@pytest.mark.parametrize(("model", "environment", "needed_here"), NEEDS.values(), ids=NEEDS)
 def test_every_setting_that_is_missing_is_named_in_one_message(
     model: type[AnySettings], environment: dict[str, str], needed_here: set[str]
 ) -> None:
@@ -154,18 +127,95 @@ def test_half_a_cloud_map_is_refused(model: type[AnySettings], environment: dict
         assert needless in problem
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("RECONCILE_MODE", "repair"),
-        ("RECONCILE_GRACE_SECONDS", "-1"),
-        ("RECONCILE_GRACE_SECONDS", "inf"),
-        ("TERMINATE_HEARTBEAT_TIMEOUT_SECONDS", "0"),
-        ("LAUNCH_HEARTBEAT_TIMEOUT_SECONDS", "0"),
-    ],
-)
-def test_a_wrong_setting_of_the_reconciler_is_named_with_its_value(name: str, value: str) -> None:
-    problem = problem_of(ReconcilerSettings, environments.reconciler(**{name: value}))
+RECONCILER = (ReconcilerSettings, environments.reconciler)
+FLUSH = (FlushWaiterSettings, environments.flush_waiter)
+BUFFER = (BufferWaiterSettings, environments.buffer_waiter)
+EVIDENCE = (EvidenceSettings, environments.evidence)
+WRONG = [
+    (*function, name, value)
+    for function, settings in [
+        (
+            RECONCILER,
+            {
+                "RECONCILE_MODE": ["repair"],
+                "RECONCILE_GRACE_SECONDS": ["-1", "inf"],
+                "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": ["0"],
+                "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS": ["0"],
+            },
+        ),
+        (
+            FLUSH,
+            {
+                "FLUSH_QUEUE_URL": ["flush"],
+                "FLUSH_DLQ_URL": ["https://sqs/a b"],
+                "BUFFER_QUEUE_URL": [""],
+                "OPERATION_QUEUE_URL": [""],
+                "CLOUD_MAP_SERVICE_IDS": [""],
+                "TIMEOUT_SECONDS": ["0"],
+                "POLL_INTERVAL_MAX_SECONDS": ["14"],
+                "SETTLE_SECONDS": ["-1", "nan"],
+                "FLUSH_DOCUMENT_NAME": [""],
+                "FLUSH_COMMAND_TIMEOUT_SECONDS": ["0", "inf"],
+                "FLUSH_DELIVERY_TIMEOUT_SECONDS": ["29", "30.5", "2592001"],
+            },
+        ),
+        (
+            BUFFER,
+            {
+                "AUTOSCALING_GROUP_NAME": [""],
+                "POWERTOOLS_METRICS_NAMESPACE": [""],
+                "CLOUD_MAP_SERVICE_IDS": [""],
+                "OPERATION_QUEUE_URL": ["operation"],
+                "BUFFER_QUEUE_URL": ["https://"],
+                "BUFFER_DLQ_URL": ["https://sqs/a b"],
+                "POLL_INTERVAL_SECONDS": ["0", "43201", "nan", "15s"],
+                "POLL_INTERVAL_MAX_SECONDS": ["14", "inf"],
+                "TIMEOUT_SECONDS": ["0", "inf", "-5"],
+                "VISIBILITY_TIMEOUT_SECONDS": ["0", "43201"],
+                "TERMINATE_HEARTBEAT_TIMEOUT_SECONDS": ["0", "inf", "an hour"],
+                "EMPTY_FOR_SECONDS": ["five minutes", "nan"],
+                "SETTLE_SECONDS": ["-1", "inf"],
+                "EVIDENCE_FUNCTION_NAME": [""],
+                "EVIDENCE_TIMEOUT_SECONDS": ["0", "inf"],
+                "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": ["0", "101"],
+                "PROMETHEUS_INSTANCE_LABEL": ["instance-id", 'a="b",c', "instance_id\n"],
+                "PROMETHEUS_IDENTIFY_BY": ["hostname"],
+                "PROMETHEUS_METRIC_PREFIX": ["fluentd-", 'x"}', ""],
+                "PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS": ["0", "2.5"],
+                "PROMETHEUS_HEARTBEAT_PLUGIN_ID": [""],
+            },
+        ),
+        (
+            EVIDENCE,
+            {
+                "PROMETHEUS_URL": [
+                    "prometheus:9090",
+                    "ftp://prometheus",
+                    "http://",
+                    "http://prometheus:port",
+                    "http://prometheus:0",
+                    "http://prometheus:65536",
+                    "http://prometheus\n",
+                    " http://prometheus",
+                    "http://prome theus",
+                ],
+                "PROMETHEUS_REQUEST_TIMEOUT_SECONDS": ["0"],
+                "PROMETHEUS_DIALECT": ["Thanos", ""],
+                "PROMETHEUS_AUTH": ["kerberos"],
+                "PROMETHEUS_CREDENTIALS_ARN": [""],
+            },
+        ),
+    ]
+    for name, values in settings.items()
+    for value in values
+]
+
+
+@pytest.mark.parametrize(("model", "environment", "name", "value"), WRONG)
+def test_a_wrong_setting_is_named_with_its_value(
+    model: type[AnySettings], environment: Callable[..., dict[str, str]], name: str, value: str
+) -> None:
+    problem = problem_of(model, environment(**{name: value}))
     assert problem.startswith(f"wrong settings: {name}: ")
     assert problem.endswith(f" (got {value!r})")
 
@@ -205,32 +255,6 @@ def test_what_hangs_on_a_wrong_setting_is_not_reported_with_it(name: str) -> Non
     assert problem_of(LifecycleHandlerSettings, handler).count(";") == 0
     flush = environments.flush_waiter(**wrong)
     assert problem_of(FlushWaiterSettings, flush).count(";") == 0
-
-
-WRONG_FOR_FLUSH = [
-    (name, value)
-    for name, values in {
-        "FLUSH_QUEUE_URL": ["flush"],
-        "FLUSH_DLQ_URL": ["https://sqs/a b"],
-        "BUFFER_QUEUE_URL": [""],
-        "OPERATION_QUEUE_URL": [""],
-        "CLOUD_MAP_SERVICE_IDS": [""],
-        "TIMEOUT_SECONDS": ["0"],
-        "POLL_INTERVAL_MAX_SECONDS": ["14"],
-        "SETTLE_SECONDS": ["-1", "nan"],
-        "FLUSH_DOCUMENT_NAME": [""],
-        "FLUSH_COMMAND_TIMEOUT_SECONDS": ["0", "inf"],
-        "FLUSH_DELIVERY_TIMEOUT_SECONDS": ["29", "30.5", "2592001"],
-    }.items()
-    for value in values
-]
-
-
-@pytest.mark.parametrize(("name", "value"), WRONG_FOR_FLUSH)
-def test_a_wrong_setting_of_the_flush_waiter_is_named_with_its_value(name: str, value: str) -> None:
-    problem = problem_of(FlushWaiterSettings, environments.flush_waiter(**{name: value}))
-    assert problem.startswith(f"wrong settings: {name}: ")
-    assert problem.endswith(f" (got {value!r})")
 
 
 def test_a_fleet_without_cloud_map_need_not_settle() -> None:

@@ -1,7 +1,7 @@
 """A function with wrong settings fails at each invocation, and says why in one log line."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 
@@ -18,41 +18,27 @@ from waiters import operation as operation_module
 
 @pytest.mark.usefixtures("service")
 @pytest.mark.parametrize(
-    ("wire", "broken"),
+    ("module", "broken"),
     [
         (
-            handler_module.wire,
+            handler_module,
             environments.lifecycle_handler(CLOUD_MAP_PORT="x", OPERATION_QUEUE_URL="y"),
         ),
         (
-            reconcile_module.wire,
+            reconcile_module,
             environments.reconciler(RECONCILE_MODE="x", RECONCILE_GRACE_SECONDS="y"),
         ),
-        (
-            operation_module.wire,
-            environments.operation_waiter(CLOUD_MAP_PORT="x", TIMEOUT_SECONDS="y"),
-        ),
-        (
-            flush_module.wire,
-            environments.flush_waiter(FLUSH_DELIVERY_TIMEOUT_SECONDS="x", TIMEOUT_SECONDS="y"),
-        ),
-        (
-            buffer_module.wire,
-            environments.buffer_waiter(EVIDENCE_TIMEOUT_SECONDS="x", TIMEOUT_SECONDS="y"),
-        ),
-        (
-            evidence_module.wire,
-            environments.evidence(PROMETHEUS_URL="x", PROMETHEUS_REQUEST_TIMEOUT_SECONDS="y"),
-        ),
+        (operation_module, environments.operation_waiter(CLOUD_MAP_PORT="x", TIMEOUT_SECONDS="y")),
+        (flush_module, environments.flush_waiter(SETTLE_SECONDS="x", TIMEOUT_SECONDS="y")),
+        (buffer_module, environments.buffer_waiter(SETTLE_SECONDS="x", TIMEOUT_SECONDS="y")),
+        (evidence_module, environments.evidence(PROMETHEUS_URL="x", PROMETHEUS_AUTH="y")),
     ],
 )
 def test_a_misconfigured_function_fails_at_once_with_all_problems_in_one_log_line(
-    wire: Callable[[Mapping[str, str]], object],
-    broken: dict[str, str],
-    capsys: pytest.CaptureFixture[str],
+    module: object, broken: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        wire(broken)
+        vars(module)["wire"](broken)
     wrong = [name for name, value in broken.items() if value in {"x", "y"}]
     [line] = capsys.readouterr().out.splitlines()
     for name, text in itertools.product(wrong, (line, str(caught.value))):

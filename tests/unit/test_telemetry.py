@@ -14,79 +14,32 @@ from lifecycle.telemetry import LogEvent, Metric, PowertoolsTelemetry, begin_inv
 ROOT = Path(__file__).parents[2]
 # A name that changes here changes alarms, dashboards and queries that users have saved: say so in
 # the changelog, and change the documentation with it.
-LOG_EVENTS = {
-    "instance_not_provable",
-    "look_requested",
-    "readiness_verdict",
-    "buffer_verdict",
-    "check_failed",
-    "check_message_dead_lettered",
-    "dead_letter_failed",
-    "check_message_enqueued",
-    "check_message_invalid",
-    "configuration_invalid",
-    "correction_failed",
-    "correction_made",
-    "correction_not_needed",
-    "deregistration_requested",
-    "discrepancy_found",
-    "flush_not_requested",
-    "flush_requested",
-    "flush_verdict",
-    "heartbeat_failed",
-    "instance_ended",
-    "instance_gone",
-    "interruption_dead_lettered",
-    "interruption_ignored",
-    "interruption_invalid",
-    "interruption_put_back",
-    "interruption_received",
-    "interruption_step_failed",
-    "last_aggregator_waits",
-    "lifecycle_action_already_ended",
-    "lifecycle_action_completed",
-    "lifecycle_action_expired",
-    "lifecycle_event_ignored",
-    "lifecycle_event_invalid",
-    "lifecycle_event_received",
-    "lifecycle_state_unknown",
-    "mark_failed",
-    "operation_failed",
-    "operation_pending",
-    "operation_requested_again",
-    "operation_succeeded",
-    "output_errors_rose",
-    "prometheus_failed",
-    "evidence_failed",
-    "reconciled",
-    "registration_requested",
-    "registration_withdrawn",
-    "shard_changed",
-    "shard_overflows",
-    "still_registered",
-    "unclean_termination",
-    "visibility_change_failed",
-}
-METRICS = {
-    "InstancesNotProvable",
-    "ReadinessUnknown",
-    "CheckMessageDeadLettered",
-    "CorrectionsFailed",
-    "CorrectionsMade",
-    "DrainSeconds",
-    "HeartbeatsFailed",
-    "InServiceInstances",
-    "LifecycleActionCompleted",
-    "LifecycleActionExpired",
-    "MembershipUnknown",
-    "OldestWaitSeconds",
-    "OutputErrors",
-    "RegisteredInstances",
-    "RetentionPolicyMissing",
-    "ShardOverflow",
-    "WaitingInstances",
-    "UncleanTermination",
-}
+_LOG_EVENTS = """
+buffer_verdict check_failed check_message_dead_lettered check_message_enqueued
+check_message_invalid configuration_invalid correction_failed correction_made
+correction_not_needed dead_letter_failed deregistration_requested discrepancy_found
+evidence_failed flush_not_requested flush_requested flush_verdict heartbeat_failed
+instance_ended instance_gone instance_left_group
+instance_not_provable interruption_dead_lettered interruption_ignored
+interruption_invalid interruption_put_back interruption_received interruption_step_failed
+last_aggregator_waits look_requested lifecycle_action_already_ended lifecycle_action_completed
+lifecycle_action_expired lifecycle_event_ignored lifecycle_event_invalid
+lifecycle_event_received lifecycle_state_unknown mark_failed operation_failed operation_pending
+operation_requested_again operation_succeeded output_errors_rose prometheus_failed
+readiness_verdict reconciled
+registration_requested registration_withdrawn shard_changed shard_overflows still_registered
+unclean_termination visibility_change_failed
+"""
+LOG_EVENTS = set(_LOG_EVENTS.split())
+_METRICS = """
+CheckMessageDeadLettered CorrectionsFailed CorrectionsMade DrainSeconds HeartbeatsFailed
+InServiceInstances InstancesLeftGroup
+InstancesNotProvable LifecycleActionCompleted LifecycleActionExpired
+MembershipUnknown
+OldestWaitSeconds OutputErrors ReadinessUnknown RegisteredInstances RetentionPolicyMissing
+ShardOverflow UncleanTermination WaitingInstances
+"""
+METRICS = set(_METRICS.split())
 
 
 class TestVocabulary:

@@ -152,6 +152,24 @@ class WaitingAutoScalingBackend(HookedBackend):
             group.forget(state)
         return super().detach_instances(group_name, instance_ids, should_decrement)
 
+    def attach_instances(self, group_name: str, instance_ids: list[str]) -> None:
+        """Take instances into the group that are in none; no hook is asked."""
+        group = self.group(group_name)
+        members = {
+            state.instance_id: name
+            for name in self.autoscaling_groups
+            for state in self.group(name).everybody()
+        }
+        for instance_id in instance_ids:
+            if instance_id in members:
+                raise ValidationError(
+                    f"Instance {instance_id} is already part of AutoScalingGroup:"
+                    f"{members[instance_id]}"
+                )
+            # moto describes an instance by the first group that it was in.
+            vars(self.ec2_backend.get_instance(instance_id))["autoscaling_group"] = group
+        super().attach_instances(group_name, instance_ids)
+
     def describe_auto_scaling_instances(self, instance_ids: list[str]) -> list[InstanceState]:
         """The members of all groups, warm pools included."""
         groups = [self.group(name) for name in self.autoscaling_groups]

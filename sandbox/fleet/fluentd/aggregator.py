@@ -10,10 +10,10 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sandbox.fleet import signals
 from sandbox.fleet.fluentd.backoff import BackoffPolicy
@@ -21,10 +21,15 @@ from sandbox.fleet.fluentd.buffer import Buffer, StagingPolicy
 from sandbox.fleet.fluentd.destination import DestinationMode, S3Destination
 from sandbox.fleet.fluentd.exporter import Exporter, ExporterMode
 from sandbox.fleet.fluentd.history import BufferState, HistoryWriter
-from sandbox.fleet.fluentd.monitor import OutputSample
-from sandbox.fleet.fluentd.output import Counters, Output
+from sandbox.fleet.fluentd.monitor import OutputSample, ltsv
+from sandbox.fleet.fluentd.output import Counters, Output, Part
 from sandbox.fleet.fluentd.receiver import Receiver
-from sandbox.fleet.fluentd.sampling import MonitorTimer, sample_output, sample_unbuffered
+from sandbox.fleet.fluentd.sampling import (
+    MonitorTimer,
+    monitored,
+    sample_output,
+    sample_unbuffered,
+)
 from sandbox.fleet.fluentd.source import LineSource
 from sandbox.host.http import HttpService, routed
 from sandbox.host.settings import read
@@ -81,14 +86,6 @@ class AggregatorSettings:
         return self.root_directory / "lines_sent"
 
 
-class Part(Protocol):
-    """A part of a Fluentd process with threads of its own."""
-
-    def start(self) -> object: ...
-
-    def stop(self) -> object: ...
-
-
 class Aggregator:
     """The parts of one Fluentd process, wired."""
 
@@ -112,8 +109,8 @@ class Aggregator:
         self._exporter = Exporter(settings.address, settings.exporter_port, self._timer)
         self._receiver = Receiver(settings.address, settings.forward_port, self.output.emit)
         monitored = {
-            ("GET", "/api/plugins.json"): lambda _body: {"plugins": self._plugins()},
-            ("GET", "/api/plugins"): lambda _body: "".join(map(ltsv, self._plugins())),
+            ("GET", "/api/plugins.json"): lambda _body: {"plugins": [self._plugin()]},
+            ("GET", "/api/plugins"): lambda _body: ltsv(self._plugin()),
             ("GET", "/api/config"): lambda _body: ltsv(
                 {"pid": os.getpid(), "root_dir": settings.fluentd_directory}
             ),
@@ -161,27 +158,8 @@ class Aggregator:
             sample_unbuffered(self._heartbeat, HEARTBEAT_PLUGIN_ID, HEARTBEAT_PLUGIN_TYPE),
         ]
 
-    def _plugins(self) -> list[dict[str, Any]]:
-        """What `monitor_agent` says of the plugins: live, unlike the exporter."""
-        values = sample_output(self.output, PLUGIN_ID, PLUGIN_TYPE).values
-        backoff = self.output.backoff
-        retry = {} if backoff is None else {
-            "start": time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime(backoff.started_at)),
-            "steps": backoff.failures - 1,
-            "next_time": time.strftime(
-                "%Y-%m-%d %H:%M:%S +0000", time.gmtime(backoff.next_attempt_at)
-            ),
-        }  # fmt: skip
-        plugin = {
-            "plugin_id": PLUGIN_ID,
-            "plugin_category": "output",
-            "type": PLUGIN_TYPE,
-            "output_plugin": True,
-            "buffer_total_queued_size": values["buffer_total_bytes"],
-            **{name: value for name, value in values.items() if name != "buffer_total_bytes"},
-            "retry": retry,
-        }
-        return [plugin]
+    def _plugin(self) -> dict[str, object]:
+        return monitored(self.output, PLUGIN_ID, PLUGIN_TYPE)
 
     def _set_destination(self, body: Any) -> None:  # noqa: ANN401 - JSON
         mode = DestinationMode(body["mode"])
@@ -198,12 +176,6 @@ class Aggregator:
 
     def _set_exporter(self, body: Any) -> None:  # noqa: ANN401 - JSON
         self._exporter.behave(ExporterMode(body["mode"]))
-
-
-def ltsv(fields: Mapping[str, object]) -> str:
-    """A line of `monitor_agent` without `.json`; it leaves objects out."""
-    shown = {name: value for name, value in fields.items() if not isinstance(value, dict)}
-    return "\t".join(f"{name}:{value}" for name, value in shown.items()) + "\n"
 
 
 def hostname(address: str) -> str:

@@ -1,4 +1,4 @@
-"""Fluentd's file buffer: what is staged, what is queued, what is in flight to the destination.
+"""Fluentd's buffer, in files or in memory: what is staged, queued, in flight to the destination.
 
 One lock guards it. Every change is reported to `on_change` while the lock is held, so that a
 reader of the history never sees an outdated state.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.fleet.fluentd.chunks import QUEUED, STAGED, Chunk, leftover_chunks
+from sandbox.fleet.fluentd.chunks import QUEUED, STAGED, Chunk, MemoryChunk, leftover_chunks
 from sandbox.fleet.fluentd.history import BufferState
 
 OnChange = Callable[[str, BufferState], None]
@@ -34,6 +34,8 @@ class StagingPolicy:
     timekey_seconds: int | None = None
     timekey_wait_seconds: float = 0.0
     chunk_limit_bytes: int = 8 * 1024 * 1024
+    immediate: bool = False
+    """`flush_mode immediate`: with the entries that made it."""
 
     def timekey(self, now: float) -> int | None:
         """The slice of time that entries arriving now belong to."""
@@ -49,20 +51,25 @@ class StagingPolicy:
 
 
 class Buffer:
-    """Chunks on disk, from the first entry staged to the moment the destination has them."""
+    """Chunks on disk, from the first entry staged to the moment the destination has them.
 
-    def __init__(
+    Without a directory they are in memory. `evacuated` is where a retry limit moves chunk files.
+    """
+
+    def __init__(  # noqa: PLR0913 - as many as a buffer section has
         self,
-        directory: Path,
+        directory: Path | None,
         backup: Path,
         policy: StagingPolicy,
         *,
+        evacuated: Path | None = None,
         on_change: OnChange = _ignore,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._backup = backup
+        self._evacuated = evacuated or backup
+        self.miscounted_bytes = 0
         self._policy = policy
         self._on_change = on_change
         self._clock = clock
@@ -85,9 +92,9 @@ class Buffer:
                 self._enqueue(timekey)
                 chunk = None
             if chunk is None:
-                chunk = self._staged[timekey] = Chunk.create(self._directory, now, timekey)
+                chunk = self._staged[timekey] = self._create(now, timekey)
             chunk.append(entries, records)
-            if chunk.size >= self._policy.chunk_limit_bytes:
+            if self._policy.immediate or chunk.size >= self._policy.chunk_limit_bytes:
                 self._enqueue(timekey)
             self._report("staged")
 
@@ -135,6 +142,18 @@ class Buffer:
             self._set_aside.append(chunk)
             self._report("set_aside")
 
+    def clear_queue(self) -> None:
+        """A retry limit is reached: what is queued goes, and its bytes count as 0 from now on.
+
+        A chunk in flight is taken off the count again when it is written: below zero, for ever.
+        """
+        with self._lock:
+            for chunk in self._queue:
+                chunk.evacuate(self._evacuated)
+            self._queue.clear()
+            self.miscounted_bytes = -sum(chunk.size for chunk in self._in_flight.values())
+            self._report("cleared")
+
     def set_aside_chunks(self) -> list[Chunk]:
         """The chunks that the destination will never take."""
         with self._lock:
@@ -180,6 +199,11 @@ class Buffer:
                 lines=sum(chunk.records for chunk in (*staged, *queued, *in_flight, *set_aside)),
             )
 
+    def _create(self, now: float, timekey: int | None) -> Chunk:
+        if self._directory is None:
+            return MemoryChunk(now, timekey)
+        return Chunk.create(self._directory, now, timekey)
+
     def _enqueue_keys(self, timekeys: list[int | None]) -> None:
         for timekey in timekeys:
             self._enqueue(timekey)
@@ -193,10 +217,12 @@ class Buffer:
 
     def _resume(self) -> None:
         """What an earlier process left staged is enqueued: no process writes to it any more."""
-        self._queue.extend(leftover_chunks(self._directory, QUEUED))
-        for chunk in leftover_chunks(self._directory, STAGED):
-            chunk.enqueue()
-            self._queue.append(chunk)
+        if self._directory is not None:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._queue.extend(leftover_chunks(self._directory, QUEUED))
+            for chunk in leftover_chunks(self._directory, STAGED):
+                chunk.enqueue()
+                self._queue.append(chunk)
         self._set_aside.extend(_set_aside_chunks(self._backup))
         self._report("started")
 

@@ -6,6 +6,7 @@ instance's disk (an SSM document, say) finds here what it would find on a real a
 """
 
 import os
+import shutil
 import uuid
 from pathlib import Path
 
@@ -94,7 +95,15 @@ class Chunk:
         self._close()
         backup.mkdir(parents=True, exist_ok=True)
         _metadata_path(self.path).unlink(missing_ok=True)
-        self.path = self.path.rename(backup / f"{self.chunk_id}.log")
+        # To another file system, too.
+        self.path = Path(shutil.move(self.path, backup / f"{self.chunk_id}.log"))
+
+    def evacuate(self, folder: Path) -> None:
+        """Copy the files as they are, then delete them, as a retry limit does since 1.19."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (self.path, _metadata_path(self.path)):
+            shutil.copy(path, folder)
+        self.purge()
 
     def write_metadata(self) -> None:
         """Write the file that says when the chunk was made and how much is in it."""
@@ -115,6 +124,42 @@ class Chunk:
         self.path.rename(path)
         _metadata_path(self.path).rename(_metadata_path(path))
         self.path = path
+
+
+class MemoryChunk(Chunk):
+    """The same in memory (`@type memory`, the default): gone with its process."""
+
+    def __init__(self, now: float, timekey: int | None) -> None:
+        super().__init__(Path(), uuid.uuid4().hex, now, timekey)
+        self._entries = bytearray()
+
+    def append(self, entries: bytes, records: int) -> None:
+        """Keep entries."""
+        self._entries += entries
+        self.size += len(entries)
+        self.records += records
+
+    def enqueue(self) -> None:
+        """It has no name to change."""
+
+    def read(self) -> bytes:
+        """The entries."""
+        return bytes(self._entries)
+
+    def purge(self) -> None:
+        """Forget the entries."""
+        self._entries.clear()
+
+    def set_aside(self, backup: Path) -> None:
+        """Write the entries to the backup folder: a file at last."""
+        backup.mkdir(parents=True, exist_ok=True)
+        self.path = backup / f"{self.chunk_id}.log"
+        self.path.write_bytes(self._entries)
+
+    def evacuate(self, folder: Path) -> None:
+        """Only files are evacuated: the entries are lost."""
+        del folder
+        self.purge()
 
 
 def leftover_chunks(directory: Path, prefix: str) -> list[Chunk]:

@@ -8,9 +8,12 @@ import gzip
 import io
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Protocol
 
 import boto3
@@ -131,3 +134,39 @@ class _RawBody(io.BytesIO):
 
 def _compressed_lines(entries: bytes) -> bytes:
     return gzip.compress(b"".join(format_lines(entries)), COMPRESSION_LEVEL)
+
+
+class HttpDestination:
+    """`out_http`: one POST of JSON lines for each chunk."""
+
+    def __init__(self, endpoint: str, retryable: str) -> None:
+        self._endpoint = endpoint
+        self._retryable = [int(code) for code in retryable.split(",")]
+
+    def write(self, chunk_id: str, entries: bytes) -> None:
+        """Post them; any refusal that is not worth trying again is unrecoverable."""
+        del chunk_id
+        body = b"".join(format_lines(entries))
+        headers = {"Content-Type": "application/x-ndjson"}
+        post = urllib.request.Request(self._endpoint, body, headers, method="POST")  # noqa: S310 - http only
+        try:
+            with urllib.request.urlopen(post, timeout=60):  # noqa: S310 - http only
+                pass
+        except urllib.error.HTTPError as error:
+            if error.code in self._retryable:
+                raise WriteFailedError(str(error)) from error
+            raise UnrecoverableError(str(error)) from error
+        except OSError as error:
+            raise WriteFailedError(str(error)) from error
+
+
+class SecondaryFile:
+    """`@type secondary_file`: a file for each chunk, on the instance's own disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def write(self, chunk_id: str, entries: bytes) -> None:
+        """Write them down."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        (self._directory / f"{chunk_id}.0.log").write_bytes(entries)

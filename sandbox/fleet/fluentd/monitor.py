@@ -71,3 +71,9 @@ def _family(
             filled = labels.format(sample.plugin_id, sample.plugin_type)
             lines.append(f"{name}{{{filled}}} {float(sample.values[key])!r}")
     return lines
+
+
+def ltsv(fields: Mapping[str, object]) -> str:
+    """A line of `monitor_agent` without `.json`; it leaves objects out."""
+    shown = {name: value for name, value in fields.items() if not isinstance(value, dict)}
+    return "\t".join(f"{name}:{value}" for name, value in shown.items()) + "\n"

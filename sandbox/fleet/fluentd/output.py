@@ -1,6 +1,6 @@
 """A buffered Fluentd output: stages what comes in, writes chunks out, backs off when that fails.
 
-Two threads, as in Fluentd: one enqueues staged chunks when their time has come, one writes queued
+Threads, as in Fluentd: one enqueues staged chunks when their time has come, the others write queued
 chunks. SIGUSR1 (`flush`) enqueues everything staged, once, and wakes the writer unless it is in
 back-off, which it does not cut short.
 """
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from sandbox.fleet.fluentd.backoff import Backoff, BackoffPolicy
 from sandbox.fleet.fluentd.buffer import Buffer
@@ -34,17 +35,28 @@ class Counters:
     num_errors: int = 0
     flush_time_milliseconds: int = 0
     slow_flush_count: int = 0
+    write_secondary_count: int = 0
+
+
+class Part(Protocol):
+    """A part of a Fluentd process with threads of its own."""
+
+    def start(self) -> object: ...
+
+    def stop(self) -> object: ...
 
 
 class Output:
     """One buffered output."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as many as a match section has
         self,
         buffer: Buffer,
         destination: Destination,
         backoff_policy: BackoffPolicy,
         *,
+        secondary: Destination | None = None,
+        threads: int = 1,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.buffer = buffer
@@ -52,6 +64,8 @@ class Output:
         self.backoff: Backoff | None = None
         self._destination = destination
         self._backoff_policy = backoff_policy
+        self._secondary = secondary
+        self._threads = threads
         self._clock = clock
         self._stopping = threading.Event()
 
@@ -81,7 +95,7 @@ class Output:
         self.counters.write_count += 1
         started_at = self._clock()
         try:
-            self._destination.write(chunk.chunk_id, chunk.read())
+            self._write(chunk)
         except UnrecoverableError:
             logger.exception("chunk %s is backed up", chunk.chunk_id)
             self.buffer.set_aside(chunk)
@@ -92,13 +106,22 @@ class Output:
             return True
         return False
 
+    def _write(self, chunk: Chunk) -> None:
+        backoff = self.backoff
+        if self._secondary and backoff and backoff.turn_to_secondary(self._clock()):
+            self._secondary.write(chunk.chunk_id, chunk.read())
+            self.counters.write_secondary_count += 1
+        else:
+            self._destination.write(chunk.chunk_id, chunk.read())
+
     def start(self) -> None:
-        """Start both threads."""
-        for name, run in (("enqueue", self._enqueue_for_ever), ("flush", self._write_for_ever)):
+        """Start its threads: one that enqueues, `flush_thread_count` that write."""
+        writers = [("flush", self._write_for_ever)] * self._threads
+        for name, run in (("enqueue", self._enqueue_for_ever), *writers):
             threading.Thread(target=run, name=name, daemon=True).start()
 
     def stop(self) -> None:
-        """End both threads; what is in the buffer stays on disk (`flush_at_shutdown false`)."""
+        """End the threads; what is in the buffer stays on disk (`flush_at_shutdown false`)."""
         self._stopping.set()
         with self.buffer.changed:
             self.buffer.changed.notify_all()
@@ -119,6 +142,13 @@ class Output:
             self.backoff = Backoff(self._backoff_policy, now)
         else:
             self.backoff.failed(now)
+        if self._secondary:
+            self.backoff.turn_to_secondary(now)
+        elif self.backoff.is_over:
+            logger.error("hit limit for retries: dropping all chunks in the buffer queue")
+            self.buffer.clear_queue()
+            self.backoff = None
+            return
         wait = self.backoff.next_attempt_at - now
         known = isinstance(error, WriteFailedError)
         logger.warning(

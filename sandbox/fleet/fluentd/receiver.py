@@ -15,10 +15,15 @@ logger = logging.getLogger(__name__)
 
 
 class Receiver:
-    """Listens for forwarders; every batch goes to `emit` before it is acknowledged."""
+    """Listens for forwarders; every batch goes to `emit` before it is acknowledged.
 
-    def __init__(self, address: str, port: int, emit: Callable[[Batch], None]) -> None:
-        self._server = _Server((address, port), emit)
+    Several workers share a port: each connection reaches one of them.
+    """
+
+    def __init__(
+        self, address: str, port: int, emit: Callable[[Batch], None], *, shared: bool = False
+    ) -> None:
+        self._server = _Server((address, port), emit, shared=shared)
         self.port = self._server.server_address[1]
         self._thread = Thread(
             target=self._server.serve_forever, args=(STOP_POLL_SECONDS,), daemon=True
@@ -42,8 +47,11 @@ class _Server(socketserver.ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], emit: Callable[[Batch], None]) -> None:
+    def __init__(
+        self, address: tuple[str, int], emit: Callable[[Batch], None], *, shared: bool
+    ) -> None:
         self.emit = emit
+        self.allow_reuse_port = shared
         super().__init__(address, _Handler)
 
 

@@ -13,13 +13,7 @@ from tests.sandbox.functions import Function, deploy
 
 SECONDS = 60.0
 # Every call takes its time, so that there is a middle of the work to be killed in.
-PLAN = Plan(
-    faults={Fault.SLOW: 1.0},
-    duplicate_events=1.0,
-    duplicate_messages=1.0,
-    killed_runs=1.0,
-)
-CHECK = '{"version": 1, "action": {}}'
+PLAN = Plan(faults={Fault.SLOW: 1.0}, duplicate_events=1.0, duplicate_messages=1.0, killed_runs=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -65,31 +59,3 @@ def test_a_function_is_killed_at_work_and_works_again_afterwards(
     assert answers[-1]["errorMessage"] == "Worker process died"
     assert chaos.killed["asks"] >= 1
     assert "answer" in function.call("sqs", "ListQueues")
-
-
-@pytest.mark.parametrize(
-    ("name", "body", "copies"),
-    [
-        ("stage", CHECK, 2),
-        ("stage-dlq", CHECK, 1),
-        ("another", "no check message", 1),
-    ],
-)
-def test_check_messages_come_twice(
-    cloud: LocalCloud, chaos: Chaos, name: str, body: str, copies: int
-) -> None:
-    sqs = cloud.client("sqs")
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    before = chaos.duplicated[name]
-    chaos.begin()
-    sqs.send_message(QueueUrl=url, MessageBody=body)
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    assert int(attributes["ApproximateNumberOfMessages"]) == copies
-    assert chaos.duplicated[name] - before == copies - 1
-
-
-def test_events_come_twice_on_the_bridge_of_this_cloud(cloud: LocalCloud, chaos: Chaos) -> None:
-    chaos.begin()
-    assert len(list(cloud.bridge.courier({"id": "1"}))) == 2
-    chaos.pause()
-    assert len(list(cloud.bridge.courier({"id": "1"}))) == 1

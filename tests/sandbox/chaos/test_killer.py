@@ -66,41 +66,6 @@ def test_a_function_at_work_is_killed_and_counted(place: Place) -> None:
     assert set(killer.killed) == {"buffer-waiter"}
 
 
-def test_a_run_seen_before_the_killer_begins_can_be_killed_too(place: Place) -> None:
-    victim = place.worker()
-    place.note(victim.pid)
-    killer = place.killer()
-    killer._poll()
-    killer.begin()
-    deadline = time.monotonic() + SECONDS
-    while victim.poll() is None and time.monotonic() < deadline:
-        killer._poll()
-    assert victim.poll() == -9
-
-
-def test_only_a_share_of_the_runs_is_killed(place: Place) -> None:
-    spared = place.worker()
-    place.note(spared.pid)
-    with place.killer(share=0.0) as killer:
-        killer.begin()
-        time.sleep(0.5)
-    assert spared.poll() is None
-
-
-def test_a_run_that_was_done_too_soon_hands_its_fate_on_to_the_next(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sandbox.chaos.killer.LONGEST_DELAY_SECONDS", 0.0)
-    first, second = Running(1, "quick", "1"), Running(2, "slow", "2")
-    killer = place.killer(share=0.0)
-    killer._chosen[first] = 0.0
-    killer._execute(set())
-    killer._choose({second})
-    assert list(killer._chosen) == [second]
-    killer._choose({second, Running(3, "another", "3")})
-    assert len(killer._chosen) == 1
-
-
 def test_none_is_killed_before_it_begins_nor_during_a_pause(place: Place) -> None:
     spared = place.worker()
     place.note(spared.pid)
@@ -112,14 +77,6 @@ def test_none_is_killed_before_it_begins_nor_during_a_pause(place: Place) -> Non
         time.sleep(0.5)
     assert spared.poll() is None
     assert not killer.killed
-
-
-def test_a_function_that_does_not_work_is_left_alone(place: Place) -> None:
-    idle = place.worker()
-    with place.killer() as killer:
-        killer.begin()
-        time.sleep(0.5)
-    assert idle.poll() is None
 
 
 def test_a_process_that_this_cloud_did_not_start_is_left_alone(
@@ -142,11 +99,3 @@ def test_a_note_that_is_just_being_written_is_no_run_yet(place: Place) -> None:
     (place.running / "42").write_text('{"func')
     assert running_in(place.running) == {Running(41, "buffer-waiter", "1")}
     assert running_in(place.running / "missing") == set()
-
-
-def test_a_process_that_is_gone_is_no_worker(place: Place) -> None:
-    process = place.worker()
-    assert is_worker(process.pid, place.workers)
-    process.kill()
-    process.wait()
-    assert not is_worker(process.pid, place.workers)

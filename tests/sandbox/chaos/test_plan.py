@@ -28,43 +28,10 @@ def test_each_fault_hits_its_share_of_all_calls_to_a_service(service: str) -> No
     assert set(hit) == set(Fault)
 
 
-def test_thirty_percent_of_calls_are_throttled() -> None:
-    assert Plan().faults[Fault.THROTTLED] == 0.30
-
-
-def test_both_server_errors_come_equally_often() -> None:
-    engine = RuleEngine()
-    engine.set_rules(rules({Fault.SERVER_ERROR: 1.0}))
-    random.seed(7)
-    codes = Counter(
-        engine.decide(RequestContext(service="sqs", operation="SendMessage")).error.code
-        for _ in range(CALLS)
-    )
-    assert codes["InternalFailure"] / CALLS == pytest.approx(0.5, abs=0.02)
-    assert sum(codes.values()) == CALLS
-
-
 def test_a_service_without_calls_of_functions_is_never_throttled() -> None:
     engine = RuleEngine()
     engine.set_rules(rules({Fault.THROTTLED: 1.0}))
     assert engine.decide(RequestContext(service="s3", operation="PutObject")) is None
-
-
-@pytest.mark.parametrize(
-    ("action", "kind"),
-    [
-        ("error:RequestThrottled", Fault.THROTTLED),
-        ("error:Throttling", Fault.THROTTLED),
-        ("error:InternalFailure", Fault.SERVER_ERROR),
-        ("error:ServiceUnavailable", Fault.SERVER_ERROR),
-        ("latency:1009ms", Fault.SLOW),
-        ("reset", Fault.RESET),
-        ("response:abort", Fault.ANSWER_LOST),
-        ("timeout", None),
-    ],
-)
-def test_what_microburst_says_is_told_by_kind(action: str, kind: Fault | None) -> None:
-    assert kind_of(action) is kind
 
 
 def test_faults_are_counted_from_the_metrics_whatever_their_latency() -> None:

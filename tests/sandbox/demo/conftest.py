@@ -2,14 +2,7 @@
 
 import pytest
 
-from sandbox.demo.model import (
-    InstanceSample,
-    JournalEntry,
-    Notification,
-    Phase,
-    Run,
-    Sample,
-)
+from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Phase, Run, Sample
 from sandbox.fleet.accounting import Delivery
 from tests.sandbox.demo.kit import history
 
@@ -19,7 +12,6 @@ QUEUE = "demo-buffer-dlq"
 
 
 def entry(at: float, instance_id: str, event: str, **details: str) -> JournalEntry:
-    """One line of the journal."""
     return JournalEntry(at=at, instance_id=instance_id, event=event, details=details)
 
 
@@ -32,17 +24,19 @@ def saw_teeth(begin: float, end: float, period: float, top: int) -> tuple[tuple[
     return (*points, (end, 0))
 
 
+def launch(at: float, instance_id: str) -> tuple[JournalEntry, ...]:
+    return (
+        entry(at, instance_id, "launched"),
+        entry(at, instance_id, "pending_wait"),
+        entry(at + 3, instance_id, "registered"),
+        entry(at + 4, instance_id, "completed", result="CONTINUE"),
+        entry(at + 4, instance_id, "in_service"),
+    )
+
+
 JOURNAL = (
-    entry(20.0, STAYS, "launched"),
-    entry(20.0, STAYS, "pending_wait"),
-    entry(23.0, STAYS, "registered"),
-    entry(24.0, STAYS, "completed", result="CONTINUE"),
-    entry(24.0, STAYS, "in_service"),
-    entry(30.0, LEAVES, "launched"),
-    entry(30.0, LEAVES, "pending_wait"),
-    entry(33.0, LEAVES, "registered"),
-    entry(34.0, LEAVES, "completed", result="CONTINUE"),
-    entry(34.0, LEAVES, "in_service"),
+    *launch(20.0, STAYS),
+    *launch(30.0, LEAVES),
     entry(50.0, LEAVES, "terminating_wait"),
     entry(53.0, LEAVES, "deregistered"),
     entry(55.0, LEAVES, "heartbeat"),

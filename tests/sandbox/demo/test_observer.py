@@ -27,12 +27,6 @@ def test_the_newest_verdict_of_each_instance_counts() -> None:
     assert latest_verdicts(lines) == {"i-1": ("DRAINED", "proven_empty"), "i-2": ("UNKNOWN", "gap")}
 
 
-def test_the_newest_verdict_counts_whichever_stage_gave_it() -> None:
-    buffers = [verdict("i-1", "DRAINING", "staged", at="2026-01-01 00:00:02,000+0000")]
-    flushes = [verdict("i-1", "FLUSHED", "nothing_left", "flush", "2026-01-01 00:00:01,000+0000")]
-    assert latest_verdicts([*buffers, *flushes]) == {"i-1": ("DRAINING", "staged")}
-
-
 def test_other_log_lines_are_no_verdicts() -> None:
     assert latest_verdicts([{"message": "check_message_enqueued", "instance_id": "i-1"}, {}]) == {}
 

@@ -78,13 +78,6 @@ def test_a_wait_does_not_take_an_old_sight_for_a_new_one(recorder: Recorder) -> 
     assert again.at > seen.at
 
 
-def test_a_wait_that_ends_without_success_tells_how_things_stood(recorder: Recorder) -> None:
-    recorder.watch(Counting())
-    recorder.wait_for("a look", lambda sample: True, 60)
-    with pytest.raises(CheckFailed, match=r"the moon\. Last seen at .*i-1 InService, registered"):
-        recorder.wait_for("the moon", lambda sample: False, 0.1)
-
-
 def test_a_local_cloud_that_cannot_be_seen_ends_the_wait(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

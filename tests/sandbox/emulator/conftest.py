@@ -13,6 +13,7 @@ from mypy_boto3_servicediscovery import ServiceDiscoveryClient
 
 from sandbox.emulator import World, extended_aws
 from tests.sandbox.fleet.kit import Clock
+from tests.support.network import create_network, create_service
 
 REGION = "ap-northeast-1"
 GROUP = "aggregators"
@@ -120,37 +121,18 @@ def clients() -> tuple[AutoScalingClient, EC2Client, ServiceDiscoveryClient]:
 
 
 @pytest.fixture
-def cloud(
-    clients: tuple[AutoScalingClient, EC2Client, ServiceDiscoveryClient],
-) -> Iterator[Cloud]:
+def cloud(clients: tuple[AutoScalingClient, EC2Client, ServiceDiscoveryClient]) -> Iterator[Cloud]:
     clock = Clock()
     with extended_aws(clock=clock) as world:
         made = Cloud(world, clock, *clients)
-        made.vpc_id = made.ec2.create_vpc(CidrBlock="127.9.0.0/24")["Vpc"]["VpcId"]
-        subnet = made.ec2.create_subnet(VpcId=made.vpc_id, CidrBlock="127.9.0.0/24")
-        made.subnet_id = subnet["Subnet"]["SubnetId"]
-        made.ec2.create_launch_template(
-            LaunchTemplateName="aggregator",
-            LaunchTemplateData={"ImageId": "ami-12345678", "InstanceType": "c6g.large"},
-        )
+        made.vpc_id, made.subnet_id = create_network(made.ec2, "127.9.0.0/24")
         yield made
 
 
 @pytest.fixture
 def cloud_with_service(cloud: Cloud) -> Cloud:
-    operation_id = cloud.cloud_map.create_private_dns_namespace(
-        Name="logs.internal", Vpc=cloud.vpc_id
-    )["OperationId"]
-    namespace_id = cloud.operation(operation_id)["Targets"]["NAMESPACE"]
-    cloud.service_id = cloud.cloud_map.create_service(
-        Name="_fluentd._tcp",
-        DnsConfig={
-            "NamespaceId": namespace_id,
-            "RoutingPolicy": "MULTIVALUE",
-            "DnsRecords": [{"Type": "SRV", "TTL": 10}],
-        },
-    )["Service"]["Id"]
-    cloud.extra["namespace_id"] = namespace_id
+    service = create_service(cloud.cloud_map, cloud.vpc_id)
+    cloud.service_id, cloud.extra["namespace_id"] = service["Id"], service["NamespaceId"]
     return cloud
 
 

@@ -51,11 +51,6 @@ def pages(cloud: Cloud, action: str, **more: Any) -> list[list[Any]]:
 
 
 @pytest.mark.parametrize("action", CALLS)
-def test_on_a_healthy_day_a_small_answer_is_one_page(cloud: Cloud, action: str) -> None:
-    assert len(pages(cloud, action)) == 1
-
-
-@pytest.mark.parametrize("action", CALLS)
 def test_first_pages_are_as_short_as_they_are_set_to_be_and_nothing_is_left_out(
     cloud: Cloud, action: str
 ) -> None:
@@ -85,10 +80,3 @@ def test_a_page_has_no_more_than_the_caller_wants(cloud: Cloud, action: str) -> 
 def test_a_token_that_is_none_is_refused(cloud: Cloud, action: str) -> None:
     with pytest.raises(ClientError, match="NextToken value is not valid"):
         ask(cloud, action, NextToken="another-cloud's")
-
-
-def test_the_control_api_sets_them(cloud: Cloud) -> None:
-    cloud.world.faults.update({"short_pages": [0, 2]})
-    assert cloud.world.faults.as_dict()["short_pages"] == [0, 2]
-    cloud.world.faults.clear()
-    assert cloud.world.faults.short_pages == []

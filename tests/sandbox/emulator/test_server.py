@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,33 +54,20 @@ def ask(address: str, path: str, body: object = None) -> tuple[int, dict[str, An
         return error.code, json.loads(error.read())
 
 
-def test_operations_end_without_a_question(address: str, control: EmulatorControl) -> None:
+def test_operations_end_by_themselves_and_the_journal_can_be_read_bit_by_bit(
+    address: str, control: EmulatorControl
+) -> None:
     control.set_faults(operation_seconds=0.3)
-    service_id = make_service(address)
-    client(address, "servicediscovery").register_instance(
-        ServiceId=service_id, InstanceId="i-1", Attributes={"a": "b"}
-    )
-    wait_until(lambda: len(control.journal()) == 2)
-    events = [one["event"] for one in control.journal()]
-    assert events == ["operation_submitted", "registered"]
-
-
-def test_resources_belong_to_the_account_it_was_told(address: str) -> None:
-    make_service(address)
-    [service] = client(address, "servicediscovery").list_services()["Services"]
-    assert service["Arn"].split(":")[4] == "210987654321"
-
-
-def test_the_journal_can_be_read_bit_by_bit(address: str, control: EmulatorControl) -> None:
-    control.set_faults(operation_seconds=3600)
     service_id = make_service(address)
     for name in ("i-1", "i-2"):
         client(address, "servicediscovery").register_instance(
             ServiceId=service_id, InstanceId=name, Attributes={"a": "b"}
         )
+    wait_until(lambda: len(control.journal()) == 4)
     _, first = ask(address, "journal?after=0")
     _, rest = ask(address, "journal?after=1")
-    assert [one["instance_id"] for one in first["entries"]] == ["i-1", "i-2"]
+    events = Counter(one["event"] for one in first["entries"])
+    assert events == {"operation_submitted": 2, "registered": 2}
     assert rest["entries"] == first["entries"][1:]
 
 
@@ -91,62 +79,6 @@ def test_a_request_that_makes_no_sense_is_refused(address: str) -> None:
     wish = {"autoscaling_group_name": "unknown", "terminate_hook_abandon": "retain"}
     assert ask(address, "retention", wish)[0] == 404
     assert ask(address, "retention", {**wish, "terminate_hook_abandon": "keep"})[0] == 400
-
-
-def test_events_are_handed_out_in_order(address: str, control: EmulatorControl) -> None:
-    ec2, autoscaling = client(address, "ec2"), client(address, "autoscaling")
-    ec2.create_launch_template(
-        LaunchTemplateName="aggregator", LaunchTemplateData={"ImageId": "ami-12345678"}
-    )
-    autoscaling.create_auto_scaling_group(
-        AutoScalingGroupName="group",
-        MinSize=0,
-        MaxSize=2,
-        DesiredCapacity=2,
-        AvailabilityZones=[f"{REGION}a"],
-        LaunchTemplate={"LaunchTemplateName": "aggregator"},
-        LifecycleHookSpecificationList=[
-            {
-                "LifecycleHookName": "launch",
-                "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
-            }
-        ],
-    )
-    launched = [one["instance_id"] for one in control.journal() if one["event"] == "launched"]
-    events = control.events(0)
-    assert [one["detail"]["EC2InstanceId"] for one in events] == launched
-    assert control.events(1) == events[1:]
-
-
-def test_agents_fetch_commands_and_report_what_came_of_them(
-    address: str, control: EmulatorControl
-) -> None:
-    ec2, ssm = client(address, "ec2"), client(address, "ssm")
-    made = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)
-    instance_id = made["Instances"][0]["InstanceId"]
-    command_id = ssm.send_command(
-        DocumentName="AWS-RunShellScript",
-        InstanceIds=[instance_id],
-        Parameters={"commands": ["uptime"]},
-    )["Command"]["CommandId"]
-    assert control.fetch_commands(["i-0123456789abcdef0"]) == []
-    [assignment] = control.fetch_commands([instance_id])
-    assert assignment["parameters"]["commands"] == ["uptime"]
-    assert control.fetch_commands([instance_id]) == []
-    report = {"exit_code": 0, "output": "up 3 days"}
-    assert control.report_command(command_id, instance_id, report)
-    assert not control.report_command(command_id, instance_id, report)
-    invocation = {"CommandId": command_id, "InstanceId": instance_id}
-
-    def has_succeeded() -> bool:
-        try:
-            return bool(ssm.get_command_invocation(**invocation)["Status"] == "Success")
-        except ssm.exceptions.InvocationDoesNotExist:  # for a moment, as on AWS
-            return False
-
-    wait_until(has_succeeded)
-    answer = ssm.get_command_invocation(**invocation)
-    assert answer["StandardOutputContent"] == "up 3 days"
 
 
 def test_a_report_of_another_form_is_refused(address: str) -> None:

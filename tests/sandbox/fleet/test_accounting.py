@@ -1,7 +1,6 @@
 """Lost means in no object; duplicated, damaged and invented lines are counted apart."""
 
 import gzip
-import json
 from typing import Any
 
 import boto3
@@ -9,7 +8,6 @@ import pytest
 
 from sandbox.fleet.accounting import DeliveredLines, Tally
 from sandbox.fleet.fluentd.protocol import format_lines
-from sandbox.fleet.lines import log_record, parse_lines
 from tests.sandbox.fleet.kit import create_bucket, entries
 
 
@@ -22,15 +20,6 @@ def tally(*objects: bytes) -> Tally:
     for each in objects:
         counted.add(each)
     return counted
-
-
-def test_a_line_survives_the_way_to_the_object_and_is_recognised() -> None:
-    assert list(parse_lines(content(1, 2))) == [("forwarder-01", 1), ("forwarder-01", 2)]
-    assert json.loads(content(1))["sequence"] == 1
-
-
-def test_a_line_is_about_as_long_as_a_real_one() -> None:
-    assert 150 < len(json.dumps(log_record("forwarder-01", 123_456, 0.0))) < 300
 
 
 def test_everything_delivered_once_is_complete() -> None:

@@ -1,8 +1,7 @@
 """The whole fleet on a plain moto: discovery, load, Prometheus, and an honest account."""
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, cast
@@ -12,13 +11,10 @@ import pytest
 
 from sandbox.fleet.fleet import Fleet, FleetSettings
 from sandbox.fleet.fluentd.buffer import StagingPolicy
-from sandbox.fleet.fluentd.exporter import ExporterMode
-from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
-from sandbox.fleet.ssm_agent import SsmAgents
 from sandbox.host.ports import held_subnet
 from sandbox.host.waiting import CheckFailed
-from tests.sandbox.fleet.forwarders.test_discovery import Register, create_service
 from tests.sandbox.fleet.kit import create_bucket, wait_until
+from tests.support.network import create_service
 
 GROUP = "aggregators"
 
@@ -28,16 +24,16 @@ class Cloud:
     """Instances and a service, made and ended by hand: no function drains them."""
 
     ec2: Any
-    register: Register
+    cloud_map: Any
     subnet_id: str
+    service_id: str
 
     @classmethod
     def create(cls, subnet: IPv4Network) -> "Cloud":
-        ec2 = boto3.client("ec2")
+        ec2, cloud_map = boto3.client("ec2"), boto3.client("servicediscovery")
         vpc_id = ec2.create_vpc(CidrBlock=str(subnet))["Vpc"]["VpcId"]
         made = ec2.create_subnet(VpcId=vpc_id, CidrBlock=str(subnet))["Subnet"]
-        register = create_service(boto3.client("servicediscovery"), vpc_id)
-        return cls(ec2, register, made["SubnetId"])
+        return cls(ec2, cloud_map, made["SubnetId"], create_service(cloud_map, vpc_id)["Id"])
 
     def launch(self, group: str) -> str:
         tags = [{"Key": "aws:autoscaling:groupName", "Value": group}]
@@ -48,12 +44,14 @@ class Cloud:
             SubnetId=self.subnet_id,
             TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
         )["Instances"][0]
-        self.register(made["InstanceId"], made["PrivateIpAddress"])
+        address = {"AWS_INSTANCE_IPV4": made["PrivateIpAddress"], "AWS_INSTANCE_PORT": "24224"}
+        self.cloud_map.register_instance(
+            ServiceId=self.service_id, InstanceId=made["InstanceId"], Attributes=address
+        )
         return str(made["InstanceId"])
 
     def deregister(self, instance_id: str) -> None:
-        service_id = self.register.service_id
-        self.register.client.deregister_instance(ServiceId=service_id, InstanceId=instance_id)
+        self.cloud_map.deregister_instance(ServiceId=self.service_id, InstanceId=instance_id)
 
     def terminate(self, instance_id: str) -> None:
         self.ec2.terminate_instances(InstanceIds=[instance_id])
@@ -78,7 +76,7 @@ def fleet(
     settings = FleetSettings(
         autoscaling_group_name=group,
         namespace="logs.internal",
-        service_ids=(cloud.register.service_id,),
+        service_ids=(cloud.service_id,),
         bucket=create_bucket(boto3.client("s3")),
         forwarders=4,
         lines_per_second=400,
@@ -89,10 +87,7 @@ def fleet(
         staging=StagingPolicy(flush_interval_seconds=1.0),
     )
     with Fleet(
-        settings,
-        tmp_path / "fleet",
-        client=cast(Any, boto3.client),
-        environment=aws_environment,
+        settings, tmp_path / "fleet", client=cast(Any, boto3.client), environment=aws_environment
     ) as fleet:
         yield fleet
 
@@ -131,19 +126,6 @@ def drained_targets(fleet: Fleet) -> int:
     return len({target for report in fleet.reports().values() for target in report["targets"]})
 
 
-def test_the_load_follows_the_rate_and_ends_with_the_drain(
-    cloud: Cloud, group: str, fleet: Fleet
-) -> None:
-    instance_id = cloud.launch(group)
-    wait_until(lambda: receives(fleet, instance_id))
-    fleet.set_rate(0)
-    fleet.end_load(timeout_seconds=100)
-    sent = fleet.sent()
-    assert all(report["pending"] == 0 for report in fleet.reports().values())
-    assert fleet.finish(timeout_seconds=100).is_complete
-    assert fleet.sent() == sent
-
-
 def test_lines_that_no_aggregator_took_are_not_reported_as_finished(
     cloud: Cloud, group: str, fleet: Fleet
 ) -> None:
@@ -155,106 +137,3 @@ def test_lines_that_no_aggregator_took_are_not_reported_as_finished(
     wait_until(lambda: sum(fleet.sent().values()) > sent)
     with pytest.raises(CheckFailed, match="no aggregator acknowledged"):
         fleet.end_load(timeout_seconds=1)
-
-
-def test_prometheus_finds_the_instances_by_itself_and_sees_them_fail(
-    cloud: Cloud, group: str, fleet: Fleet, moto_endpoint: str, tmp_path: Path
-) -> None:
-    settings = PrometheusSettings(group, moto_endpoint, "ap-northeast-1")
-    with Prometheus(settings, tmp_path / "prometheus") as prometheus:
-        first, second = cloud.launch(group), cloud.launch(group)
-        wait_until(lambda: up(prometheus) == {first: 1.0, second: 1.0})
-        heartbeat = 'fluentd_output_status_emit_records{plugin_id="out_heartbeat"}'
-        wait_until(lambda: len(prometheus.query(heartbeat)) == 2)
-        fleet.exporter(ExporterMode.DEAD, first)
-        wait_until(lambda: up(prometheus) == {first: 0.0, second: 1.0})
-        prometheus.stop()
-        fleet.exporter(ExporterMode.OK, first)
-        prometheus.start()
-        wait_until(lambda: up(prometheus) == {first: 1.0, second: 1.0})
-        crashed_at = time.time()
-        prometheus.crash()
-        wait_until(lambda: up(prometheus) == {first: 1.0, second: 1.0})
-        kept = f'count_over_time(up{{instance_id="{second}"}}[1m] @ {crashed_at:.3f})'
-        assert float(prometheus.query(kept)[0]["value"][1]) > 0
-
-
-def up(prometheus: Prometheus) -> dict[str, float]:
-    series = prometheus.query('up{job="fluentd"}')
-    return {one["metric"]["instance_id"]: float(one["value"][1]) for one in series}
-
-
-@dataclass
-class OneCommand:
-    """SSM with one command, for the agent that asks first."""
-
-    script: str
-    report: dict[str, Any] = field(default_factory=dict)
-
-    def fetch_commands(self, instance_ids: Any) -> list[dict[str, Any]]:
-        script, self.script = self.script, ""
-        if not script or not instance_ids:
-            self.script = script
-            return []
-        inputs = {"runCommand": [script], "timeoutSeconds": "60"}
-        instance_id = next(iter(instance_ids))
-        which = {"command_id": "c", "instance_id": instance_id, "document_name": "d"}
-        folder = {"folder": "/var/log/fluentd"}
-        return [{**which, "step": "s", "inputs": inputs, "parameters": folder}]
-
-    def report_command(self, command_id: str, instance_id: str, report: dict[str, Any]) -> bool:
-        self.report = report
-        return True
-
-
-def test_web_servers_write_their_own_lines_and_a_command_makes_them_flush(
-    cloud: Cloud, group: str, aws_environment: dict[str, str], tmp_path: Path
-) -> None:
-    unit = "$(systemctl show --property=MainPID fluentd | cut -d= -f2)"
-    count = "find {{ folder }} -name 'buffer.*.log' | wc -l"
-    until_none = f"for _ in $(seq 200); do [ $({count}) = 0 ] && break; sleep 0.2; done"
-    ssm = OneCommand(f"kill -s USR1 {unit}; {until_none}; {count}")
-    settings = FleetSettings(
-        autoscaling_group_name=group,
-        bucket=create_bucket(boto3.client("s3")),
-        lines_per_second=100,
-        boot_seconds=0.1,
-        staging=StagingPolicy(timekey_seconds=3600),
-    )
-    autoscaling = InService(cloud)
-    with Fleet(
-        settings,
-        tmp_path / "fleet",
-        client=lambda name: autoscaling if name == "autoscaling" else cast(Any, boto3.client)(name),
-        environment=aws_environment,
-    ) as fleet:
-        instance_id = cloud.launch(group)
-        wait_until(lambda: sum(fleet.sent().values()) > 100)
-        assert fleet.delivered().delivered == 0
-        fleet.end_load(timeout_seconds=100)
-        with SsmAgents(ssm, fleet._machines):
-            wait_until(lambda: ssm.report)
-        assert (ssm.report["exit_code"], ssm.report["output"].strip()) == (0, "0")
-        assert fleet.held_bytes(instance_id) == 0
-        delivery = fleet.delivered()
-        assert delivery.is_complete
-        assert delivery.sent == fleet.sent()[instance_id]
-
-
-@dataclass
-class InService:
-    """Auto Scaling, for instances that were made by hand: all are in service."""
-
-    cloud: Cloud
-
-    def get_paginator(self, _name: str) -> "InService":
-        return self
-
-    def paginate(self, **_names: Any) -> list[dict[str, Any]]:
-        reservations = self.cloud.ec2.describe_instances()["Reservations"]
-        instances = [
-            {"InstanceId": one["InstanceId"], "LifecycleState": "InService"}
-            for reservation in reservations
-            for one in reservation["Instances"]
-        ]
-        return [{"AutoScalingGroups": [{"Instances": instances}]}]

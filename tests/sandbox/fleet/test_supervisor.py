@@ -7,10 +7,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from sandbox.fleet.fluentd.destination import DestinationMode
-from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.host import AggregatorHost
 from sandbox.fleet.instances import Instance
-from sandbox.fleet.supervisor import Supervisor, UnknownInstanceError
+from sandbox.fleet.supervisor import Supervisor
 
 
 def instance(number: int, state: str = "running", address: str = "") -> Instance:
@@ -34,12 +33,6 @@ class FakeHost:
     def terminate(self) -> None:
         self.is_running = False
         self.journal.append(f"terminate {self.instance.instance_id}")
-
-    def destination(self, mode: DestinationMode, delay_seconds: float = 0.0) -> None:
-        self.mode = mode
-
-    def exporter(self, mode: ExporterMode) -> None:
-        self.journal.append(f"exporter {self.instance.instance_id} {mode.value}")
 
 
 @dataclass
@@ -68,21 +61,6 @@ class Ec2:
 @pytest.fixture
 def ec2() -> Ec2:
     return Ec2()
-
-
-def test_a_running_instance_gets_one_aggregator(ec2: Ec2) -> None:
-    supervisor = ec2.supervisor()
-    ec2.instances = [instance(1), instance(2, "pending")]
-    supervisor.converge()
-    supervisor.converge()
-    assert ec2.journal == ["start i-1"]
-
-
-def test_an_instance_takes_its_time_to_boot(ec2: Ec2) -> None:
-    supervisor = ec2.supervisor(boot_seconds=3600)
-    ec2.instances = [instance(1)]
-    supervisor.converge()
-    assert ec2.journal == []
 
 
 @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
@@ -126,27 +104,3 @@ def test_an_aggregator_that_ended_by_itself_is_started_again(ec2: Ec2) -> None:
     ec2.hosts["i-1"].is_running = False
     supervisor.converge()
     assert ec2.journal == ["start i-1", "start i-1"]
-
-
-def test_a_destination_that_is_down_for_all_is_down_for_those_to_come(ec2: Ec2) -> None:
-    supervisor = ec2.supervisor()
-    ec2.instances = [instance(1)]
-    supervisor.converge()
-    supervisor.destination(DestinationMode.REFUSING, None)
-    ec2.instances = [instance(1), instance(2)]
-    supervisor.converge()
-    assert {host.mode for host in ec2.hosts.values()} == {DestinationMode.REFUSING}
-
-
-def test_a_destination_that_is_down_for_one_is_up_for_the_others(ec2: Ec2) -> None:
-    supervisor = ec2.supervisor()
-    ec2.instances = [instance(1), instance(2)]
-    supervisor.converge()
-    supervisor.destination(DestinationMode.REFUSING, "i-1")
-    modes = {name: host.mode for name, host in ec2.hosts.items()}
-    assert modes == {"i-1": DestinationMode.REFUSING, "i-2": DestinationMode.OK}
-
-
-def test_a_fault_for_an_unknown_instance_is_an_error(ec2: Ec2) -> None:
-    with pytest.raises(UnknownInstanceError, match="i-9"):
-        ec2.supervisor().exporter(ExporterMode.DEAD, "i-9")

@@ -32,29 +32,34 @@ def instance(state: str = "running", **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("state", ["pending", "running", "stopping", "stopped"])
 def test_a_live_instance_has_an_address_and_a_zone(state: str) -> None:
     client = scripted(describe_instances=answer(instance(state)))
-    assert Instances(client).address(INSTANCE_ID) == Address("10.0.0.7", "ap-northeast-1a")
+    assert Instances(client, "fluentd").address(INSTANCE_ID) == Address(
+        "10.0.0.7", "ap-northeast-1a"
+    )
     wanted = [{"Name": "instance-id", "Values": [INSTANCE_ID]}]
     assert client.calls == [("describe_instances", {"Filters": wanted})]
 
 
 @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
 def test_an_instance_that_ends_has_no_address(state: str) -> None:
-    assert Instances(scripted(describe_instances=answer(instance(state)))).address("i-1") is None
+    assert (
+        Instances(scripted(describe_instances=answer(instance(state))), "fluentd").address("i-1")
+        is None
+    )
 
 
 def test_an_instance_that_ec2_does_not_know_has_no_address() -> None:
-    assert Instances(scripted(describe_instances=answer())).address(INSTANCE_ID) is None
+    assert Instances(scripted(describe_instances=answer()), "fluentd").address(INSTANCE_ID) is None
 
 
 @pytest.mark.parametrize("address", [None, ""])
 def test_a_live_instance_without_a_private_address_is_unexpected(address: str | None) -> None:
     odd = answer(instance(PrivateIpAddress=address))
     with pytest.raises(UnexpectedState, match=INSTANCE_ID):
-        Instances(scripted(describe_instances=odd)).address(INSTANCE_ID)
+        Instances(scripted(describe_instances=odd), "fluentd").address(INSTANCE_ID)
 
 
 def test_what_cannot_be_asked_is_not_taken_for_a_dead_instance() -> None:
-    instances = Instances(scripted(describe_instances=THROTTLED))
+    instances = Instances(scripted(describe_instances=THROTTLED), "fluentd")
     with pytest.raises(ClientError):
         instances.address(INSTANCE_ID)
     with pytest.raises(ClientError):
@@ -69,7 +74,7 @@ def test_one_unknown_instance_does_not_hide_the_others() -> None:
         )
     )
     wanted = [INSTANCE_ID, OTHER_INSTANCE_ID, "i-00000000"]
-    described = Instances(client).describe(wanted)
+    described = Instances(client, "fluentd").describe(wanted)
     assert {
         one.id: one.address and one.address.private_ip_address for one in described.values()
     } == {
@@ -85,7 +90,7 @@ def test_a_large_fleet_is_described_two_hundred_at_a_time() -> None:
     first, second = instance(), instance("stopped", InstanceId=OTHER_INSTANCE_ID)
     launched = {"LaunchTime": datetime(2023, 11, 14, tzinfo=UTC)}
     client = scripted(describe_instances=[answer(first | launched), answer(second | launched)])
-    described = Instances(client).describe([f"i-{number:08x}" for number in range(201)])
+    described = Instances(client, "fluentd").describe([f"i-{number:08x}" for number in range(201)])
     assert {one.id: one.state for one in described.values()} == {
         INSTANCE_ID: "running",
         OTHER_INSTANCE_ID: "stopped",
@@ -96,13 +101,13 @@ def test_a_large_fleet_is_described_two_hundred_at_a_time() -> None:
 
 def test_none_is_described_without_a_question() -> None:
     client = scripted(describe_instances=THROTTLED)
-    assert Instances(client).describe([]) == {}
+    assert Instances(client, "fluentd").describe([]) == {}
     assert client.calls == []
 
 
 @pytest.mark.parametrize("tags", [{}, {"aws:autoscaling:groupName": "others"}])
 def test_an_instance_names_its_group_by_auto_scalings_tag(tags: dict[str, Any]) -> None:
-    found = Instances(scripted(describe_instances=parts.described(INSTANCE_ID, **tags)))
+    found = Instances(scripted(describe_instances=parts.described(INSTANCE_ID, **tags)), "fluentd")
     instance = found.find(INSTANCE_ID)
     assert instance is not None
     assert instance.group == tags.get("aws:autoscaling:groupName")

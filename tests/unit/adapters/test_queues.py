@@ -30,11 +30,7 @@ def test_a_check_message_is_sent_as_json() -> None:
     assert client.calls == [
         (
             "send_message",
-            {
-                "QueueUrl": URL,
-                "MessageBody": buffer_check().model_dump_json(),
-                "DelaySeconds": 0,
-            },
+            {"QueueUrl": URL, "MessageBody": buffer_check().model_dump_json(), "DelaySeconds": 0},
         )
     ]
 

@@ -54,10 +54,7 @@ def test_an_instance_that_holds_logs_is_draining(capture: str, reason: Reason) -
 
 
 def test_a_chunk_in_flight_is_seen_though_nothing_is_staged_or_queued() -> None:
-    only_in_flight = (
-        setting("buffer_stage_length", 0),
-        setting("buffer_queue_length", 0),
-    )
+    only_in_flight = (setting("buffer_stage_length", 0), setting("buffer_queue_length", 0))
     verdict = History().shows("04b-last-chunk-in-flight", WINDOW, *only_in_flight).verdict()
     assert (verdict.state, verdict.reason) == (State.DRAINING, Reason.IN_FLIGHT)
 
@@ -191,8 +188,7 @@ def test_a_value_that_is_no_number_is_unknown(metric: str, value: float) -> None
 
 
 @pytest.mark.parametrize(
-    "metric",
-    ["buffer_total_bytes", "buffer_stage_length", "buffer_queue_length", "emit_records"],
+    "metric", ["buffer_total_bytes", "buffer_stage_length", "buffer_queue_length", "emit_records"]
 )
 def test_an_output_that_lacks_one_of_its_metrics_is_unknown(metric: str) -> None:
     verdict = History().shows("05-drained", WINDOW, without(metric, "out_fast")).verdict()

@@ -8,18 +8,18 @@ from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.interruption import (
     Ending,
     Fate,
-    Whereabouts,
     fate_of,
     how_it_ended,
-    may_be_in,
     pause_seconds,
     why_not_ours,
 )
 from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.ownership import Module, Whereabouts
 from lifecycle.errors import Malformed, MembershipUnknown, NotReady
 from lifecycle.events import Interruption, Signal
 from tests.support.messages import GROUP, INSTANCE_ID, NOW
 
+MODULE = Module("fluentd", GROUP)
 ENDED = Interruption(
     Signal.TERMINATION_SUCCESSFUL, INSTANCE_ID, GROUP, "AutoScalingGroup", "EC2", started_at=NOW
 )
@@ -104,11 +104,33 @@ IN_SERVICE_AGAIN = ("InService", "Pending", "Pending:Wait")
 def test_nothing_is_called_for_by_others_or_by_one_that_has_not_ended(
     told: Interruption, group: str | None, state: str | None, reason: str | None
 ) -> None:
-    assert why_not_ours(told, Whereabouts(group, state), GROUP) == reason
+    assert why_not_ours(told, Whereabouts(group, state), MODULE) == reason
 
 
-def test_a_tag_that_is_missing_proves_no_other_group() -> None:
-    assert [may_be_in(GROUP, one) for one in (GROUP, None, "others")] == [True, True, False]
+SHUTTING_DOWN = Interruption(Signal.SHUTTING_DOWN, INSTANCE_ID, started_at=NOW)
+ELSEWHERE = "another Auto Scaling group has it in service"
+
+
+@pytest.mark.parametrize(
+    ("told", "found", "reason"),
+    [
+        (SHUTTING_DOWN, Whereabouts(None, None, "fluentd"), None),
+        (SHUTTING_DOWN, Whereabouts("others", "InService", "fluentd"), None),
+        (SPOT, Whereabouts("others", "InService", "fluentd"), ELSEWHERE),
+        (replace(ENDED, autoscaling_group_name="former"), Whereabouts(None, None, "fluentd"), None),
+        (SHUTTING_DOWN, Whereabouts(None, None, "other"), "in no Auto Scaling group"),
+    ],
+)
+def test_what_is_ours_by_its_tag_counts_outside_of_our_group(
+    told: Interruption, found: Whereabouts, reason: str | None
+) -> None:
+    assert why_not_ours(told, found, MODULE) == reason
+
+
+def test_a_proof_right_before_ec2s_event_is_one_of_this_end() -> None:
+    for age, ending in ((100, Ending.PROVEN), (400, Ending.NOT_PROVEN)):
+        proven = replace(GONE, mark=Mark(MarkKind.PROVEN, NOW - age))
+        assert how_it_ended(SHUTTING_DOWN, proven, may_have_served=True) is ending
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,7 @@ from tests.support.messages import INSTANCE_ID
 EVERY = {*LifecycleState}
 PENDING = {"Pending", "Pending:Wait", "Pending:Proceed"}
 AT_REST_IN_THE_POOL = {"Warmed:Running", "Warmed:Stopped", "Warmed:Hibernated"}
-GONE = {
-    "Terminating:Proceed",
-    "Terminated",
-    "Warmed:Terminating:Proceed",
-    "Warmed:Terminated",
-}
+GONE = {"Terminating:Proceed", "Terminated", "Warmed:Terminating:Proceed", "Warmed:Terminated"}
 BEFORE_THE_REPLACEMENT = {"ReplacingRootVolume", "ReplacingRootVolume:Wait"}
 DRAINED_BY_A_PIPELINE = {
     *("Terminating", "Terminating:Wait", "Warmed:Terminating", "Warmed:Terminating:Wait"),
@@ -61,11 +56,7 @@ QUESTIONS: list[tuple[Callable[[str], bool], set[str], bool | None]] = [
     (states.is_launch_held, {"Pending:Wait"}, None),
     (states.is_entering_warm_pool, {"Warmed:Pending:Wait"}, None),
     (states.is_root_volume_held, {"ReplacingRootVolume:Wait"}, None),
-    (
-        states.launches_again,
-        {*PENDING, "ReplacingRootVolume:Proceed", "RootVolumeReplaced"},
-        None,
-    ),
+    (states.launches_again, {*PENDING, "ReplacingRootVolume:Proceed", "RootVolumeReplaced"}, None),
     # Neither on the way into service, nor drained by a pipeline.
     (
         states.is_out_of_service,

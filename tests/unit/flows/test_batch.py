@@ -183,9 +183,7 @@ class TestHookThatEnded:
             raise THROTTLED
 
         world = World(
-            check=raising(NotReady("no series")),
-            heartbeat=NO_ACTIVE_ACTION,
-            waited_for=cannot_tell,
+            check=raising(NotReady("no series")), heartbeat=NO_ACTIVE_ACTION, waited_for=cannot_tell
         )
         assert world.run(record(buffer_check(), message_id="m1")) == ["m1"]
         assert world.telemetry.the(LogEvent.CHECK_FAILED).level == "ERROR"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lifecycle.decisions.marks import MarkKind
 from lifecycle.errors import NotReady, Permanent
 from lifecycle.messages import BufferCheck
 from lifecycle.telemetry import LogEvent, Metric
@@ -18,6 +19,7 @@ from tests.support.messages import (
     operation_check,
     record,
 )
+from tests.support.parts import marked, members
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED
 
 TIMEOUT = 3600.0
@@ -176,5 +178,44 @@ class TestStrangers:
         assert world.begun_with == [[]]  # what a stage does for a whole batch is not for it either
         [(body, reason)] = world.dead
         assert body == message["body"]
-        assert reason == "action.autoscaling_group_name: 'other' is not this pipeline's group"
+        assert reason == (
+            "action.autoscaling_group_name: 'other' is not this pipeline's group, "
+            f"and {INSTANCE_ID} is not its own"
+        )
         assert world.parts.kept_alive == []
+
+
+class TestDrainsOfAFormerGroup:
+    """The module's group was changed while an instance of the one before was drained."""
+
+    def former(self, state: str = "Terminating:Wait", **answers: Any) -> World:
+        world = World(described=marked(MarkKind.TERMINATING), **answers)
+        found = members({INSTANCE_ID: state}, group="former")
+        world.parts.client._answers["describe_auto_scaling_instances"] = [found]
+        return world
+
+    message = record(buffer_check(autoscaling_group_name="former"), message_id="m1")
+
+    def test_one_that_our_hook_still_holds_is_drained_on(self) -> None:
+        world = self.former()
+        assert world.run(self.message) == []
+        assert [len(one) for one in world.begun_with] == [1]
+        assert (world.parts.kept_alive, world.dead) == ([INSTANCE_ID], [])
+
+    def test_one_that_no_hook_of_ours_holds_is_dead_lettered(self) -> None:
+        world = self.former(heartbeat=NO_ACTIVE_ACTION)
+        assert world.run(self.message) == []
+        [(_, reason)] = world.dead
+        assert reason.endswith("none of its hooks holds the instance")
+        assert world.begun_with == [[]]
+
+    def test_one_that_serves_in_another_group_is_not_touched(self) -> None:
+        world = self.former("InService")
+        assert world.run(self.message) == []
+        assert (world.begun_with, world.parts.kept_alive) == ([[]], [])
+
+    def test_while_its_hook_cannot_be_asked_it_is_not_checked_and_comes_back(self) -> None:
+        world = self.former(heartbeat=THROTTLED)
+        assert world.run(self.message) == ["m1"]
+        assert (world.begun_with, world.dead) == ([[]], [])
+        assert "former_group_names" in str(world.telemetry.the(LogEvent.CHECK_FAILED)["reason"])

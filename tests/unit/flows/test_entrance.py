@@ -49,9 +49,7 @@ def test_a_launch_into_a_warm_pool_is_completed_without_a_call_to_cloud_map(orig
 @pytest.mark.parametrize(
     "state", ["Warmed:Pending:Proceed", "Warmed:Stopped", "Warmed:Running", "InService", None]
 )
-def test_a_launch_into_a_warm_pool_that_was_completed_before_is_no_error(
-    state: str | None,
-) -> None:
+def test_a_launch_into_a_warm_pool_that_was_completed_before_is_no_error(state: str | None) -> None:
     handled = Handled(launch_event(Destination="WarmPool"), state, NO_ACTIVE_ACTION)
     assert (handled.error, handled.done) == (None, [])
     assert LogEvent.LIFECYCLE_ACTION_ALREADY_ENDED in handled.telemetry.events
@@ -80,8 +78,7 @@ def test_an_instance_that_leaves_is_deregistered_wherever_it_goes(
 
 
 @pytest.mark.parametrize(
-    "state",
-    ["Pending", "Pending:Wait", "InService", "Standby", "Warmed:Stopped", "Warmed:Running"],
+    "state", ["Pending", "Pending:Wait", "InService", "Standby", "Warmed:Stopped", "Warmed:Running"]
 )
 def test_an_instance_that_does_not_leave_is_never_deregistered(state: str) -> None:
     handled = Handled(terminate_event(), state)

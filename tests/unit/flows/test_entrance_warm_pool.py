@@ -66,9 +66,7 @@ class TestAtRestInThePool:
     def test_while_that_is_unknown_the_event_comes_again(self, unknown: dict[str, Any]) -> None:
         with pytest.raises(ClientError, match="Rate exceeded"):
             Handled(
-                terminate_event(),
-                LEAVING_POOL,
-                **{"instance": at_rest(MarkKind.PROVEN), **unknown},
+                terminate_event(), LEAVING_POOL, **{"instance": at_rest(MarkKind.PROVEN), **unknown}
             )
 
     @pytest.mark.parametrize("first_stage", [FlushCheck, BufferCheck])

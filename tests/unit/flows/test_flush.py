@@ -193,6 +193,14 @@ class TestSending:
 
 
 class TestUnexpectedErrors:
+    def other_is_flushed(self, **agents: Any) -> World:
+        world = World()
+        vars(world.agents).update(agents)
+        other = flush_check(instance_id=OTHER_INSTANCE_ID)
+        assert world.receive(flush_check(), other) == ["m0"]
+        assert [one["action"]["instance_id"] for one in world.passed_on] == [OTHER_INSTANCE_ID]
+        return world
+
     @pytest.mark.parametrize(
         ("refusal", "reason"),
         [
@@ -206,11 +214,7 @@ class TestUnexpectedErrors:
     def test_one_that_cannot_be_sent_does_not_touch_the_others(
         self, refusal: Exception, reason: str
     ) -> None:
-        world = World()
-        world.agents.refusals = {INSTANCE_ID: refusal}
-        other = flush_check(instance_id=OTHER_INSTANCE_ID)
-        assert world.receive(flush_check(), other) == ["m0"]
-        assert [one["action"]["instance_id"] for one in world.passed_on] == [OTHER_INSTANCE_ID]
+        world = self.other_is_flushed(refusals={INSTANCE_ID: refusal})
         first, second = world.telemetry.of(LogEvent.FLUSH_VERDICT)
         assert (first["verdict"], first["reason"]) == ("UNKNOWN", reason)
         assert second["verdict"] == "FLUSHED"
@@ -220,11 +224,7 @@ class TestUnexpectedErrors:
         "error", [THROTTLED, aws_error("InvalidCommandId"), ValueError("what?")]
     )
     def test_one_that_cannot_be_looked_up_does_not_touch_the_others(self, error: Exception) -> None:
-        world = World()
-        world.agents.answers = {INSTANCE_ID: [error]}
-        other = flush_check(instance_id=OTHER_INSTANCE_ID)
-        assert world.receive(flush_check(), other) == ["m0"]
-        assert [one["action"]["instance_id"] for one in world.passed_on] == [OTHER_INSTANCE_ID]
+        world = self.other_is_flushed(answers={INSTANCE_ID: [error]})
         first, _ = world.telemetry.of(LogEvent.FLUSH_VERDICT)
         assert (first["verdict"], first["reason"]) == ("UNKNOWN", "command_failed")
         assert type(error).__name__ in str(first["detail"])
@@ -239,11 +239,7 @@ class TestUnexpectedErrors:
     )
     def test_an_answer_of_another_form_does_not_touch_the_others(self, odd: Any) -> None:
         # Found by fuzzing.
-        world = World()
-        world.agents.answers = {INSTANCE_ID: [odd]}
-        other = flush_check(instance_id=OTHER_INSTANCE_ID)
-        assert world.receive(flush_check(), other) == ["m0"]
-        assert [one["action"]["instance_id"] for one in world.passed_on] == [OTHER_INSTANCE_ID]
+        self.other_is_flushed(answers={INSTANCE_ID: [odd]})
 
     def test_a_command_that_ssm_does_not_know_yet_is_waited_for(self) -> None:
         world = World()
@@ -260,8 +256,7 @@ class TestUnexpectedErrors:
 
 class TestVerdicts:
     @pytest.mark.parametrize(
-        ("in_seconds", "visibility"),
-        [(-60, POLL), (1, POLL), (40, 42), (3600, POLL_MAX)],
+        ("in_seconds", "visibility"), [(-60, POLL), (1, POLL), (40, 42), (3600, POLL_MAX)]
     )
     def test_an_output_in_back_off_is_looked_at_after_its_retry_in_bounds(
         self, in_seconds: float, visibility: int

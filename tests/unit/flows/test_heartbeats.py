@@ -8,13 +8,7 @@ from botocore.exceptions import ConnectTimeoutError
 
 from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
 from lifecycle.adapters.instances import Instances
-from lifecycle.decisions.heartbeats import (
-    HEARTBEATS_TAG_KEY,
-    Failing,
-    HookClock,
-    Receive,
-    Silence,
-)
+from lifecycle.decisions.heartbeats import HEARTBEATS_TAG_KEY, Failing, HookClock, Receive, Silence
 from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.messages import Transition
 from lifecycle.telemetry import LogEvent, Metric, Runtime
@@ -52,7 +46,7 @@ class World:
         )
         self.heartbeats = Heartbeats(
             AutoScaling(self.autoscaling),
-            Instances(self.ec2),
+            Instances(self.ec2, "pipeline"),
             {Transition.TERMINATING: HOOK, Transition.LAUNCHING: LAUNCH_HOOK},
             Runtime(self.telemetry, lambda: NOW),
         )

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
+from lifecycle.decisions.marks import Mark, MarkKind
 from lifecycle.errors import Malformed, MembershipUnknown
 from lifecycle.flows.interruption import InterruptionHandler
 from lifecycle.flows.sudden_end import SuddenEnds
-from lifecycle.settings import InterruptionSettings, load_settings
 from lifecycle.telemetry import LogEvent, Metric
-from tests.support import environments
 from tests.support.messages import (
     GROUP,
     INSTANCE_ID,
@@ -22,7 +21,7 @@ from tests.support.messages import (
     sqs_event,
     termination_event,
 )
-from tests.support.parts import Parts, described, members
+from tests.support.parts import MODULE, Parts, described, members
 from tests.support.scripted import THROTTLED, aws_error
 
 DENIED = aws_error("UnauthorizedOperation")
@@ -37,6 +36,12 @@ def tagged(group: str | None, *instance_ids: str, state: str = "shutting-down") 
     return described(*instance_ids, state=state, **marked)
 
 
+def owned(group: str | None, state: str) -> dict[str, Any]:
+    """What EC2 says of an instance of ours that is in this group now."""
+    tags = {"aws:autoscaling:groupName": group} if group else {}
+    return described(INSTANCE_ID, mark=Mark(MarkKind.LAUNCHING, 0), state=state, **tags)
+
+
 def both(*answers: dict[str, Any]) -> dict[str, Any]:
     return {"Reservations": [one for answer in answers for one in answer["Reservations"]]}
 
@@ -47,7 +52,7 @@ class Handling(Parts):
     def __init__(self, **answers: Any) -> None:
         super().__init__(change_message_visibility={}, **answers)
         self.handler = InterruptionHandler(
-            settings=load_settings(InterruptionSettings, environments.interruption()),
+            module=MODULE,
             autoscaling=self.autoscaling,
             instances=self.instances,
             ends=SuddenEnds(GROUP, self.instances, self.discovery, None, self.runtime),
@@ -112,6 +117,38 @@ class TestWhose:
         events = [shutting_down_event(one) for one in (*FOREIGN, INSTANCE_ID)]
         assert parts.receive(*events) == []
         assert parts.done == ["deregister"]
+
+    @pytest.mark.parametrize(
+        ("group", "state", "done"),
+        [
+            (None, None, ["deregister"]),  # detached
+            ("former", "Terminating:Proceed", ["deregister"]),
+            ("former", "InService", []),  # reported, and left to that group
+        ],
+    )
+    def test_the_end_of_one_that_has_left_our_group_is_counted_at_ec2s_event(
+        self, group: str | None, state: str | None, done: list[str]
+    ) -> None:
+        seen = owned(group, "shutting-down")
+        states = members({INSTANCE_ID: state} if state else {}, group=group or "")
+        parts = Handling(describe_instances=seen, describe_auto_scaling_instances=states)
+        assert parts.receive(shutting_down_event()) == []
+        assert parts.done == [*done, "tag 2023-11-14T22:13:20Z"]
+        assert parts.telemetry.total(Metric.UNCLEAN_TERMINATION) == 1
+
+    @pytest.mark.parametrize("event", [spot_event(), shutting_down_event(state="stopping")])
+    def test_one_that_serves_in_another_group_is_not_touched(self, event: dict[str, Any]) -> None:
+        held = members({INSTANCE_ID: "InService"}, group="others")
+        seen = owned("others", "running")
+        parts = Handling(describe_instances=seen, describe_auto_scaling_instances=held)
+        assert parts.receive(event) == []
+        assert parts.done == []
+
+    def test_what_cannot_be_found_out_of_one_that_has_left_is_paged(self) -> None:
+        seen = owned("former", "shutting-down")
+        parts = Handling(describe_instances=seen, describe_auto_scaling_instances=THROTTLED)
+        assert parts.receive(shutting_down_event(), age=45, count=3) == []
+        assert parts.telemetry.of(LogEvent.INTERRUPTION_DEAD_LETTERED)
 
     def test_one_that_another_group_has_taken_over_is_not_ours_any_more(self) -> None:
         held = members({INSTANCE_ID: "InService"}, group="others")

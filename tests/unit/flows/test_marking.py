@@ -18,15 +18,20 @@ def test_a_tag_says_what_was_done_and_when() -> None:
     parts.marker.write(action(), MarkKind.PROVEN)
     [call] = parts.client.arguments_of("create_tags")
     assert call["Resources"] == [INSTANCE_ID]
-    assert [tag["Value"] for tag in call["Tags"]] == ["proven 2023-11-14T22:13:20Z"]
+    assert call["Tags"] == [
+        {"Key": "fluentd-lifecycle", "Value": "proven 2023-11-14T22:13:20Z"},
+        {"Key": "fluentd-lifecycle-owner", "Value": "pipeline"},
+    ]
 
 
 def test_a_tag_that_cannot_be_written_is_logged_and_holds_nothing_up() -> None:
     parts = Parts(create_tags=THROTTLED)
     parts.marker.write(action(), MarkKind.PROVEN)
-    line = parts.telemetry.the(LogEvent.MARK_FAILED)
-    assert (line["instance_id"], line["mark"]) == (INSTANCE_ID, MarkKind.PROVEN)
-    assert "Rate exceeded" in str(line["reason"])
+    parts.marker.own([INSTANCE_ID])
+    lines = parts.telemetry.of(LogEvent.MARK_FAILED)
+    assert [line["mark"] for line in lines] == [MarkKind.PROVEN, "owner"]
+    assert all(line["instance_id"] == INSTANCE_ID for line in lines)
+    assert all("Rate exceeded" in str(line["reason"]) for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -122,10 +122,7 @@ class TestSteps:
     def test_each_step_is_asked_for_and_logged(self) -> None:
         parts = Parts(services=TWO)
         parts.placement.carry_out(
-            [
-                Step(StepKind.JOIN, INSTANCE_ID, "srv-2"),
-                Step(StepKind.LEAVE, INSTANCE_ID, "srv-1"),
-            ]
+            [Step(StepKind.JOIN, INSTANCE_ID, "srv-2"), Step(StepKind.LEAVE, INSTANCE_ID, "srv-1")]
         )
         assert parts.done == ["register", "deregister"]
         logged = [(line["step"], line["service_id"]) for line in parts.telemetry.lines]

@@ -13,7 +13,7 @@ from lifecycle.settings import ReconcilerSettings, load_settings
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support import environments
 from tests.support.messages import GROUP, INSTANCE_ID, OTHER_INSTANCE_ID
-from tests.support.parts import Parts, described, listed, marked, members
+from tests.support.parts import MODULE, Parts, described, listed, marked, members
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED
 
 SERVING = marked(MarkKind.LAUNCHING)
@@ -47,6 +47,7 @@ def reconcile(parts: Parts, *, in_cloud_map: bool = True, **settings: str) -> No
         environment = environments.without_cloud_map(environment)
     Reconciler(
         settings=load_settings(ReconcilerSettings, environment),
+        module=MODULE,
         autoscaling=parts.autoscaling,
         instances=parts.instances,
         marker=parts.marker,
@@ -196,11 +197,18 @@ class TestDeregister:
         assert parts.telemetry.of(LogEvent.LAST_AGGREGATOR_WAITS)
 
     def test_one_that_ended_leaves_though_it_is_the_last(self) -> None:
-        parts = fleet(
-            {}, INSTANCE_ID, describe_instances=described(INSTANCE_ID, state="terminated")
-        )
+        of_ours: dict[str, Any] = {"aws:autoscaling:groupName": GROUP}
+        gone = described(INSTANCE_ID, state="terminated", **of_ours)
+        parts = fleet({}, INSTANCE_ID, describe_instances=gone)
         reconcile(parts)
         assert parts.done == ["deregister"]
+
+    def test_one_of_others_that_ended_is_left_to_them(self) -> None:
+        """The service may be shared."""
+        gone = described(INSTANCE_ID, mark=None, state="terminated")
+        parts = fleet({}, INSTANCE_ID, describe_instances=gone)
+        reconcile(parts)
+        assert parts.done == []
 
     def test_a_member_of_another_group_is_left_alone(self) -> None:
         parts = fleet(
@@ -218,6 +226,79 @@ def test_one_that_serves_without_a_tag_gets_one() -> None:
     )
     reconcile(parts)
     assert parts.done == ["tag launching"]
+
+
+@pytest.mark.parametrize("in_cloud_map", [True, False])
+def test_one_that_another_module_tagged_before_gets_the_owner_tag_of_this_one(
+    in_cloud_map: bool,
+) -> None:
+    before = Mark(MarkKind.LAUNCHING, 0)
+    attached = described(INSTANCE_ID, mark=before, **{"fluentd-lifecycle-owner": "other"})
+    parts = fleet({INSTANCE_ID: "InService"}, INSTANCE_ID, describe_instances=attached)
+    reconcile(parts, in_cloud_map=in_cloud_map)
+    [call] = parts.client.arguments_of("create_tags")
+    assert call == {
+        "Resources": [INSTANCE_ID],
+        "Tags": [{"Key": "fluentd-lifecycle-owner", "Value": "pipeline"}],
+    }
+
+
+class TestLeft:
+    """Instances of ours that are out of the group: detached, or of a group before."""
+
+    def left(
+        self,
+        state: str | None = None,
+        ec2: str = "running",
+        mark: MarkKind = MarkKind.LAUNCHING,
+        tags: dict[str, Any] | None = None,
+        mode: str = "correct",
+    ) -> Parts:
+        instance = described(INSTANCE_ID, mark=Mark(mark, 0), state=ec2, **(tags or {}))
+        elsewhere = members({INSTANCE_ID: state} if state else {}, group="others")
+        parts = fleet({}, describe_instances=instance, describe_auto_scaling_instances=elsewhere)
+        reconcile(parts, RECONCILE_MODE=mode)
+        return parts
+
+    @pytest.mark.parametrize(
+        ("state", "ownership"),
+        [(None, "left"), ("Standby", "left"), ("InService", "serves_elsewhere")],
+    )
+    @pytest.mark.parametrize("mode", ["correct", "observe"])
+    def test_it_pages_and_nothing_is_done_to_it(
+        self, state: str | None, ownership: str, mode: str
+    ) -> None:
+        parts = self.left(state, mode=mode)
+        assert (parts.done, parts.telemetry.total(Metric.INSTANCES_LEFT_GROUP)) == ([], 1)
+        line = parts.telemetry.the(LogEvent.INSTANCE_LEFT_GROUP)
+        assert (line["instance_id"], line["ownership"], line.level) == (
+            INSTANCE_ID,
+            ownership,
+            "ERROR",
+        )
+        assert (line["state"], line["mark"]) == ("running", "launching 1970-01-01T00:00:00Z")
+
+    @pytest.mark.parametrize(
+        ("mark", "tags", "count"),
+        [
+            (MarkKind.LAUNCHING, {}, 1),  # the event of its end may be lost
+            (MarkKind.LAUNCHING, {"fluentd-lifecycle-unclean": "2023-11-14T22:13:20Z"}, 0),
+            (MarkKind.PROVEN, {}, 0),
+        ],
+    )
+    def test_one_that_has_ended_is_reported_until_its_end_is_accounted_for(
+        self, mark: MarkKind, tags: dict[str, str], count: int
+    ) -> None:
+        parts = self.left(ec2="terminated", mark=mark, tags=tags)
+        assert parts.telemetry.total(Metric.INSTANCES_LEFT_GROUP) == count
+
+    def test_it_is_looked_for_by_its_owner_tag(self) -> None:
+        [asked, *_] = [
+            one["Filters"]
+            for one in self.left().client.arguments_of("describe_instances")
+            if one["Filters"][0]["Name"] != "instance-id"
+        ]
+        assert asked == [{"Name": "tag:fluentd-lifecycle-owner", "Values": ["pipeline"]}]
 
 
 SERVING_TOO = described(OTHER_INSTANCE_ID, mark=Mark(MarkKind.LAUNCHING, 0))

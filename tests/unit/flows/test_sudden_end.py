@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lifecycle.decisions.ownership import Ownership
 from lifecycle.errors import UnexpectedState
 from lifecycle.telemetry import LogEvent
 from tests.support import messages
@@ -174,6 +175,28 @@ class TestStateChange:
         assert (handled.error, handled.counted) == (THROTTLED, 0)
         assert handled.done == ["deregister_instance"] * ("deregister_instance" in refused)
         assert handled.telemetry.the(LogEvent.INTERRUPTION_STEP_FAILED)["step"] == "deregister"
+
+
+class TestOutOfTheGroup:
+    """What is ours by its tag alone: no event of our group follows."""
+
+    def test_it_is_not_counted_before_ec2_shows_that_it_ends(self) -> None:
+        handled = Handled(SHUTTING_DOWN, None, shown("running"), ownership=Ownership.LEFT)
+        assert isinstance(handled.error, UnexpectedState)
+        assert (handled.done, handled.counted) == ([], 0)
+
+    def test_a_proof_keeps_its_end_quiet(self) -> None:
+        proven = shown("shutting-down", mark=PROVEN)
+        handled = Handled(SHUTTING_DOWN, None, proven, ownership=Ownership.LEFT)
+        assert (handled.done, handled.counted) == (["deregister_instance"], 0)
+
+    def test_a_stop_counts_nothing(self) -> None:
+        handled = Handled(STOPPING, None, shown("stopping"), ownership=Ownership.LEFT)
+        assert (handled.done, handled.counted) == (["deregister_instance"], 0)
+
+    def test_a_spot_warning_takes_it_out_and_flushes_nothing(self) -> None:
+        handled = Handled(SPOT, None, ownership=Ownership.LEFT)
+        assert (handled.done, handled.counted) == (["deregister_instance"], 1)
 
 
 class TestEnd:

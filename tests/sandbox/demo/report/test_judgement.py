@@ -5,11 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.demo.model import (
-    Comparison,
-    JournalEntry,
-    Run,
-)
+from sandbox.demo.model import Comparison, JournalEntry, Run
 from sandbox.demo.report.judgement import problems
 from sandbox.fleet.accounting import Delivery
 from tests.sandbox.demo.kit import history
@@ -24,19 +20,19 @@ def test_a_run_that_kept_the_promise_has_no_problem(good_run: Run) -> None:
     assert problems(good_run) == ()
 
 
-def test_a_lost_line_is_a_problem(good_run: Run) -> None:
-    run = replace(good_run, lines=Delivery(10_000, 9_988, 12, 0))
-    assert problems(run) == ("12 of 10,000 log lines were lost.",)
-
-
-def test_a_damaged_line_is_a_problem(good_run: Run) -> None:
-    run = replace(good_run, lines=Delivery(10_000, 10_000, 0, 0, damaged=2))
-    assert problems(run) == ("2 lines in S3 are not whole, or were never sent.",)
-
-
-def test_a_run_without_a_single_line_proves_nothing(good_run: Run) -> None:
-    (problem,) = problems(replace(good_run, lines=Delivery(0, 0, 0, 0)))
-    assert "nothing was proven" in problem
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        (Delivery(10_000, 9_988, 12, 0), "12 of 10,000 log lines were lost."),
+        (Delivery(10_000, 10_000, 0, 0, damaged=2), "2 lines in S3 are not whole"),
+        (Delivery(0, 0, 0, 0), "nothing was proven"),
+    ],
+)
+def test_a_lost_or_damaged_line_or_no_line_at_all_is_a_problem(
+    good_run: Run, lines: Delivery, complaint: str
+) -> None:
+    (problem,) = problems(replace(good_run, lines=lines))
+    assert complaint in problem
 
 
 def test_a_release_before_the_buffer_stayed_empty_is_early(good_run: Run, leaving: str) -> None:

@@ -27,13 +27,6 @@ def test_an_early_release_is_not_told_as_a_success(good_run: Run, leaving: str) 
     assert not any(leaving in statement for statement in proven(replace(run, flush=True)))
 
 
-def test_a_flushed_release_is_told_beside_a_fixed_sleep(good_run: Run, leaving: str) -> None:
-    assert proven(replace(good_run, flush=True))[-1] == (
-        f"{leaving} waited 30.0 s for its release, and was empty; a fixed sleep takes 300 s, empty "
-        "or not."
-    )
-
-
 def test_a_comparison_is_told_with_both_numbers(good_run: Run, leaving: str) -> None:
     histories = {**good_run.histories, "i-3": good_run.histories[leaving]}
     statements = proven(replace(compared(good_run), histories=histories, flush=True))
@@ -42,10 +35,3 @@ def test_a_comparison_is_told_with_both_numbers(good_run: Run, leaving: str) -> 
         "45.5 s."
     )
     assert not any("i-3 waited" in statement for statement in statements)
-
-
-def test_lines_of_instances_that_write_their_own_were_not_sent_by_forwarders(
-    good_run: Run,
-) -> None:
-    statements = proven(replace(good_run, discovery=False))
-    assert "Each of the 10,000 lines that the instances wrote is in S3." in statements

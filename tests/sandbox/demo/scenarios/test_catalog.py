@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sandbox.chaos.plan import Plan
 from sandbox.demo import recording
 from sandbox.demo.recording import Clock, Recorder
 from sandbox.demo.scenarios import chaos
@@ -124,26 +123,6 @@ def test_a_dead_letter_without_its_alarm_fails_the_chaos(
     stand_in.names.dead_letter_alarms = {"demo-buffer-dlq": "another"}
     with pytest.raises(CheckFailed, match="to be in alarm"):
         play("chaos", stand_in, tmp_path)
-
-
-def test_chaos_lasts_for_as_many_rounds_as_there_is_time_and_then_ends(tmp_path: Path) -> None:
-    stand_in = StandIn()
-    stand_in.chaos.plan = Plan(seconds=1.5)
-    [statement] = play("chaos", stand_in, tmp_path)
-    assert stand_in.done["rounds"] >= 2
-    assert stand_in.done["Prometheus crashes"] >= stand_in.done["rounds"]
-    assert stand_in.chaos.switched == ["on", "off"]
-    assert f"In {stand_in.done['rounds']} rounds" in statement
-
-
-def test_a_short_chaos_goes_on_until_every_kind_of_fault_has_come_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answers = iter([True, True, False])
-    monkeypatch.setattr(chaos, "_something_is_missing", lambda _stage: next(answers))
-    stand_in = StandIn()
-    play("chaos", stand_in, tmp_path)
-    assert stand_in.done["rounds"] == 3
 
 
 def test_what_was_dead_lettered_in_chaos_is_redriven_on_a_quiet_day(tmp_path: Path) -> None:

@@ -2,23 +2,13 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from sandbox.chaos.plan import Fault
-from sandbox.demo.cli import chosen, parse
 from sandbox.demo.model import ChaosCount, Run
-from sandbox.demo.observer import StageNames
-from sandbox.demo.report import chaos_tables
-from sandbox.demo.report.conclusion import write_page
 from sandbox.demo.report.judgement import problems
-from sandbox.demo.report.summary import summarise
-from sandbox.demo.scenarios import stage as stage_module
 from sandbox.demo.scenarios.redrive import replay
-from sandbox.demo.scenarios.stage import Stage
 from sandbox.host.waiting import CheckFailed
 
 CHAOS = ChaosCount(
@@ -43,42 +33,6 @@ def run(good_run: Run) -> Run:
     return replace(good_run, scenario="chaos", chaos=CHAOS)
 
 
-def test_every_kind_of_fault_has_a_column() -> None:
-    assert {kind.value for kind in Fault} == set(chaos_tables.HEADINGS)
-
-
-def test_the_table_has_a_row_a_service_and_one_for_all() -> None:
-    assert chaos_tables.calls(CHAOS) == [
-        ("ec2", "40", "12", "2", "1", "2", "0", "42 %"),
-        ("sqs", "1,000", "300", "50", "80", "50", "30", "51 %"),
-        ("all", "1,040", "312", "52", "81", "52", "30", "51 %"),
-    ]
-
-
-def test_killed_functions_and_duplicates_are_named() -> None:
-    events = dict(chaos_tables.events(CHAOS))
-    assert events["Functions killed at work"] == "4 (fluentd-buffer-waiter 3, fluentd-lifecycle 1)"
-    assert events["Check messages sent twice"] == "5 (fluentd-buffer 5)"
-    assert events["Prometheus killed and restarted"] == "3"
-    assert events["Reconciler invoked amid drains"] == "2"
-
-
-def test_the_summary_holds_all_of_it(run: Run, good_run: Run) -> None:
-    told = json.loads(json.dumps(summarise(run)))["chaos"]
-    assert told["faults"]["sqs"]["throttled"] == 300
-    assert told["functions_killed"] == CHAOS.functions_killed
-    assert (told["seed"], told["rounds"], told["duplicate_events"]) == (7, 2, 4)
-    assert "chaos" not in summarise(good_run)
-
-
-def test_the_report_shows_it(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "timeline.png").write_bytes(b"picture")
-    write_page(run, problems(run), tmp_path / "timeline.png", tmp_path / "report.html")
-    report = (tmp_path / "report.html").read_text()
-    for expected in ("Answer lost", "1,040", "fluentd-buffer-waiter 3", "seed 7"):
-        assert expected in report
-
-
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -94,16 +48,6 @@ def test_chaos_that_did_not_happen_proves_nothing(
     assert problems(run) == ()
     found = problems(replace(run, chaos=replace(CHAOS, **change)))
     assert any(complaint in problem for problem in found)
-
-
-def test_seed_and_length_are_taken_from_the_command_line() -> None:
-    plan = chosen(parse(["--scenario", "chaos", "--seed", "9", "--seconds", "60"])).chaos
-    assert plan is not None
-    assert (plan.seed, plan.seconds) == (9, 60.0)
-    default = chosen(parse(["--scenario", "chaos"])).chaos
-    assert default is not None
-    assert (default.seed, default.seconds) == (1, 0.0)
-    assert chosen(parse(["--seed", "9"])).chaos is None
 
 
 class Letters:
@@ -143,33 +87,3 @@ def test_a_record_that_is_refused_again_stays() -> None:
     with pytest.raises(CheckFailed, match="the cause is still there"):
         replay(letters, letters, "url", "lifecycle")
     assert len(letters.records) == 3
-
-
-def test_all_dead_letters_are_redriven_each_as_its_runbook_says(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    letters = Letters()
-    moved: list[str] = []
-
-    def redrive(_sqs: object, source: str, _destination: str) -> int:
-        moved.append(source)
-        return 2
-
-    monkeypatch.setattr(stage_module, "redrive", redrive)
-    names = SimpleNamespace(
-        stages={
-            one: StageNames(f"arn:{one}", f"arn:{one}-dlq", f"{one}-dlq")
-            for one in ("operation", "buffer")
-        },
-        handlers={"lifecycle-dlq": "lifecycle"},
-        dead_letter_queues={"lifecycle-dlq": "url"},
-    )
-    seen = SimpleNamespace(dead_letters={"buffer-dlq": 2, "operation-dlq": 0, "lifecycle-dlq": 3})
-    cloud: Any = SimpleNamespace(client=lambda _service: letters)
-    recorder: Any = SimpleNamespace(samples=[seen])
-    fleet: Any = None
-    stage = Stage(cloud, fleet, recorder, cast("Any", names), 1.0)
-    assert stage.redrive_everything() == 5
-    assert moved == ["arn:buffer-dlq"]
-    assert letters.records == []
-    assert stage.done["redriven"] == 5

@@ -67,15 +67,19 @@ class TestRefused:
                 call()
 
 
+def assert_ends_after(cloud: Cloud, seconds: float) -> None:
+    cloud.pass_time(seconds - 1)
+    assert cloud.only_state() == "Terminating:Wait"
+    cloud.pass_time(1)
+    assert cloud.states() == {}
+
+
 class TestHeartbeats:
     def test_silence_for_the_heartbeat_timeout_applies_the_default_result(
         self, cloud: Cloud
     ) -> None:
         instance_id = start_terminating(cloud, HeartbeatTimeout=60, DefaultResult="CONTINUE")
-        cloud.pass_time(59)
-        assert cloud.only_state() == "Terminating:Wait"
-        cloud.pass_time(1)
-        assert cloud.states() == {}
+        assert_ends_after(cloud, 60)
         assert "expired" in cloud.history(instance_id)
 
     def test_an_expired_launch_is_abandoned_and_replaced(self, cloud: Cloud) -> None:
@@ -88,30 +92,21 @@ class TestHeartbeats:
         instance_id = start_terminating(cloud, HeartbeatTimeout=60)
         cloud.pass_time(50)
         cloud.heartbeat("drain", InstanceId=instance_id)
-        cloud.pass_time(59)
-        assert cloud.only_state() == "Terminating:Wait"
-        cloud.pass_time(1)
-        assert cloud.states() == {}
+        assert_ends_after(cloud, 60)
 
-    def test_heartbeats_end_at_a_hundred_times_the_timeout(self, cloud: Cloud) -> None:
-        instance_id = start_terminating(cloud, HeartbeatTimeout=30)
-        for _ in range(119):
-            cloud.pass_time(25)
+    @pytest.mark.parametrize(
+        ("timeout", "beats", "seconds"),
+        [(30, 119, 25), (7200, 47, 3600)],
+        ids=["a hundred times the timeout", "two days"],
+    )
+    def test_heartbeats_have_an_end(
+        self, cloud: Cloud, timeout: int, beats: int, seconds: int
+    ) -> None:
+        instance_id = start_terminating(cloud, HeartbeatTimeout=timeout)
+        for _ in range(beats):
+            cloud.pass_time(seconds)
             cloud.heartbeat("drain", InstanceId=instance_id)
-        cloud.pass_time(24)
-        assert cloud.only_state() == "Terminating:Wait"
-        cloud.pass_time(1)
-        assert cloud.states() == {}
-
-    def test_heartbeats_end_after_two_days(self, cloud: Cloud) -> None:
-        instance_id = start_terminating(cloud, HeartbeatTimeout=7200)
-        for _ in range(47):
-            cloud.pass_time(3600)
-            cloud.heartbeat("drain", InstanceId=instance_id)
-        cloud.pass_time(3599)
-        assert cloud.only_state() == "Terminating:Wait"
-        cloud.pass_time(1)
-        assert cloud.states() == {}
+        assert_ends_after(cloud, seconds)
 
     def test_expiry_is_recorded_when_it_was_due_however_late_one_looks(self, cloud: Cloud) -> None:
         start = cloud.clock.now

@@ -2,13 +2,8 @@
 
 from typing import Any
 
-import boto3
-import pytest
-
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
-from sandbox.emulator.server import ServerSettings, serving
-from sandbox.emulator_client import EmulatorControl
 from tests.sandbox.emulator.conftest import GROUP, Cloud
 
 NO_GROUP = {"version": "0", "account": "123456789012", "region": "ap-northeast-1"}
@@ -106,9 +101,7 @@ def shut_down(cloud: Cloud) -> list[dict[str, Any]]:
     ]
 
 
-def test_ec2_tells_that_an_instance_shuts_down_the_moment_that_it_is_killed(
-    cloud: Cloud,
-) -> None:
+def test_ec2_tells_that_an_instance_shuts_down_the_moment_that_it_is_killed(cloud: Cloud) -> None:
     cloud.create_group(1)
     [instance_id] = cloud.states()
     cloud.ec2.terminate_instances(InstanceIds=[instance_id])
@@ -154,18 +147,6 @@ def test_a_group_can_notice_later_than_ec2_that_an_instance_is_gone(cloud: Cloud
     assert cloud.states()[instance_id] == "Terminating:Wait"
 
 
-def test_a_group_that_ends_an_instance_itself_has_nothing_to_notice_later(cloud: Cloud) -> None:
-    cloud.create_group(1)
-    cloud.world.faults.unnoticed_seconds = 90
-    [instance_id] = cloud.states()
-    cloud.ec2.terminate_instances(InstanceIds=[instance_id])
-    cloud.scale_to(0)
-    cloud.pass_time(90)
-    cloud.world.tick()
-    assert cloud.states() == {}
-    assert [one["EC2InstanceId"] for one in ends(cloud)] == [instance_id]
-
-
 def test_a_hook_hears_of_a_reclaim_and_cannot_stop_it(cloud: Cloud) -> None:
     cloud.create_group(1)
     cloud.put_hook("drain", "TERMINATING")
@@ -187,29 +168,6 @@ def test_a_recommendation_takes_nothing(cloud: Cloud) -> None:
     assert event["detail"] == {"instance-id": instance_id}
     cloud.pass_time(3600)
     assert cloud.states() == {instance_id: "InService"}
-
-
-def test_the_control_api_warns_and_recommends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOTO_ACCOUNT_ID", "")
-    settings = ServerSettings(
-        port=0, account_id="210987654321", region="ap-northeast-1", root_key="test"
-    )
-    with serving(settings) as (_, address):
-        session: Any = boto3.Session("test", "test", region_name="ap-northeast-1")
-        ec2 = session.client("ec2", endpoint_url=address)
-        # A group makes the backend that the control API asks.
-        session.client("autoscaling", endpoint_url=address).describe_auto_scaling_groups()
-        image = "ami-12345678"
-        [made] = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
-        control = EmulatorControl(address)
-        control.warn_of_spot_interruption(made["InstanceId"])
-        control.recommend_rebalance(made["InstanceId"])
-        assert [event["detail-type"] for event in control.events(0)] == [
-            "EC2 Spot Instance Interruption Warning",
-            "EC2 Instance Rebalance Recommendation",
-        ]
-        with pytest.raises(Exception, match="404"):
-            control.warn_of_spot_interruption("i-0123456789abcdef0")
 
 
 def test_ec2_tells_that_an_instance_stops_whatever_stops_it(cloud: Cloud) -> None:

@@ -1,5 +1,6 @@
 """An instance refresh with the strategy ReplaceRootVolume, as the user guide describes it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -92,31 +93,6 @@ class TestOneInstance:
         assert cloud.states() == {instance_id: "InService"}
         assert progress(cloud) == ("Successful", 100)
 
-    def test_its_history_names_every_state(self, cloud: Cloud) -> None:
-        [instance_id] = with_hooks(cloud)
-        start(cloud)
-        cloud.complete("drain", InstanceId=instance_id)
-        cloud.complete("launch", InstanceId=instance_id)
-        assert cloud.history(instance_id)[2:] == [
-            "replacing_root_volume",
-            "replacing_root_volume_wait",
-            "completed",
-            "replacing_root_volume_proceed",
-            "root_volume_replaced",
-            "pending_wait",
-            "completed",
-            "pending_proceed",
-            "in_service",
-        ]
-
-    def test_without_hooks_it_is_replaced_at_once(self, cloud: Cloud) -> None:
-        cloud.create_group(1)
-        [instance_id] = cloud.states()
-        volume_id = root_volume(cloud, instance_id)
-        start(cloud)
-        assert cloud.states() == {instance_id: "InService"}
-        assert volume_id not in volumes(cloud)
-
     def test_no_successor_is_launched_meanwhile(self, cloud: Cloud) -> None:
         with_hooks(cloud)
         start(cloud)
@@ -172,62 +148,35 @@ class TestSeveral:
         states = list(cloud.states().values())
         assert states.count("ReplacingRootVolume:Wait") == 2
 
-    def test_it_waits_at_a_checkpoint(self, cloud: Cloud) -> None:
-        first, second = with_hooks(cloud, 2)
-        start(cloud, Preferences={"CheckpointPercentages": [50, 100], "CheckpointDelay": 600})
-        cloud.complete("drain", InstanceId=first)
-        cloud.complete("launch", InstanceId=first)
-        cloud.pass_time(599)
-        assert cloud.states()[second] == "InService"
-        cloud.pass_time(1)
-        assert cloud.states()[second] == "ReplacingRootVolume:Wait"
-
-    def test_cancelled_it_takes_no_further_instance(self, cloud: Cloud) -> None:
-        first, second = with_hooks(cloud, 2)
-        start(cloud)
-        cloud.autoscaling.cancel_instance_refresh(AutoScalingGroupName=GROUP)
-        cloud.complete("drain", InstanceId=first)
-        cloud.complete("launch", InstanceId=first)
-        assert cloud.states()[second] == "InService"
-        assert progress(cloud)[0] == "Cancelled"
-
-    def test_rolled_back_it_replaces_again_what_it_had_replaced(self, cloud: Cloud) -> None:
-        first, second = with_hooks(cloud, 2)
-        start(cloud)
-        cloud.complete("drain", InstanceId=first)
-        cloud.complete("launch", InstanceId=first)
-        volume_id = root_volume(cloud, first)
-        cloud.autoscaling.rollback_instance_refresh(AutoScalingGroupName=GROUP)
-        for one in (second, first, second):
-            cloud.complete("drain", InstanceId=one)
-            cloud.complete("launch", InstanceId=one)
-        assert root_volume(cloud, first) != volume_id
-        assert progress(cloud)[0] == "RollbackSuccessful"
-
 
 class TestRefused:
-    def refused(self, cloud: Cloud, **settings: Any) -> str:
-        with pytest.raises(ClientError) as caught:
+    @pytest.mark.parametrize(
+        ("settings", "before", "code"),
+        [
+            ({}, start, "InstanceRefreshInProgress"),
+            (
+                {},
+                lambda cloud: cloud.autoscaling.put_warm_pool(AutoScalingGroupName=GROUP),
+                "ValidationError",
+            ),
+            # Without an image for each instance type.
+            ({"DesiredConfiguration": {}}, None, "ValidationError"),
+            ({"Strategy": "Rolling"}, None, "ValidationError"),
+        ],
+        ids=["a second one", "a warm pool", "no image", "another strategy"],
+    )
+    def test_a_refresh(
+        self,
+        cloud: Cloud,
+        settings: dict[str, Any],
+        before: Callable[[Cloud], object] | None,
+        code: str,
+    ) -> None:
+        with_hooks(cloud)
+        if before:
+            before(cloud)
+        with pytest.raises(ClientError, match=code):
             start(cloud, **settings)
-        return caught.value.response["Error"]["Code"]
-
-    def test_a_second_refresh_at_the_same_time(self, cloud: Cloud) -> None:
-        with_hooks(cloud)
-        start(cloud)
-        assert self.refused(cloud) == "InstanceRefreshInProgress"
-
-    def test_a_group_with_a_warm_pool(self, cloud: Cloud) -> None:
-        with_hooks(cloud)
-        cloud.autoscaling.put_warm_pool(AutoScalingGroupName=GROUP, MaxGroupPreparedCapacity=1)
-        assert self.refused(cloud) == "ValidationError"
-
-    def test_without_an_image_for_each_instance_type(self, cloud: Cloud) -> None:
-        with_hooks(cloud)
-        assert self.refused(cloud, DesiredConfiguration={}) == "ValidationError"
-
-    def test_another_strategy(self, cloud: Cloud) -> None:
-        with_hooks(cloud)
-        assert self.refused(cloud, Strategy="Rolling") == "ValidationError"
 
     def test_to_cancel_what_does_not_run(self, cloud: Cloud) -> None:
         with_hooks(cloud)

@@ -26,14 +26,6 @@ def retain_on_abandon(cloud: Cloud) -> None:
 
 
 class TestLaunching:
-    def test_without_a_hook_an_instance_goes_straight_into_service(self, cloud: Cloud) -> None:
-        cloud.create_group(2)
-        assert list(cloud.states().values()) == ["InService", "InService"]
-
-    def test_a_hook_holds_a_launching_instance(self, cloud: Cloud) -> None:
-        start_with_launch_hook(cloud)
-        assert cloud.only_state() == "Pending:Wait"
-
     def test_continue_puts_it_in_service(self, cloud: Cloud) -> None:
         instance_id = start_with_launch_hook(cloud)
         cloud.complete("launch", InstanceId=instance_id)
@@ -64,11 +56,6 @@ class TestLaunching:
 
 
 class TestTerminating:
-    def test_a_hook_holds_an_instance_that_is_scaled_in(self, cloud: Cloud) -> None:
-        instance_id = start_terminating(cloud)
-        assert cloud.states() == {instance_id: "Terminating:Wait"}
-        assert cloud.ec2_state(instance_id) == "running"
-
     @pytest.mark.parametrize("result", ["CONTINUE", "ABANDON"])
     def test_either_result_lets_it_die(self, cloud: Cloud, result: str) -> None:
         instance_id = start_terminating(cloud)
@@ -175,12 +162,6 @@ class TestSeveralHooks:
 
 
 class TestCompletion:
-    def test_the_token_alone_is_enough(self, cloud: Cloud) -> None:
-        start_terminating(cloud)
-        [event] = cloud.world.lifecycle_events
-        cloud.complete("drain", LifecycleActionToken=event["detail"]["LifecycleActionToken"])
-        assert cloud.states() == {}
-
     def test_a_second_completion_finds_no_active_action(self, cloud: Cloud) -> None:
         instance_id = start_terminating(cloud)
         cloud.complete("drain", InstanceId=instance_id)
@@ -238,15 +219,6 @@ class TestGroups:
         assert cloud.ec2_state(instance_id) == "terminated"
         assert cloud.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"] == []
 
-    def test_a_lower_maximum_scales_in_and_does_not_count_who_is_leaving(
-        self, cloud: Cloud
-    ) -> None:
-        cloud.create_group(3)
-        cloud.put_hook("drain", "TERMINATING")
-        for maximum in (2, 2):
-            cloud.autoscaling.update_auto_scaling_group(AutoScalingGroupName=GROUP, MaxSize=maximum)
-        assert sorted(cloud.states().values()) == ["InService", "InService", "Terminating:Wait"]
-
 
 class TestFaults:
     def test_a_throttled_call_changes_nothing(self, cloud: Cloud) -> None:
@@ -263,20 +235,6 @@ class TestFaults:
         with pytest.raises(ClientError, match="Oops"):
             cloud.complete("drain", InstanceId=instance_id)
         assert cloud.states() == {}
-
-    def test_faults_set_from_json_are_the_faults_reported(self, cloud: Cloud) -> None:
-        failure = {
-            "action": "GetOperation",
-            "code": "Throttling",
-            "message": "slow down",
-            "times": 2,
-            "moment": "before",
-        }
-        cloud.world.faults.update({"operation_seconds": 7, "call_failures": [failure]})
-        reported = cloud.world.faults.as_dict()
-        assert (reported["operation_seconds"], reported["call_failures"]) == (7.0, [failure])
-        cloud.world.faults.clear()
-        assert cloud.world.faults.as_dict()["call_failures"] == []
 
     def test_an_unknown_fault_is_refused(self, cloud: Cloud) -> None:
         with pytest.raises(ValueError, match="gremlins"):

@@ -47,9 +47,7 @@ def warm_one(cloud: Cloud, **settings: Any) -> str:
     return instance_id
 
 
-def test_an_instance_that_is_launched_into_the_pool_waits_in_the_launch_hook(
-    cloud: Cloud,
-) -> None:
+def test_an_instance_that_is_launched_into_the_pool_waits_in_the_launch_hook(cloud: Cloud) -> None:
     put_pool(cloud)
     [(_, state)] = pooled(cloud)
     assert state == "Warmed:Pending:Wait"
@@ -80,18 +78,7 @@ def test_scale_out_takes_it_from_the_pool_through_the_launch_hook_again(cloud: C
     assert grouped(cloud) == [(instance_id, "InService")]
 
 
-def test_what_the_pool_does_not_have_is_launched_directly(cloud: Cloud) -> None:
-    instance_id = warm_one(cloud)
-    cloud.scale_to(2)
-    assert len(grouped(cloud)) == 2
-    assert pooled(cloud) == []
-    assert last_event(cloud) == ("LAUNCHING", "EC2", "AutoScalingGroup")
-    assert instance_id in dict(grouped(cloud))
-
-
-def test_with_a_reuse_policy_scale_in_puts_it_back_through_the_terminate_hook(
-    cloud: Cloud,
-) -> None:
+def test_with_a_reuse_policy_scale_in_puts_it_back_through_the_terminate_hook(cloud: Cloud) -> None:
     instance_id = warm_one(cloud, InstanceReusePolicy={"ReuseOnScaleIn": True})
     cloud.scale_to(1)
     cloud.complete("launch", InstanceId=instance_id)
@@ -119,11 +106,3 @@ def test_deleting_the_pool_sends_its_instances_through_the_terminate_hook(cloud:
     cloud.complete("drain", InstanceId=instance_id)
     assert pooled(cloud) == []
     assert cloud.ec2_state(instance_id) == "terminated"
-
-
-def test_an_abandoned_warm_up_is_replaced(cloud: Cloud) -> None:
-    put_pool(cloud)
-    [(instance_id, _)] = pooled(cloud)
-    cloud.complete("launch", "ABANDON", InstanceId=instance_id)
-    [(replacement, state)] = pooled(cloud)
-    assert (replacement != instance_id, state) == (True, "Warmed:Pending:Wait")

@@ -58,11 +58,6 @@ def test_the_time_a_script_may_take_can_be_a_parameter() -> None:
         parsed.render(parsed.resolve({"seconds": ["soon"]}))
 
 
-def test_without_a_timeout_a_script_may_take_an_hour() -> None:
-    parsed = CommandDocument.parse(content())
-    assert parsed.render(parsed.resolve({})).timeout_seconds == 3600
-
-
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [

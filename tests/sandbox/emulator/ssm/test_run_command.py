@@ -160,6 +160,8 @@ def test_an_invocation_of_another_instance_or_step_or_command_is_refused(
 def test_an_instance_without_a_live_agent_gets_no_command(commands: Commands) -> None:
     unknown = "i-0123456789abcdef0"
     assert commands.refusal(InstanceIds=[unknown]) == "InvalidInstanceId"
+    twice = [commands.instance_id, commands.instance_id]
+    assert commands.refusal(InstanceIds=twice) == "DuplicateInstanceId"
     commands.cloud.world.faults.agents_off = [commands.instance_id]
     assert commands.refusal() == "InvalidInstanceId"
     commands.cloud.world.faults.clear()
@@ -199,11 +201,6 @@ def test_what_aws_refuses_is_refused(
     commands: Commands, changes: dict[str, Any], code: str
 ) -> None:
     assert commands.refusal(**changes) == code
-
-
-def test_naming_an_instance_twice_is_refused(commands: Commands) -> None:
-    twice = [commands.instance_id, commands.instance_id]
-    assert commands.refusal(InstanceIds=twice) == "DuplicateInstanceId"
 
 
 def test_a_document_that_no_agent_could_run_is_not_created(commands: Commands) -> None:
@@ -298,9 +295,3 @@ def test_an_agent_that_fetched_and_died_lets_the_execution_time_out(commands: Co
     assert commands.ended(command_id, 40.0) == ("InProgress", "InProgress")
     assert commands.ended(command_id, 30.0) == ("TimedOut", "ExecutionTimedOut")
     assert not backend.report(assignment.command_id, assignment.instance_id, Report())
-
-
-def test_the_journal_tells_of_commands(commands: Commands) -> None:
-    commands.send()
-    history = commands.cloud.history(commands.instance_id)
-    assert history[-2:] == ["command_sent", "command_ended"]

@@ -5,7 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,10 @@ from sandbox.fleet.fluentd.backoff import BackoffPolicy
 from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.protocol import pack_message, unpack_acknowledgement
-from sandbox.fleet.host import AggregatorHost, simulated_aggregator
+from sandbox.fleet.host import AggregatorHost
 from sandbox.host.http import request
 from sandbox.host.ports import held_subnet
 from sandbox.host.processes import Processes, clean_environment
-from sandbox.host.settings import read
 from tests.sandbox.fleet.kit import PROJECT, create_bucket, entries, wait_until
 
 
@@ -101,15 +100,6 @@ def test_lines_that_were_acknowledged_are_in_s3_after_sigusr1(site: Site) -> Non
     assert (delivery.lost, delivery.duplicated, delivery.damaged) == (0, 0, 0)
 
 
-def test_metrics_follow_the_buffer_and_the_heartbeat_moves(site: Site) -> None:
-    site.send(100)
-    wait_until(lambda: site.gauges().get("buffer_total_bytes") == len(entries(100)))
-    assert site.gauges()["buffer_stage_length"] == 1
-    assert site.gauges()["emit_records"] == 100
-    before = site.gauges("out_heartbeat")["emit_records"]
-    wait_until(lambda: site.gauges("out_heartbeat")["emit_records"] > before)
-
-
 def test_a_process_that_is_killed_finds_everything_acknowledged_again(site: Site) -> None:
     site.send(100)
     site.host.signal(signal.SIGKILL)
@@ -149,70 +139,3 @@ def test_monitor_agent_tells_the_live_state_and_the_retry(site: Site) -> None:
     site.host.destination(DestinationMode.OK)
     wait_until(lambda: site.held_lines() == 0)
     assert site.host.retry_at() is None
-
-
-def test_the_rpc_endpoint_flushes_and_answers_at_once(site: Site) -> None:
-    site.send(100)
-    url = f"http://{site.settings.address}:{site.settings.rpc_port}/api/plugins.flushBuffers"
-    assert request("GET", url) == {"ok": True}
-    wait_until(lambda: site.held_lines() == 0)
-    assert site.delivered(sent=100).is_complete
-
-
-def test_a_backed_up_chunk_is_held_until_the_operator_rescues_it(site: Site) -> None:
-    site.host.destination(DestinationMode.REJECTING)
-    site.send(100)
-    site.host.signal(signal.SIGUSR1)
-    wait_until(lambda: list(site.settings.backup_directory.glob("*.log")))
-    wait_until(lambda: site.gauges().get("buffer_total_bytes") == 0)
-    assert site.held_lines() == 100
-    site.host.destination(DestinationMode.OK)
-    site.host.rescue()
-    assert site.held_lines() == 0
-    assert not list(site.settings.backup_directory.glob("*"))
-    assert site.delivered(sent=100).is_complete
-
-
-def test_its_own_lines_are_counted_and_end_when_they_are_told_to(site: Site) -> None:
-    wait_until(lambda: _connects((site.settings.address, site.settings.monitor_port)))
-    site.host.set_source_rate(200)
-    wait_until(lambda: site.host.lines_sent() > 50)
-    site.host.set_source_rate(0)
-    sent = site.host.lines_sent()
-    site.host.signal(signal.SIGUSR1)
-    wait_until(lambda: site.held_lines() == 0)
-    assert site.host.lines_sent() == sent
-    lines = DeliveredLines(site.s3, site.settings.bucket)
-    assert lines.compare(lambda: {"i-1": sent}).is_complete
-
-
-def test_the_agent_s_machine_knows_the_process_and_the_disk(site: Site) -> None:
-    site.send(10)
-    machine = site.host.machine()
-    assert machine.disk in site.settings.buffer_directory.parents
-    number = int((machine.units / "fluentd").read_text())
-    site.host.signal(signal.SIGTERM)
-    wait_until(lambda: not site.host.is_running)
-    site.host.start()
-    assert int((machine.units / "fluentd").read_text()) != number
-
-
-def test_the_command_line_carries_every_setting(tmp_path: Path) -> None:
-    settings = AggregatorSettings(
-        address="127.1.0.5",
-        root_directory=tmp_path,
-        bucket="logs",
-        prefix="i-1/",
-        destination_mode=DestinationMode.REFUSING,
-        forward_port=1,
-        exporter_port=2,
-        monitor_port=3,
-        rpc_port=4,
-        source="i-1",
-        monitor_interval_seconds=0.5,
-        staging=StagingPolicy(7.0, 3600, 60.0, 1024),
-        backoff=BackoffPolicy(first_wait_seconds=3.0, longest_wait_seconds=30.0),
-    )
-    assert read(AggregatorSettings, simulated_aggregator(settings)[3:]) == settings
-    hourly = replace(settings, staging=StagingPolicy(timekey_seconds=None))
-    assert read(AggregatorSettings, simulated_aggregator(hourly)[3:]) == hourly

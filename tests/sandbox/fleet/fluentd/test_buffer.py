@@ -9,14 +9,6 @@ from sandbox.fleet.fluentd.protocol import count_entries
 from tests.sandbox.fleet.kit import BufferKit, entries
 
 
-def test_entries_are_in_a_chunk_file_when_append_returns(kit: BufferKit) -> None:
-    buffer = kit.open()
-    buffer.append(entries(3), 3)
-    buffer.append(entries(2, first=4), 2)
-    [path] = kit.files("buffer.b*.log")
-    assert path.read_bytes() == entries(5)
-
-
 def test_an_append_that_fails_midway_leaves_no_trace(
     kit: BufferKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,24 +64,6 @@ def test_a_lazy_buffer_keeps_its_chunk_until_the_hour_is_over(kit: BufferKit) ->
     assert buffer.state().queued_chunks == 1
 
 
-def test_a_chunk_that_would_outgrow_its_limit_is_enqueued_first(kit: BufferKit) -> None:
-    size = len(entries(10))
-    buffer = kit.open(chunk_limit_bytes=size + 10)
-    buffer.append(entries(10), 10)
-    buffer.append(entries(1, first=11), 1)
-    state = buffer.state()
-    assert (state.queued_bytes, state.staged_bytes) == (size, len(entries(1, first=11)))
-
-
-def test_entries_that_arrive_after_enqueue_all_are_staged_anew(kit: BufferKit) -> None:
-    buffer = kit.open()
-    buffer.append(entries(1), 1)
-    buffer.enqueue_all()
-    buffer.append(entries(1), 1)
-    state = buffer.state()
-    assert (state.queued_chunks, state.staged_chunks) == (1, 1)
-
-
 def test_a_chunk_given_back_is_the_next_to_be_taken(kit: BufferKit) -> None:
     buffer = kit.open(chunk_limit_bytes=1)
     buffer.append(entries(1), 1)
@@ -99,16 +73,6 @@ def test_a_chunk_given_back_is_the_next_to_be_taken(kit: BufferKit) -> None:
     assert buffer.state().in_flight_bytes == first.size
     buffer.give_back(first)
     assert buffer.take() is first
-
-
-def test_a_committed_chunk_leaves_nothing_on_disk(kit: BufferKit) -> None:
-    buffer = kit.open(chunk_limit_bytes=1)
-    buffer.append(entries(1), 1)
-    chunk = buffer.take()
-    assert chunk is not None
-    buffer.commit(chunk)
-    assert kit.files("*") == []
-    assert buffer.state().held_bytes == 0
 
 
 def test_a_backed_up_chunk_leaves_the_gauges_but_is_still_held(kit: BufferKit) -> None:
@@ -137,9 +101,7 @@ def test_a_new_process_takes_over_what_an_earlier_one_left(kit: BufferKit) -> No
     assert state.lines == 6
 
 
-def test_an_entry_cut_off_by_a_kill_is_dropped_and_the_whole_ones_are_kept(
-    kit: BufferKit,
-) -> None:
+def test_an_entry_cut_off_by_a_kill_is_dropped_and_the_whole_ones_are_kept(kit: BufferKit) -> None:
     kit.open().append(entries(3), 3)
     [path] = kit.files()
     path.write_bytes(entries(3)[:-7])

@@ -44,12 +44,6 @@ def test_a_chunk_becomes_one_object_of_json_lines(bucket: Bucket) -> None:
     assert lines == [("forwarder-01", number) for number in (1, 2, 3)]
 
 
-def test_writing_a_chunk_again_replaces_its_object(bucket: Bucket) -> None:
-    bucket.destination.write("abc", entries(3))
-    bucket.destination.write("abc", entries(3))
-    assert bucket.keys() == ["i-1/abc.gz"]
-
-
 def test_a_refusing_destination_fails_with_the_error_of_s3_and_stores_nothing(
     bucket: Bucket,
 ) -> None:
@@ -62,21 +56,8 @@ def test_a_refusing_destination_fails_with_the_error_of_s3_and_stores_nothing(
     assert bucket.keys() == ["i-1/abc.gz"]
 
 
-def test_a_bucket_that_is_not_there_is_worth_another_attempt(bucket: Bucket) -> None:
-    destination = S3Destination(bucket.client, "elsewhere", "i-1/")
-    with pytest.raises(WriteFailedError, match="NoSuchBucket"):
-        destination.write("abc", entries(1))
-
-
 def test_a_rejecting_destination_will_never_take_the_chunk(bucket: Bucket) -> None:
     bucket.destination.behave(DestinationMode.REJECTING)
     with pytest.raises(UnrecoverableError):
         bucket.destination.write("abc", entries(1))
     assert bucket.keys() == []
-
-
-def test_a_slow_destination_takes_its_time_and_then_the_chunk(bucket: Bucket) -> None:
-    bucket.destination.behave(DestinationMode.SLOW, delay_seconds=25.0)
-    bucket.destination.write("abc", entries(1))
-    assert bucket.slept == [25.0]
-    assert bucket.keys() == ["i-1/abc.gz"]

@@ -9,7 +9,6 @@ from sandbox.fleet.fluentd.history import BufferState, HistoryFile, HistoryWrite
 
 EMPTY = BufferState()
 STAGED = BufferState(staged_bytes=100, staged_chunks=1, lines=1)
-SET_ASIDE = BufferState(set_aside_bytes=50, set_aside_chunks=1, lines=1)
 
 
 @pytest.fixture
@@ -58,11 +57,6 @@ def test_what_is_recorded_after_the_end_does_not_make_a_buffer_empty(
     assert HistoryFile(path).read().last_received_at == 1.0
 
 
-def test_a_backed_up_chunk_is_still_held(path: Path, writer: HistoryWriter) -> None:
-    writer.record(1.0, "set_aside", SET_ASIDE)
-    assert HistoryFile(path).read().empty_for_good_at() is None
-
-
 def test_a_line_that_is_still_being_written_is_read_when_it_is_complete(path: Path) -> None:
     writer = HistoryWriter(path)
     writer.record(1.0, "started", EMPTY)
@@ -74,8 +68,3 @@ def test_a_line_that_is_still_being_written_is_read_when_it_is_complete(path: Pa
     assert file.read().latest() == EMPTY
     path.write_bytes(whole)
     assert file.read().latest() == STAGED
-
-
-def test_without_a_file_nothing_is_known(tmp_path: Path) -> None:
-    history = HistoryFile(tmp_path / "none").read()
-    assert (history.latest(), history.empty_for_good_at()) == (None, None)

@@ -9,9 +9,6 @@ import pytest
 from sandbox.fleet.fluentd.protocol import (
     Batch,
     MessageReader,
-    ProtocolError,
-    count_entries,
-    format_lines,
     pack_message,
     unpack_acknowledgement,
 )
@@ -93,20 +90,3 @@ def test_messages_are_put_together_however_the_network_cuts_them() -> None:
     batches = [batch for byte in stream for batch in reader.feed(bytes([byte]))]
     assert [(batch.chunk_id, batch.records) for batch in batches] == [("a", 3), ("b", 3)]
     assert {batch.entries for batch in batches} == {entries(3)}
-
-
-def test_forward_mode_is_understood_as_well() -> None:
-    message = msgpack.packb(["tag", [[1, {"a": 1}], [2, {"a": 2}]], {"chunk": "c"}])
-    [batch] = MessageReader().feed(message)
-    assert batch.records == 2
-    assert list(format_lines(batch.entries)) == [b'{"a":1}\n', b'{"a":2}\n']
-
-
-def test_records_are_counted_not_believed() -> None:
-    [batch] = MessageReader().feed(msgpack.packb(["tag", entries(3), {"size": 99, "chunk": "c"}]))
-    assert batch.records == 3
-
-
-def test_damaged_entries_are_an_error() -> None:
-    with pytest.raises(ProtocolError, match="entry 3 is damaged or cut off"):
-        count_entries(entries(3)[:-1])

@@ -35,17 +35,6 @@ def test_a_line_that_fluentd_does_not_take_was_sent_all_the_same(tmp_path: Path)
     assert lines_sent(tmp_path / "sent") == 4
 
 
-def test_without_work_no_line_is_made(tmp_path: Path) -> None:
-    batches: list[Batch] = []
-    source = LineSource("i-1", batches.append, tmp_path / "sent")
-    source.work(100)
-    source.set_rate(10)
-    source.work(1)
-    source.set_rate(0)
-    source.work(100)
-    assert len(numbers(batches)) == 10
-
-
 def test_a_process_that_starts_again_goes_on_counting(tmp_path: Path) -> None:
     batches: list[Batch] = []
     for _ in range(2):

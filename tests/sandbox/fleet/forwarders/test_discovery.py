@@ -114,14 +114,6 @@ def client(dns: Dns) -> Iterator[DnsClient]:
     service.stop()
 
 
-def test_targets_are_the_registered_instances_with_their_ports(dns: Dns, client: DnsClient) -> None:
-    dns.instances = registered(2)
-    assert [(target.address, target.port) for target in client.targets(SERVICE)] == [
-        ("127.1.0.1", 24224),
-        ("127.1.0.2", 24224),
-    ]
-
-
 def test_an_answer_names_at_most_eight_instances_and_not_always_the_same(
     dns: Dns, client: DnsClient
 ) -> None:
@@ -132,16 +124,6 @@ def test_an_answer_names_at_most_eight_instances_and_not_always_the_same(
         dns.clock.now += 11
     assert {len(answer) for answer in answers} == {8}
     assert len(set(answers)) > 1
-
-
-def test_eight_records_do_not_fit_into_a_datagram_and_come_over_tcp(
-    dns: Dns, client: DnsClient
-) -> None:
-    dns.instances = registered(8)
-    question = DNSRecord.question(SERVICE, "SRV")
-    datagram = DNSRecord.parse(question.send(client.address, client.port, timeout=30))
-    assert datagram.header.tc
-    assert len(client.targets(SERVICE)) == 8
 
 
 def test_an_answer_is_kept_for_its_time_to_live(dns: Dns, client: DnsClient) -> None:
@@ -185,18 +167,6 @@ def test_each_change_is_shown_within_the_time_of_propagation_and_not_all_at_once
     assert shown[-1] == 0
 
 
-def test_a_change_that_is_undone_in_time_is_never_shown(dns: Dns) -> None:
-    propagation = Propagation(dns.look_up, 60.0, Random(1), dns.clock)
-    propagation.poll()
-    for instances in (registered(1), []):
-        dns.instances = instances
-        propagation.poll()
-    dns.clock.now += 61
-    propagation.poll()
-
-    assert propagation.shown() == []
-
-
 def test_nothing_is_shown_while_cloud_map_cannot_be_asked(dns: Dns) -> None:
     propagation = Propagation(dns.look_up, 60.0, Random(1), dns.clock)
     propagation.poll()
@@ -222,13 +192,6 @@ def test_one_target_without_an_address_spoils_the_whole_refresh() -> None:
     service.stop()
 
 
-def test_an_unused_port_is_a_failed_look_up(dns: Dns) -> None:
-    service = DnsService(ServiceZone(SERVICE, 10, dns.look_up)).start()
-    service.stop()
-    with pytest.raises(LookupFailedError, match="no answer"):
-        DnsClient(service.address, service.port, timeout_seconds=0.2).targets(SERVICE)
-
-
 @pytest.fixture
 def cloud_map(aws_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.delenv("AWS_ENDPOINT_URL")
@@ -236,58 +199,12 @@ def cloud_map(aws_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
         yield boto3.client("servicediscovery")
 
 
-def test_registered_instances_are_those_of_cloud_map(cloud_map: Any) -> None:
-    register = create_service(cloud_map)
-    register("i-1", "127.1.0.1")
-    register("i-2", "127.1.0.2")
-    found = registered_instances(cloud_map, register.service_id)
-    assert sorted(found, key=lambda each: each.instance_id) == [
-        Registered("i-1", "127.1.0.1", 24224),
-        Registered("i-2", "127.1.0.2", 24224),
-    ]
-
-
 def test_a_service_that_cloud_map_does_not_know_is_not_an_empty_one(cloud_map: Any) -> None:
     with pytest.raises(CloudMapUnavailableError):
         registered_instances(cloud_map, "srv-unknown")
 
 
-@dataclass
-class Register:
-    client: Any
-    service_id: str
-
-    def __call__(self, instance_id: str, address: str) -> None:
-        self.client.register_instance(
-            ServiceId=self.service_id,
-            InstanceId=instance_id,
-            Attributes={"AWS_INSTANCE_IPV4": address, "AWS_INSTANCE_PORT": "24224"},
-        )
-
-
-def create_service(client: Any, vpc_id: str = "vpc-1") -> Register:
-    operation = client.create_private_dns_namespace(Name="logs.internal", Vpc=vpc_id)
-    targets = client.get_operation(OperationId=operation["OperationId"])["Operation"]["Targets"]
-    service = client.create_service(
-        Name="_fluentd._tcp",
-        DnsConfig={
-            "NamespaceId": targets["NAMESPACE"],
-            "RoutingPolicy": "MULTIVALUE",
-            "DnsRecords": [{"Type": "SRV", "TTL": 10}],
-        },
-    )
-    return Register(client, service["Service"]["Id"])
-
-
 class TestShards:
-    def test_the_targets_are_those_of_all_blocks_together(self) -> None:
-        first, second = Target("127.0.0.1", 1, "a"), Target("127.0.0.2", 1, "b")
-        discoveries = Discoveries(
-            [ServiceDiscovery(lambda: [first]), ServiceDiscovery(lambda: [second])]
-        )
-        discoveries.start()
-        assert discoveries.targets == (first, second)
-
     def test_a_forwarder_does_not_start_while_one_of_them_is_empty(self) -> None:
         discoveries = Discoveries(
             [ServiceDiscovery(lambda: [Target("127.0.0.1", 1, "a")]), ServiceDiscovery(list)]

@@ -62,16 +62,6 @@ def test_lines_are_numbered_from_one_without_gaps(
     assert (report.sent, report.acknowledged, report.pending) == (CHUNK_LINES + 15,) * 2 + (0,)
 
 
-def test_chunks_go_to_the_targets_in_turn(
-    forwarder: Forwarder, connections: FakeConnections
-) -> None:
-    for _ in range(4):
-        forwarder.make(1)
-        forwarder.send()
-    used = [target for target, _ in connections.delivered]
-    assert used in ([ONE, TWO, ONE, TWO], [TWO, ONE, TWO, ONE])
-
-
 def test_a_chunk_without_acknowledgement_goes_to_another_target_unchanged(
     forwarder: Forwarder, connections: FakeConnections
 ) -> None:

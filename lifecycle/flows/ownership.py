@@ -1,0 +1,57 @@
+"""Asks whose an instance is; ``decisions/ownership.py`` decides it."""
+
+from dataclasses import dataclass
+
+from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat, Membership
+from lifecycle.adapters.instances import Instances
+from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.ownership import Module, Ownership, Whereabouts, ownership_of
+from lifecycle.errors import NotOurs, UnexpectedState
+from lifecycle.messages import LifecycleAction
+
+
+def whereabouts(member: Membership | None, instance: Instance | None) -> Whereabouts:
+    """Return where Auto Scaling and EC2 show an instance."""
+    owner = instance.owner if instance else None
+    if member is not None:
+        return Whereabouts(member.autoscaling_group_name, member.state, owner)
+    return Whereabouts(instance.group if instance else None, None, owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What this module may work on: its group, and what it took over there before."""
+
+    module: Module
+    autoscaling: AutoScaling
+    instances: Instances
+
+    def is_of_group(self, action: LifecycleAction) -> bool:
+        """Tell whether a lifecycle action is of this module's group."""
+        return action.autoscaling_group_name == self.module.group
+
+    def has_left(self, action: LifecycleAction) -> bool:
+        """Tell whether the instance is ours, and out of our group, and serves in no other."""
+        found = whereabouts(
+            self.autoscaling.membership(action.instance_id),
+            self.instances.find(action.instance_id),
+        )
+        return ownership_of(self.module, found) is Ownership.LEFT
+
+    def require_held(self, action: LifecycleAction) -> None:
+        """Raise NotOurs unless a hook of this module holds the instance; keep its wait alive.
+
+        Of an action of another group, as after a change of ``autoscaling_group_name``. Raises
+        UnexpectedState if it cannot be found out, and what AWS raises.
+        """
+        foreign = f"action.autoscaling_group_name: {action.autoscaling_group_name!r} is not this "
+        if not self.has_left(action):
+            raise NotOurs(f"{foreign}pipeline's group, and {action.instance_id} is not its own")
+        heartbeat, said = self.autoscaling.record_heartbeat(action)
+        if heartbeat is Heartbeat.NO_ACTIVE_ACTION:
+            raise NotOurs(f"{foreign}pipeline's group, and none of its hooks holds the instance")
+        if heartbeat is Heartbeat.FAILED:
+            raise UnexpectedState(
+                f"{foreign}pipeline's group, and its hook cannot be asked (former_group_names): "
+                f"{said}"
+            )

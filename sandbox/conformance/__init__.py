@@ -1,0 +1,1 @@
+"""One list of expectations that a Fluentd, simulated or real, is held to."""
