@@ -199,48 +199,6 @@ def test_shard_overflow_tells_too_many_from_moves_that_fail(place: Scene) -> Non
     wait_until("only its own", lambda: place.registered() == {instance_id}, SECONDS)
 
 
-def test_instances_not_provable_names_them_and_why_while_all_are_in_service(place: Scene) -> None:
-    instance_ids = place.reset(2)
-    with ExitStack() as astray, walk(place, "instances-not-provable") as operator:
-        astray.enter_context(place.astray())
-        place.cloud.client("lambda").invoke(FunctionName=RECONCILER, Payload="{}")
-        operator.type("set-up")
-        flaws = operator.type("flaws")
-        assert '"reason":"prometheus_failed"' in flaws
-        assert all(f'"instance_id":"{one}"' in flaws for one in instance_ids)
-        operator.type("since")
-        assert operator.type("protect").startswith("no alarm scales ")
-        assert "prometheus_failed" in operator.type("evidence")
-        agents = operator.type("agents").splitlines()
-        assert sorted(agents) == sorted(f"{one} Online" for one in instance_ids)
-        assert "fluentd-instances-not-provable\t" in operator.type("verify")
-        assert operator.type("unprotect").startswith("alarms scale ")
-        astray.close()
-        operator.finish({**shared_blocks("instances-not-provable"), "keep": SAME_AS_IN_BUFFER_DLQ})
-
-
-def test_readiness_unknown_names_the_launch_and_what_was_not_known(place: Scene) -> None:
-    place.reset(1)
-    proof = place.settings_of(RECONCILER)
-    asking = {name: proof[name] for name in proof if name.startswith(("EVIDENCE", "PROMETHEUS"))}
-    asking |= {name: proof[name] for name in ("EMPTY_FOR_SECONDS", "SETTLE_SECONDS")}
-    asking |= {"READINESS": "metrics", "READINESS_UNKNOWN_SECONDS": "5"}
-    with ExitStack() as set_up, walk(place, "readiness-unknown") as operator:
-        for function in (HANDLER, "fluentd-operation-waiter"):
-            set_up.enter_context(place.without_setting("READINESS", function, **asking))
-        set_up.enter_context(place.astray())
-        place.scale_to(2)
-        wait_until("both in service", lambda: len(place.instances("InService")) == 2, SECONDS)
-        operator.type("set-up")
-        unknowns = operator.type("unknowns")
-        assert '"reason":"prometheus_failed"' in unknowns
-        assert any(f'"instance_id":"{one}"' in unknowns for one in place.instances())
-        assert "prometheus_failed" in operator.type("evidence")
-        # The local cloud is applied without readiness, so without this alarm.
-        assert operator.type("verify") == ""
-        operator.finish({**shared_blocks("readiness-unknown"), "keep": SAME_AS_IN_BUFFER_DLQ})
-
-
 def proven(place: Scene, instance_id: str) -> bool:
     return any(one["verdict"] == "DRAINED" for one in verdicts(place, instance_id))
 

@@ -256,19 +256,25 @@ def readiness_checks() -> Iterator[Mutation]:
     """A launch that does not listen registered, or one that nothing is known of never."""
     module = "lifecycle.decisions.readiness"
 
-    def impatient(verdict: buffer.Verdict, **seconds: float) -> readiness.Admission:
-        is_down = verdict.state is buffer.State.DOWN
-        return _admission(buffer.unknown(verdict.reason, "") if is_down else verdict, **seconds)
+    def impatient(
+        verdict: buffer.Verdict, unknown_seconds: float, longest_unknown_seconds: float
+    ) -> readiness.Admission:
+        return _admission(
+            buffer.unknown(verdict.reason, ""),
+            unknown_seconds=unknown_seconds,
+            longest_unknown_seconds=longest_unknown_seconds,
+        )
+
+    def patient(
+        verdict: buffer.Verdict, unknown_seconds: float, longest_unknown_seconds: float
+    ) -> readiness.Admission:
+        return _admission(verdict, unknown_seconds=0, longest_unknown_seconds=math.inf)
 
     yield from each(
         "tests/unit/decisions/test_readiness.py",
         {
             "one that is down registered after a while": {f"{module}:admission": impatient},
-            "one that nothing is known of left to its hook": {
-                f"{module}:admission": lambda verdict, **seconds: _admission(
-                    verdict, **{**seconds, "longest_unknown_seconds": math.inf}
-                )
-            },
+            "one that nothing is known of left to its hook": {f"{module}:admission": patient},
             "what was scraped long ago taken for what is": {
                 f"{module}:_is_fresh": lambda series, evidence: True
             },
