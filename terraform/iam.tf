@@ -45,6 +45,14 @@ locals {
     })
   })
 
+  # The tag that tells when a queue of Fluentd may have been cleared at a retry limit.
+  mark_queue_cleared = merge(local.mark_instances, {
+    Sid = "MarkQueueCleared"
+    Condition = merge(local.mark_instances.Condition, {
+      "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.queue_cleared_tag_key] }
+    })
+  })
+
   complete_lifecycle_action = {
     Sid      = "EndTheWait"
     Effect   = "Allow"

@@ -45,15 +45,16 @@ locals {
     event        = "${var.name}-event-dlq"
   }
 
-  # The state tag, the tags of its owner, of a counted end, of failing heartbeats, of a look and of
-  # readiness, as the functions write them (lifecycle/decisions/marks.py and heartbeats.py).
+  # The state tag, the tags of its owner, of a counted end, of failing heartbeats, of a look, of
+  # readiness and of a cleared queue, as the functions write them (lifecycle/decisions/marks.py and heartbeats.py).
   mark_tag_key    = "fluentd-lifecycle"
   owner_tag_key   = "fluentd-lifecycle-owner"
   failing_tag_key = "fluentd-lifecycle-heartbeats-failing"
   counted_tag_key = "fluentd-lifecycle-unclean"
   looked_tag_key  = "fluentd-lifecycle-looked"
 
-  not_ready_tag_key = "fluentd-lifecycle-not-ready"
+  not_ready_tag_key     = "fluentd-lifecycle-not-ready"
+  queue_cleared_tag_key = "fluentd-lifecycle-queue-cleared"
 
   flush_document_name = "${var.name}-flush"
 

@@ -26,6 +26,7 @@ locals {
         local.keep_lifecycle_action_alive,
         local.mark_failing_heartbeats,
         local.mark_instances,
+        local.mark_queue_cleared,
         local.ask_for_evidence,
       ],
       local.uses.operation ? [local.look_up_registration] : [],

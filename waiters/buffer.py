@@ -39,9 +39,11 @@ def wire(
     settings = settings_of(BufferWaiterSettings, environment, runtime)
     sqs = clients.sqs()
     autoscaling = AutoScaling(clients.autoscaling())
+    instances = instances_of(settings, clients.ec2())
     waiter = BufferWaiter(
+        instances=instances,
         exit=exit_of(settings, autoscaling, None, sqs, runtime),
-        proof=proof_of(settings, instances_of(settings, clients.ec2()), runtime, functions),
+        proof=proof_of(settings, instances, runtime, functions),
         polls=polls_of(settings),
         runtime=runtime,
     )

@@ -9,6 +9,7 @@ from lifecycle.decisions.marks import (
     COUNTED_TAG_KEY,
     LOOKED_TAG_KEY,
     NOT_READY_TAG_KEY,
+    QUEUE_CLEARED_TAG_KEY,
     OWNER_TAG_KEY,
     TAG_KEY,
     Mark,
@@ -82,6 +83,10 @@ class Instances:
         """Write when it was known not to be ready (epoch seconds)."""
         self._write(instance_id, NOT_READY_TAG_KEY, written(at))
 
+    def mark_queue_cleared(self, instance_id: str, at: float) -> None:
+        """Write when a queue of it was seen to be cleared (epoch seconds)."""
+        self._write(instance_id, QUEUE_CLEARED_TAG_KEY, written(at))
+
     def write_failing_heartbeats(self, instance_id: str, failing: Failing) -> None:
         """Write which heartbeats failed, over what was written before."""
         self._write(instance_id, HEARTBEATS_TAG_KEY, str(failing))
@@ -140,6 +145,7 @@ def _read(instance: "InstanceTypeDef") -> Instance:
         failing_heartbeats=tags.get(HEARTBEATS_TAG_KEY),
         looked=tags.get(LOOKED_TAG_KEY),
         not_ready=tags.get(NOT_READY_TAG_KEY),
+        queue_cleared=tags.get(QUEUE_CLEARED_TAG_KEY),
         owner=tags.get(OWNER_TAG_KEY),
     )
 

@@ -34,7 +34,8 @@ class Instance:
     ``group`` is the Auto Scaling group that its tag names; ``is_counted``: its end has been counted
     as unclean; ``failing_heartbeats``, ``looked`` and ``not_ready`` are the values of the tags that
     tell of failed heartbeats, of the last good look at its Fluentd, and of the last time at which
-    it was known not to be ready; ``owner`` is the module that its tag names.
+    it was known not to be ready; ``queue_cleared`` of the one that tells when a queue of it may
+    have been cleared; ``owner`` is the module that its tag names.
     """
 
     id: str
@@ -47,6 +48,8 @@ class Instance:
     failing_heartbeats: str | None = None
     looked: str | None = None
     not_ready: str | None = None
+    queue_cleared: str | None = None
+    owner: str | None = None
 
     @property
     def is_looked_at(self) -> bool:
@@ -56,8 +59,6 @@ class Instance:
     def unknown_since(self, started_at: float) -> float:
         """Return since when its readiness has not been known, in a launch that started then."""
         return max(started_at, _read(self.not_ready))
-
-    owner: str | None = None
 
     @property
     def is_running(self) -> bool:
@@ -119,6 +120,19 @@ class Instance:
     def has_begun_since(self, moment: float) -> bool:
         """Tell whether its launch or its termination began after that moment (epoch seconds)."""
         return self.mark is not None and self.mark.at > moment and self.mark.kind in _BEGUN
+
+    @property
+    def may_hold_what_was_cleared(self) -> bool:
+        """Tell whether a queue of it may have been cleared, with a chunk still being written.
+
+        Not if it was started, or launched, after that: Fluentd has counted its chunks anew.
+        """
+        if self.queue_cleared is None:
+            return False
+        cleared_at = _read(self.queue_cleared)
+        if cleared_at == -math.inf:
+            return True
+        return cleared_at >= int(self.launched_at) and not self.has_launched_since(cleared_at)
 
     def served_unproven_before(self, moment: float) -> bool:
         """Tell whether it was in service before that moment (epoch seconds), without a proof since.

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lifecycle.decisions.buffer import State, Verdict
+from lifecycle.adapters.instances import Instances
+from lifecycle.decisions.buffer import Reason, State, Verdict, unknown
 from lifecycle.decisions.polling import PollPolicy
 from lifecycle.errors import NotReady
 from lifecycle.flows.proof import Proof
@@ -16,6 +17,7 @@ from lifecycle.telemetry import LogEvent, Metric, Runtime
 class BufferWaiter:
     """Everything the buffer waiter touches."""
 
+    instances: Instances
     exit: Exit
     proof: Proof
     polls: PollPolicy
@@ -36,6 +38,7 @@ class BufferWaiter:
 
     def _act_on(self, message: BufferCheck, verdict: Verdict) -> None:
         """Release a drained instance; raise NotReady for any other."""
+        verdict = self._with_memory(message, verdict)
         is_drained = verdict.state is State.DRAINED
         pause_seconds = (
             None
@@ -49,6 +52,30 @@ class BufferWaiter:
                 pause_seconds=pause_seconds,
             )
         self.exit.leave(message)
+
+    def _with_memory(self, message: BufferCheck, verdict: Verdict) -> Verdict:
+        """Remember a queue that may have been cleared; its samples leave the window."""
+        instance_id = message.action.instance_id
+        if verdict.reason is Reason.QUEUE_CLEARED:
+            try:
+                self.instances.mark_queue_cleared(instance_id, self.runtime.clock())
+            except Exception as error:  # noqa: BLE001 (while the samples show it, each poll tries)
+                self.runtime.telemetry.warning(
+                    LogEvent.MARK_FAILED,
+                    **message.action.log_fields(),
+                    mark="queue_cleared",
+                    reason=f"{type(error).__name__}: {error}",
+                )
+        if verdict.state is not State.DRAINED:
+            return verdict
+        instance = self.instances.find(instance_id)
+        if instance is None or not instance.may_hold_what_was_cleared:
+            return verdict
+        return unknown(
+            Reason.QUEUE_CLEARED,
+            f"at {instance.queue_cleared} failed writes alone had emptied an output: a chunk may "
+            "still be in flight, which no metric shows",
+        )
 
     def _log_verdict(
         self, message: BufferCheck, verdict: Verdict, pause_seconds: float | None

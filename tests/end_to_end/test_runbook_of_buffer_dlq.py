@@ -106,6 +106,7 @@ def rescue_backed_up_chunks(operator: Walk, instance_id: str) -> None:
 
 def redrive(operator: Walk, retained: str, redriven: str) -> None:
     """Both messages go back; the hook of one instance is over, and its group retains it."""
+    assert operator.type("forget-cleared") == ""
     place = operator.scene
     place.retention("retain")
     place.end_wait(retained, "ABANDON")

@@ -68,6 +68,16 @@ def verdicts() -> Iterator[Mutation]:
         },
     )
     yield from each(
+        "tests/unit/flows/test_buffer.py",
+        {
+            "a cleared queue forgotten when its samples leave the window": {
+                "lifecycle.flows.buffer:BufferWaiter._with_memory": lambda self, message, verdict: (
+                    verdict
+                )
+            }
+        },
+    )
+    yield from each(
         "tests/unit/decisions/test_clearing.py",
         {
             "a queue that a retry limit cleared taken for delivered": {

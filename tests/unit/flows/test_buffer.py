@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lifecycle.adapters.evidence import EvidenceFunction
 from lifecycle.decisions.buffer import Reason, State
+from lifecycle.decisions.marks import QUEUE_CLEARED_TAG_KEY, written
 from lifecycle.errors import NotReady
 from lifecycle.flows.buffer import BufferWaiter
 from lifecycle.flows.evidence import Prover
@@ -44,6 +46,7 @@ def waiter_of(
     functions: Any = InProcess(Prover(lambda: answers, parts.runtime).handle)
     functions.invoking = invoking
     return BufferWaiter(
+        instances=parts.instances,
         exit=Exit(parts.autoscaling, parts.marker, None, None, parts.runtime),
         proof=Proof(
             load_settings(BufferWaiterSettings, environments.buffer_waiter(**settings)),
@@ -149,3 +152,49 @@ def test_whether_it_is_still_waited_for_is_the_exits_to_say() -> None:
     message: BufferCheck = buffer_check()
     assert not waiter_of(parts, Prometheus([])).still_waited_for(message)
     assert parts.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
+
+
+# Of the last scrape but one: the output is empty, by a failed write alone.
+CLEARED = [
+    {"metric": {**one["metric"], "__name__": name}, "values": values}
+    for one in SOUND_SERIES
+    if one["metric"]["__name__"].endswith("buffer_total_bytes")
+    for name, values in (
+        (one["metric"]["__name__"], [[one["values"][0][0], "139"], *one["values"][1:]]),
+        (
+            one["metric"]["__name__"].replace("buffer_total_bytes", "num_errors"),
+            [[one["values"][0][0], "1"], *([at, "2"] for at, _ in one["values"][1:])],
+        ),
+    )
+]
+WITH_A_CLEARED_QUEUE = [
+    one
+    for one in SOUND_SERIES
+    if not one["metric"]["__name__"].endswith(("buffer_total_bytes", "num_errors", "write_count"))
+] + CLEARED
+
+
+@pytest.mark.parametrize("can_write", [True, False])
+def test_a_queue_that_may_have_been_cleared_is_remembered(*, can_write: bool) -> None:
+    parts = Parts() if can_write else Parts(create_tags=THROTTLED)
+    with pytest.raises(NotReady, match=Reason.QUEUE_CLEARED):
+        waiter_of(parts, Prometheus(WITH_A_CLEARED_QUEUE)).begin([DRAINED])(DRAINED)
+    [tagged] = parts.aws.calls("create_tags")
+    assert tagged["Tags"] == [{"Key": QUEUE_CLEARED_TAG_KEY, "Value": written(NOW)}]
+    failed = parts.telemetry.of(LogEvent.MARK_FAILED)
+    assert [line["mark"] for line in failed] == ([] if can_write else ["queue_cleared"])
+
+
+def test_it_keeps_the_instance_when_no_sample_shows_it_any_more() -> None:
+    tags = {QUEUE_CLEARED_TAG_KEY: written(NOW - 400)}
+    parts = Parts(describe_instances=described(INSTANCE_ID, **tags))
+    with pytest.raises(NotReady, match=Reason.QUEUE_CLEARED):
+        waiter_of(parts, Prometheus(SOUND_SERIES)).begin([DRAINED])(DRAINED)
+    assert parts.done == []
+
+
+def test_what_ec2_does_not_answer_is_no_proof_that_no_queue_was_cleared() -> None:
+    parts = Parts(describe_instances=THROTTLED)
+    with pytest.raises(ClientError):
+        waiter_of(parts, Prometheus(SOUND_SERIES)).begin([DRAINED])(DRAINED)
+    assert parts.done == []
