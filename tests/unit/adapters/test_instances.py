@@ -86,7 +86,8 @@ def test_an_instance_without_a_private_ipv4_address_has_its_ipv6_address(
     shown: dict[str, Any], address: str
 ) -> None:
     without = instance(**{"PrivateIpAddress": None, **shown})
-    found = Instances(scripted(describe_instances=answer(without))).address(INSTANCE_ID)
+    client = scripted(describe_instances=answer(without))
+    found = Instances(client, "fluentd").address(INSTANCE_ID)
     assert found == Address(address, "ap-northeast-1a")
 
 
@@ -94,7 +95,7 @@ def test_an_instance_without_a_private_ipv4_address_has_its_ipv6_address(
 def test_an_address_of_another_network_interface_is_none_of_the_instances(index: int) -> None:
     odd = instance(PrivateIpAddress=None, NetworkInterfaces=[interface(index, *["::1"] * index)])
     with pytest.raises(UnexpectedState, match="neither a private IPv4 nor an IPv6 address"):
-        Instances(scripted(describe_instances=answer(odd))).address(INSTANCE_ID)
+        Instances(scripted(describe_instances=answer(odd)), "fluentd").address(INSTANCE_ID)
 
 
 def test_what_cannot_be_asked_is_not_taken_for_a_dead_instance() -> None:
