@@ -71,6 +71,7 @@ class Judge:
             expected_buffered_outputs=site.plan.expected_outputs,
             heartbeat_plugin_id=HEARTBEAT,
         )
+        self._cleared_in: int | None = None  # the process whose queue may have been cleared
         self._stopping = threading.Event()
         self._threads = [
             threading.Thread(target=self._ask_for_ever, args=arguments, daemon=True)
@@ -113,6 +114,10 @@ class Judge:
         except PrometheusFailed as error:
             return "UNKNOWN", buffer.Reason.PROMETHEUS_FAILED, str(error)
         verdict = buffer.judge(series, deregistered_at=0, now=now, rules=self._rules)
+        if verdict.reason is buffer.Reason.QUEUE_CLEARED:
+            self._cleared_in = self._site.main_process()
+        elif verdict.state in PROVEN and self._cleared_in in {self._site.main_process()} - {None}:
+            return "UNKNOWN", buffer.Reason.QUEUE_CLEARED, "remembered, as the waiter does by a tag"
         return verdict.state, verdict.reason, verdict.detail
 
     def ask_flush(self) -> tuple[str, str, str]:

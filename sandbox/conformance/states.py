@@ -43,7 +43,6 @@ class Limit:
 
 
 LOST = Limit("docs/fluentd.md, retry_forever", flush=frozenset({"undelivered"}))
-LOST_IN_FLIGHT = replace(LOST, evidence=LOST.evidence | {"chunks"})
 BACKED_UP = Limit("docs/flush-or-buffer.md, backed-up chunks")
 
 
@@ -119,7 +118,7 @@ STATES = (
     State(
         "retry limit with a write in flight",
         "slow 24 1, refuse, send 1, watch 3, send 1, ask, watch 27, accept",
-        Plan((LIMITED, IMMEDIATE)), "queue_cleared", NO_PROOF, LOST_OR_KEPT, LOST_IN_FLIGHT,
+        Plan((LIMITED, IMMEDIATE)), "queue_cleared", NO_PROOF, LOST_OR_KEPT, LOST,
     ),
     State("unrecoverable chunk", REJECTED, ONE, flush=ASIDE, limit=BACKED_UP),
     State(

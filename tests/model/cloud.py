@@ -88,7 +88,6 @@ class Cloud(Grouped):
     # What there is to see, past the API.
 
     def messages(self, *names: str) -> Iterator[str]:
-        """The bodies on these queues."""
         for name in names:
             yield from queues.bodies(name)
 
@@ -119,8 +118,6 @@ class Cloud(Grouped):
             return False
         waiting = [one for one in self.promises.lives.values() if one.waits_in is not None]
         return all(self.promises.is_reported(one.instance_id) for one in waiting)
-
-    # Time.
 
     def advance(self, seconds: float, step: float = 5.0) -> None:
         """Let time pass; everything that is due happens, and every promise is checked."""

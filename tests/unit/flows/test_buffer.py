@@ -179,7 +179,7 @@ def test_a_queue_that_may_have_been_cleared_is_remembered(*, can_write: bool) ->
     parts = Parts() if can_write else Parts(create_tags=THROTTLED)
     with pytest.raises(NotReady, match=Reason.QUEUE_CLEARED):
         waiter_of(parts, Prometheus(WITH_A_CLEARED_QUEUE)).begin([DRAINED])(DRAINED)
-    [tagged] = parts.aws.calls("create_tags")
+    [tagged] = parts.client.arguments_of("create_tags")
     assert tagged["Tags"] == [{"Key": QUEUE_CLEARED_TAG_KEY, "Value": written(NOW)}]
     failed = parts.telemetry.of(LogEvent.MARK_FAILED)
     assert [line["mark"] for line in failed] == ([] if can_write else ["queue_cleared"])
