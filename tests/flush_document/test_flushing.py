@@ -40,9 +40,12 @@ def test_chunks_are_flushed_and_the_answer_is_that_nothing_is_left(
 def test_a_look_sends_no_signal_and_is_over_at_once(instance: Instance, *, monitored: bool) -> None:
     chunk = instance.chunk()
     port = instance.start(plugins=[])
-    asked = {"monitor_agent_port": port, "monitor_agent_required": "true"} if monitored else {}
+    asked: dict[str, Any] = {}
+    if monitored:
+        asked = {"monitor_agent_port": port, "monitor_agent_required": "true"}
     started = time.monotonic()
-    answer = instance.flush(signal="false", wait_seconds=300, quiet_seconds=300, **asked).json
+    asked |= {"signal": "false", "wait_seconds": 300, "quiet_seconds": 300}
+    answer = instance.flush(**asked).json
     assert time.monotonic() - started < 30
     assert (answer["signalled"], answer["chunks"]) == (False, 1)
     assert (answer["monitor"] is not None) is monitored

@@ -206,7 +206,7 @@ class TestLooking:
         put(watched, "errors", Metrics=parts)
         assert states(watched) == {"errors": "OK"}
         watched.cloudwatch.put_metric_data(
-            Namespace="AWS/Lambda", MetricData=[{**errors("waiter"), "Value": 1}]
+            Namespace="AWS/Lambda", MetricData=[errors("waiter") | {"Value": 1}]
         )
         assert states(watched) == {"errors": "ALARM"}
 

@@ -186,7 +186,7 @@ def test_a_queue_that_may_have_been_cleared_is_remembered(*, can_write: bool) ->
 
 
 def test_it_keeps_the_instance_when_no_sample_shows_it_any_more() -> None:
-    tags = {QUEUE_CLEARED_TAG_KEY: written(NOW - 400)}
+    tags: dict[str, Any] = {QUEUE_CLEARED_TAG_KEY: written(NOW - 400)}
     parts = Parts(describe_instances=described(INSTANCE_ID, **tags))
     with pytest.raises(NotReady, match=Reason.QUEUE_CLEARED):
         waiter_of(parts, Prometheus(SOUND_SERIES)).begin([DRAINED])(DRAINED)
