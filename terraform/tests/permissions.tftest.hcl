@@ -72,6 +72,7 @@ run "each_function_may_make_exactly_its_own_calls" {
       "autoscaling:RecordLifecycleActionHeartbeat",
       "ec2:CreateTags",
       "ec2:CreateTags",
+      "ec2:CreateTags",
       "ec2:DeleteTags",
       "ec2:DescribeInstances",
       "lambda:InvokeFunction",
@@ -142,6 +143,7 @@ run "each_function_may_work_on_its_own_resources_only" {
       ProlongOrEndTheWait    = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/aggregators"
       MarkFailingHeartbeats  = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
       MarkInstancesOfGroup   = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
+      MarkQueueCleared       = "arn:aws:ec2:eu-west-1:123456789012:instance/*"
       AskForEvidence         = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-evidence"
       LookUpRegistration     = "*"
       ConsumeOwnQueue        = "arn:aws:sqs:eu-west-1:123456789012:fluentd-buffer"

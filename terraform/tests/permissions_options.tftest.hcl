@@ -23,7 +23,7 @@ run "without_options_the_evidence_function_may_write_its_log_and_nothing_else" {
     error_message = "Without prometheus.auth it calls no AWS API: ${aws_iam_role_policy.function["evidence"].policy}"
   }
   assert {
-    condition     = [for key, role in aws_iam_role_policy.function : key if strcontains(role.policy, "lambda:")] == ["buffer"]
+    condition     = [for key, role in aws_iam_role_policy.function : key if strcontains(role.policy, "lambda:")] == ["buffer", "reconcile"]
     error_message = "Only who asks for evidence may invoke a function."
   }
 }
