@@ -87,11 +87,11 @@ class Instance:
 
     @property
     def is_reclaimed(self) -> bool:
-        """Tell whether AWS takes it away, by its state tag."""
+        """Tell whether AWS reclaims it, by its state tag."""
         return self.mark is not None and self.mark.kind is MarkKind.RECLAIMED
 
     @property
-    def rests_since_its_proof(self) -> bool:
+    def stopped_since_its_proof(self) -> bool:
         """Tell whether it is stopped, and has not run since it was known to hold nothing.
 
         A start moves ``launched_at``.

@@ -265,7 +265,7 @@ def _why_out(subject: Subject) -> str | None:
         return None
     if instance.is_stopped:
         return f"registered, and {instance.state}"
-    return "registered, and AWS takes it away" if instance.is_reclaimed else None
+    return "registered, and reclaimed by AWS" if instance.is_reclaimed else None
 
 
 def _is_kept(subject: Subject) -> bool:

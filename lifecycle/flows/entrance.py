@@ -104,7 +104,7 @@ class Entrance:
             # A duplicate of an earlier life, or a state that has not propagated yet.
             # Never deregister a working instance, never drop a drain: ask again.
             raise UnexpectedState(f"{action.instance_id} is {state}, not terminating")
-        if is_leaving_warm_pool(state) and self._rests_proven(action.instance_id):
+        if is_leaving_warm_pool(state) and self._is_stopped_and_proven(action.instance_id):
             self._complete(action)
             return
         if isinstance(self.start, Discovery):
@@ -154,8 +154,8 @@ class Entrance:
             self.runtime.telemetry.flush()
         return completion
 
-    def _rests_proven(self, instance_id: str) -> bool:
+    def _is_stopped_and_proven(self, instance_id: str) -> bool:
         instance = self.instances.find(instance_id)
-        if instance is None or not instance.rests_since_its_proof:
+        if instance is None or not instance.stopped_since_its_proof:
             return False
         return self.discovery is None or not self.discovery.cloud_map.is_registered(instance_id)

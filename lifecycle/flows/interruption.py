@@ -143,7 +143,7 @@ class InterruptionHandler:
         groups = {one.instance_id: one.autoscaling_group_name for one in told}
         try:
             described = self.instances.describe([one for one in groups if groups[one] != ours])
-        except Exception as error:  # noqa: BLE001 (what time does not heal is raised again)
+        except Exception as error:  # noqa: BLE001 (what no retry can mend is raised again)
             # Auto Scaling is not asked in its place: the waiters need its budget.
             return dict.fromkeys(groups, _unknown(error))
         seen = {one: Whereabouts(group, None) for one, group in groups.items()}
@@ -152,7 +152,7 @@ class InterruptionHandler:
         found: dict[str, Whereabouts | Exception] = {**seen}
         try:
             members = self.autoscaling.memberships(doubtful)
-        except Exception as error:  # noqa: BLE001 (what time does not heal is raised again)
+        except Exception as error:  # noqa: BLE001 (what no retry can mend is raised again)
             unknown = _unknown(error)
             foreign = [
                 one for one in doubtful if ownership_of(self.module, seen[one]) is Ownership.FOREIGN
@@ -184,7 +184,7 @@ class InterruptionHandler:
 
 
 def _unknown(error: Exception) -> MembershipUnknown:
-    """Return that it could not be found out; raises what time does not heal, for the operator."""
+    """Return that it could not be found out; raises what no retry can mend, for the operator."""
     if not is_transient(error):
         raise error
     return MembershipUnknown(f"{type(error).__name__}: {error}")

@@ -65,7 +65,7 @@ class Marker:
         try:
             end = self.known_end(action, state)
         except Exception as error:  # noqa: BLE001 (an unknown state tag is no proof)
-            reason = f"cannot read its mark: {error}"
+            reason = f"cannot read its state tag: {error}"
             self.runtime.telemetry.warning(
                 LogEvent.CHECK_FAILED, **action.log_fields(), reason=reason
             )

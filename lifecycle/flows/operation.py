@@ -124,7 +124,7 @@ class OperationWaiter:
             self.discovery.placement.make_way(action.instance_id, action.log_fields())
             self._check_again(message, cloud_map.deregister(action.instance_id))
             return
-        # The instance may have been sent away since the first request.
+        # Auto Scaling may have begun to terminate the instance since the first request.
         address = self.instances.address(action.instance_id) if may_serve(state) else None
         if address is None:
             self._withdraw(action, f"it is {state or 'unknown to Auto Scaling'}, or gone")

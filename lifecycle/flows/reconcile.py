@@ -138,7 +138,7 @@ class Reconciler:
         """
         if self._observes:
             return
-        # A moment ago they may have got the mark of their way out; without any this asks nothing.
+        # A termination may have marked one of them a moment ago. For none, this makes no call.
         for instance_id, instance in self.instances.describe(snapshot.unmarked).items():
             if instance.mark is None:
                 self._mark_as_serving(instance_id)
@@ -188,7 +188,7 @@ class Reconciler:
         [subject] = self.survey.located([snapshot.subjects[correction.instance_id]])
         now_called_for = correction_of(subject, replace(snapshot, now=self.runtime.clock()))
         if now_called_for is None or now_called_for.kind is not correction.kind:
-            return self._not_needed(correction, "it has moved on")
+            return self._not_needed(correction, "its state has changed")
         if correction.kind is CorrectionKind.RESTART:
             return self._restart(correction, subject)
         if self._discovery is None:  # without Cloud Map there is no other correction

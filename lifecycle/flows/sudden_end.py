@@ -2,9 +2,9 @@
 
 A hook stops neither a Spot interruption nor a termination in EC2's console. Such an instance is
 deregistered, flushed and counted at once. Nothing here ever releases an instance.
-EC2 tells within seconds that an instance ends; Auto Scaling tells when it has noticed, a minute or
-more later. On the first word a dead one leaves service discovery, on the second its end is judged
-and counted.
+EC2 reports within seconds that an instance ends; Auto Scaling reports it when it has noticed, a
+minute or more later. At the first event the instance is deregistered, at the second its end is
+judged and counted.
 """
 
 from collections.abc import Iterator
@@ -97,7 +97,7 @@ class _SuddenEnd:
     def _take_out(self) -> None:
         """Deal with an instance that still runs."""
         stays: bool | None = None  # not known
-        with self._attempt("look for others"):
+        with self._attempt("find a successor"):
             stays = self._must_stay()
         if stays is False:
             with self._attempt("deregister"):
@@ -200,7 +200,7 @@ class _SuddenEnd:
         self._count_end(may_have_served=True)
 
     def _find_once_down(self) -> Instance | None:
-        """Look until EC2 shows what it told, a few times at most; None for one it does not know."""
+        """Poll EC2 a few times until it shows the event's state; None if it does not know it."""
         instance = self._find()
         for _ in range(_LOOKS - 1):
             if instance is None or instance.is_down:

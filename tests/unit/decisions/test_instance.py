@@ -51,10 +51,10 @@ def test_each_state_of_ec2_means_one_thing(
         ({"mark": Mark(MarkKind.TERMINATING, NOW - 50)}, False),
     ],
 )
-def test_one_rests_since_its_proof_only_if_it_has_not_run_since(
+def test_one_stopped_since_its_proof_only_if_it_has_not_run_since(
     change: dict[str, object], *, rests: bool
 ) -> None:
-    assert replace(RESTING, **change).rests_since_its_proof is rests  # type: ignore[arg-type]
+    assert replace(RESTING, **change).stopped_since_its_proof is rests  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ class TestUnknown:
         assert parts.done == []
 
     @pytest.mark.parametrize("call", ASKED)
-    def test_what_time_does_not_heal_fails_aloud(self, call: str) -> None:
+    def test_what_no_retry_can_mend_fails(self, call: str) -> None:
         answers = {"describe_instances": tagged(None, INSTANCE_ID), call: DENIED}
         with pytest.raises(type(DENIED), match="UnauthorizedOperation"):
             Handling(**answers).receive(spot_event(), age=5000)

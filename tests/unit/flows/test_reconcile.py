@@ -87,7 +87,7 @@ def test_what_is_right_when_it_is_to_be_corrected_is_left_alone() -> None:
     )
     reconcile(parts)
     assert parts.done == []
-    assert parts.telemetry.the(LogEvent.CORRECTION_NOT_NEEDED)["because"] == "it has moved on"
+    assert parts.telemetry.the(LogEvent.CORRECTION_NOT_NEEDED)["because"] == "its state has changed"
 
 
 def test_an_observer_reports_and_changes_nothing() -> None:
