@@ -270,9 +270,9 @@ class Cloud(Grouped):
 
     def is_owned(self, instance_id: str) -> bool:
         """Whether the module has written on it whose it is."""
-        described = self.clients.ec2.describe_instances(InstanceIds=[instance_id])
-        [instance] = described["Reservations"][0]["Instances"]
-        return any(tag["Key"] == OWNER_TAG_KEY for tag in instance.get("Tags", []))
+        paginate = self.clients.ec2.get_paginator("describe_instances").paginate
+        [found] = paginate(InstanceIds=[instance_id]).build_full_result()["Reservations"]
+        return any(tag["Key"] == OWNER_TAG_KEY for tag in found["Instances"][0].get("Tags", []))
 
     def _tell_forwarders(self, event: str, instance_id: str) -> None:
         """Let forwarders follow service discovery, or the group if the fleet is in none."""

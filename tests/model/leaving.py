@@ -14,9 +14,9 @@ def detach(cloud: Cloud, instance_id: str, *, is_moved: bool) -> None:
     )
     if not is_moved:
         return
-    if not autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[OTHER_GROUP])[
-        "AutoScalingGroups"
-    ]:
+    pages = autoscaling.get_paginator("describe_auto_scaling_groups")
+    found = pages.paginate(AutoScalingGroupNames=[OTHER_GROUP]).build_full_result()
+    if not found["AutoScalingGroups"]:
         autoscaling.create_auto_scaling_group(
             AutoScalingGroupName=OTHER_GROUP,
             MinSize=0,
