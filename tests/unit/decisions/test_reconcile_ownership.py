@@ -1,0 +1,76 @@
+"""Whom the reconciler reports as out of the group, and whose owner tag it writes."""
+
+from dataclasses import replace
+
+import pytest
+
+from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.ownership import Ownership
+from lifecycle.decisions.reconcile import (
+    HookLimits,
+    Snapshot,
+    Subject,
+    correction_of,
+)
+
+RUNNING = Instance("i-1", "running", 0.0, None, Mark(MarkKind.LAUNCHING, 0.0), owner="fluentd")
+ENDED = replace(RUNNING, state="terminated")
+PROVEN = Mark(MarkKind.PROVEN, 9.0)
+
+
+def snapshot_of(subject: Subject) -> Snapshot:
+    return Snapshot(
+        now=10.0,
+        hooks=HookLimits(launch=900, terminate=3600),
+        subjects={subject.id: subject},
+        weights={},
+        desired_capacity=1,
+        retains_on_abandon=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ownership", "instance", "is_reported"),
+    [
+        (Ownership.LEFT, RUNNING, True),
+        (Ownership.SERVES_ELSEWHERE, RUNNING, True),
+        (Ownership.LEFT, ENDED, True),
+        (Ownership.LEFT, replace(ENDED, is_counted=True), False),
+        (Ownership.LEFT, replace(ENDED, mark=PROVEN), False),
+        (Ownership.LEFT, replace(RUNNING, mark=PROVEN), True),
+        (Ownership.LEFT, None, False),
+        (Ownership.MEMBER, RUNNING, False),
+        (Ownership.FOREIGN, RUNNING, False),
+    ],
+)
+def test_what_has_left_is_reported_until_its_end_is_accounted_for(
+    ownership: Ownership, instance: Instance | None, *, is_reported: bool
+) -> None:
+    subject = Subject("i-1", instance=instance, ownership=ownership)
+    assert snapshot_of(subject).left == ([subject] if is_reported else [])
+
+
+@pytest.mark.parametrize(
+    ("state", "instance", "is_written"),
+    [
+        ("InService", replace(RUNNING, owner=None), True),
+        ("InService", replace(RUNNING, owner="another-module"), True),
+        ("InService", RUNNING, False),
+        ("InService", None, False),
+        ("Standby", replace(RUNNING, owner=None), False),
+    ],
+)
+def test_the_owner_is_written_on_who_serves_in_the_group(
+    state: str, instance: Instance | None, *, is_written: bool
+) -> None:
+    found = snapshot_of(Subject("i-1", state=state, instance=instance))
+    assert found.unowned_by("fluentd") == (["i-1"] if is_written else [])
+
+
+@pytest.mark.parametrize("ownership", [Ownership.FOREIGN, Ownership.SERVES_ELSEWHERE])
+def test_a_registration_of_what_another_group_holds_stays(ownership: Ownership) -> None:
+    subject = Subject(
+        "i-1", is_elsewhere=True, is_registered=True, instance=ENDED, ownership=ownership
+    )
+    assert correction_of(subject, snapshot_of(subject)) is None
