@@ -148,6 +148,7 @@ class Judge:
             "FLUENTD_PROGRAM": site.program.process,
             "SERVICE": UNIT,
             "METHOD": "signal",
+            "SIGNAL": "true",
             "RPC_PORT": "24444",
             "BUFFER_PATHS": str(site.root),
             "BACKUP_PATHS": f"{site.root}/failed" if site.plan.secondary else "none",
