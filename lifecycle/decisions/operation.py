@@ -52,7 +52,7 @@ class NextStep(StrEnum):
     WAIT = "wait"
     GO_ON = "go_on"
     REQUEST_AGAIN = "request_again"
-    GIVE_UP = "give_up"
+    DEAD_LETTER = "dead_letter"
 
 
 def next_step(
@@ -79,4 +79,4 @@ def next_step(
         return NextStep.GO_ON
     if requested_again < MOST_REQUESTS_AGAIN:
         return NextStep.REQUEST_AGAIN
-    return NextStep.GIVE_UP
+    return NextStep.DEAD_LETTER

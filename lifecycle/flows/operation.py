@@ -80,7 +80,7 @@ class OperationWaiter:
                 operation_id=message.operation_id,
             )
             raise NotReady(f"operation {message.operation_id} is still under way")
-        if step is NextStep.GIVE_UP:
+        if step is NextStep.DEAD_LETTER:
             raise Permanent(
                 f"Cloud Map did not do it in {message.requested_again + 1} requests; "
                 f"last operation {message.operation_id}: "

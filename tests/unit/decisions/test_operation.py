@@ -14,11 +14,11 @@ from lifecycle.decisions.operation import (
 )
 from lifecycle.messages import Transition
 
-WAIT, GO_ON, AGAIN, GIVE_UP = (
+WAIT, GO_ON, AGAIN, DEAD_LETTER = (
     NextStep.WAIT,
     NextStep.GO_ON,
     NextStep.REQUEST_AGAIN,
-    NextStep.GIVE_UP,
+    NextStep.DEAD_LETTER,
 )
 REGISTER, DEREGISTER = OperationType.REGISTER_INSTANCE, OperationType.DEREGISTER_INSTANCE
 UNDER_WAY = (OperationStatus.SUBMITTED, OperationStatus.PENDING)
@@ -101,7 +101,7 @@ def test_the_next_step_while_requests_are_left(case: Case, requested_again: int)
 @pytest.mark.parametrize("requested_again", [MOST_REQUESTS_AGAIN, MOST_REQUESTS_AGAIN + 1, 1000])
 @pytest.mark.parametrize("case", TABLE)
 def test_the_fourth_request_is_never_made(case: Case, requested_again: int) -> None:
-    expected = GIVE_UP if TABLE[case] is AGAIN else TABLE[case]
+    expected = DEAD_LETTER if TABLE[case] is AGAIN else TABLE[case]
     assert step_of(case, requested_again) is expected
 
 
