@@ -123,9 +123,14 @@ def questions() -> Iterator[Mutation]:
         {
             "one instance judged by another's series": {f"{module}:_grouped": _all_to_each},
             "an answer that is none read as no series": {f"{module}:fetch": _none_is_empty},
+        },
+    )
+    yield from each(
+        "tests/unit/adapters/test_prometheus_session.py",
+        {
             "a redirect followed that repeats the credentials": {
                 f"{module}:_RedactingSession.get_redirect_target": _redirected
-            },
+            }
         },
     )
 
