@@ -42,6 +42,7 @@ def test_readiness_unknown_names_the_launch_and_what_was_not_known(place: Scene)
     with ExitStack() as set_up, walk(place, "readiness-unknown") as operator:
         for function in (HANDLER, "fluentd-operation-waiter"):
             set_up.enter_context(place.without_setting("READINESS", function, **asking))
+        set_up.enter_context(place.granting("fluentd-operation-waiter", "lambda:InvokeFunction"))
         set_up.enter_context(place.astray())
         place.scale_to(2)
         wait_until("both in service", lambda: len(place.instances("InService")) == 2, SECONDS)

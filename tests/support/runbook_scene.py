@@ -1,5 +1,6 @@
 """The local cloud, brought into the states that the runbooks are about."""
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -144,6 +145,18 @@ class Scene:
         functions = self.cloud.client("lambda")
         answer = functions.get_function_configuration(FunctionName=function)
         return dict(answer["Environment"]["Variables"])
+
+    @contextmanager
+    def granting(self, role: str, action: str) -> Iterator[None]:
+        """A function's role allows one more action while the block runs."""
+        iam, which = self.cloud.client("iam"), {"RoleName": role, "PolicyName": "granted"}
+        statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_role_policy(**which, PolicyDocument=document)
+        try:
+            yield
+        finally:
+            iam.delete_role_policy(**which)
 
     def astray(self) -> AbstractContextManager[None]:
         """Nothing answers where Prometheus is looked for while the block runs."""
