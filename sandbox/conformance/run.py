@@ -16,6 +16,7 @@ from sandbox.host.ports import held_subnet
 
 SIDE_BY_SIDE = 4
 END_SECONDS = 90.0
+FIRST_SCRAPE_SECONDS = 20
 POLL_SECONDS = 0.2
 
 
@@ -61,6 +62,7 @@ def play(state: State, program: Program, address: str, directory: Path) -> Resul
         judge = Judge(site)
         try:
             with judge:
+                _await_the_first_scrape(judge)
                 site.do(state.steps)
                 site.ask()
                 _await_the_end(state, judge)
@@ -70,6 +72,15 @@ def play(state: State, program: Program, address: str, directory: Path) -> Resul
     outcome, remark = _concluded(state, judge.observations)
     evidence, flush = (_told(source, judge.observations) for source in ("evidence", "flush"))
     return Result(state.name, outcome, evidence, flush, remark, round(time.time() - started, 1))
+
+
+def _await_the_first_scrape(judge: Judge) -> None:
+    """Wait until Prometheus has seen the Fluentd; when it scrapes first depends on its address."""
+    deadline = time.monotonic() + FIRST_SCRAPE_SECONDS
+    while time.monotonic() < deadline:
+        if any(one.reason not in {"no_series", "prometheus_failed"} for one in judge.observations):
+            return
+        time.sleep(POLL_SECONDS)
 
 
 def _await_the_end(state: State, judge: Judge) -> None:
