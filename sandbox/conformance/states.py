@@ -114,7 +114,11 @@ STATES = (
     ),
     State("memory buffer", DOWN_AND_BACK, Plan((MEMORY,)), "queued"),
     State("no @id", KILLED, Plan(NO_ID), "no_series"),
-    State("retry limit", LIMIT_REACHED, Plan((LIMITED,)), flush=LOST_OR_KEPT, limit=LOST),
+    State(
+        # Unknown where the failed writes that cleared the queue are seen, and remembered.
+        "retry limit", LIMIT_REACHED, Plan((LIMITED,)),
+        evidence=NO_PROOF | {"DRAINED"}, flush=LOST_OR_KEPT, limit=LOST,
+    ),
     State(
         "retry limit with a write in flight",
         "slow 24 1, refuse, send 1, watch 3, send 1, ask, watch 27, accept",
