@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lifecycle.adapters.instances import Instances
 from lifecycle.decisions.buffer import Reason, State, Verdict, unknown
 from lifecycle.decisions.polling import PollPolicy
-from lifecycle.errors import NotReady
+from lifecycle.errors import NotReady, Permanent
 from lifecycle.flows.proof import Proof
 from lifecycle.flows.release import Exit
 from lifecycle.messages import BufferCheck
@@ -54,22 +54,32 @@ class BufferWaiter:
         self.exit.leave(message)
 
     def _with_memory(self, message: BufferCheck, verdict: Verdict) -> Verdict:
-        """Remember a queue that may have been cleared; its samples leave the window."""
+        """Remember a queue that may have been cleared; its samples leave the window.
+
+        Raises Permanent if it cannot be remembered: a later window would prove the instance empty.
+        """
         instance_id = message.action.instance_id
         if verdict.reason is Reason.QUEUE_CLEARED:
             try:
                 self.instances.mark_queue_cleared(instance_id, self.runtime.clock())
-            except Exception as error:  # noqa: BLE001 (while the samples show it, each poll tries)
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
                 self.runtime.telemetry.warning(
                     LogEvent.MARK_FAILED,
                     **message.action.log_fields(),
                     mark="queue_cleared",
-                    reason=f"{type(error).__name__}: {error}",
+                    reason=reason,
                 )
+                raise Permanent(
+                    f"{verdict.state} ({verdict.reason}): {verdict.detail}; "
+                    f"the tag that remembers it cannot be written: {reason}"
+                ) from error
         if verdict.state is not State.DRAINED:
             return verdict
         instance = self.instances.find(instance_id)
-        if instance is None or not instance.may_hold_what_was_cleared:
+        if instance is None:
+            return unknown(Reason.INSTANCE_NOT_IDENTIFIED, "EC2 does not know it, nor its tags")
+        if not instance.may_hold_what_was_cleared:
             return verdict
         return unknown(
             Reason.QUEUE_CLEARED,

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from lifecycle.adapters.evidence import EvidenceFunction
 from lifecycle.decisions.buffer import Reason, State
 from lifecycle.decisions.marks import QUEUE_CLEARED_TAG_KEY, written
-from lifecycle.errors import NotReady
+from lifecycle.errors import NotReady, Permanent
 from lifecycle.flows.buffer import BufferWaiter
 from lifecycle.flows.evidence import Prover
 from lifecycle.flows.proof import Proof
@@ -174,15 +174,27 @@ WITH_A_CLEARED_QUEUE = [
 ] + CLEARED
 
 
-@pytest.mark.parametrize("can_write", [True, False])
-def test_a_queue_that_may_have_been_cleared_is_remembered(*, can_write: bool) -> None:
-    parts = Parts() if can_write else Parts(create_tags=THROTTLED)
+def test_a_queue_that_may_have_been_cleared_is_remembered() -> None:
+    parts = Parts()
     with pytest.raises(NotReady, match=Reason.QUEUE_CLEARED):
         waiter_of(parts, Prometheus(WITH_A_CLEARED_QUEUE)).begin([DRAINED])(DRAINED)
     [tagged] = parts.client.arguments_of("create_tags")
     assert tagged["Tags"] == [{"Key": QUEUE_CLEARED_TAG_KEY, "Value": written(NOW)}]
-    failed = parts.telemetry.of(LogEvent.MARK_FAILED)
-    assert [line["mark"] for line in failed] == ([] if can_write else ["queue_cleared"])
+
+
+def test_one_that_cannot_be_remembered_pages_at_once() -> None:
+    parts = Parts(create_tags=THROTTLED)
+    with pytest.raises(Permanent, match=r"queue_cleared.*cannot be written"):
+        waiter_of(parts, Prometheus(WITH_A_CLEARED_QUEUE)).begin([DRAINED])(DRAINED)
+    assert parts.telemetry.the(LogEvent.MARK_FAILED)["mark"] == "queue_cleared"
+    assert "complete" not in parts.done
+
+
+def test_one_that_ec2_does_not_know_is_not_proven_to_hold_nothing() -> None:
+    parts = Parts(describe_instances={"Reservations": []})
+    with pytest.raises(NotReady, match=Reason.INSTANCE_NOT_IDENTIFIED):
+        waiter_of(parts, Prometheus(SOUND_SERIES)).begin([DRAINED])(DRAINED)
+    assert parts.done == []
 
 
 def test_it_keeps_the_instance_when_no_sample_shows_it_any_more() -> None:
