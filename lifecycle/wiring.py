@@ -118,7 +118,12 @@ def discovery_of(
         cloud_map=cloud_map,
         operation_queue=Queue(sqs, settings.operation_queue_url),
         placement=Placement(
-            cloud_map, autoscaling, instances, settings.allow_empty_service, runtime
+            cloud_map,
+            autoscaling,
+            instances,
+            settings.autoscaling_group_name,
+            settings.allow_empty_service,
+            runtime,
         ),
     )
 

@@ -28,14 +28,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.auth import AuthBase
 from urllib3.util.retry import Retry
 
-from lifecycle.decisions.evidence import (
-    BUFFER_METRICS,
-    EMIT_RECORDS,
-    NUM_ERRORS,
-    UP,
-    WRITE_COUNT,
-    Series,
-)
+from lifecycle.decisions.evidence import METRICS, UP, Series
 from lifecycle.errors import PrometheusFailed
 from lifecycle.settings import PrometheusDialect
 
@@ -253,8 +246,7 @@ class Selection:
     @property
     def query(self) -> str:
         """The range selector, in PromQL."""
-        metrics = (*BUFFER_METRICS, EMIT_RECORDS, NUM_ERRORS, WRITE_COUNT)
-        names = "|".join([*(self.metric_prefix + metric for metric in metrics), UP])
+        names = "|".join([*(self.metric_prefix + metric for metric in METRICS), UP])
         instances = "|".join(_quote(_spelled(value)) for value in self.values)
         window = math.ceil(self.range_seconds)
         return f'{{__name__=~"{names}",{self.label}=~"({instances})(:[0-9]+)?"}}[{window}s]'

@@ -15,7 +15,7 @@ from pydantic import ConfigDict
 from lifecycle.decisions.clearing import how_cleared
 from lifecycle.decisions.evidence import (
     BUFFER_METRICS,
-    EMIT_RECORDS,
+    METRICS,
     NUM_ERRORS,
     Evidence,
     Rules,
@@ -253,7 +253,7 @@ def _settling(evidence: Evidence, deregistered_at: float) -> Verdict | None:
 
 def _incomplete(evidence: Evidence) -> Verdict | None:
     """UNKNOWN if the evidence leaves out a series, or a part of the window."""
-    for metric in (*BUFFER_METRICS, EMIT_RECORDS):
+    for metric in METRICS:
         lacking = _without(metric, evidence)
         if lacking is not None:
             return unknown(Reason.INCOMPLETE_SERIES, f"no {metric} beside {lacking}")

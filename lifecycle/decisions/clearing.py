@@ -1,4 +1,4 @@
-"""Whether failed writes alone emptied an output: then a chunk may still be in flight, unseen.
+"""Whether a queue of Fluentd was cleared: then a chunk may still be in flight, unseen.
 
 At a retry limit Fluentd clears the queue, and from then on counts nothing for a chunk that another
 thread still writes (fluent-plugin-prometheus 2.2.1 with Fluentd 1.19.3, measured).
@@ -10,27 +10,35 @@ from itertools import pairwise
 
 from lifecycle.decisions.evidence import BUFFER_METRICS, NUM_ERRORS, WRITE_COUNT, Evidence
 
+_TOTAL, _, _QUEUE = BUFFER_METRICS
+
 
 def how_cleared(evidence: Evidence) -> str | None:
-    """Say which output became empty although no write that was begun meanwhile succeeded.
+    """Say which queue lost more chunks than writes took from it, where writes failed; else None.
 
-    None if there is none. ``write_count`` counts writes as they begin, so a write that began
-    earlier may also have emptied it: that cannot be told apart.
+    A write that begins takes a chunk from the queue (``write_count``), one that fails puts it back
+    (``num_errors``, counted before the queue is cleared), and chunks are added: so what is missing
+    beyond that was cleared. At least: a clear that hides behind as many new chunks is not seen.
     """
-    for total in evidence.of(BUFFER_METRICS[0]):
+    for total in evidence.of(_TOTAL):
+        queue = evidence.beside(total, _QUEUE)
         errors, writes = evidence.beside(total, NUM_ERRORS), evidence.beside(total, WRITE_COUNT)
+        failed_before = 0.0
         for (before, held), (after, left) in pairwise(total.samples):
-            failed = _rise(errors, before, after)
-            begun = _rise(writes, before, after)
-            if held != 0 and left == 0 and failed > 0 and not begun > failed:
+            failed, begun = _rise(errors, before, after), _rise(writes, before, after)
+            is_accounted_for = -_rise(queue, before, after) <= begun - failed
+            fell = left < held or held < 0
+            if fell and (failed > 0 or failed_before > 0) and not is_accounted_for:
                 return (
-                    f"{total} went from {held:g} to 0 while num_errors rose by {failed:g} and "
-                    f"write_count by {begun:g}: the queue may have been cleared at a retry limit, "
-                    "with a chunk still being written; or a write begun earlier succeeded"
+                    f"{total} went from {held:g} to {left:g} and its queue by "
+                    f"{_rise(queue, before, after):g} chunks, while num_errors rose by {failed:g} "
+                    f"and write_count by {begun:g}: the queue may have been cleared at a retry "
+                    "limit, with a chunk still being written"
                 )
+            failed_before = failed
     return None
 
 
 def _rise(counts: Mapping[float, float], before: float, after: float) -> float:
-    """By how much a counter rose between two scrapes; not a number if one of them lacks it."""
+    """By how much a value rose between two scrapes; not a number if one of them lacks it."""
     return counts.get(after, math.nan) - counts.get(before, math.nan)

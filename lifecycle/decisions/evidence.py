@@ -19,6 +19,7 @@ BUFFER_METRICS = ("buffer_total_bytes", "buffer_stage_length", "buffer_queue_len
 EMIT_RECORDS = "emit_records"
 NUM_ERRORS = "num_errors"
 WRITE_COUNT = "write_count"  # of the writes that were begun
+METRICS = (*BUFFER_METRICS, EMIT_RECORDS, NUM_ERRORS, WRITE_COUNT)  # all are needed for a proof
 UP = "up"
 
 Sample = tuple[float, float]
@@ -119,6 +120,11 @@ class Rules:
     def range_seconds(self) -> float:
         """How far back samples are needed: the window and the sample just before it."""
         return self.empty_for_seconds + 2 * self.fresh_seconds
+
+    @property
+    def unbroken_seconds(self) -> float:
+        """How long after a question the next one still sees every change since."""
+        return self.range_seconds - self.fresh_seconds
 
     @property
     def fewest_samples(self) -> int:

@@ -125,14 +125,12 @@ class Instance:
     def may_hold_what_was_cleared(self) -> bool:
         """Tell whether a queue of it may have been cleared, with a chunk still being written.
 
-        Not if it was started, or launched, after that: Fluentd has counted its chunks anew.
+        Not if it was started after that: Fluentd has counted its chunks anew.
         """
         if self.queue_cleared is None:
             return False
         cleared_at = _read(self.queue_cleared)
-        if cleared_at == -math.inf:
-            return True
-        return cleared_at >= int(self.launched_at) and not self.has_launched_since(cleared_at)
+        return cleared_at == -math.inf or cleared_at >= int(self.launched_at)
 
     def served_unproven_before(self, moment: float) -> bool:
         """Tell whether it was in service before that moment (epoch seconds), without a proof since.

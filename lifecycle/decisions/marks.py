@@ -17,7 +17,7 @@ COUNTED_TAG_KEY = "fluentd-lifecycle-unclean"
 LOOKED_TAG_KEY = "fluentd-lifecycle-looked"
 # When a launching instance was last known not to be ready.
 NOT_READY_TAG_KEY = "fluentd-lifecycle-not-ready"
-# When failed writes alone were seen to empty an output: its samples are out of the window later.
+# When a queue was seen that may have been cleared: its samples are out of the window later.
 QUEUE_CLEARED_TAG_KEY = "fluentd-lifecycle-queue-cleared"
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 

@@ -28,7 +28,8 @@ def judge_readiness(series: Sequence[Series], *, now: float, rules: Rules) -> Ve
     evidence = Evidence.gather(series, now, rules)
     targets = [one for one in series if one.labels.get("__name__") == UP and one.samples]
     own = [up for up in (*evidence.up, *evidence.further_up) if _is_fresh(up, evidence)]
-    down = [up for up in own or targets if up.newest == 0 and _is_fresh(up, evidence)]
+    asked = own if evidence.buffers else own or targets
+    down = [up for up in asked if up.newest == 0 and _is_fresh(up, evidence)]
     if down:
         return Verdict(State.DOWN, Reason.NOT_READY, f"the newest scrape of {down[0]} failed")
     if not any(_is_fresh(one, evidence) for one in evidence.buffers):

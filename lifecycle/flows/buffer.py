@@ -43,7 +43,10 @@ class BufferWaiter:
         pause_seconds = (
             None
             if is_drained
-            else self.polls.pause_seconds(verdict.not_before, self.runtime.clock())
+            else min(
+                self.polls.pause_seconds(verdict.not_before, self.runtime.clock()),
+                self.proof.rules.unbroken_seconds,
+            )
         )
         self._log_verdict(message, verdict, pause_seconds)
         if not is_drained:
@@ -83,8 +86,8 @@ class BufferWaiter:
             return verdict
         return unknown(
             Reason.QUEUE_CLEARED,
-            f"at {instance.queue_cleared} failed writes alone had emptied an output: a chunk may "
-            "still be in flight, which no metric shows",
+            f"a queue may have been cleared, seen at {instance.queue_cleared}: a chunk may still "
+            "be in flight, which no metric shows",
         )
 
     def _log_verdict(

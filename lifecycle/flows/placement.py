@@ -27,12 +27,14 @@ class Standing:
     """One snapshot: who is registered in which service, and in what lifecycle state.
 
     ``states`` holds those that are in any Auto Scaling group; ``outsiders`` are in none, but run in
-    EC2, or are no instances at all: registered by others, they count as serving.
+    EC2, or are no instances at all: registered by others, they count as serving. Only ``own``, the
+    members of our group, are ever moved.
     """
 
     members: dict[str, frozenset[str]]
     states: dict[str, str]
     outsiders: frozenset[str]
+    own: frozenset[str]
 
     @property
     def in_service(self) -> frozenset[str]:
@@ -53,12 +55,12 @@ class Standing:
 
     def steps_into(self, vacancies: frozenset[str]) -> list[Step]:
         """Return which instances have to join the vacant services, if one can be spared."""
-        return steps_into(vacancies, self.members, self.in_service)
+        return steps_into(vacancies, self.members, self.in_service & self.own)
 
     def steps_to_balance(self) -> list[Step]:
         """Return what is left to do so that no shard overflows while another has room."""
-        movable = frozenset(one for one, state in self.states.items() if may_serve(state))
-        return steps_to_balance(self.members, movable, self.in_service)
+        movable = frozenset(one for one in self.own if may_serve(self.states[one]))
+        return steps_to_balance(self.members, movable, self.in_service & self.own)
 
     def shards_of(self, instance_id: str) -> dict[str, frozenset[str]]:
         """Return the services that the instance is in, with all that are."""
@@ -80,6 +82,7 @@ class Placement:
     cloud_map: CloudMap
     autoscaling: AutoScaling
     instances: Instances
+    group: str
     allow_empty: bool
     runtime: Runtime
 
@@ -90,11 +93,16 @@ class Placement:
         """
         members = self.cloud_map.members()
         registered = sorted({one for ids in members.values() for one in ids})
-        own = [one for one in registered if is_instance_id(one)]
-        states = {one: it.state for one, it in self.autoscaling.memberships(own).items()}
-        strangers = [one for one in own if one not in states]
+        instances = [one for one in registered if is_instance_id(one)]
+        found = self.autoscaling.memberships(instances)
+        strangers = [one for one in instances if one not in found]
         alive = {one.id for one in self.instances.describe(strangers).values() if one.is_running}
-        return Standing(members, states, frozenset(registered) - frozenset(own) | alive)
+        return Standing(
+            members,
+            states={one: member.state for one, member in found.items()},
+            outsiders=frozenset(registered) - frozenset(instances) | alive,
+            own=frozenset(one for one, member in found.items() if member.state_in(self.group)),
+        )
 
     def may_leave(
         self,

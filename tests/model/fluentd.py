@@ -39,6 +39,7 @@ class Worker:
     lands_at: float = 0.0
     emitted: int = 100
     errors: int = 0
+    writes: int = 0
     beats: int = 0
     drift: int = 0
     gauges: dict[str, float] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Worker:
             "buffer_queue_length": len(self.queued),
             "emit_records": self.emitted,
             "num_errors": self.errors,
+            "write_count": self.writes,
             "beats": self.beats,
         }
 
@@ -144,6 +146,7 @@ class Fluentd:
             worker.in_flight = 0
         if worker.queued and not worker.in_flight and self.destination_up:
             worker.in_flight = worker.queued.pop(0)
+            worker.writes += 1
             worker.lands_at = self.now + self.flight_seconds
 
     def signal(self) -> None:
@@ -176,7 +179,7 @@ class Fluentd:
         worker.close_stage()
         if worker.queued:
             worker.queued.pop(0)
-            worker.errors += 1
+            worker.writes += 1
             self.set_aside += 1
 
     def miscount(self) -> None:
@@ -193,7 +196,8 @@ class Fluentd:
         self.silent_until = self.now + 2 * TICK
         for worker in self.workers:
             worker.queued += [worker.in_flight] if worker.in_flight else []
-            worker.in_flight = worker.drift = worker.emitted = worker.errors = worker.beats = 0
+            worker.in_flight = worker.drift = worker.emitted = worker.errors = 0
+            worker.writes = worker.beats = 0
             worker.look()
 
     def recover(self) -> None:

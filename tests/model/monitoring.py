@@ -22,7 +22,10 @@ from tests.support.promql import RangeSelector
 SCRAPE_INTERVAL = 15.0
 _PREFIX = "fluentd_output_status_"
 NEIGHBOUR_PORT = 9100  # node_exporter's
-_GAUGES = ("buffer_total_bytes", "buffer_stage_length", "buffer_queue_length", "num_errors")
+_GAUGES = (
+    *("buffer_total_bytes", "buffer_stage_length", "buffer_queue_length"),
+    *("num_errors", "write_count"),
+)
 
 
 class Scraping(StrEnum):

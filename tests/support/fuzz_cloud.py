@@ -18,7 +18,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from handlers import evidence as evidence_function
-from lifecycle.decisions.evidence import BUFFER_METRICS, EMIT_RECORDS, UP
+from lifecycle.decisions.evidence import METRICS, UP
 from lifecycle.telemetry import PowertoolsTelemetry, Runtime
 from tests.support import environments
 from tests.support.environments import PROMETHEUS_URL
@@ -51,7 +51,7 @@ ECHOES = (ECHO, ECHO_PLAIN, ECHO_ENCODED)
 
 _HISTORY = History(start=START, instance_id=INSTANCE_ID).shows("05-drained", 345)
 NOW = _HISTORY.now + 1
-_ASKED_FOR = {f"fluentd_output_status_{metric}" for metric in (*BUFFER_METRICS, EMIT_RECORDS)}
+_ASKED_FOR = {f"fluentd_output_status_{metric}" for metric in METRICS}
 SOUND_SERIES: list[dict[str, Any]] = [
     {"metric": dict(one.labels), "values": [[at, repr(value)] for at, value in one.samples]}
     for one in _HISTORY.series()

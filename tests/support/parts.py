@@ -119,7 +119,7 @@ class Parts:
         self.marker = Marker(self.instances, self.runtime)
         self.cloud_map = CloudMap(client, services, 24224)
         self.placement = Placement(
-            self.cloud_map, self.autoscaling, self.instances, allow_empty, self.runtime
+            self.cloud_map, self.autoscaling, self.instances, GROUP, allow_empty, self.runtime
         )
         self.heartbeats = Heartbeats(
             self.autoscaling, self.instances, dict.fromkeys(Transition, _HOOK), self.runtime

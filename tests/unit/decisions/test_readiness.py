@@ -53,6 +53,14 @@ def test_what_was_scraped_long_ago_is_unknown(*, ran: bool) -> None:
     assert judged(history, later=61) == IS_UNSEEN
 
 
+def test_another_exporter_that_is_down_keeps_no_fluentd_out_that_is_scraped() -> None:
+    history = History().shows(RUNNING, 60)
+    assert judged(history, exporter(history, 0)) == IS_READY
+    without_up = [one for one in history.series() if one.labels["__name__"] != "up"]
+    verdict = judge_readiness([*without_up, exporter(history, 0)], now=history.now + 1, rules=RULES)
+    assert (verdict.state, verdict.reason) == (State.UNKNOWN, Reason.NO_UP)
+
+
 def test_another_exporter_that_runs_makes_no_fluentd_ready() -> None:
     history = History()
     assert judged(history, exporter(history, 1)) == IS_UNSEEN

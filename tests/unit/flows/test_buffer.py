@@ -94,6 +94,20 @@ def test_it_comes_back_when_the_whole_window_can_be_proof() -> None:
     assert parts.telemetry.the(LogEvent.BUFFER_VERDICT)["next_check_seconds"] == 45
 
 
+def test_no_change_falls_between_the_samples_of_two_questions() -> None:
+    parts = Parts()
+    waiter = waiter_of(
+        parts,
+        Prometheus(SOUND_SERIES),
+        EMPTY_FOR_SECONDS="45",
+        PROMETHEUS_SCRAPE_INTERVAL_SECONDS="15",
+    )
+    later = buffer_check(deregistered_at=NOW + 1000)
+    with pytest.raises(NotReady, match=Reason.SETTLING) as not_yet:
+        waiter.begin([later])(later)
+    assert not_yet.value.pause_seconds == 45 + 2 * 15  # not 120
+
+
 @pytest.mark.parametrize("invoking", [one for one in Invoking if one is not Invoking.SOUND])
 def test_whatever_goes_wrong_with_the_question_keeps_every_instance(invoking: Invoking) -> None:
     parts = Parts()

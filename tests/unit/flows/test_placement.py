@@ -13,7 +13,7 @@ from tests.support.scripted import THROTTLED
 
 FIELDS = action().log_fields()
 TWO = ("srv-1", "srv-2")
-THIRD = "i-0aaaaaaaaaaaaaaa1"
+THIRD, FOURTH = "i-0aaaaaaaaaaaaaaa1", "i-0ffffffffffffffff"
 
 
 def fleet(states: dict[str, str], *registered: str, **answers: Any) -> Parts:
@@ -98,6 +98,25 @@ class TestMakeWay:
         [request] = parts.client.arguments_of("register_instance")
         assert (request["ServiceId"], request["InstanceId"]) == ("srv-1", OTHER_INSTANCE_ID)
         assert request["CreatorRequestId"] == f"{OTHER_INSTANCE_ID}-{NOW:.0f}"
+
+    def test_one_that_another_group_has_in_service_is_never_moved(self) -> None:
+        ours = members({INSTANCE_ID: "Terminating:Wait", OTHER_INSTANCE_ID: "InService"})
+        theirs = members({THIRD: "InService", FOURTH: "InService"}, group="others")
+        held = {"srv-1": {INSTANCE_ID}, "srv-2": {OTHER_INSTANCE_ID, THIRD, FOURTH}}
+        parts = Parts(
+            services=TWO,
+            list_instances=lambda **asked: listed(*held[asked["ServiceId"]]),
+            describe_auto_scaling_instances={
+                "AutoScalingInstances": [
+                    *ours["AutoScalingInstances"],
+                    *theirs["AutoScalingInstances"],
+                ]
+            },
+        )
+        with pytest.raises(NotReady, match="waits for a successor"):
+            parts.placement.make_way(INSTANCE_ID, FIELDS)
+        parts.placement.carry_out(parts.placement.snapshot().steps_to_balance())
+        assert parts.done == []
 
     def test_without_one_to_spare_it_only_waits(self) -> None:
         states = {INSTANCE_ID: "Terminating:Wait", OTHER_INSTANCE_ID: "InService"}
