@@ -1,5 +1,7 @@
 """An instance in a subnet that is IPv6-only has no IPv4 address, as on AWS."""
 
+from ipaddress import IPv6Address, IPv6Network
+
 from tests.sandbox.emulator.conftest import Cloud
 
 
@@ -14,7 +16,7 @@ def test_an_instance_in_an_ipv6_only_subnet_has_an_ipv6_address_and_no_other(
     [instance] = reservation["Instances"]
     [interface] = instance["NetworkInterfaces"]
     address = instance["Ipv6Address"]
-    assert address.startswith(block.removesuffix("/64"))
+    assert IPv6Address(address) in IPv6Network(block)
     assert [one["Ipv6Address"] for one in interface["Ipv6Addresses"]] == [address]
     assert "PrivateIpAddress" not in instance
     assert "PrivateIpAddress" not in interface

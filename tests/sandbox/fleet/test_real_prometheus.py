@@ -51,6 +51,7 @@ class Exporter:
             "buffer_queue_length": 0,
             "emit_records": 7,
             "num_errors": 0,
+            "write_count": 2,
         }
         worker = f'worker_id="{self.worker_id}",{_LABELS}'
         lines = [f"fluentd_output_status_{name}{{{worker}}} {it}" for name, it in values.items()]

@@ -30,6 +30,10 @@ def test_samples_are_asked_for_from_before_the_window() -> None:
     assert RULES.range_seconds == 60 + 4 * 15
 
 
+def test_two_questions_overlap_by_the_samples_that_one_missed_scrape_leaves() -> None:
+    assert RULES.unbroken_seconds == 60 + 2 * 15
+
+
 def test_a_series_is_named_by_what_tells_outputs_apart() -> None:
     assert str(series(worker_id="0", plugin_id="s3", type="s3")) == (
         "fluentd_output_status_buffer_total_bytes{plugin_id=s3,worker_id=0,job=fluentd}"
