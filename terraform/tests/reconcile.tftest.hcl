@@ -103,6 +103,7 @@ run "a_corrector_may_make_exactly_its_own_calls" {
       "autoscaling:DescribeWarmPool",
       "autoscaling:RecordLifecycleActionHeartbeat",
       "ec2:CreateTags",
+      "ec2:CreateTags",
       "ec2:DescribeInstances",
       "lambda:InvokeFunction",
       "logs:CreateLogStream",
@@ -134,7 +135,7 @@ run "a_corrector_may_make_exactly_its_own_calls" {
   }
 }
 
-run "an_observer_may_only_look" {
+run "an_observer_may_only_look_and_remember_what_it_saw" {
   command = plan
   variables {
     reconcile = { mode = "observe" }
@@ -145,6 +146,7 @@ run "an_observer_may_only_look" {
       "autoscaling:DescribeAutoScalingGroups",
       "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:DescribeWarmPool",
+      "ec2:CreateTags",
       "ec2:DescribeInstances",
       "lambda:InvokeFunction",
       "logs:CreateLogStream",
@@ -168,6 +170,7 @@ run "a_fleet_without_cloud_map_only_waits_to_be_drained" {
       "autoscaling:DescribeAutoScalingInstances",
       "autoscaling:DescribeWarmPool",
       "autoscaling:RecordLifecycleActionHeartbeat",
+      "ec2:CreateTags",
       "ec2:CreateTags",
       "ec2:DescribeInstances",
       "lambda:InvokeFunction",
