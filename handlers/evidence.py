@@ -6,15 +6,14 @@ it calls no AWS API, so the VPC needs neither endpoint nor NAT; with a secret it
 
 import os
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any
+from functools import cache, partial
 
 from lifecycle.adapters import prometheus
 from lifecycle.adapters.credentials import CredentialsSource
 from lifecycle.flows.evidence import Prover
 from lifecycle.settings import EvidenceSettings
-from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import settings_of
+from lifecycle.telemetry import Runtime, on_lambda
+from lifecycle.wiring import entry_point, settings_of
 
 Querier = Callable[[], prometheus.Querier]
 
@@ -46,12 +45,5 @@ def _querier(settings: EvidenceSettings) -> Querier:
     return querier
 
 
-@cache
-def _wired() -> Prover:
-    return wire(os.environ)
-
-
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Entry point of the function ``evidence``."""
-    begin_invocation(context)
-    return _wired().handle(event)
+_wired = cache(partial(wire, os.environ))
+handler = entry_point(_wired)

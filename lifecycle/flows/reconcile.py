@@ -62,7 +62,7 @@ class Reconciler:
     def _observes(self) -> bool:
         return self.settings.reconcile_mode is ReconcileMode.OBSERVE
 
-    def handle(self) -> None:
+    def handle(self, _event: object = None) -> None:
         """Take a snapshot, a second one if something is wrong, and correct what both call for.
 
         Raises UnexpectedState if a correction failed, or an instance is in an unknown lifecycle

@@ -4,8 +4,6 @@ import pytest
 
 from handlers.interruption import wire as wire_interruption_handler
 from handlers.lifecycle import wire
-from lifecycle.adapters import clients
-from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.errors import ConfigurationError
 from lifecycle.flows.flush import FlushWaiter
 from lifecycle.flows.operation import OperationWaiter
@@ -13,9 +11,8 @@ from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import BufferCheck, FlushCheck
 from lifecycle.settings import FleetSettings, FlushWaiterSettings, load_settings
 from lifecycle.telemetry import LogEvent, Runtime
-from lifecycle.wiring import discovery_of, first_draining_stage, polls_of, settings_of
+from lifecycle.wiring import Parts, settings_of
 from tests.support import environments
-from tests.support.parts import Parts
 from tests.support.recording import RecordingTelemetry
 from waiters.flush import wire as wire_flush_waiter
 from waiters.operation import wire as wire_operation_waiter
@@ -34,14 +31,9 @@ def test_wrong_settings_are_logged_before_they_are_raised() -> None:
 
 
 def test_a_stage_polls_as_its_settings_say() -> None:
-    polls = polls_of(load_settings(FlushWaiterSettings, environments.flush_waiter()))
+    polls = wire_flush_waiter(environments.flush_waiter()).polls
     assert (polls.interval_seconds, polls.longest_interval_seconds) == (15, 120)
     assert polls.timeout_seconds == 3600
-
-
-def test_without_a_draining_stage_a_function_does_not_start() -> None:
-    with pytest.raises(ConfigurationError, match="neither FLUSH_QUEUE_URL nor BUFFER_QUEUE_URL"):
-        first_draining_stage(None, None, clients.sqs(), Parts().runtime)
 
 
 @pytest.mark.parametrize("allow_empty", [True, False])
@@ -57,9 +49,8 @@ def test_a_fleet_that_is_not_in_cloud_map_has_no_discovery() -> None:
 
 
 def discovery_from(environment: dict[str, str]) -> Discovery | None:
-    parts, settings = Parts(), load_settings(FleetSettings, environment)
-    autoscaling = AutoScaling(clients.autoscaling())
-    return discovery_of(settings, autoscaling, parts.instances, clients.sqs(), parts.runtime)
+    settings = load_settings(FleetSettings, environment)
+    return Parts(settings, Runtime(RecordingTelemetry())).discovery
 
 
 @pytest.mark.parametrize(
