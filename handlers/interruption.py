@@ -23,6 +23,7 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Inte
         ends=SuddenEnds(
             autoscaling_group_name=settings.autoscaling_group_name,
             instances=parts.instances,
+            marker=parts.marker,
             discovery=parts.discovery,
             run_command=parts.run_command(settings),
             runtime=runtime,

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from lifecycle.errors import ConfigurationError, describe_problems
+from lifecycle.messages import Transition
 
 _Text = Annotated[str, StringConstraints(min_length=1)]
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -164,6 +165,12 @@ class LifecycleHandlerSettings(FleetSettings):
     buffer_queue_url: Annotated[
         _QueueUrl | None, *_needed_unless("cloud_map_service_ids", "flush_queue_url")
     ] = None
+
+    @property
+    def hook_names(self) -> dict[Transition, str | None]:
+        """The names of our hooks."""
+        launch, terminate = self.launch_hook_name, self.terminate_hook_name
+        return {Transition.LAUNCHING: launch, Transition.TERMINATING: terminate}
 
 
 class ReconcileMode(StrEnum):

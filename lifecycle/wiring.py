@@ -141,6 +141,7 @@ class Parts:
                 settings.allow_empty_service,
                 self.runtime,
             ),
+            runtime=self.runtime,
         )
 
     def draining_stage(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from lifecycle.decisions.instance import Instance
-from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.marks import Mark, MarkKind, was_proven
 from lifecycle.decisions.ownership import Module, Ownership, Whereabouts, ownership_of
 from lifecycle.decisions.states import may_serve
 from lifecycle.errors import Malformed, MembershipUnknown
@@ -116,9 +116,9 @@ def how_it_ended(
 
 def _is_proof_of(mark: Mark, termination: Interruption) -> bool:
     """Tell whether it is a proof, and of this termination: no earlier life in a warm pool."""
-    if not mark.is_proof or mark.kind is MarkKind.REPLACED:
+    if mark.kind is MarkKind.REPLACED:
         return False  # after its root volume was replaced it served again
     if mark.kind is MarkKind.RETAINED or termination.origin == Location.WARM_POOL:
-        return True  # what has been in the warm pool, or retained, since has received nothing
+        return was_proven(mark)  # since then it has received nothing
     started_at = termination.started_at
-    return started_at is not None and mark.at >= started_at - _OLDEST_PROOF_SECONDS
+    return started_at is not None and was_proven(mark, since=started_at - _OLDEST_PROOF_SECONDS)

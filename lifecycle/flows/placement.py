@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
+from lifecycle.decisions.operation import fresh_request_id
 from lifecycle.decisions.shards import (
     Members,
     Step,
@@ -175,6 +176,5 @@ class Placement:
         address = self.instances.address(step.instance_id)
         if address is None:
             return None  # gone meanwhile
-        # With an id of before, Cloud Map would answer with the request of an earlier move.
-        request_id = f"{step.instance_id}-{self.runtime.clock():.0f}"
+        request_id = fresh_request_id(step.instance_id, self.runtime.clock())
         return self.cloud_map.register_in(step.service_id, step.instance_id, address, request_id)

@@ -11,6 +11,7 @@ from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances, address_of
 from lifecycle.decisions.marks import MarkKind
+from lifecycle.decisions.operation import fresh_request_id
 from lifecycle.decisions.reconcile import (
     Correction,
     CorrectionKind,
@@ -156,7 +157,8 @@ class Reconciler:
             "autoscaling_group_name": self.settings.autoscaling_group_name,
             "instance_id": instance_id,
         }
-        self.marker.write_on(instance_id, MarkKind.LAUNCHING, fields)
+        with self.marker.logged(MarkKind.LAUNCHING, fields):
+            self.marker.put(instance_id, MarkKind.LAUNCHING)
 
     def _balance(self, placement: Placement) -> None:
         """Finish moves that were left half done, and move what is too much in a shard.
@@ -210,8 +212,7 @@ class Reconciler:
         operation_id = cloud_map.register(
             subject.id,
             address,
-            # With an id of before, Cloud Map would answer with the request of before.
-            creator_request_id=f"reconcile-{subject.id}-{self.runtime.clock():.0f}",
+            fresh_request_id(f"reconcile-{subject.id}", self.runtime.clock()),
         )
         self._made(correction, operation_id=operation_id)
         state = self.autoscaling.lifecycle_state(subject.id)
@@ -248,10 +249,6 @@ class Reconciler:
         waits = [] if is_launch_held(state) else [Transition.TERMINATING]
         if is_launch_held(state) or is_entering_warm_pool(state) or not is_known(state):
             waits.append(Transition.LAUNCHING)
-        hooks = {
-            Transition.LAUNCHING: self.settings.launch_hook_name,
-            Transition.TERMINATING: self.settings.terminate_hook_name,
-        }
         return [
             LifecycleAction(
                 autoscaling_group_name=self.settings.autoscaling_group_name,
@@ -262,7 +259,7 @@ class Reconciler:
                 started_at=self.runtime.clock(),
             )
             for transition in waits
-            if (hook := hooks[transition]) is not None
+            if (hook := self.settings.hook_names[transition]) is not None
         ]
 
     def _start(self, action: LifecycleAction, subject: Subject) -> None:
