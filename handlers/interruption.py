@@ -1,19 +1,16 @@
 """Entry point of the interruption handler: reads settings, builds clients, calls one flow."""
 
-import os
 from collections.abc import Mapping
-from functools import cache, partial
 
 from lifecycle.flows.interruption import InterruptionHandler
 from lifecycle.flows.sudden_end import SuddenEnds
 from lifecycle.settings import InterruptionSettings
-from lifecycle.telemetry import Runtime, on_lambda
-from lifecycle.wiring import Parts, entry_point, settings_of
+from lifecycle.telemetry import Runtime
+from lifecycle.wiring import EntryPoint, Parts, settings_of
 
 
-def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> InterruptionHandler:
+def wire(environment: Mapping[str, str], runtime: Runtime) -> InterruptionHandler:
     """Build the handler from environment variables; raises ConfigurationError."""
-    runtime = runtime or on_lambda()
     settings = settings_of(InterruptionSettings, environment, runtime)
     parts = Parts(settings, runtime)
     return InterruptionHandler(
@@ -34,5 +31,4 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Inte
     )
 
 
-_wired = cache(partial(wire, os.environ))
-handler = entry_point(_wired)
+handler = EntryPoint(wire)

@@ -1,16 +1,14 @@
 """Entry point of the reconciler: reads settings, builds clients, calls one flow."""
 
-import os
 from collections.abc import Mapping
-from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from lifecycle.flows.reconcile import Reconciler
 from lifecycle.flows.standing import StandingCheck
 from lifecycle.flows.survey import Survey
 from lifecycle.settings import ProofSettings, ReconcilerSettings
-from lifecycle.telemetry import Runtime, on_lambda
-from lifecycle.wiring import Parts, entry_point, settings_of
+from lifecycle.telemetry import Runtime
+from lifecycle.wiring import EntryPoint, Parts, settings_of
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -18,11 +16,10 @@ if TYPE_CHECKING:
 
 def wire(
     environment: Mapping[str, str],
-    runtime: Runtime | None = None,
+    runtime: Runtime,
     functions: "LambdaClient | None" = None,
 ) -> Reconciler:
     """Build the reconciler from environment variables; raises ConfigurationError."""
-    runtime = runtime or on_lambda()
     settings = settings_of(ReconcilerSettings, environment, runtime)
     uses_prometheus = "EVIDENCE_FUNCTION_NAME" in environment
     proof_settings = settings_of(ProofSettings, environment, runtime) if uses_prometheus else None
@@ -52,5 +49,4 @@ def wire(
     )
 
 
-_wired = cache(partial(wire, os.environ))
-handler = entry_point(_wired)
+handler = EntryPoint(wire)

@@ -287,6 +287,18 @@ class BufferWaiterSettings(ProofSettings, WaiterSettings):
     buffer_dlq_url: _QueueUrl
 
 
+def _needed_with(what: str, *kinds: PrometheusAuth) -> tuple[object, ...]:
+    """Require a setting for these kinds of authentication."""
+
+    def check(value: object, info: ValidationInfo) -> object:
+        kind = info.data.get("prometheus_auth")
+        if value is None and kind in kinds:
+            raise ValueError(f"is missing; PROMETHEUS_AUTH={kind} needs {what}")
+        return value
+
+    return Field(validate_default=True), AfterValidator(check)
+
+
 class EvidenceSettings(_Settings):
     """Settings of ``handlers.evidence``: how to reach Prometheus."""
 
@@ -294,25 +306,13 @@ class EvidenceSettings(_Settings):
     prometheus_request_timeout_seconds: _Seconds
     prometheus_dialect: PrometheusDialect = PrometheusDialect.PROMETHEUS
     prometheus_auth: PrometheusAuth = PrometheusAuth.NONE
-    prometheus_credentials_arn: Annotated[_Text | None, Field(validate_default=True)] = None
-    prometheus_region: Annotated[_Text | None, Field(validate_default=True)] = None
-
-    @field_validator("prometheus_credentials_arn")
-    @classmethod
-    def _credentials_fit_auth(cls, arn: str | None, info: ValidationInfo) -> str | None:
-        auth = info.data.get("prometheus_auth")
-        if arn is None and auth in {PrometheusAuth.BASIC, PrometheusAuth.BEARER}:
-            raise ValueError(
-                f"is missing; PROMETHEUS_AUTH={auth} needs the ARN of a secret or a parameter"
-            )
-        return arn
-
-    @field_validator("prometheus_region")
-    @classmethod
-    def _region_fits_auth(cls, region: str | None, info: ValidationInfo) -> str | None:
-        if region is None and info.data.get("prometheus_auth") is PrometheusAuth.SIGV4:
-            raise ValueError("is missing; PROMETHEUS_AUTH=sigv4 needs it")
-        return region
+    prometheus_credentials_arn: Annotated[
+        _Text | None,
+        *_needed_with(
+            "the ARN of a secret or a parameter", PrometheusAuth.BASIC, PrometheusAuth.BEARER
+        ),
+    ] = None
+    prometheus_region: Annotated[_Text | None, *_needed_with("it", PrometheusAuth.SIGV4)] = None
 
 
 AnySettings = TypeVar("AnySettings", bound=_Settings)

@@ -1,9 +1,10 @@
 """Builds the parts that several entry points share, from settings and clients."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
@@ -38,7 +39,7 @@ from lifecycle.settings import (
     WaiterSettings,
     load_settings,
 )
-from lifecycle.telemetry import LogEvent, Runtime, begin_invocation
+from lifecycle.telemetry import LogEvent, Runtime, begin_invocation, on_lambda
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -57,16 +58,18 @@ class Function(Protocol[_Event_contra, _Answer_co]):
         """Do what one invocation asks for."""
 
 
-def entry_point(
-    wired: Callable[[], Function[_Event, _Answer]],
-) -> Callable[[_Event, object], _Answer]:
-    """Return what Lambda invokes: the function is wired at its first invocation."""
+class EntryPoint(Generic[_Event, _Answer]):
+    """What Lambda invokes: it wires its function at the first invocation."""
 
-    def handler(event: _Event, context: object) -> _Answer:
+    def __init__(
+        self, wire: Callable[[Mapping[str, str], Runtime], Function[_Event, _Answer]]
+    ) -> None:
+        self.wired = cache(lambda: wire(os.environ, on_lambda()))
+
+    def __call__(self, event: _Event, context: object) -> _Answer:
+        """Handle one invocation."""
         begin_invocation(context)
-        return wired().handle(event)
-
-    return handler
+        return self.wired().handle(event)
 
 
 def settings_of(

@@ -1,20 +1,17 @@
 """Entry point of the flush waiter: reads settings, builds clients, calls one flow."""
 
-import os
 from collections.abc import Mapping
-from functools import cache, partial
 
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.flush import FlushWaiter
 from lifecycle.messages import FlushCheck
 from lifecycle.settings import FlushWaiterSettings
-from lifecycle.telemetry import Runtime, on_lambda
-from lifecycle.wiring import StageParts, entry_point, settings_of
+from lifecycle.telemetry import Runtime
+from lifecycle.wiring import EntryPoint, StageParts, settings_of
 
 
-def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stage[FlushCheck]:
+def wire(environment: Mapping[str, str], runtime: Runtime) -> Stage[FlushCheck]:
     """Build the waiter's stage from environment variables; raises ConfigurationError."""
-    runtime = runtime or on_lambda()
     settings = settings_of(FlushWaiterSettings, environment, runtime)
     parts = StageParts(settings, runtime)
     run_command = parts.run_command(settings)
@@ -29,5 +26,4 @@ def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stag
     return parts.stage(FlushCheck, waiter, settings.flush_queue_url, settings.flush_dlq_url)
 
 
-_wired = cache(partial(wire, os.environ))
-handler = entry_point(_wired)
+handler = EntryPoint(wire)

@@ -1,16 +1,14 @@
 """Entry point of the operation waiter: reads settings, builds clients, calls one flow."""
 
-import os
 from collections.abc import Mapping
-from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.operation import OperationWaiter
 from lifecycle.messages import OperationCheck
 from lifecycle.settings import OperationWaiterSettings
-from lifecycle.telemetry import Runtime, on_lambda
-from lifecycle.wiring import StageParts, entry_point, settings_of
+from lifecycle.telemetry import Runtime
+from lifecycle.wiring import EntryPoint, StageParts, settings_of
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -18,11 +16,10 @@ if TYPE_CHECKING:
 
 def wire(
     environment: Mapping[str, str],
-    runtime: Runtime | None = None,
+    runtime: Runtime,
     functions: "LambdaClient | None" = None,
 ) -> Stage[OperationCheck]:
     """Build the waiter's stage from environment variables; raises ConfigurationError."""
-    runtime = runtime or on_lambda()
     settings = settings_of(OperationWaiterSettings, environment, runtime)
     parts = StageParts(settings, runtime, functions)
     next_stage = parts.draining_stage(settings.flush_queue_url, settings.buffer_queue_url)
@@ -43,5 +40,4 @@ def wire(
     )
 
 
-_wired = cache(partial(wire, os.environ))
-handler = entry_point(_wired)
+handler = EntryPoint(wire)

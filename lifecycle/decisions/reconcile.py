@@ -17,7 +17,6 @@ from lifecycle.decisions.states import (
     is_held,
     is_in_service,
     is_known,
-    is_launch_held,
     is_out_of_service,
     is_retained,
     is_root_volume_held,
@@ -173,7 +172,7 @@ class Snapshot:
 
     def is_waiting(self, subject: Subject) -> bool:
         """Tell whether a hook of a transition that is ours holds the instance."""
-        if is_launch_held(subject.state):
+        if is_held(subject.state, Transition.LAUNCHING):
             return self.in_cloud_map
         return is_held(subject.state, Transition.TERMINATING)
 
@@ -187,7 +186,7 @@ class Snapshot:
         """Return how old a mark of the present wait can be; a mark of another wait never is."""
         ours = (
             {MarkKind.LAUNCHING: _longest_wait(self.hooks.launch or 0)}
-            if is_launch_held(subject.state)
+            if is_held(subject.state, Transition.LAUNCHING)
             else {
                 MarkKind.TERMINATING: _longest_wait(self.hooks.terminate),
                 MarkKind.PROVEN: _PROVEN_FOR_SECONDS,

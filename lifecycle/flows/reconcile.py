@@ -24,9 +24,9 @@ from lifecycle.decisions.reconcile import (
 )
 from lifecycle.decisions.states import (
     is_entering_warm_pool,
+    is_held,
     is_in_service,
     is_known,
-    is_launch_held,
     is_retained,
     require_known,
 )
@@ -246,8 +246,12 @@ class Reconciler:
     def _possible_waits(self, subject: Subject) -> list[LifecycleAction]:
         """Return the waits that the state can mean; a launch and a return both lead into a pool."""
         state = subject.state
-        waits = [] if is_launch_held(state) else [Transition.TERMINATING]
-        if is_launch_held(state) or is_entering_warm_pool(state) or not is_known(state):
+        waits = [] if is_held(state, Transition.LAUNCHING) else [Transition.TERMINATING]
+        if (
+            is_held(state, Transition.LAUNCHING)
+            or is_entering_warm_pool(state)
+            or not is_known(state)
+        ):
             waits.append(Transition.LAUNCHING)
         return [
             LifecycleAction(
@@ -265,7 +269,7 @@ class Reconciler:
     def _start(self, action: LifecycleAction, subject: Subject) -> None:
         if action.transition is Transition.TERMINATING:
             self.entrance.terminate(action)
-        elif is_launch_held(subject.state):
+        elif is_held(subject.state, Transition.LAUNCHING):
             self.entrance.launch(action)
         else:
             self.entrance.enter_warm_pool(action)
