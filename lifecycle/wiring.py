@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.autoscaling import AutoScaling
@@ -45,28 +45,21 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
 
-_Event_contra = TypeVar("_Event_contra", contravariant=True)
-_Event = TypeVar("_Event")
-_Answer_co = TypeVar("_Answer_co", covariant=True)
-_Answer = TypeVar("_Answer")
 
-
-class Function(Protocol[_Event_contra, _Answer_co]):
+class Function(Protocol):
     """What ``wire`` returns."""
 
-    def handle(self, event: _Event_contra, /) -> _Answer_co:
+    def handle(self, event: dict[str, Any], /) -> Any:  # noqa: ANN401 (each has its own)
         """Do what one invocation asks for."""
 
 
-class EntryPoint(Generic[_Event, _Answer]):
+class EntryPoint:
     """What Lambda invokes: it wires its function at the first invocation."""
 
-    def __init__(
-        self, wire: Callable[[Mapping[str, str], Runtime], Function[_Event, _Answer]]
-    ) -> None:
+    def __init__(self, wire: Callable[[Mapping[str, str], Runtime], Function]) -> None:
         self.wired = cache(lambda: wire(os.environ, on_lambda()))
 
-    def __call__(self, event: _Event, context: object) -> _Answer:
+    def __call__(self, event: dict[str, Any], context: object) -> Any:  # noqa: ANN401 (as above)
         """Handle one invocation."""
         begin_invocation(context)
         return self.wired().handle(event)

@@ -18,9 +18,9 @@ from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.interruption import Ending, Fate
 from lifecycle.decisions.marks import MarkKind
 from lifecycle.decisions.reconcile import Correction, Sighting, Snapshot
-from lifecycle.decisions.shards import Members
+from lifecycle.decisions.shards import Members, Standing
 from lifecycle.events import Interruption
-from lifecycle.flows.placement import Placement, Standing
+from lifecycle.flows.placement import Placement
 from lifecycle.flows.reconcile import Reconciler
 from lifecycle.flows.sudden_end import _SuddenEnd
 from lifecycle.settings import ReconcileMode
@@ -291,7 +291,7 @@ def _promises() -> Iterator[Mutation]:
     )
     yield Mutation(
         "no instance is the last aggregator",
-        {"lifecycle.flows.placement:Standing.vacancies_left_by": _none_is_the_last},
+        {"lifecycle.decisions.shards:Standing.vacancies_left_by": _none_is_the_last},
         MODEL,
         breaks="the last of a service waits for a successor",
     )
