@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.decisions.marks import LOOKED_TAG_KEY
+from lifecycle.decisions.marks import LOOKED_TAG_KEY, NOT_PROVABLE_TAG_KEY
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import HOLDING
 from tests.support.functions import Invoking
@@ -29,7 +29,8 @@ def run(pipeline: Pipeline, **settings: str) -> dict[object, object]:
     pipeline.reconcile()
     assert pipeline.crashes == []
     lines = pipeline.telemetry.of(LogEvent.INSTANCE_NOT_PROVABLE)
-    assert (Metric.INSTANCES_NOT_PROVABLE, len(lines)) in pipeline.telemetry.values
+    counted = sum(bool(line["is_counted"]) for line in lines)
+    assert (Metric.INSTANCES_NOT_PROVABLE, counted) in pipeline.telemetry.values
     return {line["instance_id"]: line["reason"] for line in lines}
 
 
@@ -51,6 +52,21 @@ def test_a_wrong_label_is_found_at_the_first_run(pipeline: Pipeline) -> None:
     instance_ids = settled(pipeline, 2, "operation", "buffer")
     found = run(pipeline, PROMETHEUS_INSTANCE_LABEL="host")
     assert found == dict.fromkeys(instance_ids, "no_series")
+
+
+def test_a_flaw_counts_when_it_has_lasted_for_ten_minutes_and_is_forgotten_when_it_ends(
+    pipeline: Pipeline,
+) -> None:
+    broken, sound = settled(pipeline, 2, "operation", "buffer")
+    counted = []
+    for label in ("host", "host", "host", "instance_id", "host"):
+        run(pipeline, PROMETHEUS_INSTANCE_LABEL=label)
+        counted.append(pipeline.telemetry.total(Metric.INSTANCES_NOT_PROVABLE))
+        pipeline.advance(RECONCILE_INTERVAL)
+    assert counted == [0, 0, 2, 0, 0]
+    tags = pipeline.clients.ec2.describe_tags()["Tags"]
+    since = {tag["ResourceId"]: tag["Value"] for tag in tags if tag["Key"] == NOT_PROVABLE_TAG_KEY}
+    assert since.keys() == {broken, sound}
 
 
 def test_an_observer_finds_an_expired_token_too(pipeline: Pipeline) -> None:

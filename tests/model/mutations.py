@@ -77,6 +77,11 @@ def _flushes() -> Iterator[Mutation]:
         },
     )
     yield Mutation(
+        "what serves in another group is flushed on a redriven message",
+        {"lifecycle.flows.flush:FlushWaiter._refusals": lambda self, instance_ids: {}},
+        _FLUSH_WAITER,
+    )
+    yield Mutation(
         "a flush before forwarders have stopped sending",
         {"lifecycle.flows.flush:FlushWaiter._settled_at": lambda self, message: -math.inf},
         _FLUSH_WAITER,
@@ -329,9 +334,4 @@ MUTATIONS = [
     *mutations_of_states.answers(),
     *mutations_of_states.states(),
     *_promises(),
-]    Mutation(
-        "what serves in another group is flushed on a redriven message",
-        {"lifecycle.flows.flush:FlushWaiter._refusals": lambda self, instance_ids: {}},
-        "tests/unit/flows/test_flush.py",
-    ),
-
+]
