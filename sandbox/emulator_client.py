@@ -1,14 +1,10 @@
 """A client of the emulator's control API; its routes are in `sandbox.emulator.control`."""
 
-from __future__ import annotations
-
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from sandbox.host.http import request
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 SECONDS = 30.0
 

@@ -1,27 +1,21 @@
 """All random faults of one cloud: begun, paused and counted together."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from sandbox.chaos.killer import Killer
-from sandbox.chaos.plan import rules
+from sandbox.chaos.plan import Plan, rules
 from sandbox.chaos.proxy import Counted, FaultProxy
 from sandbox.host.parts import Parts
+from sandbox.host.processes import Processes
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from contextlib import ExitStack
-    from pathlib import Path
-
-    from sandbox.chaos.plan import Plan
-    from sandbox.host.processes import Processes
-
-    Event = dict[str, Any]
+Event = dict[str, Any]
 
 
 @dataclass

@@ -4,22 +4,16 @@ What the group, the queues and the alarms say comes from boto3; what the aggrega
 and what the services did and when, comes from the simulator's own records.
 """
 
-from __future__ import annotations
-
 import json
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sandbox.cloud import LocalCloud
 from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
-from sandbox.demo.recording import Observation
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from sandbox.cloud import LocalCloud
-    from sandbox.demo.recording import Clock
-    from sandbox.fleet.fleet import Fleet
+from sandbox.demo.recording import Clock, Observation
+from sandbox.fleet.fleet import Fleet
 
 VERDICTS = frozenset({"flush_verdict", "buffer_verdict"})
 Verdict = tuple[str, str]

@@ -4,24 +4,19 @@ timeline.jsonl gets one JSON object a line, as it happens, so that an interrupte
 be studied: `{"kind": "sample" | "journal" | "notification" | "phase" | "disruption" | "error"}`.
 """
 
-from __future__ import annotations
-
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import IO, TYPE_CHECKING, Any, Protocol, Self
+from pathlib import Path
+from typing import IO, Any, Protocol, Self
 
 from sandbox.demo.model import Disruption, JournalEntry, Notification, Phase, Sample
+from sandbox.demo.view.view import View
 from sandbox.demo.view.words import announced, told
 from sandbox.host.waiting import CheckFailed, wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from sandbox.demo.view.view import View
 
 _INTERVAL_SECONDS = 0.5
 # So long may the emulators be too busy to answer before the run fails.

@@ -6,21 +6,17 @@ however late the next call comes: a test that jumps an hour ahead gets the histo
 would have made. Nothing sleeps and nothing reads the system's clock on its own.
 """
 
-from __future__ import annotations
-
 import heapq
 import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sandbox.emulator.agents import Agent
 from sandbox.emulator.faults import Faults, OperationFailure
 from sandbox.emulator.paging import Pages
-
-if TYPE_CHECKING:
-    from sandbox.emulator.agents import Agent
 
 Clock = Callable[[], float]
 Event = dict[str, Any]

@@ -1,14 +1,9 @@
 """An action that a thread repeats, and that must not fail unseen."""
 
-from __future__ import annotations
-
 import logging
 import threading
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
+from collections.abc import Callable
+from types import TracebackType
 
 logger = logging.getLogger(__name__)
 

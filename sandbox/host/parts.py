@@ -1,13 +1,9 @@
 """Something that is made of parts: all of them are started, or none, and all end with the block."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from types import TracebackType
+from typing import Self
 
 
 class Parts(ABC):

@@ -5,21 +5,17 @@ process is killed. Start them from a thread that lives as long as they should: L
 thread that started a child for its parent.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import FrameType
+from types import FrameType
+from typing import Self
 
 CHILD = Path(__file__).with_name("child.py")
 STOP_SECONDS = 10.0

@@ -5,18 +5,12 @@ really in its buffer. Neither uses what Prometheus or the waiters believed: this
 they are compared with.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
+from sandbox.demo.model import JournalEntry, Run
 from sandbox.fleet.fluentd.history import History
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from sandbox.demo.model import JournalEntry, Run
 
 _LAUNCHING = "launching"
 _TERMINATING = "terminating"

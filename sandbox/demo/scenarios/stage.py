@@ -1,29 +1,23 @@
 """What a scenario can do: scale the group, make load, break something on purpose."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import Any
 
-from sandbox.demo.observer import depth
+from sandbox.chaos.control import Chaos
+from sandbox.cloud import LocalCloud
+from sandbox.demo.observer import Names, depth
+from sandbox.demo.recording import Recorder
 from sandbox.demo.scenarios.redrive import redrive, replay
+from sandbox.fleet.fleet import Fleet
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.forwarders.dns import registered_instances
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from enum import Enum
-
-    from sandbox.chaos.control import Chaos
-    from sandbox.cloud import LocalCloud
-    from sandbox.demo.observer import Names
-    from sandbox.demo.recording import Recorder
-    from sandbox.fleet.fleet import Fleet
-    from sandbox.fleet.prometheus import Prometheus
+from sandbox.fleet.prometheus import Prometheus
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,7 @@
 """Terraform's output, reduced to one line of progress."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
 
 _PLANNED = re.compile(r"Plan: (\d+) to add")
 _COMPLETE = re.compile(r"\S+: Creation complete")

@@ -4,28 +4,20 @@ The table stays below the lines and is redrawn in place. Without it (in CI, in a
 an instance is a line, too.
 """
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from rich.console import Group
+from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from sandbox.demo.model import Phase
+from sandbox.demo.model import InstanceSample, Phase, Sample
 from sandbox.demo.view import table
 from sandbox.demo.view.table import GONE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from rich.console import Console, RenderableType
-
-    from sandbox.demo.model import InstanceSample, Sample
 
 # A log file needs no more lines than that about a slow step.
 _PROGRESS_SECONDS = 5.0

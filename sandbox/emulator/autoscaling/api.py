@@ -1,19 +1,14 @@
 """The HTTP face of Auto Scaling: parameters in, results out. moto reads `url_paths` here."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.autoscaling.urls import url_bases
 from moto.core.responses import ActionResult, EmptyResult
 
+from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.paging import in_pages
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 
 __all__ = ["WaitingAutoScalingResponse", "url_bases", "url_paths"]
 

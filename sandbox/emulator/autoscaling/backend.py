@@ -7,9 +7,8 @@ ValidationErrors instead of crashes, a hook's description has no invented values
 instances cannot be deleted without ForceDelete, capacity stays inside its bounds.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import (
@@ -22,15 +21,10 @@ from moto.autoscaling.models import (
 from sandbox.emulator.autoscaling import hooks, root_volumes
 from sandbox.emulator.autoscaling.events import TERMINATE, Transition
 from sandbox.emulator.autoscaling.groups import WaitingGroup, require_empty
-from sandbox.emulator.autoscaling.hooks import HookedBackend
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from sandbox.emulator.autoscaling.hooks import Hook
-    from sandbox.emulator.autoscaling.root_volumes import InstanceRefresh
-    from sandbox.emulator.autoscaling.wait_states import LifecycleAction
-    from sandbox.emulator.world import World
+from sandbox.emulator.autoscaling.hooks import Hook, HookedBackend
+from sandbox.emulator.autoscaling.root_volumes import InstanceRefresh
+from sandbox.emulator.autoscaling.wait_states import LifecycleAction
+from sandbox.emulator.world import World
 
 NOT_FOUND = "AutoScalingGroup name not found"
 
@@ -39,7 +33,7 @@ class WaitingAutoScalingBackend(HookedBackend):
     """The API's operations."""
 
     @classmethod
-    def all_of(cls, world: World) -> list[WaitingAutoScalingBackend]:
+    def all_of(cls, world: World) -> list["WaitingAutoScalingBackend"]:
         """The backends of every account and region of one world."""
         backends = (backend for _, _, backend in autoscaling_backends.iter_backends())
         return [one for one in backends if isinstance(one, cls) and one.world is world]

@@ -12,11 +12,10 @@ Terminated by hand through EC2, an instance is found unhealthy, at once unless t
 it passes through the terminating hooks like any other, and is replaced at once.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import FakeAutoScalingGroup, InstanceState
@@ -34,15 +33,11 @@ from sandbox.emulator.autoscaling.events import (
     Transition,
     terminate_successful_event,
 )
+from sandbox.emulator.autoscaling.hooks import HookedBackend
 from sandbox.emulator.autoscaling.wait_states import Passage, WaitStates
 from sandbox.emulator.autoscaling.warm_pools import WarmPool
 from sandbox.emulator.ipv6 import address_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.emulator.autoscaling.hooks import HookedBackend
-    from sandbox.emulator.world import World
+from sandbox.emulator.world import World
 
 COUNTED_STATES = root_volumes.STATES | {"Pending", "Pending:Wait", "Pending:Proceed", "InService"}
 IN_SERVICE = "InService"

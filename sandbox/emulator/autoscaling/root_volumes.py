@@ -7,24 +7,18 @@ is not documented: the faults choose. Only this strategy is emulated; the group 
 a mixed instances policy, which AWS demands.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
+from moto.autoscaling.models import FakeWarmPool, InstanceState
+from moto.ec2.models import EC2Backend
 from moto.moto_api._internal import mock_random
 
 from sandbox.emulator.autoscaling.events import RELAUNCH, REPLACE, TERMINATE, Journey
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from moto.autoscaling.models import FakeWarmPool, InstanceState
-    from moto.ec2.models import EC2Backend
-
-    from sandbox.emulator.autoscaling.wait_states import Passage
-    from sandbox.emulator.world import World
+from sandbox.emulator.autoscaling.wait_states import Passage
+from sandbox.emulator.world import World
 
 STRATEGY = "ReplaceRootVolume"
 DEFAULT_MIN_HEALTHY_PERCENTAGE = 90
@@ -38,7 +32,7 @@ class RefreshedGroup(Protocol):
     """What a refresh needs of its group."""
 
     name: str
-    refreshes: list[InstanceRefresh]
+    refreshes: "list[InstanceRefresh]"
     warm_pool: FakeWarmPool | None
     ec2_backend: EC2Backend
 

@@ -1,17 +1,13 @@
 """The HTTP face of Cloud Map: JSON in, JSON out. moto reads `url_paths` here."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from moto.core.common_types import TYPE_RESPONSE
 from moto.servicediscovery.responses import ServiceDiscoveryResponse
 from moto.servicediscovery.urls import url_bases
 
-if TYPE_CHECKING:
-    from moto.core.common_types import TYPE_RESPONSE
-
-    from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
+from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
 
 __all__ = ["SlowCloudMapResponse", "url_bases", "url_paths"]
 

@@ -5,22 +5,17 @@ takes effect when the operation succeeds, `faults.operation_seconds` later. Only
 time may be under way for an instance of a service. Operations on namespaces stay immediate.
 """
 
-from __future__ import annotations
-
 import ipaddress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from moto.servicediscovery.models import Service, ServiceDiscoveryBackend, ServiceInstance
 
 from sandbox.emulator.cloud_map import errors
 from sandbox.emulator.faults import OperationFailure
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from sandbox.emulator.world import World
+from sandbox.emulator.world import World
 
 LARGEST_PORT = 65_535
 

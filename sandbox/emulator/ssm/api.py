@@ -1,19 +1,15 @@
 """The HTTP face of SSM: JSON in, JSON out. moto reads `url_paths` here."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable
+from typing import cast
 
 from moto.core.responses import ActionResult
 from moto.ssm.exceptions import SSMException, ValidationException
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.ssm.urls import url_bases
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from sandbox.emulator.ssm.run_command import RunCommandBackend, SentCommand
+from sandbox.emulator.ssm.run_command import RunCommandBackend, SentCommand
 
 MOST_FILTER_VALUES = 100
 SMALLEST_PAGE, DEFAULT_PAGE, LARGEST_PAGE = 5, 10, 50

@@ -6,15 +6,11 @@ Schema 2.2, one step of the plugin `aws:runShellScript`. Sources: "Data elements
 is not known here is refused, so that no document passes that no agent could run.
 """
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 SCHEMA_VERSION = "2.2"
 PLUGIN = "aws:runShellScript"
@@ -54,7 +50,7 @@ class CommandDocument:
     parameters: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def parse(cls, content: Any) -> CommandDocument:  # noqa: ANN401 - JSON
+    def parse(cls, content: Any) -> "CommandDocument":  # noqa: ANN401 - JSON
         """Check the content of a document; raise `InvalidContentError` if it is none."""
         if not isinstance(content, dict) or content.get("schemaVersion") != SCHEMA_VERSION:
             raise InvalidContentError(f"schemaVersion must be {SCHEMA_VERSION!r}")

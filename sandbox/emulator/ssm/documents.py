@@ -1,18 +1,14 @@
 """SSM's documents, on top of moto's: their content is checked as Run Command needs it."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # it comes with moto
 from moto.ssm.exceptions import InvalidDocument, InvalidDocumentContent, InvalidDocumentVersion
 from moto.ssm.models import Document, Documents, SimpleSystemManagerBackend
 
 from sandbox.emulator.ssm.document import CommandDocument, InvalidContentError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 COMMAND = "Command"
 PLATFORMS = ["Linux", "MacOS"]

@@ -7,15 +7,12 @@
 Statuses and limits: "Understanding command statuses" in the Systems Manager user guide.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sandbox.emulator.agents import Assignment, Report
-    from sandbox.emulator.world import Timer
+from sandbox.emulator.agents import Assignment, Report
+from sandbox.emulator.world import Timer
 
 OUTPUT_CHARACTERS = 24_000
 ERROR_CHARACTERS = 8_000
