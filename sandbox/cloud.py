@@ -151,7 +151,6 @@ class LocalCloud(Parts):
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """The outputs of what was applied."""
         return self._applied.outputs()
 
     def journal(self) -> list[dict[str, Any]]:
@@ -159,7 +158,6 @@ class LocalCloud(Parts):
         return self.control.journal()
 
     def logs(self, function_name: str) -> list[dict[str, Any]]:
-        """The JSON lines that a function has logged so far."""
         return self._function_logs.records(function_name)
 
     @property

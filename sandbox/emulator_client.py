@@ -29,7 +29,6 @@ class EmulatorControl:
         return events
 
     def faults(self) -> dict[str, Any]:
-        """The present faults."""
         return self._ask("faults")
 
     def set_faults(self, **settings: object) -> None:
@@ -41,7 +40,6 @@ class EmulatorControl:
         self._ask("faults/clear", {})
 
     def tick(self) -> None:
-        """Apply what is due now."""
         self._ask("tick", {})
 
     def retain_on_abandon(self, autoscaling_group_name: str) -> None:

@@ -71,7 +71,6 @@ class Bridge:
         self._position = 0
 
     def deliver_new(self) -> None:
-        """Deliver the events that have come since the last time."""
         for event in self._control.events(self._position):
             for carried in self.courier(event):
                 for target in self._targets_of(carried):

@@ -161,7 +161,6 @@ class Terraform:
         }
 
     def init(self) -> None:
-        """Install the provider and the modules."""
         self.run("init", "-no-color")
 
     def apply(self, variables: Mapping[str, Any], reader: Reader = ignore) -> str:
@@ -173,7 +172,6 @@ class Terraform:
         return self.run("plan", "-detailed-exitcode", *self._with(variables), allowed=(0, 2))
 
     def destroy(self, variables: Mapping[str, Any]) -> str:
-        """Remove everything again."""
         return self.run("destroy", "-auto-approve", *self._with(variables)).output
 
     def outputs(self) -> dict[str, Any]:

@@ -72,7 +72,6 @@ class Chaos(Parts):
         starting.enter_context(self._killer)
 
     def begin(self) -> None:
-        """Inject the faults of the plan from now on."""
         for proxy in self._proxies:
             proxy.inject(rules(self.plan.faults))
         self.courier.probability = self.plan.duplicate_events
@@ -80,7 +79,6 @@ class Chaos(Parts):
         self._killer.begin()
 
     def pause(self) -> None:
-        """Inject nothing until it begins again."""
         self._killer.pause()
         self._duplicate_messages(0.0)
         self.courier.probability = 0.0
@@ -89,7 +87,6 @@ class Chaos(Parts):
 
     @property
     def killed(self) -> Counter[str]:
-        """How often each function was killed."""
         return Counter(self._killer.killed)
 
     @property
@@ -99,7 +96,6 @@ class Chaos(Parts):
         return Counter(log.read_text().split() if log.exists() else ())
 
     def counted(self) -> Counted:
-        """What went through both proxies."""
         every = [proxy.counted() for proxy in self._proxies]
         return Counted(
             sum((one.calls for one in every), Counter()),

@@ -58,7 +58,6 @@ class FaultProxy:
         self._ask("rules", list(rules))
 
     def counted(self) -> Counted:
-        """What went through so far."""
         services = self._ask("stats")["by_service"]
         calls = Counter({one["service"]: int(one["requests"]) for one in services})
         return Counted(calls, faults_in(self._ask("metrics")))

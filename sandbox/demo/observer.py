@@ -33,7 +33,6 @@ class StageNames:
 
     @property
     def dead_letter_queue(self) -> str:
-        """The name of the dead-letter queue."""
         return self.dead_letter_queue_arn.rsplit(":", 1)[-1]
 
 
@@ -63,7 +62,6 @@ class Names:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Every group that is watched."""
         return (self.group,) if self.other_group is None else (self.group, self.other_group)
 
 
@@ -89,7 +87,6 @@ class CloudObserver:
         self._lines = (0, 0)
 
     def observe(self, at: float, phase: str) -> Observation:
-        """Poll once."""
         notifications = self._poll_slow_ones()
         journal = self._new_journal()
         groups = self._groups()

@@ -47,7 +47,6 @@ class Clock:
         self.started_at = time.time()
 
     def now(self) -> float:
-        """Seconds since the start."""
         return time.monotonic() - self._began
 
     def since_start(self, epoch_seconds: float) -> float:
@@ -95,18 +94,15 @@ class Recorder:
             self._thread.join(timeout=_UNANSWERED_SECONDS)
 
     def phase(self, name: str) -> None:
-        """A new part of the scenario begins."""
         phase = Phase(self._clock.now(), name)
         self.phases.append(phase)
         self._write("phase", phase)
         self._view.phase(phase.at, name)
 
     def progress(self, text: str) -> None:
-        """Say how far a slow step is."""
         self._view.progress(text)
 
     def note(self, text: str) -> None:
-        """Write a line to the terminal."""
         self._view.note(self._clock.now(), text)
 
     @contextmanager

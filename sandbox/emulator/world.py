@@ -33,7 +33,6 @@ class Timer:
     cancelled: bool = field(default=False, compare=False)
 
     def cancel(self) -> None:
-        """Make sure that the action never runs."""
         self.cancelled = True
 
 
@@ -86,7 +85,6 @@ class World:
                 subscriber(event)
 
     def tick(self) -> None:
-        """Apply everything that is due by now."""
         with self.turn():
             pass
 
@@ -97,7 +95,6 @@ class World:
         return timer
 
     def record(self, event: str, instance_id: str, **details: object) -> None:
-        """Write one line of the journal."""
         entry: dict[str, Any] = {"at": self.now, "event": event, "instance_id": instance_id}
         self.journal.append({**entry, **{k: v for k, v in details.items() if v is not None}})
 

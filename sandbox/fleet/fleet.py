@@ -76,7 +76,6 @@ class FleetSettings:
 
     @property
     def group_names(self) -> tuple[str, ...]:
-        """Every group of the fleet."""
         return (self.autoscaling_group_name, *self.other_group_names)
 
 
@@ -158,11 +157,9 @@ class Fleet(Parts):
     # The aggregators
 
     def alive(self) -> list[str]:
-        """The instances whose aggregators run."""
         return list(self._supervisor.alive())
 
     def known(self) -> list[str]:
-        """Every instance that ever had an aggregator."""
         return list(self._supervisor.hosts())
 
     def history(self, instance_id: str) -> History:

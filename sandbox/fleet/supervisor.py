@@ -74,7 +74,6 @@ class Supervisor:
             return dict(self._hosts)
 
     def alive(self) -> Mapping[str, AggregatorHost]:
-        """The aggregators whose instances run."""
         with self._lock:
             return self._alive()
 
@@ -91,7 +90,6 @@ class Supervisor:
                 host.destination(mode, delay_seconds)
 
     def exporter(self, mode: ExporterMode, instance_id: str) -> None:
-        """Let the exporter of one instance answer or fail."""
         self.host(instance_id).exporter(mode)
 
     def _alive(self) -> dict[str, AggregatorHost]:

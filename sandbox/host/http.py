@@ -48,7 +48,6 @@ class HttpService:
         )
 
     def start(self) -> Self:
-        """Serve from now on."""
         self._thread.start()
         return self
 

@@ -39,7 +39,6 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
         return self.popen.poll() is None
 
     def wait_until(self, is_ready: Callable[[], bool], *, seconds: float) -> None:
@@ -63,7 +62,6 @@ class Process:
         return found()[0].rstrip("\n")
 
     def failure(self, what: str) -> ProcessFailedError:
-        """An error that says what happened and shows the end of the log."""
         lines = self.log.read_text(errors="replace").splitlines()[-LINES_SHOWN:]
         shown = "\n".join(f"    {line}" for line in lines)
         return ProcessFailedError(f"{self.name} {what}; the end of {self.log}:\n{shown}")
@@ -129,7 +127,6 @@ class Processes(ExitStack):
         return process
 
     def running(self) -> list[Process]:
-        """Those that have not ended yet."""
         return [process for process in self._started if process.is_running]
 
 

@@ -66,7 +66,6 @@ class Series:
 
     @classmethod
     def of(cls, metric: Mapping[str, Any]) -> "Series":
-        """Take it from an alarm or from a metric of one."""
         dimensions = {(one["Name"], one["Value"]) for one in metric.get("Dimensions", [])}
         return cls(metric["Namespace"], metric["MetricName"], frozenset(dimensions))
 
@@ -78,7 +77,6 @@ class Samples:
     _values: dict[Series, list[tuple[float, float]]] = field(default_factory=dict)
 
     def add(self, series: Series, at: float, value: float) -> None:
-        """Note one value."""
         kept = [one for one in self._values.get(series, []) if one[0] > at - KEPT_SECONDS]
         self._values[series] = [*kept, (at, value)]
 

@@ -37,7 +37,6 @@ class MinistackSettings:
 
     @property
     def address(self) -> str:
-        """Its AWS endpoint."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property

@@ -66,7 +66,6 @@ class InstanceStory:
 
     @property
     def release_seconds(self) -> float | None:
-        """How long it then took until it was released."""
         if self.left_at is None or self.released_at is None:
             return None
         return self.released_at - self.left_at

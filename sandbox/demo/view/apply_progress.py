@@ -17,7 +17,6 @@ class ApplyProgress:
         self._created = 0
 
     def line(self, text: str) -> None:
-        """Take in one line."""
         planned = _PLANNED.search(text)
         begun = _BEGUN.match(text)
         if planned:

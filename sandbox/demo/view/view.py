@@ -58,7 +58,6 @@ class View:
             self._live.stop()
 
     def phase(self, at: float, name: str) -> None:
-        """A new part of the scenario began."""
         self._phase, self._progress = Phase(at, name), ""
         self._write(at, f"== {name}", "bold")
 
@@ -71,11 +70,9 @@ class View:
             self._write(self._now(), f"   {text}")
 
     def note(self, at: float, text: str) -> None:
-        """Something happened that is worth a line of its own."""
         self._write(at, text)
 
     def sample(self, sample: Sample) -> None:
-        """The world as it was just seen."""
         before, self._sample = self._instances, sample
         seen = {instance.instance_id: instance for instance in sample.instances}
         gone = {name: _gone(last, sample) for name, last in before.items() if name not in seen}

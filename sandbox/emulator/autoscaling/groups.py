@@ -59,12 +59,10 @@ class WaitingGroup(FakeAutoScalingGroup):
 
     @property
     def world(self) -> World:
-        """The emulated cloud that the group is in."""
         return self.autoscaling_backend.world
 
     @property
     def waits(self) -> WaitStates:
-        """The group's open lifecycle actions."""
         if self._waits is None:
             world = self.world
             self._waits = WaitStates(world, self.identity, self._go_on)
@@ -72,7 +70,6 @@ class WaitingGroup(FakeAutoScalingGroup):
 
     @property
     def identity(self) -> GroupIdentity:
-        """What events say about the group."""
         return GroupIdentity(self.name, self.arn, self.region, self.account_id)
 
     @property
@@ -83,7 +80,6 @@ class WaitingGroup(FakeAutoScalingGroup):
         return bool(triggers.get("TerminateHookAbandon") == "retain")
 
     def active_instances(self) -> list[InstanceState]:
-        """The instances that count towards capacity."""
         return [state for state in self.instance_states if state.lifecycle_state in COUNTED_STATES]
 
     def everybody(self) -> list[InstanceState]:
@@ -118,7 +114,6 @@ class WaitingGroup(FakeAutoScalingGroup):
         self.keep_capacity()
 
     def keep_capacity(self) -> None:
-        """Bring group and warm pool to the sizes they should have."""
         missing = (self.desired_capacity or 0) - len(self.active_instances())
         for state in self.pool.ready()[: max(0, missing)]:
             self.set_out(state, ACTIVATE)
@@ -216,7 +211,6 @@ class WaitingGroup(FakeAutoScalingGroup):
         world.emit(event)
 
     def forget(self, state: InstanceState) -> None:
-        """Let the instance live on outside the group."""
         if state.lifecycle_state not in {IN_SERVICE, "Standby"}:
             raise ValidationError(
                 f"The instance {state.instance_id} is not in InService or Standby state."
@@ -233,7 +227,6 @@ class WaitingGroup(FakeAutoScalingGroup):
             refresh.go_on()
 
     def record(self, event: str, state: InstanceState, **more: object) -> None:
-        """Write about an instance into the journal."""
         self.world.record(event, state.instance_id, autoscaling_group_name=self.name, **more)
 
     def _go_on(self, passage: Passage, result: str) -> None:

@@ -63,7 +63,6 @@ class HookedBackend(AutoScalingBackend):
         self._hooks: dict[str, dict[str, Hook]] = {}
 
     def hooks_of(self, group_name: str) -> dict[str, Hook]:
-        """The group's hooks by name."""
         return self._hooks.setdefault(group_name, {})
 
 

@@ -74,11 +74,9 @@ class InstanceRefresh:
 
     @property
     def is_active(self) -> bool:
-        """Whether it still takes instances."""
         return self.status in UNFINISHED
 
     def description(self) -> dict[str, Any]:
-        """The refresh as DescribeInstanceRefreshes shows it."""
         total = len(self.left) + len(self.under_way) + len(self.done)
         return {
             "InstanceRefreshId": self.refresh_id,

@@ -96,7 +96,6 @@ class WaitStates:
             action.timer.cancel()
 
     def close_hook(self, hook_name: str, result: str) -> None:
-        """Answer every open action of a hook that is being deleted."""
         for action in list(self._open_actions(hook_name)):
             self.complete(action, result)
 

@@ -65,7 +65,6 @@ class WarmPool:
             self._group.started(state)
 
     def settle(self, state: InstanceState) -> None:
-        """An instance has arrived."""
         wanted = f"Warmed:{self._settings.pool_state}" if self._settings else ""
         self._group.move(state, wanted if wanted in SETTLED_STATES else SETTLED_STATES[0])
         if state.lifecycle_state != "Warmed:Running":

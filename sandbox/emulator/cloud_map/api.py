@@ -17,11 +17,9 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
 
     @property
     def slow_backend(self) -> SlowCloudMapBackend:
-        """The backend of the caller's account and region."""
         return cast("SlowCloudMapBackend", self.servicediscovery_backend)
 
     def create_private_dns_namespace(self) -> str:
-        """CreatePrivateDnsNamespace."""
         created = super().create_private_dns_namespace()
         self.slow_backend.shorten_zone_ids()
         return created
@@ -39,7 +37,6 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
         return super().create_service()
 
     def list_instances(self) -> str:
-        """ListInstances, in pages."""
         parameters = json.loads(self.body)
         world, most = self.slow_backend.world, parameters.get("MaxResults")
         token = parameters.get("NextToken")
@@ -52,12 +49,10 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
         return json.dumps({"Instances": [one.to_json() for one in page], **more})
 
     def get_operation(self) -> str:
-        """GetOperation."""
         operation_id = json.loads(self.body)["OperationId"]
         return json.dumps({"Operation": self.slow_backend.describe_operation(operation_id)})
 
     def list_operations(self) -> TYPE_RESPONSE:
-        """ListOperations, without filters."""
         return 200, {}, json.dumps({"Operations": self.slow_backend.describe_operations()})
 
     def get_service(self) -> str:
@@ -67,7 +62,6 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
         return json.dumps({"Service": described})
 
     def list_services(self) -> str:
-        """ListServices, by namespace if asked."""
         wanted = {
             value
             for condition in json.loads(self.body or "{}").get("Filters", [])

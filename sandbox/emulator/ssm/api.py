@@ -21,30 +21,24 @@ class RunCommandResponse(SimpleSystemManagerResponse):
 
     @property
     def run_command_backend(self) -> RunCommandBackend:
-        """The backend of the caller's account and region."""
         return cast("RunCommandBackend", self.ssm_backend)
 
     def create_document(self) -> ActionResult:
-        """CreateDocument."""
         self._require_runnable(self._get_param("DocumentType"))
         return super().create_document()
 
     def update_document(self) -> ActionResult:
-        """UpdateDocument."""
         self._require_runnable(self.run_command_backend.document_type(self._get_param("Name")))
         return super().update_document()
 
     def send_command(self) -> ActionResult:
-        """SendCommand."""
         sent = self.run_command_backend.send(json.loads(self.body))
         return ActionResult({"Command": sent.description()})
 
     def list_commands(self) -> ActionResult:
-        """ListCommands, by command or instance if asked."""
         return ActionResult({"Commands": [sent.description() for sent in self._chosen()]})
 
     def get_command_invocation(self) -> ActionResult:
-        """GetCommandInvocation."""
         invocation = self.run_command_backend.invocation(
             self._get_param("CommandId"),
             self._get_param("InstanceId"),
@@ -53,7 +47,6 @@ class RunCommandResponse(SimpleSystemManagerResponse):
         return ActionResult(invocation.description())
 
     def list_command_invocations(self) -> ActionResult:
-        """ListCommandInvocations, by command or instance if asked."""
         instance_id = self._get_param("InstanceId")
         shown = [
             {**invocation.summary(), "RequestedDateTime": sent.requested_at}

@@ -92,7 +92,6 @@ class CommandDocument:
         return dict(self._resolved(given))
 
     def render(self, values: Mapping[str, Value]) -> Script:
-        """The script that an agent runs for these values."""
         lines = substituted(self.inputs["runCommand"], values)
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
             raise InvalidParametersError("runCommand: not a list of lines once it is filled in")

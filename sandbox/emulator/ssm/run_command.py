@@ -43,7 +43,6 @@ class SentCommand:
     invocations: dict[str, Invocation] = field(default_factory=dict)
 
     def description(self) -> dict[str, Any]:
-        """The command as SendCommand and ListCommands show it."""
         statuses = [one.status for one in self.invocations.values()]
         unfinished = [one for one in statuses if one in {"Pending", "InProgress"}]
         failed = [one for one in statuses if one in {"Failed", "TimedOut"}]
@@ -78,7 +77,6 @@ class RunCommandBackend(CheckedDocumentsBackend):
 
     @classmethod
     def all_of(cls, world: World) -> list["RunCommandBackend"]:
-        """The backends of every account and region of one world."""
         backends = (backend for _, _, backend in ssm_backends.iter_backends())
         return [one for one in backends if isinstance(one, cls) and one.world is world]
 
@@ -116,7 +114,6 @@ class RunCommandBackend(CheckedDocumentsBackend):
         return sent
 
     def sent_command(self, command_id: str) -> SentCommand:
-        """The command with this id."""
         sent = self.sent_commands.get(command_id)
         if sent is None:
             raise SSMException("InvalidCommandId", f"Command {command_id} does not exist.")

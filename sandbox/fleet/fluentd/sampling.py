@@ -106,7 +106,6 @@ class MonitorTimer:
         threading.Thread(target=self._run, name="monitor", daemon=True).start()
 
     def stop(self) -> None:
-        """Tick no more."""
         self._stopping.set()
 
     def _run(self) -> None:
