@@ -141,11 +141,7 @@ def test_a_registration_under_way_when_its_end_begins_is_waited_for_and_undone(
 ) -> None:
     [instance_id] = pipeline.start_fleet()
     pipeline.world.faults.operation_seconds = 40
-    pipeline.clients.servicediscovery.register_instance(
-        ServiceId=pipeline.service_id,
-        InstanceId=instance_id,
-        Attributes={"AWS_INSTANCE_IPV4": "10.0.0.9", "AWS_INSTANCE_PORT": "24224"},
-    )
+    pipeline.request_registration(instance_id)
     pipeline.scale_to(0)
     pipeline.fleet.shows(instance_id, EMPTY)
     pipeline.until(lambda: terminated(pipeline))

@@ -46,11 +46,6 @@ def take_out(pipeline: Pipeline, instance_id: str) -> None:
     pipeline.advance(5)
 
 
-def terminate(pipeline: Pipeline, instance_id: str) -> None:
-    """An operator ends an instance, through its hook."""
-    pipeline.terminate(instance_id)
-
-
 class TestLostEvents:
     def test_a_launch_whose_event_was_lost_is_in_service_and_registered_after_one_run(
         self, pipeline: Pipeline
@@ -151,7 +146,7 @@ class TestRegistrations:
         pipeline.delete_terminate_hook()
         pipeline.stages = ("operation",)  # nothing can be proven of it
         pipeline.world.faults.throttle("DescribeInstances", times=3)
-        terminate(pipeline, adopted[0])
+        pipeline.terminate(adopted[0])
         pipeline.advance(120)
         assert len(pipeline.crashes) == 1
         assert pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION) == 1
@@ -162,7 +157,7 @@ class TestRegistrations:
         for one in adopted:
             pipeline.register(one)
         take_out(pipeline, adopted[0])  # something to correct, so that there is a grace
-        during_the_grace(pipeline, lambda: terminate(pipeline, adopted[1]))
+        during_the_grace(pipeline, lambda: pipeline.terminate(adopted[1]))
         pipeline.reconcile()
         [mark] = pipeline.marks(adopted[1:2])
         assert mark.kind is MarkKind.TERMINATING
@@ -172,7 +167,7 @@ class TestRegistrations:
         pipeline.delete_terminate_hook()
         pipeline.stages = ("operation",)  # nothing can be proven of it
         pipeline.lose_events()  # else the event of its end takes it out
-        terminate(pipeline, dead)
+        pipeline.terminate(dead)
         assert pipeline.state(dead) is None
         assert sorted(pipeline.registered()) == sorted([dead, alive])
         pipeline.reconcile()
@@ -185,11 +180,7 @@ class TestRegistrations:
         other = pipeline.clients.ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)
         strangers = [other["Instances"][0]["InstanceId"], "collector-in-the-office"]
         for stranger in strangers:
-            pipeline.clients.servicediscovery.register_instance(
-                ServiceId=pipeline.service_id,
-                InstanceId=stranger,
-                Attributes={"AWS_INSTANCE_IPV4": "10.0.0.99", "AWS_INSTANCE_PORT": "24224"},
-            )
+            pipeline.request_registration(stranger)
         pipeline.advance(5)
         pipeline.reconcile()
         assert corrected(pipeline) == []
