@@ -203,20 +203,6 @@ class TestBesideThePipeline:
         assert len(pipeline.journal(instance_id, "completed")) == 2
         assert (pipeline.crashes, pipeline.is_quiet()) == ([], True)
 
-    def test_an_event_that_arrives_after_the_correction_starts_a_second_harmless_pipeline(
-        self, pipeline: Pipeline
-    ) -> None:
-        [instance_id] = pipeline.start_fleet()
-        events = pipeline.lose_events()
-        pipeline.scale_to(0)
-        pipeline.reconcile()
-        assert corrected(pipeline) == [("restart", instance_id)]
-        pipeline.receive_event(events[0])
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.until(lambda: pipeline.is_quiet() and pipeline.state(instance_id) is None)
-        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
-        assert (pipeline.crashes, pipeline.given_up) == ([], [])
-
 
 class TestObserving:
     def test_everything_is_reported_and_nothing_changed(self, pipeline: Pipeline) -> None:

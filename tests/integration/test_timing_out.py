@@ -47,13 +47,6 @@ class TestDeadline:
         assert pipeline.journal(instance_id, "expired")[0]["at"] == timed_out_at + HEARTBEAT_TIMEOUT
         assert pipeline.state(instance_id) is None
 
-    def test_with_the_retention_policy_it_is_kept_even_after_that(self, pipeline: Pipeline) -> None:
-        instance_id = pipeline.start_draining()
-        pipeline.retain_on_abandon()
-        until_timed_out(pipeline)
-        pipeline.advance(HEARTBEAT_TIMEOUT * 2)
-        assert pipeline.state(instance_id) == "Terminating:Retained"
-
     def test_a_redrive_resumes_and_starts_the_clock_afresh(self, pipeline: Pipeline) -> None:
         instance_id = pipeline.start_draining()
         until_timed_out(pipeline)
@@ -64,18 +57,6 @@ class TestDeadline:
         pipeline.fleet.shows(instance_id, EMPTY)
         pipeline.until(lambda: pipeline.state(instance_id) is None)
         assert pipeline.is_quiet()
-
-    def test_a_redrive_after_the_exporter_returned_releases_what_was_proven(
-        self, pipeline: Pipeline
-    ) -> None:
-        instance_id = pipeline.start_draining()
-        pipeline.fleet.loses_exporter(instance_id)
-        until_timed_out(pipeline)
-        [(_, reason)] = pipeline.dead_letters("buffer")
-        assert "UNKNOWN" in reason
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.redrive("buffer")
-        pipeline.until(lambda: pipeline.state(instance_id) is None)
 
     def test_a_message_that_crashes_its_function_is_dead_lettered_by_the_queue_itself(
         self, pipeline: Pipeline
