@@ -120,6 +120,15 @@ def test_an_error_that_passed_is_forgotten(
     assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
 
 
+def test_thanos_is_asked_for_a_whole_answer_or_none(
+    pipeline: Pipeline, prometheus: PrometheusServer
+) -> None:
+    check(pipeline, prometheus.url)
+    check(pipeline, prometheus.url, PROMETHEUS_DIALECT="thanos")
+    asked = ["partial_response=false" in request.target for request in prometheus.received]
+    assert asked == [False, True]
+
+
 def test_a_redirect_to_another_host_does_not_take_the_credentials_along(
     pipeline: Pipeline, prometheus: PrometheusServer
 ) -> None:
