@@ -144,14 +144,6 @@ class TestFailedOperations:
         assert "HOSTED_ZONE_NOT_FOUND" in reason
         assert pipeline.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) == 1
 
-    def test_a_redrive_after_the_cause_is_gone_starts_afresh(self, pipeline: Pipeline) -> None:
-        pipeline.world.faults.fail_operations(times=5, code="HOSTED_ZONE_NOT_FOUND")
-        pipeline.create_group(1)
-        pipeline.advance(120)
-        assert pipeline.redrive("operation") == 1
-        pipeline.until(lambda: pipeline.states_are("InService", 1))
-        assert len(pipeline.registered()) == 1
-
 
 class TestInstancesThatDoNotMakeIt:
     def test_one_whose_hook_expired_is_taken_out_again(self, pipeline: Pipeline) -> None:

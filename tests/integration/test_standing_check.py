@@ -53,13 +53,6 @@ def test_a_wrong_label_is_found_at_the_first_run(pipeline: Pipeline) -> None:
     assert found == dict.fromkeys(instance_ids, "no_series")
 
 
-def test_an_observer_finds_an_expired_token_too(pipeline: Pipeline) -> None:
-    instance_ids = settled(pipeline, 2, "operation", "buffer")
-    pipeline.fleet.failure = OSError("401 Unauthorized")
-    found = run(pipeline, RECONCILE_MODE="observe")
-    assert found == dict.fromkeys(instance_ids, "prometheus_failed")
-
-
 @pytest.mark.parametrize("invoking", [one for one in Invoking if one is not Invoking.SOUND])
 def test_a_function_that_fails_counts_all_and_corrections_are_made_all_the_same(
     pipeline: Pipeline, invoking: Invoking
@@ -84,16 +77,3 @@ def test_with_flush_each_instance_is_looked_at_once_and_gets_no_signal(pipeline:
     assert chunks == 3
     tags = pipeline.clients.ec2.describe_tags()["Tags"]
     assert sum(tag["Key"] == LOOKED_TAG_KEY for tag in tags) == 3
-
-
-def test_an_agent_that_is_lost_is_found_at_each_run_and_a_bad_look_until_it_is_good(
-    pipeline: Pipeline,
-) -> None:
-    lost, dead, _ = settled(pipeline, 3, "flush")
-    pipeline.world.faults.agents_off = [lost]
-    pipeline.machines[dead].is_running = False
-    found = {lost: "agent_not_reachable", dead: "command_failed"}
-    assert (run(pipeline), run(pipeline)) == (found, found)
-    pipeline.world.faults.agents_off = []
-    pipeline.machines[dead].is_running = True
-    assert run(pipeline) == {}
