@@ -1,7 +1,4 @@
-"""From scale-in to release: out of discovery, then proven empty, then gone, and not a second early.
-
-The pipeline fixture checks in every test that no instance is released early or while registered.
-"""
+"""From scale-in to release: out of discovery, then proven empty, then gone; not a second early."""
 
 import json
 from typing import Any

@@ -1,7 +1,4 @@
-"""Other hooks, instance refresh, standby, and what arrives after the end.
-
-The pipeline fixture checks in every test that no instance is released early or while registered.
-"""
+"""Other hooks, instance refresh, standby, and what arrives after the end."""
 
 from functools import partial
 

@@ -1,7 +1,4 @@
-"""AWS on a bad day: calls are refused, or do their work and then fail. Nothing is lost by it.
-
-The pipeline fixture checks in every test that no instance is released early or while registered.
-"""
+"""AWS on a bad day: calls are refused, or do their work and then fail. Nothing is lost by it."""
 
 import pytest
 

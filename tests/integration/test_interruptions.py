@@ -1,7 +1,6 @@
 """Instances that AWS takes away, or that an operator kills: what a lifecycle hook cannot hold up.
 
-What the handler does about one event is in tests/unit/flows/test_interruption.py. The pipeline
-fixture checks in every test that no instance is released early or while registered.
+What the handler does about one event is in tests/unit/flows/test_interruption.py.
 """
 
 from collections.abc import Callable

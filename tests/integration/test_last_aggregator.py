@@ -1,7 +1,4 @@
-"""Forwarders ignore an empty answer: the last one of a service is not taken away from them.
-
-That no instance is released while registered is checked in every test, by the pipeline fixture.
-"""
+"""Forwarders ignore an empty answer: the last one of a service is not taken away from them."""
 
 import pytest
 

@@ -1,7 +1,4 @@
-"""The reconciler beside the pipeline: what no event told, it finds and sets right.
-
-The pipeline fixture checks in every test that no instance is released early or while registered.
-"""
+"""The reconciler beside the pipeline: what no event told, it finds and sets right."""
 
 from collections.abc import Callable
 from dataclasses import replace

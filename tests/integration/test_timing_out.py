@@ -1,7 +1,4 @@
-"""When a stage times out: the operator is paged in time, nothing is lost, a redrive resumes.
-
-The pipeline fixture checks in every test that no instance is released early or while registered.
-"""
+"""When a stage times out: the operator is paged in time, nothing is lost, a redrive resumes."""
 
 import json
 
