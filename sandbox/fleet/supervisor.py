@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.fleet.fluentd.destination import DestinationMode
-from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.host import AggregatorHost
 from sandbox.fleet.instances import Instance
 
@@ -88,9 +87,6 @@ class Supervisor:
             self._destination = (mode, delay_seconds)
             for host in self._alive().values():
                 host.destination(mode, delay_seconds)
-
-    def exporter(self, mode: ExporterMode, instance_id: str) -> None:
-        self.host(instance_id).exporter(mode)
 
     def _alive(self) -> dict[str, AggregatorHost]:
         return {name: host for name, host in self._hosts.items() if name not in self._gone}

@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable
-from types import TracebackType
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +33,7 @@ class Background:
     def __enter__(self) -> None:
         self._thread.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         self._stop.set()
         self._thread.join(STOP_SECONDS)
         if self._failure is not None and error is None:

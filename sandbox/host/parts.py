@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self
 
 
@@ -15,13 +14,8 @@ class Parts(ABC):
             self._parts = starting.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._parts.__exit__(kind, error, trace)
+    def __exit__(self, *details: object) -> None:
+        self._parts.__exit__(*details)  # type: ignore[arg-type]  # what ended the block
 
     @abstractmethod
     def _start(self, starting: ExitStack) -> None:

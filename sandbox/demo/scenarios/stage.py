@@ -99,7 +99,7 @@ class Stage:
 
     def rescue(self, name: str) -> None:
         """Copy the backed-up chunks of an instance to S3 and delete them, as an operator does."""
-        self.fleet.rescue(name)
+        self.fleet.host(name).rescue()
 
     def flush_requests(self, name: str) -> int:
         return sum(
@@ -109,7 +109,7 @@ class Stage:
 
     def retry_in_seconds(self, name: str) -> float:
         """How far away the next attempt of an output in back-off is; 0 without back-off."""
-        at = self.fleet.retry_at(name)
+        at = self.fleet.host(name).retry_at()
         return 0.0 if at is None else max(0.0, at - time.time())
 
     def slice_age_seconds(self) -> float:

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import FakeWarmPool, InstanceState
-from moto.ec2.models import EC2Backend
 from moto.moto_api._internal import mock_random
 
 from sandbox.emulator.autoscaling.events import RELAUNCH, REPLACE, TERMINATE, Journey
 from sandbox.emulator.autoscaling.wait_states import Passage
+from sandbox.emulator.autoscaling.warm_pools import PooledGroup
 from sandbox.emulator.world import World
 
 STRATEGY = "ReplaceRootVolume"
@@ -28,13 +28,12 @@ REPLACED = "RootVolumeReplaced"
 STATES = frozenset({REPLACE.state, f"{REPLACE.state}:Wait", f"{REPLACE.state}:Proceed", REPLACED})
 
 
-class RefreshedGroup(Protocol):
+class RefreshedGroup(PooledGroup, Protocol):
     """What a refresh needs of its group."""
 
     name: str
     refreshes: "list[InstanceRefresh]"
     warm_pool: FakeWarmPool | None
-    ec2_backend: EC2Backend
 
     @property
     def world(self) -> World: ...
@@ -43,11 +42,7 @@ class RefreshedGroup(Protocol):
 
     def find(self, instance_id: str) -> InstanceState | None: ...
 
-    def set_out(self, state: InstanceState, journey: Journey) -> None: ...
-
     def proceed(self, state: InstanceState, journey: Journey) -> None: ...
-
-    def move(self, state: InstanceState, lifecycle_state: str) -> None: ...
 
     def record(self, event: str, state: InstanceState) -> None: ...
 

@@ -169,8 +169,8 @@ def _require_allowed(name: str, definition: Mapping[str, Any], value: Value) -> 
         raise InvalidParametersError(f"{name}: {value!r} is no {kind}")
     for one in value if isinstance(value, list) else [value]:
         _require_fit(name, definition, one)
-    _require_size(name, "Items", definition, value if isinstance(value, list) else None)
-    _require_size(name, "Chars", definition, value if isinstance(value, str) else None)
+    if isinstance(value, list | str):
+        _require_size(name, "Items" if isinstance(value, list) else "Chars", definition, len(value))
 
 
 def _require_fit(name: str, definition: Mapping[str, Any], value: Value) -> None:
@@ -182,13 +182,9 @@ def _require_fit(name: str, definition: Mapping[str, Any], value: Value) -> None
         raise InvalidParametersError(f"{name}: {value!r} does not match {pattern}")
 
 
-def _require_size(
-    name: str, unit: str, definition: Mapping[str, Any], value: str | list[str] | None
-) -> None:
-    if value is None:
-        return
+def _require_size(name: str, unit: str, definition: Mapping[str, Any], size: int) -> None:
     least, most = definition.get(f"min{unit}"), definition.get(f"max{unit}")
-    if least is not None and len(value) < int(least):
+    if least is not None and size < int(least):
         raise InvalidParametersError(f"{name}: fewer than {least}")
-    if most is not None and len(value) > int(most):
+    if most is not None and size > int(most):
         raise InvalidParametersError(f"{name}: more than {most}")
