@@ -61,7 +61,7 @@ CHECKS := --beside terraform-test lint types unit integration sandbox-tests pack
 # One more word is one more check of everything that there is.
 FURTHER_CHECKS := bugs runbooks conformance
 
-test: venv venv-ministack programs package-local ## what must hold before each push, in 15 minutes on two cores; what CI runs
+test: venv venv-ministack programs package-local ## what must hold before each push, in half an hour on two cores; what CI runs
 	@$(VENV) tools/run_checks.py --beside scenarios $(CHECKS)
 
 test-all: venv venv-ministack programs package-local ## everything, in an hour: before a release

@@ -80,11 +80,11 @@ class LogEvent(StrEnum):
     LOOK_REQUESTED = "look_requested", "commands"
     INSTANCE_NOT_PROVABLE = (
         "instance_not_provable",
-        "autoscaling_group_name instance_id reason detail",
+        "autoscaling_group_name instance_id reason detail is_counted",
     )
     OUTPUT_ERRORS_ROSE = "output_errors_rose", f"{_ACTION} errors window_seconds"
     PROMETHEUS_FAILED = "prometheus_failed", "reason"
-    EVIDENCE_FAILED = "evidence_failed", "reason"
+    EVIDENCE_FAILED = "evidence_failed", "reason not_asked?"
     STILL_REGISTERED = "still_registered", f"{_ACTION} requested_again"
     DEAD_LETTER_FAILED = "dead_letter_failed", f"{_RECEIVE} reason instance_id? {_OF_AN_ACTION}"
     HEARTBEAT_FAILED = (

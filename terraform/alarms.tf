@@ -31,13 +31,6 @@ locals {
   short_intervals = ceil(20 / var.reconcile.interval_minutes) + 1
   short_minutes   = (local.short_intervals - 1) * var.reconcile.interval_minutes
 
-  # One gap in the samples stays in the window of a proof for several runs: the standing check must find the
-  # same for longer. CloudWatch allows a day for all periods together, if they are shorter than an hour.
-  unprovable_intervals = max(3, local.uses.buffer ? min(
-    ceil((var.timing.empty_for_seconds + 4 * local.scrape_interval_seconds) / local.reconcile_period_seconds) + 1,
-    floor(86400 / local.reconcile_period_seconds),
-  ) : 0)
-
   # A heartbeat alarm stays on from poll to poll: it takes one failure within the longest pause.
   heartbeat_periods = ceil(var.timing.poll_interval_max_seconds / 60) + 1
 
@@ -98,7 +91,7 @@ locals {
 
     readiness-unknown = !local.uses.readiness ? null : "Act within a day. An instance of ${var.autoscaling_group_name} was registered although nothing was known of its Fluentd for ${var.cloud_map.readiness_unknown_seconds} s (no series, or Prometheus or the evidence function fails): forwarders may find it before it listens."
 
-    instances-not-provable = "Act within a day, and before the next scale-in. In ${local.unprovable_intervals} runs of the reconciler, ${var.reconcile.interval_minutes} min apart, one or more instances of ${var.autoscaling_group_name} in service could not have been proven empty: their drains would time out. The log line instance_not_provable says which and why."
+    instances-not-provable = "Act within a day, and before the next scale-in. In each run of the reconciler for ten minutes, and for the window of a proof, the same instances of ${var.autoscaling_group_name} in service could not have been proven empty: their drains would time out. The log line instance_not_provable says which and why."
   }
   alarm_descriptions = {
     for suffix, text in local.alarm_texts : suffix => "${text} Runbook: ${var.alarms.runbook_base_url}/${suffix}.md" if text != null
@@ -128,7 +121,7 @@ locals {
     shard-overflow = { metric_name = "ShardOverflow", statistic = "Maximum", period = local.reconcile_period_seconds, evaluation_periods = local.overflow_intervals }
 
     # Reported by each run, also when it is 0.
-    instances-not-provable = { metric_name = "InstancesNotProvable", statistic = "Maximum", period = local.reconcile_period_seconds, evaluation_periods = local.unprovable_intervals }
+    instances-not-provable = { metric_name = "InstancesNotProvable", statistic = "Maximum", period = local.reconcile_period_seconds }
 
     # Between two runs nothing is known: the alarms stay as they are.
     instance-left-group      = { metric_name = "InstancesLeftGroup", statistic = "Maximum", period = local.reconcile_period_seconds, treat_missing_data = "ignore" }

@@ -33,8 +33,9 @@ locals {
         Resource = [local.queue_arns[local.first_stage]]
       }] : [],
       # The standing check, in either mode.
+      local.uses.buffer || local.uses.flush ? [local.mark_checked] : [],
       local.uses.buffer ? [local.ask_for_evidence] : [],
-      [for statement in [local.find_agents, local.send_flush_document, local.send_to_instances_of_group, local.look_up_command, local.mark_looks] : statement if local.uses.flush],
+      [for statement in [local.find_agents, local.send_flush_document, local.send_to_instances_of_group, local.look_up_command] : statement if local.uses.flush],
     )
   }
 
@@ -55,11 +56,11 @@ locals {
     Action   = ["ssm:DescribeInstanceInformation"]
     Resource = "*"
   }
-  # The tag of an instance that was looked at.
-  mark_looks = merge(local.mark_instances, {
-    Sid = "MarkLooks"
+  # The tags of an instance that was looked at, or that has a flaw.
+  mark_checked = merge(local.mark_instances, {
+    Sid = "MarkChecked"
     Condition = merge(local.mark_instances.Condition, {
-      "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.looked_tag_key] }
+      "ForAllValues:StringEquals" = { "aws:TagKeys" = [local.looked_tag_key, local.not_provable_tag_key] }
     })
   })
 

@@ -46,7 +46,7 @@ locals {
   }
 
   # The state tag, the tags of its owner, of a counted end, of failing heartbeats, of a look, of
-  # readiness and of a cleared queue, as the functions write them (lifecycle/decisions/marks.py and heartbeats.py).
+  # a flaw that the standing check found, of readiness and of a cleared queue, as the functions write them (lifecycle/decisions/marks.py and heartbeats.py).
   mark_tag_key    = "fluentd-lifecycle"
   owner_tag_key   = "fluentd-lifecycle-owner"
   failing_tag_key = "fluentd-lifecycle-heartbeats-failing"
@@ -54,6 +54,7 @@ locals {
   looked_tag_key  = "fluentd-lifecycle-looked"
 
   not_ready_tag_key     = "fluentd-lifecycle-not-ready"
+  not_provable_tag_key  = "fluentd-lifecycle-not-provable"
   queue_cleared_tag_key = "fluentd-lifecycle-queue-cleared"
 
   flush_document_name = "${var.name}-flush"

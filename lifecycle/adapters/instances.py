@@ -8,6 +8,7 @@ from lifecycle.decisions.instance import Address, Instance
 from lifecycle.decisions.marks import (
     COUNTED_TAG_KEY,
     LOOKED_TAG_KEY,
+    NOT_PROVABLE_TAG_KEY,
     NOT_READY_TAG_KEY,
     OWNER_TAG_KEY,
     QUEUE_CLEARED_TAG_KEY,
@@ -79,6 +80,16 @@ class Instances:
         """Write that the standing check has looked at its Fluentd (epoch seconds)."""
         self._write(instance_id, LOOKED_TAG_KEY, written(at))
 
+    def mark_not_provable(self, instance_ids: Sequence[str], since: float | None) -> None:
+        """Write since when they could not be proven empty (epoch seconds); None: they could be."""
+        # CreateTags is all that the caller may do, so a tag is not removed, but emptied.
+        value = "" if since is None else written(since)
+        for first in range(0, len(instance_ids), _MOST_RESOURCES):
+            self._client.create_tags(
+                Resources=instance_ids[first : first + _MOST_RESOURCES],
+                Tags=[{"Key": NOT_PROVABLE_TAG_KEY, "Value": value}],
+            )
+
     def mark_not_ready(self, instance_id: str, at: float) -> None:
         """Write when it was known not to be ready (epoch seconds)."""
         self._write(instance_id, NOT_READY_TAG_KEY, written(at))
@@ -146,6 +157,7 @@ def _read(instance: "InstanceTypeDef") -> Instance:
         looked=tags.get(LOOKED_TAG_KEY),
         not_ready=tags.get(NOT_READY_TAG_KEY),
         queue_cleared=tags.get(QUEUE_CLEARED_TAG_KEY),
+        not_provable=tags.get(NOT_PROVABLE_TAG_KEY),
         owner=tags.get(OWNER_TAG_KEY),
     )
 

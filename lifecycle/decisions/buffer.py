@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from operator import attrgetter
 
 from pydantic import ConfigDict
 
@@ -65,6 +66,7 @@ class Reason(StrEnum):
     HEARTBEAT_STOPPED = "heartbeat_stopped"
     PROMETHEUS_FAILED = "prometheus_failed"
     EVIDENCE_FAILED = "evidence_failed"
+    NOT_ASKED = "not_asked"
     INSTANCE_NOT_IDENTIFIED = "instance_not_identified"
 
 
@@ -122,7 +124,7 @@ def judge(series: Sequence[Series], *, deregistered_at: float, now: float, rules
         answer,
         buffer_bytes=_newest_bytes(evidence),
         not_before=_not_before(evidence, deregistered_at) if may_become_drained else None,
-        errors_rose=_whole(sum(evidence.worst_of(NUM_ERRORS, _rise).values())) or 0,
+        errors_rose=_whole(sum(evidence.worst_of(NUM_ERRORS, attrgetter("rise")).values())) or 0,
     )
 
 
@@ -201,7 +203,7 @@ def _cleared(evidence: Evidence) -> Verdict | None:
 def _holding(evidence: Evidence) -> Verdict | None:
     """DRAINING if there was anything in a buffer during the window."""
     for metric, reason, what in _HELD:
-        newest = sum(evidence.worst_of(metric, _newest).values())
+        newest = sum(evidence.worst_of(metric, attrgetter("newest")).values())
         if _is_held(newest):
             return Verdict(State.DRAINING, reason, f"{newest:g} {what}")
     for series in evidence.buffers:
@@ -329,17 +331,9 @@ def _not_before(evidence: Evidence, deregistered_at: float) -> float:
 
 
 def _newest_bytes(evidence: Evidence) -> int | None:
-    newest = evidence.worst_of(BUFFER_METRICS[0], _newest)
+    newest = evidence.worst_of(BUFFER_METRICS[0], attrgetter("newest"))
     finite = [value for value in newest.values() if math.isfinite(value)]
     return _whole(sum(finite)) if finite else None
-
-
-def _newest(series: Series) -> float:
-    return series.newest
-
-
-def _rise(series: Series) -> float:
-    return series.rise
 
 
 def _whole(total: float) -> int | None:

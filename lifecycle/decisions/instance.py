@@ -35,7 +35,8 @@ class Instance:
     as unclean; ``failing_heartbeats``, ``looked`` and ``not_ready`` are the values of the tags that
     tell of failed heartbeats, of the last good look at its Fluentd, and of the last time at which
     it was known not to be ready; ``queue_cleared`` of the one that tells when a queue of it may
-    have been cleared; ``owner`` is the module that its tag names.
+    have been cleared, ``not_provable`` of the one that tells since when it could not be proven
+    empty; ``owner`` is the module that its tag names.
     """
 
     id: str
@@ -49,12 +50,18 @@ class Instance:
     looked: str | None = None
     not_ready: str | None = None
     queue_cleared: str | None = None
+    not_provable: str | None = None
     owner: str | None = None
 
     @property
     def is_looked_at(self) -> bool:
         """Tell whether the standing check has looked at its Fluentd since it was started."""
         return _read(self.looked) >= int(self.launched_at)
+
+    @property
+    def not_provable_since(self) -> float | None:
+        """Return since when each standing check has found a flaw, None if the last found none."""
+        return _read(self.not_provable) if self.not_provable else None
 
     def unknown_since(self, started_at: float) -> float:
         """Return since when its readiness has not been known, in a launch that started then."""

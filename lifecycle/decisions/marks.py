@@ -15,6 +15,8 @@ OWNER_TAG_KEY = "fluentd-lifecycle-owner"
 COUNTED_TAG_KEY = "fluentd-lifecycle-unclean"
 # When a flush of it was found to be possible, without being asked for.
 LOOKED_TAG_KEY = "fluentd-lifecycle-looked"
+# Since when each standing check has found that it could not be proven empty; empty: the last could.
+NOT_PROVABLE_TAG_KEY = "fluentd-lifecycle-not-provable"
 # When a launching instance was last known not to be ready.
 NOT_READY_TAG_KEY = "fluentd-lifecycle-not-ready"
 # When a queue was seen that may have been cleared: its samples are out of the window later.

@@ -1,6 +1,7 @@
 """What the standing check makes of an instance in service: could it be proven empty today?"""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterable, Sequence
 
 from lifecycle.decisions.buffer import Reason, State, Verdict, not_whole
 from lifecycle.decisions.evidence import Evidence, Rules, Series
@@ -9,11 +10,17 @@ from lifecycle.decisions.instance import Instance
 
 # Boot, user data, the discovery of its target and of its agent.
 _BOOT_SECONDS = 600.0
+# A flaw that comes and goes is none: in a large fleet some scrape fails in each run. It must last
+# for a whole window, in which one failed scrape stays, and for three runs at the default interval,
+# which start up to a minute late.
+_LASTING_SECONDS = 540.0
 # What says nothing of the instance itself, so its age excuses nothing.
 _OF_NO_INSTANCE = {Reason.EVIDENCE_FAILED, Reason.PROMETHEUS_FAILED}
 
 # Reason and detail, as they are logged.
 Flaw = tuple[str, str]
+# Of an instance whose turn it was not in this run: nothing has been found of it.
+NOT_IN_THIS_RUN: Flaw = (Reason.NOT_ASKED, "it was not its turn")
 
 
 def judge_standing(series: Sequence[Series], *, now: float, rules: Rules) -> Verdict:
@@ -34,14 +41,41 @@ def is_settled(instance: Instance | None, now: float, window_seconds: float = 0.
     return instance is None or now - instance.launched_at >= _BOOT_SECONDS + window_seconds
 
 
-def flaw_of_evidence(verdict: Verdict, *, settled: bool) -> Flaw | None:
+def in_turn(instance_ids: Iterable[str], now: float) -> list[str]:
+    """Return them in an order of this run's own: where time is short, each has its turn."""
+    ids = sorted(instance_ids)
+    return random.Random(now).sample(ids, len(ids))  # noqa: S311 (a turn, not a secret)
+
+
+def flaw_of_evidence(
+    verdict: Verdict, instance: Instance | None, *, now: float, window_seconds: float
+) -> Flaw | None:
     """Return why an instance could not be proven by metrics, None if it could, or may be too young.
 
     Anything but a good answer to this very question is a flaw.
     """
+    if instance is not None and instance.may_hold_what_was_cleared:
+        return Reason.QUEUE_CLEARED, f"a queue may have been cleared, {instance.queue_cleared}"
+    settled = is_settled(instance, now, window_seconds)
     if verdict.state is State.SERVING or not (settled or verdict.reason in _OF_NO_INSTANCE):
         return None
     return verdict.reason, verdict.detail
+
+
+def is_of_this_run(flaw: Flaw) -> bool:
+    """Tell whether a run has found this flaw, rather than passed the instance over."""
+    return flaw[0] != Reason.NOT_ASKED
+
+
+def is_lasting(instance: Instance | None, now: float, window_seconds: float) -> bool:
+    """Tell whether it could not be proven in any run for so long that it counts.
+
+    One that EC2 does not know cannot be remembered, so it counts at once.
+    """
+    if instance is None:
+        return True
+    since = instance.not_provable_since
+    return since is not None and now - since >= max(window_seconds, _LASTING_SECONDS)
 
 
 def flaw_of_look(verdict: FlushVerdict) -> Flaw | None:

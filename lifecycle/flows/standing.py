@@ -12,7 +12,16 @@ from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.answers import Purpose
 from lifecycle.decisions.flush import FlushReason
 from lifecycle.decisions.instance import Instance
-from lifecycle.decisions.standing import Flaw, flaw_of_evidence, flaw_of_look, is_settled
+from lifecycle.decisions.standing import (
+    NOT_IN_THIS_RUN,
+    Flaw,
+    flaw_of_evidence,
+    flaw_of_look,
+    in_turn,
+    is_lasting,
+    is_of_this_run,
+    is_settled,
+)
 from lifecycle.flows.commands import Commands
 from lifecycle.flows.proof import Proof
 from lifecycle.telemetry import LogEvent, Metric, Runtime
@@ -36,8 +45,16 @@ class StandingCheck:
     runtime: Runtime
 
     def run(self, in_service: Fleet) -> None:
-        """Report each instance that could not be proven, and how many they are. Never raises."""
-        flaws = self._found(self._agents, in_service) | self._found(self._evidence, in_service)
+        """Report each instance that could not be proven, count those that last. Never raises."""
+        now, found = self.runtime.clock(), self._flaws(in_service)
+        flaws = {one: flaw for one, flaw in found.items() if is_of_this_run(flaw)}
+        asked = {one: it for one, it in in_service.items() if one in flaws or one not in found}
+        is_remembered = self._remember_flaws(asked, flaws, now)
+        lasting = [
+            one
+            for one in flaws
+            if not is_remembered or is_lasting(in_service[one], now, self._window_seconds)
+        ]
         for instance_id, (reason, detail) in flaws.items():
             self.runtime.telemetry.warning(
                 LogEvent.INSTANCE_NOT_PROVABLE,
@@ -45,8 +62,38 @@ class StandingCheck:
                 instance_id=instance_id,
                 reason=reason,
                 detail=detail,
+                is_counted=instance_id in lasting,
             )
-        self.runtime.telemetry.measure(Metric.INSTANCES_NOT_PROVABLE, len(flaws))
+        self.runtime.telemetry.measure(Metric.INSTANCES_NOT_PROVABLE, len(lasting))
+
+    @property
+    def _window_seconds(self) -> float:
+        return self.proof.rules.range_seconds if self.proof else 0.0
+
+    def _flaws(self, in_service: Fleet) -> Flaws:
+        """Return a flaw of each instance that has one, or that one of the checks passed over."""
+        both = [self._found(find, in_service) for find in (self._agents, self._evidence)]
+        flaws = {one: flaw for found in both for one, flaw in found.items()}
+        found_now = {one: f for found in both for one, f in found.items() if is_of_this_run(f)}
+        return flaws | found_now
+
+    def _remember_flaws(self, in_service: Fleet, flaws: Flaws, now: float) -> bool:
+        """Write on instances since when they have a flaw, or that they have none any more.
+
+        Returns whether that succeeded; if not, the next run knows nothing of this one's flaws.
+        """
+        known = {one: instance for one, instance in in_service.items() if instance is not None}
+        flawed = {one for one, instance in known.items() if instance.not_provable}
+        try:
+            self.instances.mark_not_provable(sorted(flaws.keys() & known.keys() - flawed), now)
+            self.instances.mark_not_provable(sorted(flawed - flaws.keys()), None)
+        except Exception as error:  # noqa: BLE001 (each flaw counts, then)
+            for one in flaws:
+                self.runtime.telemetry.warning(
+                    LogEvent.MARK_FAILED, instance_id=one, mark="not-provable", reason=str(error)
+                )
+            return False
+        return True
 
     def _found(self, find: Callable[[Fleet], Flaws], in_service: Fleet) -> Flaws:
         try:
@@ -59,13 +106,13 @@ class StandingCheck:
         """Ask the evidence function; the age of an instance excuses what is not there yet."""
         if self.proof is None or not in_service:
             return {}
-        now, window = self.runtime.clock(), self.proof.rules.range_seconds
-        verdicts = self.proof.ask(dict.fromkeys(in_service, now), Purpose.STANDING)
+        now, window = self.runtime.clock(), self._window_seconds
+        verdicts = self.proof.ask(dict.fromkeys(in_turn(in_service, now), now), Purpose.STANDING)
         flaws = {
-            one: flaw_of_evidence(verdict, settled=is_settled(in_service[one], now, window))
+            one: flaw_of_evidence(verdict, in_service[one], now=now, window_seconds=window)
             for one, verdict in verdicts.items()
         }
-        return {one: flaw for one, flaw in flaws.items() if flaw is not None}
+        return {one: flaw for one, flaw in sorted(flaws.items()) if flaw is not None}
 
     def _agents(self, in_service: Fleet) -> Flaws:
         """Ask SSM for the agents, and the instances not looked at yet for what they can see."""
@@ -83,8 +130,9 @@ class StandingCheck:
         """Look at instances; one without a flaw is looked at once, another at each run."""
         assert self.look is not None
         commands = Commands(self.look, _LOOK_SECONDS, LogEvent.LOOK_REQUESTED, self.runtime)
-        flaws = {}
-        for instance_id, verdict in commands.run(instance_ids[:_MOST_LOOKS]).items():
+        turns = in_turn(instance_ids, self.runtime.clock())
+        flaws = dict.fromkeys(turns[_MOST_LOOKS:], NOT_IN_THIS_RUN)
+        for instance_id, verdict in commands.run(turns[:_MOST_LOOKS]).items():
             flaw = flaw_of_look(verdict)
             if flaw is None:
                 self._remember(instance_id)

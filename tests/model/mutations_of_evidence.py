@@ -217,19 +217,32 @@ def standing_checks() -> Iterator[Mutation]:
         judgement,
         {
             "the age of an instance excuses that nothing answers": {
-                f"{module}:flaw_of_evidence": lambda verdict, settled: (
-                    _flaw_of_evidence(verdict, settled=settled) if settled else None
+                f"{module}:flaw_of_evidence": lambda verdict, instance, now, window_seconds: (
+                    _flaw_of_evidence(verdict, instance, now=now, window_seconds=window_seconds)
+                    if standing.is_settled(instance, now, window_seconds)
+                    else None
                 )
             },
             "each launch taken for a flaw": {
                 f"{module}:is_settled": lambda instance, now, window_seconds=0.0: True
             },
             "an answer about a drain taken for one about the evidence": {
-                f"{module}:flaw_of_evidence": lambda verdict, settled: (
+                f"{module}:flaw_of_evidence": lambda verdict, instance, now, window_seconds: (
                     None
                     if verdict.state is not buffer.State.UNKNOWN
-                    else _flaw_of_evidence(verdict, settled=settled)
+                    else _flaw_of_evidence(
+                        verdict, instance, now=now, window_seconds=window_seconds
+                    )
                 )
+            },
+            "one failed scrape taken for a flaw that lasts": {
+                f"{module}:is_lasting": lambda instance, now, window_seconds: True
+            },
+            "a flaw that lasts taken for one that passes": {
+                f"{module}:is_lasting": lambda instance, now, window_seconds: False
+            },
+            "the same instances asked in each run": {
+                f"{module}:in_turn": lambda instance_ids, now: sorted(instance_ids)
             },
             "backed-up chunks overlooked by a look": {
                 f"{module}:flaw_of_look": lambda verdict: (

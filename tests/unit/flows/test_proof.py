@@ -47,9 +47,9 @@ def test_a_slow_function_is_asked_for_a_minute_and_the_rest_is_unknown() -> None
     function = Function(SERVING, parts, seconds=31)
     verdicts = ask(parts, function, 500)
     assert len(function.questions) == 2
-    unknown = [one for one in verdicts.values() if one.reason is Reason.EVIDENCE_FAILED]
+    unknown = [one for one in verdicts.values() if one.reason is Reason.NOT_ASKED]
     assert len(unknown) == 300
-    assert parts.telemetry.of(LogEvent.EVIDENCE_FAILED)
+    assert parts.telemetry.the(LogEvent.EVIDENCE_FAILED)["not_asked"] == 300
 
 
 def test_one_without_an_address_is_unknown_where_the_label_holds_addresses() -> None:

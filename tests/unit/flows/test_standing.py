@@ -10,7 +10,7 @@ from lifecycle.adapters.evidence import EvidenceFunction
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.buffer import Reason, State, Verdict, unknown
 from lifecycle.decisions.instance import Instance
-from lifecycle.decisions.marks import LOOKED_TAG_KEY, written
+from lifecycle.decisions.marks import LOOKED_TAG_KEY, NOT_PROVABLE_TAG_KEY, written
 from lifecycle.flows.proof import Proof
 from lifecycle.flows.standing import StandingCheck
 from lifecycle.settings import ProofSettings, load_settings
@@ -75,7 +75,8 @@ def check(
     )
     found = parts.telemetry.of(LogEvent.INSTANCE_NOT_PROVABLE)
     assert Metric.INSTANCES_NOT_PROVABLE in [metric for metric, _ in parts.telemetry.values]
-    assert parts.telemetry.total(Metric.INSTANCES_NOT_PROVABLE) == len(found)
+    counted = [line for line in found if line["is_counted"]]
+    assert parts.telemetry.total(Metric.INSTANCES_NOT_PROVABLE) == len(counted)
     return [(line["instance_id"], line["reason"]) for line in found]
 
 
@@ -114,6 +115,55 @@ class TestEvidence:
         assert found == [(one, Reason.EVIDENCE_FAILED) for one in sorted(in_service)]
 
 
+def tagged(parts: Parts) -> list[tuple[list[str], str]]:
+    """Which instances got which value of the tag that remembers flaws."""
+    calls = parts.client.arguments_of("create_tags")
+    return [
+        (call["Resources"], tag["Value"])
+        for call in calls
+        for tag in call["Tags"]
+        if tag["Key"] == NOT_PROVABLE_TAG_KEY
+    ]
+
+
+class TestMemory:
+    FLAW = unknown(Reason.SCRAPE_FAILED, "one of them failed")
+
+    def test_a_flaw_is_logged_and_remembered_at_once_and_counts_if_it_lasts(self) -> None:
+        parts = Parts()
+        check(parts, fleet(INSTANCE_ID, OTHER_INSTANCE_ID), Function(self.FLAW, parts))
+        assert tagged(parts) == [(sorted([INSTANCE_ID, OTHER_INSTANCE_ID]), written(NOW))]
+        assert parts.telemetry.total(Metric.INSTANCES_NOT_PROVABLE) == 0
+        parts = Parts()
+        in_service = fleet(INSTANCE_ID, not_provable=written(NOW - 600)) | fleet(
+            OTHER_INSTANCE_ID, not_provable=written(NOW - 300)
+        )
+        check(parts, in_service, Function(self.FLAW, parts))
+        assert tagged(parts) == []
+        assert parts.telemetry.total(Metric.INSTANCES_NOT_PROVABLE) == 1
+
+    def test_a_flaw_that_went_is_forgotten(self) -> None:
+        parts = Parts()
+        in_service = fleet(INSTANCE_ID, not_provable=written(NOW - 600))
+        assert check(parts, in_service, Function(SERVING, parts)) == []
+        assert tagged(parts) == [([INSTANCE_ID], "")]
+
+    def test_what_cannot_be_remembered_counts_at_once(self) -> None:
+        parts = Parts(create_tags=THROTTLED)
+        check(parts, fleet(INSTANCE_ID), Function(self.FLAW, parts))
+        assert parts.telemetry.total(Metric.INSTANCES_NOT_PROVABLE) == 1
+        assert parts.telemetry.the(LogEvent.MARK_FAILED)["mark"] == "not-provable"
+
+    def test_of_whom_there_was_no_time_to_ask_nothing_is_forgotten_or_reported(self) -> None:
+        parts = Parts()
+        many = ids(300)
+        function = Function(self.FLAW, parts, seconds=61)
+        found = check(parts, fleet(*many, not_provable=written(NOW - 600)), function)
+        assert len(found) == 100
+        assert tagged(parts) == []
+        assert parts.telemetry.total(Metric.INSTANCES_NOT_PROVABLE) == 100
+
+
 def agents(**ping: str) -> dict[str, Any]:
     """What SSM says of agents, by the ids of their instances with underscores."""
     listed = [{"InstanceId": name.replace("_", "-"), "PingStatus": p} for name, p in ping.items()]
@@ -134,8 +184,8 @@ class TestAgents:
         assert check(parts, fleet(INSTANCE_ID), looks=True) == []
         [sent] = parts.client.arguments_of("send_command")
         assert sent["Parameters"] == {"Signal": ["false"]}
-        [tagged] = parts.client.arguments_of("create_tags")
-        assert tagged["Tags"][0]["Key"] == LOOKED_TAG_KEY
+        [written_tag] = parts.client.arguments_of("create_tags")
+        assert written_tag["Tags"][0]["Key"] == LOOKED_TAG_KEY
         assert parts.telemetry.of(LogEvent.LOOK_REQUESTED)
 
     def test_one_that_was_looked_at_since_its_start_is_not_looked_at_again(self) -> None:
@@ -154,7 +204,7 @@ class TestAgents:
         assert sorted(found) == [
             (one, "agent_not_reachable") for one in sorted([INSTANCE_ID, OTHER_INSTANCE_ID])
         ]
-        assert parts.done == []
+        assert "send" not in parts.done
 
     def test_a_look_that_fails_counts_and_is_repeated_at_the_next_run(self) -> None:
         failed = {"Status": "Failed", "StandardErrorContent": "flush: no such folder: /var/x"}
@@ -163,7 +213,8 @@ class TestAgents:
         assert "no such folder" in str(
             parts.telemetry.the(LogEvent.INSTANCE_NOT_PROVABLE)["detail"]
         )
-        assert parts.done == ["send"]
+        assert parts.done[0] == "send"
+        assert [value for _, value in tagged(parts)] == [written(NOW)]
 
     def test_an_instance_that_boots_is_not_asked_for_its_agent_yet(self) -> None:
         parts = with_agents(ONLINE)
@@ -196,5 +247,8 @@ class TestAgents:
             },
             get_command_invocation=LOOK,
         )
-        assert check(parts, fleet(*many), looks=True) == []
+        in_service = fleet(*many, not_provable=written(NOW - 600))
+        assert check(parts, in_service, looks=True) == []
         assert len(parts.client.arguments_of("send_command")) == 50
+        [(forgotten, _)] = tagged(parts)
+        assert len(forgotten) == 50  # of the others nothing was found
