@@ -133,7 +133,7 @@ def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> di
         else None,
         "timing": timing,
         "lambda": {
-            **_package(),
+            **package(),
             "handler_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
             "operation_waiter_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
             "flush_waiter_timeout_seconds": FLUSH_FUNCTION_TIMEOUT_SECONDS,
@@ -143,7 +143,7 @@ def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> di
     }
 
 
-def _package() -> dict[str, Any]:
+def package() -> dict[str, Any]:
     """The zip that `make package-local` builds, and what it is built for."""
     architecture = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
