@@ -1,7 +1,5 @@
 """`python -m sandbox up` or `python -m sandbox demo`: what the Makefile's verbs run."""
 
-from __future__ import annotations
-
 import logging
 import sys
 

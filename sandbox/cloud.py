@@ -9,18 +9,20 @@ MiniStack. Functions, Terraform and the simulated fleet reach both by `environme
 listens on loopback, and everything ends with the block.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
 from sandbox.chaos.control import Chaos
+from sandbox.chaos.plan import Plan
 from sandbox.emulator_client import EmulatorControl
 from sandbox.eventbridge import POLL_SECONDS, Bridge
 from sandbox.host.background import Background
@@ -31,15 +33,7 @@ from sandbox.ministack import server
 from sandbox.ministack.alarm_player import EVALUATION_SECONDS, Alarms
 from sandbox.ministack.function_logs import FunctionLogs
 from sandbox.ministack.server import MinistackSettings
-from sandbox.terraform import Result, Terraform, ignore
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import ExitStack
-    from ipaddress import IPv4Network
-
-    from sandbox.chaos.plan import Plan
-    from sandbox.terraform import Reader
+from sandbox.terraform import Reader, Result, Terraform, ignore
 
 PROJECT = Path(__file__).parents[1]
 STACK = PROJECT / "sandbox" / "stack"
@@ -162,7 +156,6 @@ class LocalCloud(Parts):
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """The outputs of what was applied."""
         return self._applied.outputs()
 
     def journal(self) -> list[dict[str, Any]]:
@@ -170,7 +163,6 @@ class LocalCloud(Parts):
         return self.control.journal()
 
     def logs(self, function_name: str) -> list[dict[str, Any]]:
-        """The JSON lines that a function has logged so far."""
         return self._function_logs.records(function_name)
 
     @property

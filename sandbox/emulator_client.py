@@ -1,14 +1,10 @@
 """A client of the emulator's control API; its routes are in `sandbox.emulator.control`."""
 
-from __future__ import annotations
-
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from sandbox.host.http import request
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 SECONDS = 30.0
 
@@ -33,7 +29,6 @@ class EmulatorControl:
         return events
 
     def faults(self) -> dict[str, Any]:
-        """The present faults."""
         return self._ask("faults")
 
     def set_faults(self, **settings: object) -> None:
@@ -45,7 +40,6 @@ class EmulatorControl:
         self._ask("faults/clear", {})
 
     def tick(self) -> None:
-        """Apply what is due now."""
         self._ask("tick", {})
 
     def retain_on_abandon(self, autoscaling_group_name: str) -> None:
@@ -58,11 +52,8 @@ class EmulatorControl:
 
     def warn_of_spot_interruption(self, instance_id: str) -> None:
         """Have EC2 reclaim an instance: a warning now, the termination two minutes later."""
-        self._interrupt(instance_id, "spot_interruption_warning")
-
-    def recommend_rebalance(self, instance_id: str) -> None:
-        """Have EC2 say that it may want an instance back."""
-        self._interrupt(instance_id, "rebalance_recommendation")
+        wanted = {"instance_id": instance_id, "signal": "spot_interruption_warning"}
+        self._ask("interruptions", wanted)
 
     def fetch_commands(self, instance_ids: Iterable[str]) -> list[dict[str, Any]]:
         """What SSM has for the agents of these instances; it counts as begun from now on."""
@@ -74,9 +65,6 @@ class EmulatorControl:
         """Report the result of a command; False: it had already ended."""
         body = {"command_id": command_id, "instance_id": instance_id, "report": report}
         return bool(self._ask("commands/report", body)["taken"])
-
-    def _interrupt(self, instance_id: str, signal: str) -> None:
-        self._ask("interruptions", {"instance_id": instance_id, "signal": signal})
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         method = "GET" if body is None else "POST"

@@ -7,29 +7,24 @@ the queue allows. What cannot be delivered goes to the target's dead-letter queu
 allows the rule; else it is dropped, as on AWS, with an error in the log.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from mypy_boto3_events import EventBridgeClient
+from mypy_boto3_lambda import LambdaClient
+from mypy_boto3_sqs import SQSClient
 
 from sandbox.emulator.iam.policies import Decision, Request, decide
+from sandbox.emulator_client import EmulatorControl
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+Event = dict[str, Any]
 
-    from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_sqs import SQSClient
-
-    from sandbox.emulator_client import EmulatorControl
-
-    Event = dict[str, Any]
-    Courier = Callable[[Event], Iterable[Event]]
+Courier = Callable[[Event], Iterable[Event]]
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +71,6 @@ class Bridge:
         self._position = 0
 
     def deliver_new(self) -> None:
-        """Deliver the events that have come since the last time."""
         for event in self._control.events(self._position):
             for carried in self.courier(event):
                 for target in self._targets_of(carried):

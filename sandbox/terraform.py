@@ -7,8 +7,6 @@ registry. Terraform works on a copy of the folder in a folder of this run, with 
 and state: nothing is left in the tree, and several runs can go on side by side.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -16,15 +14,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.host.processes import clean_environment
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 PROJECT = Path(__file__).parents[1]
 MODULE = PROJECT / "terraform"
@@ -166,7 +161,6 @@ class Terraform:
         }
 
     def init(self) -> None:
-        """Install the provider and the modules."""
         self.run("init", "-no-color")
 
     def apply(self, variables: Mapping[str, Any], reader: Reader = ignore) -> str:
@@ -178,7 +172,6 @@ class Terraform:
         return self.run("plan", "-detailed-exitcode", *self._with(variables), allowed=(0, 2))
 
     def destroy(self, variables: Mapping[str, Any]) -> str:
-        """Remove everything again."""
         return self.run("destroy", "-auto-approve", *self._with(variables)).output
 
     def outputs(self) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """The local cloud on its own: the set-up of the demo without a scenario, until Ctrl-C."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.cloud import STACK, LocalCloud
 from sandbox.demo.scenarios.catalog import SCENARIOS
@@ -16,9 +15,6 @@ from sandbox.host.ports import NoFreePlaceError
 from sandbox.host.processes import ProcessFailedError, sigterm_interrupts
 from sandbox.ministack.server import MinistackMissingError
 from sandbox.terraform import TerraformError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DIRECTORY = Path("build/sandbox")
 INSTANCES = 2

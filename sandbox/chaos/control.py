@@ -1,27 +1,21 @@
 """All random faults of one cloud: begun, paused and counted together."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from sandbox.chaos.killer import Killer
-from sandbox.chaos.plan import rules
+from sandbox.chaos.plan import Plan, rules
 from sandbox.chaos.proxy import Counted, FaultProxy
 from sandbox.host.parts import Parts
+from sandbox.host.processes import Processes
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from contextlib import ExitStack
-    from pathlib import Path
-
-    from sandbox.chaos.plan import Plan
-    from sandbox.host.processes import Processes
-
-    Event = dict[str, Any]
+Event = dict[str, Any]
 
 
 @dataclass
@@ -78,7 +72,6 @@ class Chaos(Parts):
         starting.enter_context(self._killer)
 
     def begin(self) -> None:
-        """Inject the faults of the plan from now on."""
         for proxy in self._proxies:
             proxy.inject(rules(self.plan.faults))
         self.courier.probability = self.plan.duplicate_events
@@ -86,7 +79,6 @@ class Chaos(Parts):
         self._killer.begin()
 
     def pause(self) -> None:
-        """Inject nothing until it begins again."""
         self._killer.pause()
         self._duplicate_messages(0.0)
         self.courier.probability = 0.0
@@ -95,7 +87,6 @@ class Chaos(Parts):
 
     @property
     def killed(self) -> Counter[str]:
-        """How often each function was killed."""
         return Counter(self._killer.killed)
 
     @property
@@ -105,7 +96,6 @@ class Chaos(Parts):
         return Counter(log.read_text().split() if log.exists() else ())
 
     def counted(self) -> Counted:
-        """What went through both proxies."""
         every = [proxy.counted() for proxy in self._proxies]
         return Counted(
             sum((one.calls for one in every), Counter()),

@@ -5,25 +5,19 @@ MiniStack runs each function in worker processes of its own and says which of th
 same to Lambda as a lost execution environment, with half of the calls made.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from random import Random
 
 from sandbox.host.background import Background
 from sandbox.host.parts import Parts
-
-if TYPE_CHECKING:
-    from contextlib import ExitStack
-    from random import Random
 
 POLL_SECONDS = 0.02
 # Runs take 0.1 to 3 s here: somewhere in them.

@@ -1,13 +1,9 @@
 """The shares and forms of random faults: pure data, and the rules for microburst."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 
 class Fault(StrEnum):

@@ -1,23 +1,17 @@
 """microburst, a proxy that fails calls in AWS's own wire format, before an emulator."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.chaos.plan import Fault, kind_of
 from sandbox.host.http import request
 from sandbox.host.ports import LOOPBACK, free_port
-from sandbox.host.processes import clean_environment
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sandbox.host.processes import Processes
+from sandbox.host.processes import Processes, clean_environment
 
 PROJECT = Path(__file__).parents[2]
 READY_SECONDS = 60.0
@@ -43,7 +37,7 @@ class FaultProxy:
     address: str
 
     @classmethod
-    def start(cls, processes: Processes, name: str, upstream: str, seed: str) -> FaultProxy:
+    def start(cls, processes: Processes, name: str, upstream: str, seed: str) -> "FaultProxy":
         """Start one before an emulator, which may come up later, and wait until it answers."""
         port = free_port()
         process = processes.start(
@@ -64,7 +58,6 @@ class FaultProxy:
         self._ask("rules", list(rules))
 
     def counted(self) -> Counted:
-        """What went through so far."""
         services = self._ask("stats")["by_service"]
         calls = Counter({one["service"]: int(one["requests"]) for one in services})
         return Counted(calls, faults_in(self._ask("metrics")))

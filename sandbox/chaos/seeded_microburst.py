@@ -1,7 +1,5 @@
 """Run microburst with a seed for its random numbers: `python -m ... SEED ARGUMENTS...`."""
 
-from __future__ import annotations
-
 import random
 import sys
 from typing import Any

@@ -3,10 +3,12 @@
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
+from werkzeug.wrappers import Request, Response
+
 from sandbox.conformance.configuration import DESTINATION_PORT
+from sandbox.host.http import HttpService
 
 ACCEPT, REFUSE, REJECT = 200, 503, 400
 
@@ -23,18 +25,14 @@ class Destination:
         self.delay_seconds = 0.0
         self.slow_writes: float | None = None
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer((address, DESTINATION_PORT), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,))
+        self._service = HttpService(address, DESTINATION_PORT, Request.application(self._answer))
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._service.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._service.stop()
 
     def take(self, body: bytes) -> int:
         """What a write is answered with; the records count if it is taken."""
@@ -51,17 +49,5 @@ class Destination:
                 self.delivered.update(one["number"] for one in records if "number" in one)
         return status
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        destination = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(destination.take(body))
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_arguments: object) -> None:
-                """Print nothing."""
-
-        return Handler
+    def _answer(self, request: Request) -> Response:
+        return Response(status=self.take(request.get_data()))

@@ -46,7 +46,6 @@ class Truth:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether all is delivered and gone."""
         return not (self.chunks or self.aside or self.undelivered)
 
 
@@ -112,7 +111,6 @@ class Site(Parts):
             getattr(self, verb)(*map(float, numbers))
 
     def watch(self, seconds: float = LOOK_SECONDS) -> None:
-        """Let the judge ask for so long."""
         time.sleep(seconds)
 
     def ask(self) -> None:
@@ -124,7 +122,6 @@ class Site(Parts):
         self.is_flushing = False
 
     def accept(self) -> None:
-        """Let the destination take everything."""
         self.destination.status = ACCEPT
 
     def refuse(self) -> None:
@@ -140,7 +137,6 @@ class Site(Parts):
         self.destination.delay_seconds, self.destination.slow_writes = seconds, writes
 
     def lose_prometheus(self) -> None:
-        """Stop Prometheus."""
         self.prometheus.stop()
 
     def find_prometheus(self) -> None:
@@ -199,7 +195,6 @@ class Site(Parts):
         self.last_accepted_at = time.time()
 
     def truth(self) -> Truth:
-        """What is held now."""
         # In this order: a chunk that goes meanwhile is counted, a record that comes is not missed.
         accepted = self._accepted
         places = [self.root, self._seen_by_fluentd(self.directory / "tmp")]
@@ -218,7 +213,6 @@ class Site(Parts):
         return path
 
     def signal(self, number: signal.Signals) -> None:
-        """Send the main process a signal."""
         main = self.main_process()
         if main is not None:
             os.kill(main, number)
@@ -240,7 +234,6 @@ class Site(Parts):
             os.kill(number, signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """SIGCONT."""
         for number, _parent in _processes_of(str(self._configuration)):
             os.kill(number, signal.SIGCONT)
 

@@ -1,34 +1,27 @@
 """`python -m sandbox demo`: run a scenario, show it, judge it, leave three files behind."""
 
-from __future__ import annotations
-
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from sandbox.demo.model import Run
 from sandbox.demo.recording import Clock
 from sandbox.demo.report import figure
 from sandbox.demo.report.conclusion import conclude, write_page
 from sandbox.demo.report.judgement import problems
 from sandbox.demo.report.summary import summarise
 from sandbox.demo.run import perform
-from sandbox.demo.scenarios.catalog import SCENARIOS
+from sandbox.demo.scenarios.catalog import SCENARIOS, Scenario
 from sandbox.demo.view.view import View
 from sandbox.demo.warm_up import WarmUpFailed
 from sandbox.fleet.prometheus import PrometheusNotInstalledError
 from sandbox.host.processes import ProcessFailedError, sigterm_interrupts
 from sandbox.ministack.server import MinistackMissingError
 from sandbox.terraform import TerraformError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sandbox.demo.model import Run
-    from sandbox.demo.scenarios.catalog import Scenario
 
 KEPT_ITS_PROMISE = 0
 BROKE_ITS_PROMISE = 1

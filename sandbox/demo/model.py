@@ -4,16 +4,12 @@ Every time in here is a number of seconds since the demo started. Nothing in her
 cloud, so that summary, figure and report can be made, and tested, from a hand-written run.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.fleet.accounting import Delivery
-    from sandbox.fleet.fluentd.history import History
+from sandbox.fleet.accounting import Delivery
+from sandbox.fleet.fluentd.history import History
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,16 @@ What the group, the queues and the alarms say comes from boto3; what the aggrega
 and what the services did and when, comes from the simulator's own records.
 """
 
-from __future__ import annotations
-
 import json
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sandbox.cloud import LocalCloud
 from sandbox.demo.model import InstanceSample, JournalEntry, Notification, Sample
-from sandbox.demo.recording import Observation
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from sandbox.cloud import LocalCloud
-    from sandbox.demo.recording import Clock
-    from sandbox.fleet.fleet import Fleet
+from sandbox.demo.recording import Clock, Observation
+from sandbox.fleet.fleet import Fleet
 
 VERDICTS = frozenset({"flush_verdict", "buffer_verdict"})
 Verdict = tuple[str, str]
@@ -39,7 +33,6 @@ class StageNames:
 
     @property
     def dead_letter_queue(self) -> str:
-        """The name of the dead-letter queue."""
         return self.dead_letter_queue_arn.rsplit(":", 1)[-1]
 
 
@@ -69,7 +62,6 @@ class Names:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Every group that is watched."""
         return (self.group,) if self.other_group is None else (self.group, self.other_group)
 
 
@@ -95,7 +87,6 @@ class CloudObserver:
         self._lines = (0, 0)
 
     def observe(self, at: float, phase: str) -> Observation:
-        """Poll once."""
         notifications = self._poll_slow_ones()
         journal = self._new_journal()
         groups = self._groups()

@@ -4,24 +4,19 @@ timeline.jsonl gets one JSON object a line, as it happens, so that an interrupte
 be studied: `{"kind": "sample" | "journal" | "notification" | "phase" | "disruption" | "error"}`.
 """
 
-from __future__ import annotations
-
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import IO, TYPE_CHECKING, Any, Protocol, Self
+from pathlib import Path
+from typing import IO, Any, Protocol, Self
 
 from sandbox.demo.model import Disruption, JournalEntry, Notification, Phase, Sample
+from sandbox.demo.view.view import View
 from sandbox.demo.view.words import announced, told
 from sandbox.host.waiting import CheckFailed, wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from sandbox.demo.view.view import View
 
 _INTERVAL_SECONDS = 0.5
 # So long may the emulators be too busy to answer before the run fails.
@@ -52,7 +47,6 @@ class Clock:
         self.started_at = time.time()
 
     def now(self) -> float:
-        """Seconds since the start."""
         return time.monotonic() - self._began
 
     def since_start(self, epoch_seconds: float) -> float:
@@ -100,18 +94,15 @@ class Recorder:
             self._thread.join(timeout=_UNANSWERED_SECONDS)
 
     def phase(self, name: str) -> None:
-        """A new part of the scenario begins."""
         phase = Phase(self._clock.now(), name)
         self.phases.append(phase)
         self._write("phase", phase)
         self._view.phase(phase.at, name)
 
     def progress(self, text: str) -> None:
-        """Say how far a slow step is."""
         self._view.progress(text)
 
     def note(self, text: str) -> None:
-        """Write a line to the terminal."""
         self._view.note(self._clock.now(), text)
 
     @contextmanager

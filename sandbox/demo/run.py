@@ -1,11 +1,10 @@
 """One run of a scenario, from an empty folder to the evidence of what happened."""
 
-from __future__ import annotations
-
 import logging
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sandbox.cloud import STACK, LocalCloud
 from sandbox.demo.model import Comparison, Run
@@ -13,18 +12,13 @@ from sandbox.demo.observer import CloudObserver
 from sandbox.demo.recording import Clock, Recorder
 from sandbox.demo.scenarios import chaos
 from sandbox.demo.scenarios.acts import deliver_everything
+from sandbox.demo.scenarios.catalog import Scenario
 from sandbox.demo.scenarios.stage import Stage
 from sandbox.demo.set_up import fleet_of, names_of, start_prometheus, variables
 from sandbox.demo.view.apply_progress import ApplyProgress
+from sandbox.demo.view.view import View
 from sandbox.demo.warm_up import warmed_up
 from sandbox.host.waiting import CheckFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from sandbox.demo.scenarios.catalog import Scenario
-    from sandbox.demo.view.view import View
 
 LINES_PER_SECOND_EACH = 200.0
 

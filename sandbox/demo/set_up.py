@@ -1,26 +1,20 @@
 """What is set up before a scenario begins: the module's inputs, Prometheus, the fleet."""
 
-from __future__ import annotations
-
 import platform
 import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.cloud import REGION
+from sandbox.cloud import REGION, LocalCloud
 from sandbox.demo.observer import Names, StageNames
+from sandbox.demo.scenarios.catalog import Scenario, Setting
 from sandbox.fleet.fleet import Fleet, FleetSettings
 from sandbox.fleet.fluentd.aggregator import FLUENTD_DIRECTORY
 from sandbox.fleet.fluentd.backoff import BackoffPolicy
 from sandbox.fleet.fluentd.buffer import StagingPolicy
 from sandbox.fleet.prometheus import Prometheus, PrometheusSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import ExitStack
-
-    from sandbox.cloud import LocalCloud
-    from sandbox.demo.scenarios.catalog import Scenario, Setting
 
 PROJECT = Path(__file__).parents[2]
 NAME = "fluentd"

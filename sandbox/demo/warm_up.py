@@ -4,15 +4,11 @@ On AWS a cold start takes about a second. The emulator's takes up to ten on a bu
 as a whole drain here, and would hide a waiter that releases an aggregator too early.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from typing import Any
 
 _EMPTY_BATCH = json.dumps({"Records": []}).encode()
 _ABOUT_A_STRANGER = json.dumps(

@@ -6,11 +6,9 @@ take time, commands that agents run. `extended_aws` runs it inside a test, `pyth
 sandbox.emulator` as a server.
 """
 
-from __future__ import annotations
-
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from moto import mock_aws
 
@@ -18,9 +16,6 @@ from sandbox.emulator.agents import Agent, Assignment, Report
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.install import installed
 from sandbox.emulator.world import Clock, World
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["Agent", "Assignment", "Faults", "Report", "World", "extended_aws"]
 

@@ -1,7 +1,5 @@
 """`python -m sandbox.emulator`: serve until SIGTERM; the first line printed is the address."""
 
-from __future__ import annotations
-
 import argparse
 import signal
 import threading

@@ -4,8 +4,6 @@ In a test an agent is a function (`World.agent`) that is called when a command r
 With a server, agents fetch their commands through the control API and report there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any

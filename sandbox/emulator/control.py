@@ -18,10 +18,10 @@ POST /_sandbox/commands/report    {"command_id", "instance_id", "report": {"exit
 "error", "timed_out"}}: {"taken": whether the command was still running}
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.exceptions import BadRequest, NotFound
 
@@ -29,17 +29,12 @@ from sandbox.emulator.agents import Report
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
 from sandbox.emulator.ssm.run_command import RunCommandBackend
+from sandbox.emulator.world import World
 from sandbox.host.http import Route, routed
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+Answer = dict[str, Any]
 
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-    from sandbox.emulator.world import World
-
-    Answer = dict[str, Any]
-    Body = dict[str, Any]
+Body = dict[str, Any]
 
 PREFIX = "/_sandbox/"
 

@@ -4,8 +4,6 @@ By default nothing goes wrong. Every fault is consumed in the order in which it 
 so a test can say exactly which of its calls suffers.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, field
 from typing import Any, Literal, TypeVar, get_args
 

@@ -4,12 +4,10 @@ moto's EC2 stays as it is, but for the events that an instance shuts down or sto
 the time of its last start, and for the address of an instance in a subnet that is IPv6-only.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from types import ModuleType
 from unittest.mock import patch
 
 import moto.autoscaling.models as autoscaling_models
@@ -17,6 +15,7 @@ import moto.core.errors as moto_errors
 import moto.route53.models as route53_models
 from moto.autoscaling.models import autoscaling_backends
 from moto.core.base_backend import BackendDict, BaseBackend
+from moto.core.common_types import TYPE_RESPONSE
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models.instances import Instance
@@ -36,13 +35,7 @@ from sandbox.emulator.ipv6 import private_name, with_ipv6
 from sandbox.emulator.paging import in_pages
 from sandbox.emulator.ssm import api as ssm_api
 from sandbox.emulator.ssm.run_command import RunCommandBackend
-
-if TYPE_CHECKING:
-    from types import ModuleType
-
-    from moto.core.common_types import TYPE_RESPONSE
-
-    from sandbox.emulator.world import World
+from sandbox.emulator.world import World
 
 Gate = Callable[[BaseResponse, str], OperationFailure | None]
 """Checks a call before it is answered; raises a ServiceException to refuse it. It returns how the

@@ -3,14 +3,10 @@
 They have no private IPv4 address at all. moto shows their IPv6 address in its place.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from moto.ec2.models.instances import Instance
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _private_name: Any = Instance.private_dns_name
 

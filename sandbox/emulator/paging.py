@@ -5,16 +5,13 @@ items are available" (DescribeAutoScalingInstances, DescribeAutoScalingGroups); 
 NextToken says that an answer is whole. The pages of one answer show one moment.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 
-if TYPE_CHECKING:
-    from sandbox.emulator.faults import Faults
+from sandbox.emulator.faults import Faults
 
 MOST_KEPT = 1000
 Items = list[Any]

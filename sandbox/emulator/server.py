@@ -1,12 +1,10 @@
 """The emulator as a process of its own: moto's server, the extension and the control API."""
 
-from __future__ import annotations
-
 import os
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
@@ -24,9 +22,6 @@ from sandbox.emulator.world import World
 from sandbox.host.background import Background
 from sandbox.host.http import HttpService
 from sandbox.host.ports import LOOPBACK
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TICK_SECONDS = 0.2
 

@@ -6,21 +6,17 @@ however late the next call comes: a test that jumps an hour ahead gets the histo
 would have made. Nothing sleeps and nothing reads the system's clock on its own.
 """
 
-from __future__ import annotations
-
 import heapq
 import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sandbox.emulator.agents import Agent
 from sandbox.emulator.faults import Faults, OperationFailure
 from sandbox.emulator.paging import Pages
-
-if TYPE_CHECKING:
-    from sandbox.emulator.agents import Agent
 
 Clock = Callable[[], float]
 Event = dict[str, Any]
@@ -37,7 +33,6 @@ class Timer:
     cancelled: bool = field(default=False, compare=False)
 
     def cancel(self) -> None:
-        """Make sure that the action never runs."""
         self.cancelled = True
 
 
@@ -90,7 +85,6 @@ class World:
                 subscriber(event)
 
     def tick(self) -> None:
-        """Apply everything that is due by now."""
         with self.turn():
             pass
 
@@ -101,7 +95,6 @@ class World:
         return timer
 
     def record(self, event: str, instance_id: str, **details: object) -> None:
-        """Write one line of the journal."""
         entry: dict[str, Any] = {"at": self.now, "event": event, "instance_id": instance_id}
         self.journal.append({**entry, **{k: v for k, v in details.items() if v is not None}})
 

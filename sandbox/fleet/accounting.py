@@ -34,7 +34,6 @@ class Delivery:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing was lost or damaged."""
         return self.lost == 0 and self.damaged == 0
 
 
@@ -46,7 +45,6 @@ class Tally:
         self._damaged = 0
 
     def add(self, content: bytes) -> None:
-        """Count the lines of one object."""
         for line in parse_lines(content):
             if line is None:
                 self._damaged += 1
@@ -54,7 +52,6 @@ class Tally:
                 self._count(*line)
 
     def compare(self, sent: Mapping[str, int]) -> Delivery:
-        """Compare with the highest number that each forwarder has sent."""
         delivered = duplicated = 0
         damaged = self._damaged
         missing: list[str] = []

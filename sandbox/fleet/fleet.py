@@ -76,7 +76,6 @@ class FleetSettings:
 
     @property
     def group_names(self) -> tuple[str, ...]:
-        """Every group of the fleet."""
         return (self.autoscaling_group_name, *self.other_group_names)
 
 
@@ -158,16 +157,14 @@ class Fleet(Parts):
     # The aggregators
 
     def alive(self) -> list[str]:
-        """The instances whose aggregators run."""
         return list(self._supervisor.alive())
 
     def known(self) -> list[str]:
-        """Every instance that ever had an aggregator."""
         return list(self._supervisor.hosts())
 
     def history(self, instance_id: str) -> History:
         """What the aggregator of an instance truly held, moment by moment."""
-        return self._supervisor.host(instance_id).history
+        return self.host(instance_id).history
 
     def held_bytes(self, instance_id: str, at: float | None = None) -> int:
         """The bytes that only this instance has, now or then: its buffer, and backed-up chunks."""
@@ -178,15 +175,11 @@ class Fleet(Parts):
         """SIGUSR1 to one aggregator, or to all."""
         names = self.alive() if instance_id is None else [instance_id]
         for name in names:
-            self._supervisor.host(name).signal(signal.SIGUSR1)
+            self.host(name).signal(signal.SIGUSR1)
 
-    def rescue(self, instance_id: str) -> None:
-        """Copy the backed-up chunks of an instance to S3 and delete them, as an operator does."""
-        self._supervisor.host(instance_id).rescue()
-
-    def retry_at(self, instance_id: str) -> float | None:
-        """When the output of an instance tries again; None if it is not in back-off."""
-        return self._supervisor.host(instance_id).retry_at()
+    def host(self, instance_id: str) -> AggregatorHost:
+        """The aggregator of an instance, dead or alive."""
+        return self._supervisor.host(instance_id)
 
     # Faults
 
@@ -198,7 +191,7 @@ class Fleet(Parts):
 
     def exporter(self, mode: ExporterMode, instance_id: str) -> None:
         """Let the exporter of an instance answer, die, hang or freeze."""
-        self._supervisor.exporter(mode, instance_id)
+        self.host(instance_id).exporter(mode)
 
     # Inside
 

@@ -64,7 +64,6 @@ class AggregatorHost:
 
     @property
     def is_running(self) -> bool:
-        """Whether its process runs."""
         return self._process is not None and self._process.is_running
 
     def start(self) -> None:
@@ -84,7 +83,6 @@ class AggregatorHost:
         (machine.units / UNIT).write_text(str(self._process.popen.pid))
 
     def machine(self) -> Machine:
-        """The instance as its SSM agent sees it."""
         disk = self._settings.root_directory
         return Machine(self._settings.address, disk, disk / "run" / "units")
 
@@ -94,11 +92,9 @@ class AggregatorHost:
             os.kill(self._process.popen.pid, number)
 
     def destination(self, mode: DestinationMode, delay_seconds: float = 0.0) -> None:
-        """Let its writes succeed or fail from now on."""
         self._control("destination", {"mode": mode.value, "delay_seconds": delay_seconds})
 
     def exporter(self, mode: ExporterMode) -> None:
-        """Let its exporter answer or fail from now on."""
         self._control("exporter", {"mode": mode.value})
 
     def set_source_rate(self, lines_per_second: float) -> None:

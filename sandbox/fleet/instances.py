@@ -19,7 +19,6 @@ class Instance:
 
     @property
     def is_running(self) -> bool:
-        """Whether it is up."""
         return self.state == "running"
 
     @property

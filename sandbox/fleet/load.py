@@ -61,7 +61,6 @@ class ForwardersProcess:
         request("PUT", f"{self._url}/rate", {"lines_per_second": lines_per_second})
 
     def sent(self) -> dict[str, int]:
-        """The highest line number of each forwarder."""
         return {name: int(report["sent"]) for name, report in self.report().items()}
 
     def is_finished(self) -> bool:

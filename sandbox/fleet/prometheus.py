@@ -98,7 +98,6 @@ class Prometheus(Parts):
 
     @property
     def url(self) -> str:
-        """Where its API is."""
         return f"http://127.0.0.1:{self._port}"
 
     def _start(self, starting: ExitStack) -> None:

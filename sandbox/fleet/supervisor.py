@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.fleet.fluentd.destination import DestinationMode
-from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.host import AggregatorHost
 from sandbox.fleet.instances import Instance
 
@@ -74,7 +73,6 @@ class Supervisor:
             return dict(self._hosts)
 
     def alive(self) -> Mapping[str, AggregatorHost]:
-        """The aggregators whose instances run."""
         with self._lock:
             return self._alive()
 
@@ -89,10 +87,6 @@ class Supervisor:
             self._destination = (mode, delay_seconds)
             for host in self._alive().values():
                 host.destination(mode, delay_seconds)
-
-    def exporter(self, mode: ExporterMode, instance_id: str) -> None:
-        """Let the exporter of one instance answer or fail."""
-        self.host(instance_id).exporter(mode)
 
     def _alive(self) -> dict[str, AggregatorHost]:
         return {name: host for name, host in self._hosts.items() if name not in self._gone}

@@ -41,23 +41,19 @@ class WebServers:
         self._silent: set[str] = set()
 
     def set_rate(self, lines_per_second: float) -> None:
-        """Let each instance in service write so many lines a second."""
         with self._lock:
             self._lines_per_second = lines_per_second
 
     def drain(self) -> None:
-        """Give no instance work any more."""
         with self._lock:
             self._is_over = True
             self._silent.clear()
 
     def is_finished(self) -> bool:
-        """Whether no instance will write a line any more."""
         with self._lock:
             return self._is_over and set(self._alive()) <= self._silent
 
     def sent(self) -> dict[str, int]:
-        """The highest line number of each instance that ever was."""
         return {name: host.lines_sent() for name, host in self._hosts().items()}
 
     def converge(self) -> None:

@@ -1,14 +1,8 @@
 """An action that a thread repeats, and that must not fail unseen."""
 
-from __future__ import annotations
-
 import logging
 import threading
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
+from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +33,7 @@ class Background:
     def __enter__(self) -> None:
         self._thread.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         self._stop.set()
         self._thread.join(STOP_SECONDS)
         if self._failure is not None and error is None:

@@ -6,21 +6,17 @@ are served on threads of their own, so that one that hangs (on purpose: a hung e
 hang the rest.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import urllib.request
 from collections.abc import Callable, Mapping
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
+from wsgiref.types import WSGIApplication
 
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 Route = Callable[[Any], Any]
 Routes = Mapping[tuple[str, str], Route]
@@ -52,7 +48,6 @@ class HttpService:
         )
 
     def start(self) -> Self:
-        """Serve from now on."""
         self._thread.start()
         return self
 

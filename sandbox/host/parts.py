@@ -1,13 +1,8 @@
 """Something that is made of parts: all of them are started, or none, and all end with the block."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from typing import Self
 
 
 class Parts(ABC):
@@ -19,13 +14,8 @@ class Parts(ABC):
             self._parts = starting.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._parts.__exit__(kind, error, trace)
+    def __exit__(self, *details: object) -> None:
+        self._parts.__exit__(*details)  # type: ignore[arg-type]  # what ended the block
 
     @abstractmethod
     def _start(self, starting: ExitStack) -> None:

@@ -4,16 +4,11 @@ Every simulated instance has an address of its own, out of its cloud's subnet in
 subnet is held for as long as the cloud lives, so that clouds can run side by side.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ipaddress
 import random
 import socket
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collections.abc import Iterator
 
 LOOPBACK = "127.0.0.1"
 # 127.0.x.y is where resolvers and container engines listen on many machines.

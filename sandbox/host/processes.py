@@ -5,21 +5,17 @@ process is killed. Start them from a thread that lives as long as they should: L
 thread that started a child for its parent.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import FrameType
+from types import FrameType
+from typing import Self
 
 CHILD = Path(__file__).with_name("child.py")
 STOP_SECONDS = 10.0
@@ -43,7 +39,6 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
         return self.popen.poll() is None
 
     def wait_until(self, is_ready: Callable[[], bool], *, seconds: float) -> None:
@@ -67,7 +62,6 @@ class Process:
         return found()[0].rstrip("\n")
 
     def failure(self, what: str) -> ProcessFailedError:
-        """An error that says what happened and shows the end of the log."""
         lines = self.log.read_text(errors="replace").splitlines()[-LINES_SHOWN:]
         shown = "\n".join(f"    {line}" for line in lines)
         return ProcessFailedError(f"{self.name} {what}; the end of {self.log}:\n{shown}")
@@ -133,7 +127,6 @@ class Processes(ExitStack):
         return process
 
     def running(self) -> list[Process]:
-        """Those that have not ended yet."""
         return [process for process in self._started if process.is_running]
 
 

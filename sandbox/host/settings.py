@@ -1,14 +1,10 @@
 """The settings of a child process: a frozen dataclass, passed as JSON on its command line."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 from pydantic import TypeAdapter
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Settings = TypeVar("Settings")
 

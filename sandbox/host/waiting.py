@@ -1,12 +1,8 @@
 """Bounded waits: a scenario never hangs, and says what it waited for."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
+from typing import TypeVar
 
 Found = TypeVar("Found")
 

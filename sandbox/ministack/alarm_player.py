@@ -11,24 +11,20 @@ sends no data by itself. An alarm that treats missing data as breaching keeps it
 is data: it never fires by itself, but a run of the function that it watches ends it.
 """
 
-from __future__ import annotations
-
 import logging
 import operator
 import statistics
 import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+from mypy_boto3_cloudwatch import CloudWatchClient
+from mypy_boto3_lambda import LambdaClient
+from mypy_boto3_sqs import SQSClient
 
-    from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_sqs import SQSClient
-
-    from sandbox.ministack.function_logs import FunctionLogs
+from sandbox.ministack.function_logs import FunctionLogs
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +65,7 @@ class Series:
     dimensions: frozenset[tuple[str, str]]
 
     @classmethod
-    def of(cls, metric: Mapping[str, Any]) -> Series:
-        """Take it from an alarm or from a metric of one."""
+    def of(cls, metric: Mapping[str, Any]) -> "Series":
         dimensions = {(one["Name"], one["Value"]) for one in metric.get("Dimensions", [])}
         return cls(metric["Namespace"], metric["MetricName"], frozenset(dimensions))
 
@@ -82,7 +77,6 @@ class Samples:
     _values: dict[Series, list[tuple[float, float]]] = field(default_factory=dict)
 
     def add(self, series: Series, at: float, value: float) -> None:
-        """Note one value."""
         kept = [one for one in self._values.get(series, []) if one[0] > at - KEPT_SECONDS]
         self._values[series] = [*kept, (at, value)]
 

@@ -1,15 +1,12 @@
 """The functions' log lines, as CloudWatch Logs holds them."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from mypy_boto3_logs import CloudWatchLogsClient
+from mypy_boto3_logs import CloudWatchLogsClient
 
 # A function's lines arrive when its run ends, with the times at which they were written.
 OVERLAP_MILLISECONDS = 60_000

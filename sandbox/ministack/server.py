@@ -1,19 +1,12 @@
 """MiniStack: Lambda, SQS, EventBridge, S3, CloudWatch, SNS and IAM in one local process."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sandbox.host.http import request
 from sandbox.host.ports import LOOPBACK
-from sandbox.host.processes import clean_environment
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.host.processes import Process, Processes
+from sandbox.host.processes import Process, Processes, clean_environment
 
 PROJECT = Path(__file__).parents[2]
 # Made by `make venv-ministack`; it pins an exact botocore and must not share an environment.
@@ -44,7 +37,6 @@ class MinistackSettings:
 
     @property
     def address(self) -> str:
-        """Its AWS endpoint."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property

@@ -1,4 +1,7 @@
-"""The pipeline that every integration test drives."""
+"""The pipeline that every integration test drives.
+
+It checks in every test that no instance is released early or while registered.
+"""
 
 from collections.abc import Iterator
 

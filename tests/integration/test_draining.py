@@ -1,7 +1,4 @@
-"""From scale-in to release: out of discovery, then proven empty, then gone, and not a second early.
-
-The pipeline fixture checks in every test that no instance is released early or while registered.
-"""
+"""From scale-in to release: out of discovery, then proven empty, then gone; not a second early."""
 
 import json
 from typing import Any
@@ -13,16 +10,6 @@ from tests.support.fleet import EMPTY, HOLDING
 from tests.support.histories import changing
 from tests.support.messages import LAUNCH_HOOK, terminate_event
 from tests.support.pipeline import DRAIN_TIMEOUT, EMPTY_FOR, HEARTBEAT_TIMEOUT, SETTLE, Pipeline
-
-
-def start_draining(pipeline: Pipeline, capture: str = HOLDING) -> str:
-    """Scale a group of one in and wait until its instance is out of service discovery."""
-    [instance_id] = pipeline.start_fleet()
-    pipeline.fleet.shows(instance_id, capture)
-    pipeline.scale_to(0)
-    pipeline.until(lambda: pipeline.waiting("buffer") == 1)
-    assert pipeline.registered() == {}
-    return instance_id
 
 
 def until_released(pipeline: Pipeline, instance_id: str, within: float = 600) -> float:
@@ -37,7 +24,7 @@ class TestRelease:
     def test_an_instance_is_kept_while_it_holds_logs_and_released_soon_after(
         self, pipeline: Pipeline
     ) -> None:
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         pipeline.advance(DRAIN_TIMEOUT / 2)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         emptied_at = pipeline.clock()
@@ -48,14 +35,14 @@ class TestRelease:
         assert pipeline.is_quiet()
 
     def test_the_checks_come_when_the_answer_could_be_yes(self, pipeline: Pipeline) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
+        instance_id = pipeline.start_draining(EMPTY)
         deregistered_at = pipeline.journal(instance_id, "deregistered")[0]["at"]
         released_at = until_released(pipeline, instance_id)
         assert released_at - deregistered_at <= SETTLE + EMPTY_FOR + 30
         assert len(pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)) <= 5
 
     def test_the_log_tells_the_whole_story(self, pipeline: Pipeline) -> None:
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         pipeline.advance(60)
         pipeline.fleet.shows(instance_id, EMPTY)
         until_released(pipeline, instance_id)
@@ -104,7 +91,7 @@ class TestKeeping:
     def test_an_instance_that_still_receives_is_kept_though_its_gauges_are_zero(
         self, pipeline: Pipeline
     ) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
+        instance_id = pipeline.start_draining(EMPTY)
         counter = iter(range(1_000_000))
         sparse = changing("emit_records", lambda value, _scrape: value + next(counter), "out_fast")
         pipeline.fleet.shows(instance_id, EMPTY, sparse)
@@ -117,7 +104,7 @@ class TestKeeping:
     def test_an_instance_whose_exporter_died_is_kept_until_it_shows_again(
         self, pipeline: Pipeline, capture: str
     ) -> None:
-        instance_id = start_draining(pipeline, capture)
+        instance_id = pipeline.start_draining(capture)
         pipeline.fleet.loses_exporter(instance_id)
         pipeline.fleet.aggregators[instance_id].empty_since = None
         pipeline.advance(300)
@@ -126,7 +113,7 @@ class TestKeeping:
         until_released(pipeline, instance_id)
 
     def test_nothing_is_released_while_prometheus_is_down(self, pipeline: Pipeline) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
+        instance_id = pipeline.start_draining(EMPTY)
         pipeline.fleet.failure = ConnectionError("refused")
         pipeline.advance(300)
         assert pipeline.state(instance_id) == "Terminating:Wait"
@@ -149,7 +136,7 @@ class TestKeeping:
         self, pipeline: Pipeline, settings: dict[str, Any], reason: str
     ) -> None:
         pipeline.wire(lambda: pipeline.fleet, **settings)
-        instance_id = start_draining(pipeline, EMPTY)
+        instance_id = pipeline.start_draining(EMPTY)
         pipeline.advance(300)
         assert pipeline.state(instance_id) == "Terminating:Wait"
         assert pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)[-1]["reason"] == reason
@@ -176,23 +163,11 @@ class TestIdentification:
 
 
 class TestDuplicates:
-    def test_events_and_messages_that_arrive_twice_change_nothing(self, pipeline: Pipeline) -> None:
-        pipeline.copies = 2
-        [instance_id] = pipeline.start_fleet()
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.scale_to(0)
-        until_released(pipeline, instance_id)
-        pipeline.advance(120)
-        assert (pipeline.crashes, pipeline.given_up) == ([], [])
-        assert pipeline.is_quiet()
-        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
-        assert pipeline.telemetry.total(Metric.DRAIN_SECONDS) > 0
-
     @pytest.mark.parametrize("later", [1, 10, 40, 70])
     def test_a_message_that_was_doubled_on_its_way_raises_no_alarm(
         self, pipeline: Pipeline, later: float
     ) -> None:
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         [body] = pipeline.bodies("buffer")
         pipeline.advance(later)
         pipeline.send("buffer", body)
@@ -208,7 +183,7 @@ class TestDuplicates:
         self, pipeline: Pipeline
     ) -> None:
         # By then Prometheus has forgotten the instance; its state tag has not.
-        instance_id = start_draining(pipeline, EMPTY)
+        instance_id = pipeline.start_draining(EMPTY)
         until_released(pipeline, instance_id)
         pipeline.advance(120)
         pipeline.receive_event(pipeline.world.lifecycle_events[-1])
@@ -249,7 +224,7 @@ class TestDiscovery:
     def test_an_instance_that_an_operator_registered_again_is_taken_out_again(
         self, pipeline: Pipeline
     ) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
+        instance_id = pipeline.start_draining(EMPTY)
         pipeline.register(instance_id)
         registered_at = pipeline.clock()
         released_at = until_released(pipeline, instance_id)
@@ -261,7 +236,7 @@ class TestDiscovery:
     def test_an_instance_that_is_registered_again_and_again_is_dead_lettered(
         self, pipeline: Pipeline
     ) -> None:
-        instance_id = start_draining(pipeline, EMPTY)
+        instance_id = pipeline.start_draining(EMPTY)
         while pipeline.waiting("operation-dlq") == 0:
             if not pipeline.registered():
                 pipeline.register(instance_id)
@@ -279,7 +254,7 @@ class TestEarlierLives:
     def test_the_token_of_an_earlier_life_cannot_release_an_instance(
         self, pipeline: Pipeline
     ) -> None:
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         [message] = pipeline.take_all("buffer")
         old = json.loads(message)
         old["action"]["lifecycle_action_token"] = 36 * "0"

@@ -1,7 +1,4 @@
-"""Other hooks, instance refresh, standby, and what arrives after the end.
-
-The pipeline fixture checks in every test that no instance is released early or while registered.
-"""
+"""Other hooks, instance refresh, standby, and what arrives after the end."""
 
 from functools import partial
 
@@ -63,17 +60,6 @@ class TestTwoHooks:
         pipeline.fleet.shows(instance_id, EMPTY)
         pipeline.until(pipeline.is_quiet)
         assert no_alarm(pipeline)
-
-    def test_if_it_goes_undrained_after_that_the_alarm_is_raised(self, pipeline: Pipeline) -> None:
-        [instance_id] = pipeline.start_fleet()
-        put_another_hook(pipeline, "TERMINATING")
-        pipeline.scale_to(0)
-        pipeline.advance(60)
-        pipeline._journal_seen = len(pipeline.world.journal) + 1
-        pipeline.complete(instance_id, "CONTINUE")
-        pipeline.complete(instance_id, "CONTINUE", ANOTHER)
-        pipeline.until(pipeline.is_quiet)
-        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 1
 
     def test_a_launch_that_another_hook_still_holds_stays_registered(
         self, pipeline: Pipeline

@@ -1,7 +1,4 @@
-"""AWS on a bad day: calls are refused, or do their work and then fail. Nothing is lost by it.
-
-The pipeline fixture checks in every test that no instance is released early or while registered.
-"""
+"""AWS on a bad day: calls are refused, or do their work and then fail. Nothing is lost by it."""
 
 import pytest
 
@@ -141,11 +138,7 @@ def test_a_registration_under_way_when_its_end_begins_is_waited_for_and_undone(
 ) -> None:
     [instance_id] = pipeline.start_fleet()
     pipeline.world.faults.operation_seconds = 40
-    pipeline.clients.servicediscovery.register_instance(
-        ServiceId=pipeline.service_id,
-        InstanceId=instance_id,
-        Attributes={"AWS_INSTANCE_IPV4": "10.0.0.9", "AWS_INSTANCE_PORT": "24224"},
-    )
+    pipeline.request_registration(instance_id)
     pipeline.scale_to(0)
     pipeline.fleet.shows(instance_id, EMPTY)
     pipeline.until(lambda: terminated(pipeline))

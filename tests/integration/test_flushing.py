@@ -19,7 +19,8 @@ FLUSH_LAST = ("operation", "flush")
 FLUSH_ALONE = ("flush",)
 FLUSH_AND_BUFFER = ("flush", "buffer")
 BUFFER_ALONE = ("buffer",)
-COMBINATIONS = [ALL, FLUSH_LAST, FLUSH_ALONE, FLUSH_AND_BUFFER, BUFFER_ALONE]
+WITHOUT_FLUSH = ("operation", "buffer")
+COMBINATIONS = [ALL, FLUSH_LAST, FLUSH_ALONE, FLUSH_AND_BUFFER, BUFFER_ALONE, WITHOUT_FLUSH]
 
 
 def deploy(pipeline: Pipeline, stages: tuple[str, ...], **settings: str) -> None:
@@ -216,6 +217,9 @@ class TestTwice:
             if one["lifecycle_hook_name"] == "pipeline-terminate"
         ]
         assert len(released) == 1
+        assert (pipeline.crashes, pipeline.given_up) == ([], [])
+        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
+        assert pipeline.telemetry.total(Metric.DRAIN_SECONDS) > 0
         assert not [queue for queue in stages if pipeline.waiting(f"{queue}-dlq")]
 
     def test_one_that_an_operator_registered_again_is_taken_out_and_flushed_again(
@@ -224,11 +228,7 @@ class TestTwice:
         deploy(pipeline, FLUSH_LAST)
         instance_id = scale_in(pipeline)
         pipeline.until(lambda: pipeline.waiting("flush") == 1)
-        pipeline.clients.servicediscovery.register_instance(
-            ServiceId=pipeline.service_id,
-            InstanceId=instance_id,
-            Attributes={"AWS_INSTANCE_IPV4": "10.0.0.9", "AWS_INSTANCE_PORT": "24224"},
-        )
+        pipeline.request_registration(instance_id)
         until_released(pipeline, instance_id)
         assert pipeline.telemetry.the(LogEvent.STILL_REGISTERED)["instance_id"] == instance_id
         assert len(pipeline.machines.signals_of(instance_id)) == 2

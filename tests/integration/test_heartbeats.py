@@ -36,14 +36,6 @@ def deploy(pipeline: Pipeline, hook: int, pause: int, visibility: int) -> None:
     )
 
 
-def start_draining(pipeline: Pipeline) -> str:
-    [instance_id] = pipeline.start_fleet()
-    pipeline.fleet.shows(instance_id, HOLDING)
-    pipeline.scale_to(0)
-    pipeline.until(lambda: pipeline.waiting("buffer") == 1)
-    return instance_id
-
-
 def drain_for_two_hours(pipeline: Pipeline, instance_id: str, hook: int) -> None:
     step = min(30.0, hook / 25)
     pipeline.advance(TWO_HOURS - 700, step)
@@ -78,7 +70,7 @@ class TestHealthy:
         self, pipeline: Pipeline, hook: int, pause: int, visibility: int
     ) -> None:
         deploy(pipeline, hook, pause, visibility)
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         drain_for_two_hours(pipeline, instance_id, hook)
         assert alarms(pipeline) == {}
         beats = [one["at"] for one in pipeline.journal(instance_id, "heartbeat")]
@@ -89,7 +81,7 @@ class TestHealthy:
         self, pipeline: Pipeline, hook: int, pause: int, visibility: int
     ) -> None:
         deploy(pipeline, hook, pause, visibility)
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         pipeline.advance(hook / 2, step=pause / 2)
         pipeline.lost["buffer"] = 1
         pipeline.until(lambda: pipeline.lost["buffer"] == 0, within=2 * pause, step=pause / 4)
@@ -101,7 +93,7 @@ class TestHealthy:
         self, pipeline: Pipeline, hook: int, pause: int, visibility: int
     ) -> None:
         deploy(pipeline, hook, pause, visibility)
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         # botocore tries three times.
         pipeline.world.faults.throttle("RecordLifecycleActionHeartbeat", times=3)
         pipeline.until(lambda: urgencies(pipeline) == [Urgency.FIRST], 2 * pause, pause / 4)

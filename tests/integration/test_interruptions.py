@@ -1,7 +1,6 @@
 """Instances that AWS takes away, or that an operator kills: what a lifecycle hook cannot hold up.
 
-What the handler does about one event is in tests/unit/flows/test_interruption.py. The pipeline
-fixture checks in every test that no instance is released early or while registered.
+What the handler does about one event is in tests/unit/flows/test_interruption.py.
 """
 
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from lifecycle.decisions.marks import TAG_KEY, MarkKind
 from lifecycle.telemetry import LogEvent, Metric
 from sandbox.emulator.autoscaling.interruptions import NOTICE_SECONDS, reclaim, recommend
 from tests.support.fleet import EMPTY
-from tests.support.messages import FOREIGN, GROUP, TERMINATE_HOOK, shutting_down_event
+from tests.support.messages import FOREIGN, GROUP, shutting_down_event
 from tests.support.pipeline import HEARTBEAT_TIMEOUT, Pipeline
 
 # botocore tries a throttled call three times: so often that the product sees one refusal.
@@ -64,14 +63,6 @@ def kill(pipeline: Pipeline, *instance_ids: str) -> None:
 def stop(pipeline: Pipeline, instance_id: str) -> None:
     pipeline.world.faults.unnoticed_seconds = UNNOTICED_SECONDS
     pipeline.clients.ec2.stop_instances(InstanceIds=[instance_id])
-
-
-def end_the_wait(pipeline: Pipeline, instance_id: str) -> None:
-    """Nothing of it can be proven any more, and its stage times out."""
-    hook = {"AutoScalingGroupName": GROUP, "LifecycleHookName": TERMINATE_HOOK}
-    pipeline.clients.autoscaling.complete_lifecycle_action(
-        **hook, InstanceId=instance_id, LifecycleActionResult="ABANDON"
-    )
 
 
 class TestSpotWarning:
@@ -175,7 +166,7 @@ class TestCapacityRebalancing:
             assert list(pipeline.registered()) == [other]
         successor = launch_successor(pipeline)
         pipeline.reconcile()
-        end_on_purpose(pipeline, taken)
+        pipeline.terminate(taken)
         pipeline.advance(30)
         if not recommended_first:
             suggest(pipeline, taken)
@@ -195,7 +186,7 @@ class TestCapacityRebalancing:
         pipeline.advance(10)
         assert list(pipeline.registered()) == [last]
         successor = launch_successor(pipeline)
-        end_on_purpose(pipeline, last)
+        pipeline.terminate(last)
         pipeline.fleet.shows(last, EMPTY)
         pipeline.until(lambda: pipeline.state(last) is None)
         pipeline.advance(10)
@@ -211,10 +202,10 @@ class TestCapacityRebalancing:
         suggest(pipeline, taken)
         pipeline.advance(10)
         launch_successor(pipeline)
-        end_on_purpose(pipeline, taken)
+        pipeline.terminate(taken)
         warn(pipeline, taken)
         pipeline.advance(NOTICE_SECONDS + 10)
-        end_the_wait(pipeline, taken)
+        pipeline.complete(taken)
         pipeline.advance(30)
         assert pipeline.state(taken) is None
         assert counted(pipeline) == 1
@@ -230,13 +221,6 @@ def launch_successor(pipeline: Pipeline) -> str:
     pipeline.until(lambda: pipeline.states_are("InService", len(before) + 1))
     [successor] = set(pipeline.states()) - set(before)
     return successor
-
-
-def end_on_purpose(pipeline: Pipeline, instance_id: str) -> None:
-    """What the group does next: it sends the one away that was recommended."""
-    pipeline.clients.autoscaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=instance_id, ShouldDecrementDesiredCapacity=True
-    )
 
 
 class TestEnds:
@@ -282,7 +266,7 @@ class TestKilled:
         assert list(pipeline.registered()) == [other]
         assert counted(pipeline) == 0
         pipeline.until(lambda: pipeline.state(killed) == "Terminating:Wait")
-        end_the_wait(pipeline, killed)
+        pipeline.complete(killed)
         pipeline.advance(30)
         assert pipeline.state(killed) is None
         pipeline.receive_event(shutting_down_event(killed))

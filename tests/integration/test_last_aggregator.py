@@ -1,13 +1,10 @@
-"""Forwarders ignore an empty answer: the last one of a service is not taken away from them.
-
-That no instance is released while registered is checked in every test, by the pipeline fixture.
-"""
+"""Forwarders ignore an empty answer: the last one of a service is not taken away from them."""
 
 import pytest
 
 from lifecycle.telemetry import LogEvent
 from tests.support.fleet import EMPTY, HOLDING
-from tests.support.pipeline import DRAIN_TIMEOUT, PORT, Pipeline
+from tests.support.pipeline import DRAIN_TIMEOUT, Pipeline
 
 OPERATION_TIMEOUT = DRAIN_TIMEOUT  # the harness has one for all stages
 
@@ -28,11 +25,7 @@ def start(pipeline: Pipeline, size: int = 1) -> list[str]:
 
 
 def register(pipeline: Pipeline, instance_id: str, service_id: str | None = None) -> None:
-    pipeline.clients.servicediscovery.register_instance(
-        ServiceId=service_id or pipeline.service_id,
-        InstanceId=instance_id,
-        Attributes={"AWS_INSTANCE_IPV4": "10.0.0.200", "AWS_INSTANCE_PORT": str(PORT)},
-    )
+    pipeline.request_registration(instance_id, service_id)
     pipeline.until(lambda: instance_id in pipeline.registered())
 
 

@@ -38,12 +38,6 @@ def test_an_instance_goes_into_service_once_it_is_registered(pipeline: Pipeline)
     assert pipeline.is_quiet()
 
 
-def test_every_instance_of_a_larger_launch_goes_into_service(pipeline: Pipeline) -> None:
-    instance_ids = pipeline.start_fleet(12)
-    assert sorted(pipeline.registered()) == sorted(instance_ids)
-    assert pipeline.crashes == []
-
-
 def test_a_slow_registration_is_waited_for_beyond_the_hooks_own_timeout(pipeline: Pipeline) -> None:
     pipeline.world.faults.operation_seconds = HEARTBEAT_TIMEOUT * 1.5
     pipeline.wire(lambda: pipeline.fleet, TIMEOUT_SECONDS=str(HEARTBEAT_TIMEOUT * 2))
@@ -149,14 +143,6 @@ class TestFailedOperations:
         assert "4 requests" in reason
         assert "HOSTED_ZONE_NOT_FOUND" in reason
         assert pipeline.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) == 1
-
-    def test_a_redrive_after_the_cause_is_gone_starts_afresh(self, pipeline: Pipeline) -> None:
-        pipeline.world.faults.fail_operations(times=5, code="HOSTED_ZONE_NOT_FOUND")
-        pipeline.create_group(1)
-        pipeline.advance(120)
-        assert pipeline.redrive("operation") == 1
-        pipeline.until(lambda: pipeline.states_are("InService", 1))
-        assert len(pipeline.registered()) == 1
 
 
 class TestInstancesThatDoNotMakeIt:

@@ -15,7 +15,6 @@ from tests.support.prometheus_server import (
     Answer,
     Exchange,
     PrometheusServer,
-    document,
     matrix,
     prometheus_server,
     text,
@@ -73,7 +72,6 @@ def login(exchange: Exchange) -> None:
         exchange.reply(302, b"", Location="/login")
 
 
-VECTOR = {"metric": {"__name__": "up", "instance_id": INSTANCE_IDS[0]}, "value": [1.0, "1"]}
 ONCE: dict[str, Answer] = {
     "404": text(404, "404 page not found", "text/plain"),
     "422 of a query that is too large": text(
@@ -81,21 +79,8 @@ ONCE: dict[str, Answer] = {
     ),
     "200 with HTML": text(200, LOGIN_PAGE, "text/html"),
     "200 with half a JSON": text(200, '{"status":"success","data":{"result":['),
-    "a vector": document(
-        {"status": "success", "data": {"resultType": "vector", "result": [VECTOR]}}
-    ),
     "a part of an answer": text(
         206, '{"status":"success","data":{"resultType":"matrix","result":[]}}'
-    ),
-    "values that are NaN": text(
-        200,
-        '{"status":"success","data":{"resultType":"matrix","result":'
-        '[{"metric":{"instance_id":"i-00000001"},"values":NaN}]}}',
-    ),
-    "times that are NaN": text(
-        200,
-        '{"status":"success","data":{"resultType":"matrix","result":'
-        '[{"metric":{"instance_id":"i-00000001"},"values":[[NaN,"0"]]}]}}',
     ),
 }
 AGAIN = [408, 429, 500, 502, 503, 504]
@@ -135,25 +120,6 @@ def test_an_error_that_passed_is_forgotten(
     assert verdicts(pipeline) == 3 * [("UNKNOWN", "no_series")]
 
 
-@pytest.mark.parametrize(
-    ("qualification", "words"),
-    [
-        ({"warnings": ["remote_read: connection refused"]}, "remote_read: connection refused"),
-        ({"isPartial": True}, "isPartial"),
-    ],
-)
-def test_a_partial_answer_is_unknown_for_everybody_in_its_own_words(
-    pipeline: Pipeline, prometheus: PrometheusServer, qualification: dict[str, Any], words: str
-) -> None:
-    data = {"resultType": "matrix", "result": []}
-    prometheus.answers(document({"status": "success", "data": data, **qualification}))
-    assert check(pipeline, prometheus.url) == INSTANCE_IDS
-    assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
-    assert words in str(pipeline.telemetry.the(LogEvent.PROMETHEUS_FAILED)["reason"])
-    details = [str(line["detail"]) for line in pipeline.telemetry.of(LogEvent.BUFFER_VERDICT)]
-    assert [words in detail for detail in details] == 3 * [True]
-
-
 def test_thanos_is_asked_for_a_whole_answer_or_none(
     pipeline: Pipeline, prometheus: PrometheusServer
 ) -> None:
@@ -161,24 +127,6 @@ def test_thanos_is_asked_for_a_whole_answer_or_none(
     check(pipeline, prometheus.url, PROMETHEUS_DIALECT="thanos")
     asked = ["partial_response=false" in request.target for request in prometheus.received]
     assert asked == [False, True]
-
-
-def test_a_redirect_that_repeats_the_credentials_is_not_in_the_log(
-    pipeline: Pipeline, prometheus: PrometheusServer
-) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # and does not listen
-        place = f"http://127.0.0.1:{unused.getsockname()[1]}/login?token={SECRET}"
-        prometheus.answers(text(302, "", Location=place))
-        returned = check(
-            pipeline,
-            prometheus.url,
-            PROMETHEUS_AUTH="bearer",
-            PROMETHEUS_CREDENTIALS_ARN=pipeline.secret("prometheus", SECRET),
-        )
-    assert returned == INSTANCE_IDS
-    assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
-    assert SECRET not in str(pipeline.telemetry.lines)
 
 
 def test_a_redirect_to_another_host_does_not_take_the_credentials_along(
@@ -223,18 +171,6 @@ def test_a_prometheus_that_is_down_is_unknown_for_everybody(pipeline: Pipeline) 
         port = unused.getsockname()[1]
         assert check(pipeline, f"http://127.0.0.1:{port}") == INSTANCE_IDS
     assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
-
-
-def test_one_broken_series_proves_none_empty(
-    pipeline: Pipeline, prometheus: PrometheusServer
-) -> None:
-    sound = {
-        "metric": {"__name__": "up", "instance_id": INSTANCE_IDS[1]},
-        "values": [[pipeline.clock(), "1"]],
-    }
-    prometheus.answers(matrix([sound, {"metric": {"instance_id": INSTANCE_IDS[0]}}]))
-    assert check(pipeline, prometheus.url) == INSTANCE_IDS
-    assert {verdict for verdict, _ in verdicts(pipeline)} == {"UNKNOWN"}
 
 
 def test_a_whole_drain_works_over_http_with_one_request_a_batch(

@@ -85,15 +85,6 @@ def test_prometheus_is_down_while_the_fleet_grows_from_1_to_8(ready: Pipeline) -
     assert ready.waiting("operation-dlq") == 0
 
 
-def test_targets_that_are_found_through_cloud_map_are_registered_unchecked(ready: Pipeline) -> None:
-    boots(ready, ready.fleet.loses_target)  # dns_sd: no target before the registration
-    ready.create_group(2)
-    ready.advance(UNKNOWN - 30)
-    assert not ready.registered()
-    ready.until(lambda: ready.states_are("InService", 2), within=120)
-    assert unchecked(ready) == 2
-
-
 @pytest.mark.parametrize("invoking", [Invoking.DEAD, Invoking.SLOW, Invoking.ANOTHER_INSTANCE])
 def test_an_evidence_function_that_fails_is_unknown(ready: Pipeline, invoking: Invoking) -> None:
     ready.evidence.invoking = invoking
@@ -111,20 +102,6 @@ def test_one_that_is_never_ready_pages_and_is_left_to_its_hook(ready: Pipeline) 
     assert ready.telemetry.total(Metric.CHECK_MESSAGE_DEAD_LETTERED) == 1
     [letter] = ready.telemetry.of(LogEvent.CHECK_MESSAGE_DEAD_LETTERED)
     assert "DOWN (not_ready)" in str(letter["reason"])
-    assert unchecked(ready) == 0
-
-
-def test_one_silent_moment_after_a_long_boot_registers_nothing(ready: Pipeline) -> None:
-    boots(ready, ready.fleet.loses_exporter)
-    ready.create_group(1)
-    ready.advance(UNKNOWN + 100)
-    ready.fleet.failure = OSError("restarting")
-    ready.advance(60)
-    assert not ready.registered()
-    ready.fleet.failure = None
-    [instance_id] = ready.states()
-    ready.fleet.shows(instance_id, HOLDING)
-    ready.until(lambda: ready.states_are("InService", 1), within=120)
     assert unchecked(ready) == 0
 
 

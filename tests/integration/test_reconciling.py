@@ -1,7 +1,4 @@
-"""The reconciler beside the pipeline: what no event told, it finds and sets right.
-
-The pipeline fixture checks in every test that no instance is released early or while registered.
-"""
+"""The reconciler beside the pipeline: what no event told, it finds and sets right."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,11 +41,6 @@ def take_out(pipeline: Pipeline, instance_id: str) -> None:
     """An operator deregisters an instance."""
     pipeline.deregister(instance_id)
     pipeline.advance(5)
-
-
-def terminate(pipeline: Pipeline, instance_id: str) -> None:
-    """An operator ends an instance, through its hook."""
-    pipeline.terminate(instance_id)
 
 
 class TestLostEvents:
@@ -151,7 +143,7 @@ class TestRegistrations:
         pipeline.delete_terminate_hook()
         pipeline.stages = ("operation",)  # nothing can be proven of it
         pipeline.world.faults.throttle("DescribeInstances", times=3)
-        terminate(pipeline, adopted[0])
+        pipeline.terminate(adopted[0])
         pipeline.advance(120)
         assert len(pipeline.crashes) == 1
         assert pipeline.telemetry.total(Metric.UNCLEAN_TERMINATION) == 1
@@ -162,7 +154,7 @@ class TestRegistrations:
         for one in adopted:
             pipeline.register(one)
         take_out(pipeline, adopted[0])  # something to correct, so that there is a grace
-        during_the_grace(pipeline, lambda: terminate(pipeline, adopted[1]))
+        during_the_grace(pipeline, lambda: pipeline.terminate(adopted[1]))
         pipeline.reconcile()
         [mark] = pipeline.marks(adopted[1:2])
         assert mark.kind is MarkKind.TERMINATING
@@ -172,7 +164,7 @@ class TestRegistrations:
         pipeline.delete_terminate_hook()
         pipeline.stages = ("operation",)  # nothing can be proven of it
         pipeline.lose_events()  # else the event of its end takes it out
-        terminate(pipeline, dead)
+        pipeline.terminate(dead)
         assert pipeline.state(dead) is None
         assert sorted(pipeline.registered()) == sorted([dead, alive])
         pipeline.reconcile()
@@ -185,11 +177,7 @@ class TestRegistrations:
         other = pipeline.clients.ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)
         strangers = [other["Instances"][0]["InstanceId"], "collector-in-the-office"]
         for stranger in strangers:
-            pipeline.clients.servicediscovery.register_instance(
-                ServiceId=pipeline.service_id,
-                InstanceId=stranger,
-                Attributes={"AWS_INSTANCE_IPV4": "10.0.0.99", "AWS_INSTANCE_PORT": "24224"},
-            )
+            pipeline.request_registration(stranger)
         pipeline.advance(5)
         pipeline.reconcile()
         assert corrected(pipeline) == []
@@ -211,20 +199,6 @@ class TestBesideThePipeline:
         assert pipeline.registrations(instance_id) == ["registered", "deregistered"]
         assert len(pipeline.journal(instance_id, "completed")) == 2
         assert (pipeline.crashes, pipeline.is_quiet()) == ([], True)
-
-    def test_an_event_that_arrives_after_the_correction_starts_a_second_harmless_pipeline(
-        self, pipeline: Pipeline
-    ) -> None:
-        [instance_id] = pipeline.start_fleet()
-        events = pipeline.lose_events()
-        pipeline.scale_to(0)
-        pipeline.reconcile()
-        assert corrected(pipeline) == [("restart", instance_id)]
-        pipeline.receive_event(events[0])
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.until(lambda: pipeline.is_quiet() and pipeline.state(instance_id) is None)
-        assert pipeline.telemetry.total(Metric.LIFECYCLE_ACTION_EXPIRED) == 0
-        assert (pipeline.crashes, pipeline.given_up) == ([], [])
 
 
 class TestObserving:

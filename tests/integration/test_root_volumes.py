@@ -1,8 +1,4 @@
-"""Instance refresh with ReplaceRootVolume: the instance stays, and all that its disk held is gone.
-
-That no instance is released early or while registered is checked in every test, by the pipeline
-fixture.
-"""
+"""Instance refresh with ReplaceRootVolume: the instance stays; all that its disk held is gone."""
 
 from typing import Any
 

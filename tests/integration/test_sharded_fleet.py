@@ -4,7 +4,7 @@ import pytest
 
 from lifecycle.decisions.shards import MOST_IN_A_SHARD
 from lifecycle.telemetry import LogEvent, Metric
-from tests.support.pipeline import PORT, Pipeline
+from tests.support.pipeline import Pipeline
 
 
 @pytest.fixture
@@ -17,14 +17,6 @@ def shards(pipeline: Pipeline) -> list[str]:
 
 def sizes(pipeline: Pipeline) -> list[int]:
     return [len(members) for members in pipeline.shards().values()]
-
-
-def register(pipeline: Pipeline, instance_id: str, service_id: str) -> None:
-    pipeline.clients.servicediscovery.register_instance(
-        ServiceId=service_id,
-        InstanceId=instance_id,
-        Attributes={"AWS_INSTANCE_IPV4": "10.0.0.200", "AWS_INSTANCE_PORT": str(PORT)},
-    )
 
 
 def test_many_launches_at_once_end_with_at_most_eight_in_each(
@@ -42,9 +34,9 @@ def test_launches_that_all_chose_the_same_shard_move_on(
     pipeline: Pipeline, shards: list[str]
 ) -> None:
     for number in range(MOST_IN_A_SHARD):
-        register(pipeline, f"one-{number}", shards[1])
-        register(pipeline, f"two-{number}", shards[2])
-        register(pipeline, f"zero-{number}", shards[0])
+        pipeline.request_registration(f"one-{number}", shards[1])
+        pipeline.request_registration(f"two-{number}", shards[2])
+        pipeline.request_registration(f"zero-{number}", shards[0])
     pipeline.advance(60)
     pipeline.deregister("zero-0", shards[0])
     pipeline.advance(60)
@@ -52,7 +44,7 @@ def test_launches_that_all_chose_the_same_shard_move_on(
     pipeline.create_group(1)
     pipeline.until(lambda: pipeline.waiting("operation") == 1)
     # It has chosen the first; so does another one that it could not see.
-    register(pipeline, "one-too-many", shards[0])
+    pipeline.request_registration("one-too-many", shards[0])
     pipeline.deregister("one-0", shards[1])
     pipeline.until(lambda: pipeline.states_are("InService", 1))
     [instance_id] = pipeline.states()
@@ -65,7 +57,7 @@ def test_a_fleet_that_does_not_fit_goes_into_service_and_is_reported(
     pipeline: Pipeline, shards: list[str]
 ) -> None:
     for number in range(26):
-        register(pipeline, f"other-{number}", shards[number % 3])
+        pipeline.request_registration(f"other-{number}", shards[number % 3])
     pipeline.advance(60)
     [instance_id] = pipeline.start_fleet(1)
     assert pipeline.state(instance_id) == "InService"
@@ -81,7 +73,7 @@ def test_the_reconciler_repairs_what_no_launch_can_see(
         for service_id, members in pipeline.shards().items():
             if service_id != shards[0] and instance_id in members:
                 pipeline.deregister(instance_id, service_id)
-        register(pipeline, instance_id, shards[0])
+        pipeline.request_registration(instance_id, shards[0])
     pipeline.until(lambda: sizes(pipeline) == [12, 0, 0])
     # Who sees less than everybody at once must not do harm, so it may take several looks.
     for _ in range(4):

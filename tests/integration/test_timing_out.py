@@ -1,23 +1,12 @@
-"""When a stage times out: the operator is paged in time, nothing is lost, a redrive resumes.
-
-The pipeline fixture checks in every test that no instance is released early or while registered.
-"""
+"""When a stage times out: the operator is paged in time, nothing is lost, a redrive resumes."""
 
 import json
 
 import pytest
 
 from lifecycle.telemetry import LogEvent, Metric
-from tests.support.fleet import EMPTY, HOLDING
+from tests.support.fleet import EMPTY
 from tests.support.pipeline import DRAIN_TIMEOUT, HEARTBEAT_TIMEOUT, Pipeline
-
-
-def start_draining(pipeline: Pipeline, capture: str = HOLDING) -> str:
-    [instance_id] = pipeline.start_fleet()
-    pipeline.fleet.shows(instance_id, capture)
-    pipeline.scale_to(0)
-    pipeline.until(lambda: pipeline.waiting("buffer") == 1)
-    return instance_id
 
 
 def until_timed_out(pipeline: Pipeline) -> float:
@@ -28,7 +17,7 @@ def until_timed_out(pipeline: Pipeline) -> float:
 
 class TestDeadline:
     def test_a_drain_that_takes_too_long_is_dead_lettered(self, pipeline: Pipeline) -> None:
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         [body] = pipeline.bodies("buffer")
         begun_at = pipeline.clock()
         timed_out_at = until_timed_out(pipeline)
@@ -45,7 +34,7 @@ class TestDeadline:
     def test_the_operator_has_the_whole_heartbeat_timeout_from_then_on(
         self, pipeline: Pipeline
     ) -> None:
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         timed_out_at = until_timed_out(pipeline)
         beats = pipeline.journal(instance_id, "heartbeat")
         assert beats[-1]["at"] == timed_out_at
@@ -55,15 +44,8 @@ class TestDeadline:
         assert pipeline.journal(instance_id, "expired")[0]["at"] == timed_out_at + HEARTBEAT_TIMEOUT
         assert pipeline.state(instance_id) is None
 
-    def test_with_the_retention_policy_it_is_kept_even_after_that(self, pipeline: Pipeline) -> None:
-        instance_id = start_draining(pipeline)
-        pipeline.retain_on_abandon()
-        until_timed_out(pipeline)
-        pipeline.advance(HEARTBEAT_TIMEOUT * 2)
-        assert pipeline.state(instance_id) == "Terminating:Retained"
-
     def test_a_redrive_resumes_and_starts_the_clock_afresh(self, pipeline: Pipeline) -> None:
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         until_timed_out(pipeline)
         assert pipeline.redrive("buffer") == 1
         pipeline.advance(DRAIN_TIMEOUT / 2)
@@ -73,22 +55,10 @@ class TestDeadline:
         pipeline.until(lambda: pipeline.state(instance_id) is None)
         assert pipeline.is_quiet()
 
-    def test_a_redrive_after_the_exporter_returned_releases_what_was_proven(
-        self, pipeline: Pipeline
-    ) -> None:
-        instance_id = start_draining(pipeline)
-        pipeline.fleet.loses_exporter(instance_id)
-        until_timed_out(pipeline)
-        [(_, reason)] = pipeline.dead_letters("buffer")
-        assert "UNKNOWN" in reason
-        pipeline.fleet.shows(instance_id, EMPTY)
-        pipeline.redrive("buffer")
-        pipeline.until(lambda: pipeline.state(instance_id) is None)
-
     def test_a_message_that_crashes_its_function_is_dead_lettered_by_the_queue_itself(
         self, pipeline: Pipeline
     ) -> None:
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         arn = pipeline.clients.sqs.get_queue_attributes(
             QueueUrl=pipeline.queue_urls["buffer-dlq"], AttributeNames=["QueueArn"]
         )["Attributes"]["QueueArn"]
@@ -112,7 +82,7 @@ class TestHookThatExpired:
     def test_an_instance_that_ended_without_proof_raises_the_alarm_once(
         self, pipeline: Pipeline
     ) -> None:
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         pipeline.let_hooks_expire("buffer")
         assert pipeline.state(instance_id) is None
         pipeline.until(lambda: pipeline.waiting("buffer") == 0)
@@ -124,7 +94,7 @@ class TestHookThatExpired:
     def test_a_drain_in_a_group_that_was_deleted_by_force_is_dead_lettered(
         self, pipeline: Pipeline
     ) -> None:
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         pipeline.fleet.loses_target(instance_id)
         pipeline.clients.autoscaling.delete_auto_scaling_group(
             AutoScalingGroupName="fluentd-aggregators", ForceDelete=True
@@ -151,7 +121,7 @@ class TestRetained:
     def test_a_retained_instance_that_is_proven_empty_is_dead_lettered(
         self, pipeline: Pipeline
     ) -> None:
-        instance_id = start_draining(pipeline)
+        instance_id = pipeline.start_draining()
         pipeline.retain_on_abandon()
         pipeline.let_hooks_expire("buffer")
         assert pipeline.state(instance_id) == "Terminating:Retained"

@@ -1,7 +1,4 @@
-"""Instances that come out of a warm pool, and go back into it.
-
-The pipeline fixture checks in every test that no instance is released early or while registered.
-"""
+"""Instances that come out of a warm pool, and go back into it."""
 
 from datetime import UTC, datetime
 

@@ -14,7 +14,7 @@ from lifecycle.decisions.marks import Mark
 from sandbox.emulator import Faults, World
 from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from tests.support import queues
-from tests.support.fleet import Fleet
+from tests.support.fleet import HOLDING, Fleet
 from tests.support.histories import START
 from tests.support.machines import Machines
 from tests.support.messages import GROUP, LAUNCH_HOOK, TERMINATE_HOOK
@@ -171,13 +171,17 @@ class Account:
         group, member = self.backend.member(instance_id)
         group.move(member, state)
 
-    def register(self, instance_id: str) -> None:
+    def request_registration(self, instance_id: str, service_id: str | None = None) -> None:
         """Put an instance into service discovery, as an operator might."""
         self.clients.servicediscovery.register_instance(
-            ServiceId=self.service_id,
+            ServiceId=service_id or self.service_id,
             InstanceId=instance_id,
             Attributes={"AWS_INSTANCE_IPV4": "10.0.0.9", "AWS_INSTANCE_PORT": str(PORT)},
         )
+
+    def register(self, instance_id: str) -> None:
+        """The same, and wait until it is done."""
+        self.request_registration(instance_id)
         self.advance(5)
 
     def start_fleet(self, size: int = 1) -> list[str]:
@@ -186,6 +190,14 @@ class Account:
         self.until(lambda: self.states_are("InService", size))
         self._read_journal()  # without a launch hook no time has passed
         return list(self.states())
+
+    def start_draining(self, capture: str = HOLDING) -> str:
+        """Scale a group of one in and wait until its instance is out of service discovery."""
+        [instance_id] = self.start_fleet()
+        self.fleet.shows(instance_id, capture)
+        self.scale_to(0)
+        self.until(lambda: self.waiting("buffer") == 1)
+        return instance_id
 
     def redrive(self, queue: str) -> int:
         """Do what StartMessageMoveTask does: new messages with the old bodies."""

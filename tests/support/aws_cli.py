@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 SOCKET_VARIABLE = "AWS_CLI_SOCKET"
@@ -60,12 +59,7 @@ class AwsCli:
         assert self._server.stdout.readline() == "ready\n", "the CLI's server did not start"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.terminate()
         self._server.communicate(timeout=SECONDS)

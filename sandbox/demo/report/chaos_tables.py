@@ -1,13 +1,8 @@
 """The random faults of a run, as rows for the terminal and for the report. Pure."""
 
-from __future__ import annotations
+from collections.abc import Iterator, Mapping
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from sandbox.demo.model import ChaosCount
+from sandbox.demo.model import ChaosCount
 
 HEADINGS = {
     "throttled": "Throttled",

@@ -1,26 +1,20 @@
 """How a run ended: the tables and sentences that close it, in the terminal and in report.html."""
 
-from __future__ import annotations
-
 import base64
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sandbox.demo.model import ChaosCount, Run
 from sandbox.demo.report import chaos_tables
 from sandbox.demo.report.proof import proven
 from sandbox.demo.report.stories import tell
 from sandbox.demo.view.words import announced, clock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from sandbox.demo.model import ChaosCount, Run
 
 _PAGE_WIDTH = 120
 _PAGE = """<!doctype html>

@@ -4,27 +4,21 @@ The message is in the gap between the curves: desired capacity goes down at once
 follow only when their buffers are empty.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from sandbox.demo.model import Disruption, Run
 from sandbox.demo.report.stories import InstanceStory, tell
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from matplotlib.axes import Axes
-
-    from sandbox.demo.model import Disruption, Run
-    from sandbox.fleet.fluentd.history import History
+from sandbox.fleet.fluentd.history import History
 
 # Okabe and Ito's palette: colour-blind readers can distinguish it, too.
 _INSTANCE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")

@@ -1,17 +1,11 @@
 """Was the promise kept? A pure function from the run to what was wrong with it, in sentences."""
 
-from __future__ import annotations
+from collections.abc import Iterator
 
-from typing import TYPE_CHECKING
-
+from sandbox.demo.model import Run
 from sandbox.demo.report.chaos_tables import missing
 from sandbox.demo.report.stories import InstanceStory, Outcome, tell
 from sandbox.demo.report.summary import longest_release_seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sandbox.demo.model import Run
 
 # These may end a run; anything else means an instance left, or died, without a proof.
 _ACCEPTABLE = {Outcome.IN_SERVICE, Outcome.RELEASED, Outcome.WAITING}

@@ -1,16 +1,10 @@
 """What a run has shown, in sentences with numbers; only what is true of it."""
 
-from __future__ import annotations
+from collections.abc import Iterator
 
-from typing import TYPE_CHECKING
-
+from sandbox.demo.model import Run
 from sandbox.demo.report.stories import InstanceStory, Outcome, tell
 from sandbox.demo.report.summary import FIXED_SLEEP_SECONDS, longest_release_seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sandbox.demo.model import Run
 
 
 def proven(run: Run) -> tuple[str, ...]:

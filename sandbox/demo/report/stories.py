@@ -5,18 +5,12 @@ really in its buffer. Neither uses what Prometheus or the waiters believed: this
 they are compared with.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
+from sandbox.demo.model import JournalEntry, Run
 from sandbox.fleet.fluentd.history import History
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from sandbox.demo.model import JournalEntry, Run
 
 _LAUNCHING = "launching"
 _TERMINATING = "terminating"
@@ -72,7 +66,6 @@ class InstanceStory:
 
     @property
     def release_seconds(self) -> float | None:
-        """How long it then took until it was released."""
         if self.left_at is None or self.released_at is None:
             return None
         return self.released_at - self.left_at

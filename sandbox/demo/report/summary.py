@@ -1,16 +1,11 @@
 """summary.json: what happened to the lines and to each instance. A pure function of the run."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sandbox.demo.model import Run, Sample
 from sandbox.demo.report.stories import InstanceStory, tell
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from sandbox.demo.model import Run, Sample
 
 # How long systems of this kind commonly sleep after SIGUSR1 before they terminate an instance,
 # drained or not.

@@ -3,15 +3,10 @@
 Every wait is bounded and raises CheckFailed when what has to happen did not.
 """
 
-from __future__ import annotations
+from collections.abc import Callable
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.demo.model import InstanceSample, Sample
-    from sandbox.demo.scenarios.stage import Stage
+from sandbox.demo.model import InstanceSample, Sample
+from sandbox.demo.scenarios.stage import Stage
 
 FLEET_SIZE = 3
 _LOAD_SECONDS = 8.0

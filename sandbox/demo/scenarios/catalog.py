@@ -4,18 +4,12 @@ A scenario raises CheckFailed when something that has to happen did not. That no
 no instance was released early is judged afterwards, from the record, for all of them alike.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sandbox.chaos.plan import Plan
 from sandbox.demo.scenarios import acts, chaos, flush, replacing, sharded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from sandbox.demo.scenarios.stage import Stage
+from sandbox.demo.scenarios.stage import Stage
 
 AN_HOUR = 3600
 SHORT_HOUR = 75

@@ -6,21 +6,14 @@ runs. A message that is dead-lettered must raise its alarm; then the operator re
 faults are injected.
 """
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING
 
-from sandbox.demo.model import ChaosCount
+from sandbox.demo.model import ChaosCount, Sample
 from sandbox.demo.report.chaos_tables import missing
 from sandbox.demo.scenarios import acts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.demo.model import Sample
-    from sandbox.demo.scenarios.stage import Stage
+from sandbox.demo.scenarios.stage import Stage
 
 # The module's inputs that chaos asks for. One killed function costs its message a visibility
 # timeout; the drain and the hook must have time for several in a row.

@@ -1,14 +1,8 @@
 """The scenarios about the flush stage: Fluentd flushes, and what is left on disk is checked."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from sandbox.demo.scenarios import acts
+from sandbox.demo.scenarios.stage import Stage
 from sandbox.host.waiting import CheckFailed
-
-if TYPE_CHECKING:
-    from sandbox.demo.scenarios.stage import Stage
 
 # The second one has no flush, to compare with.
 GROUPS = ("aggregators", "aggregators-without-flush")

@@ -1,7 +1,5 @@
 """What the runbook asks the operator to type: move the dead letters back to their queue."""
 
-from __future__ import annotations
-
 import json
 import time
 from typing import Any

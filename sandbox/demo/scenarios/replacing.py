@@ -1,14 +1,8 @@
 """The documented way to replace a group: a second one beside it, then without the first."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from sandbox.demo.scenarios import acts
+from sandbox.demo.scenarios.stage import Stage
 from sandbox.host.waiting import CheckFailed
-
-if TYPE_CHECKING:
-    from sandbox.demo.scenarios.stage import Stage
 
 GROUPS = ("aggregators", "aggregators-green")
 GREEN_SIZE = 2

@@ -4,18 +4,13 @@ An answer names eight instances of a service, chosen at random if there are more
 forwarders would lose some of their targets with every look-up, and find others: they would flap.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sandbox.demo.scenarios import acts
+from sandbox.demo.scenarios.stage import Stage
 from sandbox.fleet.forwarders.dns import ANSWER_LIMIT
 from sandbox.host.waiting import CheckFailed, wait_until
-
-if TYPE_CHECKING:
-    from sandbox.demo.scenarios.stage import Stage
 
 SHARDS = 3
 # They warm the functions up: twenty cold starts at once take the emulator a minute.

@@ -1,29 +1,23 @@
 """What a scenario can do: scale the group, make load, break something on purpose."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import Any
 
-from sandbox.demo.observer import depth
+from sandbox.chaos.control import Chaos
+from sandbox.cloud import LocalCloud
+from sandbox.demo.observer import Names, depth
+from sandbox.demo.recording import Recorder
 from sandbox.demo.scenarios.redrive import redrive, replay
+from sandbox.fleet.fleet import Fleet
 from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.fleet.fluentd.exporter import ExporterMode
 from sandbox.fleet.forwarders.dns import registered_instances
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from enum import Enum
-
-    from sandbox.chaos.control import Chaos
-    from sandbox.cloud import LocalCloud
-    from sandbox.demo.observer import Names
-    from sandbox.demo.recording import Recorder
-    from sandbox.fleet.fleet import Fleet
-    from sandbox.fleet.prometheus import Prometheus
+from sandbox.fleet.prometheus import Prometheus
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,6 @@ class Stage:
 
     @property
     def has_discovery(self) -> bool:
-        """Whether forwarders find the instances in Cloud Map."""
         return bool(self.names.service_ids)
 
     def set_desired_capacity(self, capacity: int) -> None:
@@ -51,7 +44,6 @@ class Stage:
         self._scale(self.names.group, capacity)
 
     def set_other_capacity(self, capacity: int) -> None:
-        """Scale the group that is compared with."""
         if self.names.other_group is None:
             raise RuntimeError("there is no other group")
         self._scale(self.names.other_group, capacity)
@@ -73,7 +65,6 @@ class Stage:
         self.fleet.flush()
 
     def all_receive(self, names: Iterable[str]) -> bool:
-        """Whether each of these aggregators has taken a line."""
         known = set(self.fleet.known())
         return all(
             name in known
@@ -82,16 +73,13 @@ class Stage:
         )
 
     def chunks_taken(self, name: str, since: float) -> int:
-        """How many chunks an aggregator has taken since a time."""
         moments = self.fleet.history(name).moments
         return sum(moment.event == "staged" and moment.at >= since for moment in moments)
 
     def targets(self) -> dict[str, frozenset[str]]:
-        """The addresses that each forwarder sends to now."""
         return {name: frozenset(one["targets"]) for name, one in self.fleet.reports().items()}
 
     def shard_sizes(self) -> list[int]:
-        """How many instances each service in Cloud Map holds."""
         client = self.cloud.client("servicediscovery")
         return [
             len(registered_instances(client, service_id)) for service_id in self.names.service_ids
@@ -115,10 +103,9 @@ class Stage:
 
     def rescue(self, name: str) -> None:
         """Copy the backed-up chunks of an instance to S3 and delete them, as an operator does."""
-        self.fleet.rescue(name)
+        self.fleet.host(name).rescue()
 
     def flush_requests(self, name: str) -> int:
-        """How many flush commands an instance got so far."""
         return sum(
             entry.event == "command_sent" and entry.instance_id == name
             for entry in self.recorder.journal
@@ -126,11 +113,10 @@ class Stage:
 
     def retry_in_seconds(self, name: str) -> float:
         """How far away the next attempt of an output in back-off is; 0 without back-off."""
-        at = self.fleet.retry_at(name)
+        at = self.fleet.host(name).retry_at()
         return 0.0 if at is None else max(0.0, at - time.time())
 
     def slice_age_seconds(self) -> float:
-        """How long ago the present slice of time of the chunks began."""
         if self.timekey_seconds is None:
             raise RuntimeError("chunks do not wait for slices of time")
         return time.time() % self.timekey_seconds
@@ -143,7 +129,6 @@ class Stage:
     def _broken(
         self, what: str, behave: Callable[[Any, Any], None], mode: Enum, name: str | None
     ) -> Iterator[None]:
-        """Have something of the fleet misbehave while the block runs."""
         with self.recorder.disruption(what):
             behave(mode, name)
             try:
@@ -216,7 +201,6 @@ class Stage:
         return moved
 
     def proven(self, statement: str) -> None:
-        """Note something that this run has shown."""
         self.statements.append(statement)
 
     def _scale(self, group: str, capacity: int) -> None:

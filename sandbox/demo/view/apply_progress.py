@@ -1,12 +1,7 @@
 """Terraform's output, reduced to one line of progress."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
 
 _PLANNED = re.compile(r"Plan: (\d+) to add")
 _COMPLETE = re.compile(r"\S+: Creation complete")
@@ -22,7 +17,6 @@ class ApplyProgress:
         self._created = 0
 
     def line(self, text: str) -> None:
-        """Take in one line."""
         planned = _PLANNED.search(text)
         begun = _BEGUN.match(text)
         if planned:

@@ -1,22 +1,15 @@
 """The live table of the demo: one row an instance, and the totals around it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from rich import box
+from rich.console import RenderableType
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from sandbox.demo.model import InstanceSample, Phase, Sample
 from sandbox.demo.view.words import clock
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.console import RenderableType
-
-    from sandbox.demo.model import InstanceSample, Phase, Sample
 
 GONE = "Terminated"
 _BAR_WIDTH = 8

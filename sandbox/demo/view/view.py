@@ -4,28 +4,20 @@ The table stays below the lines and is redrawn in place. Without it (in CI, in a
 an instance is a line, too.
 """
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from rich.console import Group
+from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from sandbox.demo.model import Phase
+from sandbox.demo.model import InstanceSample, Phase, Sample
 from sandbox.demo.view import table
 from sandbox.demo.view.table import GONE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from rich.console import Console, RenderableType
-
-    from sandbox.demo.model import InstanceSample, Sample
 
 # A log file needs no more lines than that about a slow step.
 _PROGRESS_SECONDS = 5.0
@@ -66,7 +58,6 @@ class View:
             self._live.stop()
 
     def phase(self, at: float, name: str) -> None:
-        """A new part of the scenario began."""
         self._phase, self._progress = Phase(at, name), ""
         self._write(at, f"== {name}", "bold")
 
@@ -79,11 +70,9 @@ class View:
             self._write(self._now(), f"   {text}")
 
     def note(self, at: float, text: str) -> None:
-        """Something happened that is worth a line of its own."""
         self._write(at, text)
 
     def sample(self, sample: Sample) -> None:
-        """The world as it was just seen."""
         before, self._sample = self._instances, sample
         seen = {instance.instance_id: instance for instance in sample.instances}
         gone = {name: _gone(last, sample) for name, last in before.items() if name not in seen}

@@ -1,11 +1,6 @@
 """What happens, in words that fit a line. Pure."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sandbox.demo.model import JournalEntry, Notification
+from sandbox.demo.model import JournalEntry, Notification
 
 # The entries of the journal that are worth a line; heartbeats would hide them.
 _SENTENCES: dict[str, str] = {

@@ -1,19 +1,14 @@
 """The HTTP face of Auto Scaling: parameters in, results out. moto reads `url_paths` here."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.autoscaling.urls import url_bases
 from moto.core.responses import ActionResult, EmptyResult
 
+from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.paging import in_pages
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 
 __all__ = ["WaitingAutoScalingResponse", "url_bases", "url_paths"]
 
@@ -23,7 +18,6 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
 
     @property
     def waiting_backend(self) -> WaitingAutoScalingBackend:
-        """The backend of the caller's account and region."""
         return cast("WaitingAutoScalingBackend", self.autoscaling_backend)
 
     def create_auto_scaling_group(self) -> ActionResult:
@@ -51,7 +45,6 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
         return super().update_auto_scaling_group()
 
     def delete_auto_scaling_group(self) -> ActionResult:
-        """DeleteAutoScalingGroup."""
         self.waiting_backend.delete_group(
             self._get_param("AutoScalingGroupName"), force=bool(self._get_bool_param("ForceDelete"))
         )
@@ -64,17 +57,14 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
         return result
 
     def describe_auto_scaling_groups(self) -> ActionResult:
-        """DescribeAutoScalingGroups, in pages."""
         describe = AutoScalingResponse.describe_auto_scaling_groups
         return self._in_pages(describe, "AutoScalingGroups")
 
     def describe_auto_scaling_instances(self) -> ActionResult:
-        """DescribeAutoScalingInstances, in pages."""
         describe = AutoScalingResponse.describe_auto_scaling_instances
         return self._in_pages(describe, "AutoScalingInstances")
 
     def describe_warm_pool(self) -> ActionResult:
-        """DescribeWarmPool, with its instances, in pages."""
         return self._in_pages(WaitingAutoScalingResponse._whole_warm_pool, "Instances")
 
     def _whole_warm_pool(self) -> ActionResult:
@@ -87,7 +77,6 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
         return in_pages(self.waiting_backend.world, describe, member)(self)
 
     def start_instance_refresh(self) -> ActionResult:
-        """StartInstanceRefresh."""
         refresh = self.waiting_backend.start_refresh(self._get_params())
         return ActionResult({"InstanceRefreshId": refresh.refresh_id})
 
@@ -98,43 +87,36 @@ class WaitingAutoScalingResponse(AutoScalingResponse):
         return ActionResult({"InstanceRefreshes": described})
 
     def cancel_instance_refresh(self) -> ActionResult:
-        """CancelInstanceRefresh."""
         refresh = self.waiting_backend.active_refresh(self._get_param("AutoScalingGroupName"))
         refresh.cancel()
         return ActionResult({"InstanceRefreshId": refresh.refresh_id})
 
     def rollback_instance_refresh(self) -> ActionResult:
-        """RollbackInstanceRefresh."""
         refresh = self.waiting_backend.active_refresh(self._get_param("AutoScalingGroupName"))
         refresh.roll_back()
         return ActionResult({"InstanceRefreshId": refresh.refresh_id})
 
     def put_lifecycle_hook(self) -> ActionResult:
-        """PutLifecycleHook."""
         self.waiting_backend.put_hook(self._get_params())
         return EmptyResult()
 
     def describe_lifecycle_hooks(self) -> ActionResult:
-        """DescribeLifecycleHooks."""
         described = self.waiting_backend.describe_hooks(
             self._get_param("AutoScalingGroupName"), self._get_param("LifecycleHookNames", [])
         )
         return ActionResult({"LifecycleHooks": [hook.description() for hook in described]})
 
     def delete_lifecycle_hook(self) -> ActionResult:
-        """DeleteLifecycleHook."""
         self.waiting_backend.delete_hook(
             self._get_param("AutoScalingGroupName"), self._get_param("LifecycleHookName")
         )
         return EmptyResult()
 
     def complete_lifecycle_action(self) -> ActionResult:
-        """CompleteLifecycleAction."""
         self.waiting_backend.complete_lifecycle_action(self._get_params())
         return EmptyResult()
 
     def record_lifecycle_action_heartbeat(self) -> ActionResult:
-        """RecordLifecycleActionHeartbeat."""
         self.waiting_backend.record_heartbeat(self._get_params())
         return EmptyResult()
 

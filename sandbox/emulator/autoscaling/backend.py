@@ -7,9 +7,8 @@ ValidationErrors instead of crashes, a hook's description has no invented values
 instances cannot be deleted without ForceDelete, capacity stays inside its bounds.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import (
@@ -22,15 +21,10 @@ from moto.autoscaling.models import (
 from sandbox.emulator.autoscaling import hooks, root_volumes
 from sandbox.emulator.autoscaling.events import TERMINATE, Transition
 from sandbox.emulator.autoscaling.groups import WaitingGroup, require_empty
-from sandbox.emulator.autoscaling.hooks import HookedBackend
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from sandbox.emulator.autoscaling.hooks import Hook
-    from sandbox.emulator.autoscaling.root_volumes import InstanceRefresh
-    from sandbox.emulator.autoscaling.wait_states import LifecycleAction
-    from sandbox.emulator.world import World
+from sandbox.emulator.autoscaling.hooks import Hook, HookedBackend
+from sandbox.emulator.autoscaling.root_volumes import InstanceRefresh
+from sandbox.emulator.autoscaling.wait_states import LifecycleAction
+from sandbox.emulator.world import World
 
 NOT_FOUND = "AutoScalingGroup name not found"
 
@@ -39,20 +33,17 @@ class WaitingAutoScalingBackend(HookedBackend):
     """The API's operations."""
 
     @classmethod
-    def all_of(cls, world: World) -> list[WaitingAutoScalingBackend]:
-        """The backends of every account and region of one world."""
+    def all_of(cls, world: World) -> list["WaitingAutoScalingBackend"]:
         backends = (backend for _, _, backend in autoscaling_backends.iter_backends())
         return [one for one in backends if isinstance(one, cls) and one.world is world]
 
     def group(self, name: str) -> WaitingGroup:
-        """The group of this name."""
         group = self.autoscaling_groups.get(name)
         if not isinstance(group, WaitingGroup):
             raise ValidationError(f"{NOT_FOUND} - AutoScalingGroup '{name}' not found")
         return group
 
     def member(self, instance_id: str) -> tuple[WaitingGroup, InstanceState]:
-        """The instance and the group that it belongs to."""
         for name in self.autoscaling_groups:
             group = self.group(name)
             state = group.find(instance_id)
@@ -106,7 +97,6 @@ class WaitingAutoScalingBackend(HookedBackend):
         instance_id: str,
         should_decrement: bool,  # noqa: FBT001 - moto's signature
     ) -> TerminateInstanceActivity:
-        """Terminate one instance."""
         group, state = self.member(instance_id)
         capacity = group.desired_capacity or 0
         activity = TerminateInstanceActivity(state.instance, capacity)
@@ -183,11 +173,9 @@ class WaitingAutoScalingBackend(HookedBackend):
         group.pool.keep_size()
 
     def start_refresh(self, parameters: Mapping[str, Any]) -> InstanceRefresh:
-        """Begin to replace the root volumes of a group's instances."""
         return root_volumes.start(self.group(parameters["AutoScalingGroupName"]), parameters)
 
     def active_refresh(self, group_name: str) -> InstanceRefresh:
-        """The refresh that is in progress."""
         return root_volumes.active(self.group(group_name))
 
     def put_hook(self, parameters: Mapping[str, Any]) -> None:
@@ -209,14 +197,12 @@ class WaitingAutoScalingBackend(HookedBackend):
         del self.hooks_of(group_name)[name]
 
     def complete_lifecycle_action(self, parameters: Mapping[str, Any]) -> None:
-        """Complete an action with CONTINUE or ABANDON."""
         result = parameters["LifecycleActionResult"]
         hooks.require_result(result)
         group, action = self._action(parameters)
         group.waits.complete(action, result)
 
     def record_heartbeat(self, parameters: Mapping[str, Any]) -> None:
-        """Restart the timer of an action."""
         group, action = self._action(parameters)
         group.waits.heartbeat(action)
 

@@ -1,7 +1,5 @@
 """The EventBridge events of EC2 Auto Scaling and EC2 about one instance."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum

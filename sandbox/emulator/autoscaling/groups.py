@@ -12,11 +12,10 @@ Terminated by hand through EC2, an instance is found unhealthy, at once unless t
 it passes through the terminating hooks like any other, and is replaced at once.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import FakeAutoScalingGroup, InstanceState
@@ -34,15 +33,11 @@ from sandbox.emulator.autoscaling.events import (
     Transition,
     terminate_successful_event,
 )
+from sandbox.emulator.autoscaling.hooks import HookedBackend
 from sandbox.emulator.autoscaling.wait_states import Passage, WaitStates
 from sandbox.emulator.autoscaling.warm_pools import WarmPool
 from sandbox.emulator.ipv6 import address_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.emulator.autoscaling.hooks import HookedBackend
-    from sandbox.emulator.world import World
+from sandbox.emulator.world import World
 
 COUNTED_STATES = root_volumes.STATES | {"Pending", "Pending:Wait", "Pending:Proceed", "InService"}
 IN_SERVICE = "InService"
@@ -64,12 +59,10 @@ class WaitingGroup(FakeAutoScalingGroup):
 
     @property
     def world(self) -> World:
-        """The emulated cloud that the group is in."""
         return self.autoscaling_backend.world
 
     @property
     def waits(self) -> WaitStates:
-        """The group's open lifecycle actions."""
         if self._waits is None:
             world = self.world
             self._waits = WaitStates(world, self.identity, self._go_on)
@@ -77,7 +70,6 @@ class WaitingGroup(FakeAutoScalingGroup):
 
     @property
     def identity(self) -> GroupIdentity:
-        """What events say about the group."""
         return GroupIdentity(self.name, self.arn, self.region, self.account_id)
 
     @property
@@ -88,7 +80,6 @@ class WaitingGroup(FakeAutoScalingGroup):
         return bool(triggers.get("TerminateHookAbandon") == "retain")
 
     def active_instances(self) -> list[InstanceState]:
-        """The instances that count towards capacity."""
         return [state for state in self.instance_states if state.lifecycle_state in COUNTED_STATES]
 
     def everybody(self) -> list[InstanceState]:
@@ -123,7 +114,6 @@ class WaitingGroup(FakeAutoScalingGroup):
         self.keep_capacity()
 
     def keep_capacity(self) -> None:
-        """Bring group and warm pool to the sizes they should have."""
         missing = (self.desired_capacity or 0) - len(self.active_instances())
         for state in self.pool.ready()[: max(0, missing)]:
             self.set_out(state, ACTIVATE)
@@ -221,7 +211,6 @@ class WaitingGroup(FakeAutoScalingGroup):
         world.emit(event)
 
     def forget(self, state: InstanceState) -> None:
-        """Let the instance live on outside the group."""
         if state.lifecycle_state not in {IN_SERVICE, "Standby"}:
             raise ValidationError(
                 f"The instance {state.instance_id} is not in InService or Standby state."
@@ -238,7 +227,6 @@ class WaitingGroup(FakeAutoScalingGroup):
             refresh.go_on()
 
     def record(self, event: str, state: InstanceState, **more: object) -> None:
-        """Write about an instance into the journal."""
         self.world.record(event, state.instance_id, autoscaling_group_name=self.name, **more)
 
     def _go_on(self, passage: Passage, result: str) -> None:

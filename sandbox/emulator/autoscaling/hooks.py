@@ -1,19 +1,14 @@
 """Lifecycle hooks as Auto Scaling keeps them: what is given is stored, what is wrong is refused."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import AutoScalingBackend
 
 from sandbox.emulator.autoscaling.events import Transition
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.emulator.world import World
+from sandbox.emulator.world import World
 
 RESULTS = ("CONTINUE", "ABANDON")
 SHORTEST_HEARTBEAT_SECONDS = 30
@@ -68,7 +63,6 @@ class HookedBackend(AutoScalingBackend):
         self._hooks: dict[str, dict[str, Hook]] = {}
 
     def hooks_of(self, group_name: str) -> dict[str, Hook]:
-        """The group's hooks by name."""
         return self._hooks.setdefault(group_name, {})
 
 

@@ -6,24 +6,18 @@ left out. A group finds an instance in service that is stopped unhealthy, and re
 it, unless it was started again before the group has noticed.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from moto.autoscaling.models import AutoScalingBackend
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.instances import Instance, InstanceState
+
+from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
 from sandbox.emulator.autoscaling.events import GroupIdentity, ec2_event
+from sandbox.emulator.world import World
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from moto.autoscaling.models import AutoScalingBackend
-    from moto.ec2.models import EC2Backend
-    from moto.ec2.models.instances import Instance, InstanceState
-
-    from sandbox.emulator.autoscaling.backend import WaitingAutoScalingBackend
-    from sandbox.emulator.world import World
-
-    Change = Callable[[Instance], InstanceState]
+Change = Callable[[Instance], InstanceState]
 
 NOTICE_SECONDS = 120.0
 STATE_CHANGE = "EC2 Instance State-change Notification"

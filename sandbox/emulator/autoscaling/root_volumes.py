@@ -7,24 +7,18 @@ is not documented: the faults choose. Only this strategy is emulated; the group 
 a mixed instances policy, which AWS demands.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
+from moto.autoscaling.models import FakeWarmPool, InstanceState
 from moto.moto_api._internal import mock_random
 
 from sandbox.emulator.autoscaling.events import RELAUNCH, REPLACE, TERMINATE, Journey
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from moto.autoscaling.models import FakeWarmPool, InstanceState
-    from moto.ec2.models import EC2Backend
-
-    from sandbox.emulator.autoscaling.wait_states import Passage
-    from sandbox.emulator.world import World
+from sandbox.emulator.autoscaling.wait_states import Passage
+from sandbox.emulator.autoscaling.warm_pools import PooledGroup
+from sandbox.emulator.world import World
 
 STRATEGY = "ReplaceRootVolume"
 DEFAULT_MIN_HEALTHY_PERCENTAGE = 90
@@ -34,13 +28,12 @@ REPLACED = "RootVolumeReplaced"
 STATES = frozenset({REPLACE.state, f"{REPLACE.state}:Wait", f"{REPLACE.state}:Proceed", REPLACED})
 
 
-class RefreshedGroup(Protocol):
+class RefreshedGroup(PooledGroup, Protocol):
     """What a refresh needs of its group."""
 
     name: str
-    refreshes: list[InstanceRefresh]
+    refreshes: "list[InstanceRefresh]"
     warm_pool: FakeWarmPool | None
-    ec2_backend: EC2Backend
 
     @property
     def world(self) -> World: ...
@@ -49,11 +42,7 @@ class RefreshedGroup(Protocol):
 
     def find(self, instance_id: str) -> InstanceState | None: ...
 
-    def set_out(self, state: InstanceState, journey: Journey) -> None: ...
-
     def proceed(self, state: InstanceState, journey: Journey) -> None: ...
-
-    def move(self, state: InstanceState, lifecycle_state: str) -> None: ...
 
     def record(self, event: str, state: InstanceState) -> None: ...
 
@@ -80,11 +69,9 @@ class InstanceRefresh:
 
     @property
     def is_active(self) -> bool:
-        """Whether it still takes instances."""
         return self.status in UNFINISHED
 
     def description(self) -> dict[str, Any]:
-        """The refresh as DescribeInstanceRefreshes shows it."""
         total = len(self.left) + len(self.under_way) + len(self.done)
         return {
             "InstanceRefreshId": self.refresh_id,

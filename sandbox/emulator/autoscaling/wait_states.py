@@ -6,20 +6,15 @@ without a heartbeat for its heartbeat timeout, or whose global limit is over, an
 default result.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from moto.autoscaling.exceptions import ValidationError
 from moto.moto_api._internal import mock_random
 
 from sandbox.emulator.autoscaling.events import GroupIdentity, Journey, lifecycle_event
-
-if TYPE_CHECKING:
-    from sandbox.emulator.autoscaling.hooks import Hook
-    from sandbox.emulator.world import Timer, World
+from sandbox.emulator.autoscaling.hooks import Hook
+from sandbox.emulator.world import Timer, World
 
 
 @dataclass
@@ -101,7 +96,6 @@ class WaitStates:
             action.timer.cancel()
 
     def close_hook(self, hook_name: str, result: str) -> None:
-        """Answer every open action of a hook that is being deleted."""
         for action in list(self._open_actions(hook_name)):
             self.complete(action, result)
 

@@ -6,15 +6,12 @@ AutoScalingGroup when they are needed, AutoScalingGroup to WarmPool when scale-i
 (with a reuse policy), WarmPool to EC2 when they are not needed any more.
 """
 
-from __future__ import annotations
+from typing import Protocol
 
-from typing import TYPE_CHECKING, Protocol
+from moto.autoscaling.models import FakeWarmPool, InstanceState
+from moto.ec2.models import EC2Backend
 
 from sandbox.emulator.autoscaling.events import DISCARD, WARM_UP, Journey, Place
-
-if TYPE_CHECKING:
-    from moto.autoscaling.models import FakeWarmPool, InstanceState
-    from moto.ec2.models import EC2Backend
 
 SETTLED_STATES = ("Warmed:Stopped", "Warmed:Running", "Warmed:Hibernated")
 COUNTED_STATES = frozenset(
@@ -68,7 +65,6 @@ class WarmPool:
             self._group.started(state)
 
     def settle(self, state: InstanceState) -> None:
-        """An instance has arrived."""
         wanted = f"Warmed:{self._settings.pool_state}" if self._settings else ""
         self._group.move(state, wanted if wanted in SETTLED_STATES else SETTLED_STATES[0])
         if state.lifecycle_state != "Warmed:Running":

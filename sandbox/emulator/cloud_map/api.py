@@ -1,17 +1,13 @@
 """The HTTP face of Cloud Map: JSON in, JSON out. moto reads `url_paths` here."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from moto.core.common_types import TYPE_RESPONSE
 from moto.servicediscovery.responses import ServiceDiscoveryResponse
 from moto.servicediscovery.urls import url_bases
 
-if TYPE_CHECKING:
-    from moto.core.common_types import TYPE_RESPONSE
-
-    from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
+from sandbox.emulator.cloud_map.backend import SlowCloudMapBackend
 
 __all__ = ["SlowCloudMapResponse", "url_bases", "url_paths"]
 
@@ -21,11 +17,9 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
 
     @property
     def slow_backend(self) -> SlowCloudMapBackend:
-        """The backend of the caller's account and region."""
         return cast("SlowCloudMapBackend", self.servicediscovery_backend)
 
     def create_private_dns_namespace(self) -> str:
-        """CreatePrivateDnsNamespace."""
         created = super().create_private_dns_namespace()
         self.slow_backend.shorten_zone_ids()
         return created
@@ -43,7 +37,6 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
         return super().create_service()
 
     def list_instances(self) -> str:
-        """ListInstances, in pages."""
         parameters = json.loads(self.body)
         world, most = self.slow_backend.world, parameters.get("MaxResults")
         token = parameters.get("NextToken")
@@ -56,12 +49,10 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
         return json.dumps({"Instances": [one.to_json() for one in page], **more})
 
     def get_operation(self) -> str:
-        """GetOperation."""
         operation_id = json.loads(self.body)["OperationId"]
         return json.dumps({"Operation": self.slow_backend.describe_operation(operation_id)})
 
     def list_operations(self) -> TYPE_RESPONSE:
-        """ListOperations, without filters."""
         return 200, {}, json.dumps({"Operations": self.slow_backend.describe_operations()})
 
     def get_service(self) -> str:
@@ -71,7 +62,6 @@ class SlowCloudMapResponse(ServiceDiscoveryResponse):
         return json.dumps({"Service": described})
 
     def list_services(self) -> str:
-        """ListServices, by namespace if asked."""
         wanted = {
             value
             for condition in json.loads(self.body or "{}").get("Filters", [])

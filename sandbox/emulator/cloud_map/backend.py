@@ -5,22 +5,17 @@ takes effect when the operation succeeds, `faults.operation_seconds` later. Only
 time may be under way for an instance of a service. Operations on namespaces stay immediate.
 """
 
-from __future__ import annotations
-
 import ipaddress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from moto.servicediscovery.models import Service, ServiceDiscoveryBackend, ServiceInstance
 
 from sandbox.emulator.cloud_map import errors
 from sandbox.emulator.faults import OperationFailure
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from sandbox.emulator.world import World
+from sandbox.emulator.world import World
 
 LARGEST_PORT = 65_535
 
@@ -53,7 +48,6 @@ class SlowOperation:
         return "SUBMITTED" if now < halfway else "PENDING"
 
     def description(self, now: float) -> dict[str, Any]:
-        """The operation as GetOperation shows it."""
         described: dict[str, Any] = {
             "Id": self.id,
             "Type": self.operation_type,
@@ -78,7 +72,6 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         self._under_way: dict[tuple[str, str], SlowOperation] = {}
 
     def get_service(self, service_id: str) -> Service:
-        """The service with this id or ARN."""
         service = self.services.get(service_id.rsplit("/", 1)[-1])
         if service is None:
             raise errors.not_found("Service", service_id)
@@ -113,14 +106,12 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         return next((one for one in made if one.creator_request_id == creator_request_id), None)
 
     def delete_service(self, service_id: str) -> None:
-        """Delete a service that has no instances."""
         service = self.get_service(service_id)
         if service.instances:
             raise errors.resource_in_use("service", service.id)
         super().delete_service(service.id)
 
     def delete_namespace(self, namespace_id: str) -> str:
-        """Delete a namespace that has no services."""
         if any(service.namespace_id == namespace_id for service in self.services.values()):
             raise errors.resource_in_use("namespace", namespace_id)
         return super().delete_namespace(namespace_id)
@@ -144,7 +135,6 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         return operation.id
 
     def deregister_instance(self, service_id: str, instance_id: str) -> str:
-        """Start to deregister an instance."""
         service = self.get_service(service_id)
         known = self._under_way.get((service.id, instance_id))
         if known is not None:
@@ -153,7 +143,6 @@ class SlowCloudMapBackend(ServiceDiscoveryBackend):
         return self._submit("DEREGISTER_INSTANCE", service.id, instance_id).id
 
     def get_instance(self, service_id: str, instance_id: str) -> ServiceInstance:
-        """The registered instance with this id."""
         for instance in self.get_service(service_id).instances:
             if instance.instance_id == instance_id:
                 return instance

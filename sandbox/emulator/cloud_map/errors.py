@@ -1,7 +1,5 @@
 """Cloud Map's errors and ids, in the form that its model gives them."""
 
-from __future__ import annotations
-
 import re
 import string
 

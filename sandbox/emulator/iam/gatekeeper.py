@@ -3,22 +3,16 @@
 The root key may do everything: Terraform, the simulated fleet and the tests use it.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from moto.core.exceptions import ServiceException
+from moto.core.responses import BaseResponse
 
 from sandbox.emulator.faults import OperationFailure
 from sandbox.emulator.iam.policies import Decision, Request, decide
 from sandbox.emulator.iam.requests import permissions_behind, permissions_needed
-
-if TYPE_CHECKING:
-    from moto.core.responses import BaseResponse
-
-    from sandbox.emulator.iam.roles import Roles, Session
+from sandbox.emulator.iam.roles import Roles, Session
 
 CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
 

@@ -5,8 +5,6 @@ this project can contain is supported; anything else raises, so that no call pas
 that was not evaluated.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

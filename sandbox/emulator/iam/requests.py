@@ -3,23 +3,17 @@
 Taken from AWS's Service Authorization Reference, for the services that the emulator plays.
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
+from moto.core.responses import BaseResponse
 from moto.ec2.models import ec2_backends
+from moto.servicediscovery.models import Service
 
 from sandbox.emulator.autoscaling.api import WaitingAutoScalingResponse
 from sandbox.emulator.cloud_map.api import SlowCloudMapResponse
 from sandbox.emulator.iam.policies import Request
 from sandbox.emulator.ssm.api import RunCommandResponse
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from moto.core.responses import BaseResponse
-    from moto.servicediscovery.models import Service
 
 # They take a service as their resource.
 SERVICE_ACTIONS = frozenset(

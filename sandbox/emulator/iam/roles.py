@@ -6,22 +6,18 @@ MiniStack makes them. If a later version makes them differently, every call of a
 with an unknown key.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from mypy_boto3_iam import IAMClient
+from mypy_boto3_lambda import LambdaClient
 
-    from mypy_boto3_iam import IAMClient
-    from mypy_boto3_lambda import LambdaClient
-
-    from sandbox.emulator.iam.policies import Document
+from sandbox.emulator.iam.policies import Document
 
 REMEMBERED_SECONDS = 5.0
 

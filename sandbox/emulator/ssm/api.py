@@ -1,19 +1,15 @@
 """The HTTP face of SSM: JSON in, JSON out. moto reads `url_paths` here."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable
+from typing import cast
 
 from moto.core.responses import ActionResult
 from moto.ssm.exceptions import SSMException, ValidationException
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.ssm.urls import url_bases
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from sandbox.emulator.ssm.run_command import RunCommandBackend, SentCommand
+from sandbox.emulator.ssm.run_command import RunCommandBackend, SentCommand
 
 MOST_FILTER_VALUES = 100
 SMALLEST_PAGE, DEFAULT_PAGE, LARGEST_PAGE = 5, 10, 50
@@ -25,30 +21,24 @@ class RunCommandResponse(SimpleSystemManagerResponse):
 
     @property
     def run_command_backend(self) -> RunCommandBackend:
-        """The backend of the caller's account and region."""
         return cast("RunCommandBackend", self.ssm_backend)
 
     def create_document(self) -> ActionResult:
-        """CreateDocument."""
         self._require_runnable(self._get_param("DocumentType"))
         return super().create_document()
 
     def update_document(self) -> ActionResult:
-        """UpdateDocument."""
         self._require_runnable(self.run_command_backend.document_type(self._get_param("Name")))
         return super().update_document()
 
     def send_command(self) -> ActionResult:
-        """SendCommand."""
         sent = self.run_command_backend.send(json.loads(self.body))
         return ActionResult({"Command": sent.description()})
 
     def list_commands(self) -> ActionResult:
-        """ListCommands, by command or instance if asked."""
         return ActionResult({"Commands": [sent.description() for sent in self._chosen()]})
 
     def get_command_invocation(self) -> ActionResult:
-        """GetCommandInvocation."""
         invocation = self.run_command_backend.invocation(
             self._get_param("CommandId"),
             self._get_param("InstanceId"),
@@ -57,7 +47,6 @@ class RunCommandResponse(SimpleSystemManagerResponse):
         return ActionResult(invocation.description())
 
     def list_command_invocations(self) -> ActionResult:
-        """ListCommandInvocations, by command or instance if asked."""
         instance_id = self._get_param("InstanceId")
         shown = [
             {**invocation.summary(), "RequestedDateTime": sent.requested_at}

@@ -6,15 +6,11 @@ Schema 2.2, one step of the plugin `aws:runShellScript`. Sources: "Data elements
 is not known here is refused, so that no document passes that no agent could run.
 """
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 SCHEMA_VERSION = "2.2"
 PLUGIN = "aws:runShellScript"
@@ -54,7 +50,7 @@ class CommandDocument:
     parameters: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def parse(cls, content: Any) -> CommandDocument:  # noqa: ANN401 - JSON
+    def parse(cls, content: Any) -> "CommandDocument":  # noqa: ANN401 - JSON
         """Check the content of a document; raise `InvalidContentError` if it is none."""
         if not isinstance(content, dict) or content.get("schemaVersion") != SCHEMA_VERSION:
             raise InvalidContentError(f"schemaVersion must be {SCHEMA_VERSION!r}")
@@ -96,7 +92,6 @@ class CommandDocument:
         return dict(self._resolved(given))
 
     def render(self, values: Mapping[str, Value]) -> Script:
-        """The script that an agent runs for these values."""
         lines = substituted(self.inputs["runCommand"], values)
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
             raise InvalidParametersError("runCommand: not a list of lines once it is filled in")
@@ -174,8 +169,8 @@ def _require_allowed(name: str, definition: Mapping[str, Any], value: Value) -> 
         raise InvalidParametersError(f"{name}: {value!r} is no {kind}")
     for one in value if isinstance(value, list) else [value]:
         _require_fit(name, definition, one)
-    _require_size(name, "Items", definition, value if isinstance(value, list) else None)
-    _require_size(name, "Chars", definition, value if isinstance(value, str) else None)
+    if isinstance(value, list | str):
+        _require_size(name, "Items" if isinstance(value, list) else "Chars", definition, len(value))
 
 
 def _require_fit(name: str, definition: Mapping[str, Any], value: Value) -> None:
@@ -187,13 +182,9 @@ def _require_fit(name: str, definition: Mapping[str, Any], value: Value) -> None
         raise InvalidParametersError(f"{name}: {value!r} does not match {pattern}")
 
 
-def _require_size(
-    name: str, unit: str, definition: Mapping[str, Any], value: str | list[str] | None
-) -> None:
-    if value is None:
-        return
+def _require_size(name: str, unit: str, definition: Mapping[str, Any], size: int) -> None:
     least, most = definition.get(f"min{unit}"), definition.get(f"max{unit}")
-    if least is not None and len(value) < int(least):
+    if least is not None and size < int(least):
         raise InvalidParametersError(f"{name}: fewer than {least}")
-    if most is not None and len(value) > int(most):
+    if most is not None and size > int(most):
         raise InvalidParametersError(f"{name}: more than {most}")

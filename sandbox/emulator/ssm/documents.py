@@ -1,18 +1,14 @@
 """SSM's documents, on top of moto's: their content is checked as Run Command needs it."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # it comes with moto
 from moto.ssm.exceptions import InvalidDocument, InvalidDocumentContent, InvalidDocumentVersion
 from moto.ssm.models import Document, Documents, SimpleSystemManagerBackend
 
 from sandbox.emulator.ssm.document import CommandDocument, InvalidContentError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 COMMAND = "Command"
 PLATFORMS = ["Linux", "MacOS"]
@@ -65,14 +61,12 @@ class CheckedDocumentsBackend(SimpleSystemManagerBackend):
     def get_document(
         self, name: str, document_version: str, version_name: str, document_format: str
     ) -> dict[str, Any]:
-        """The content of a document."""
         version = _stored(document_version)
         return super().get_document(name, version, version_name, document_format)
 
     def describe_document(
         self, name: str, document_version: str, version_name: str
     ) -> dict[str, Any]:
-        """What a document says about itself."""
         described = super().describe_document(name, _stored(document_version), version_name)
         return {**described, "PlatformTypes": PLATFORMS}
 
@@ -97,7 +91,6 @@ class CheckedDocumentsBackend(SimpleSystemManagerBackend):
         return f"arn:{self.partition}:ssm:{self.region_name}:{owner}:document/{bare}"
 
     def document_tags(self, name: str) -> dict[str, str]:
-        """The tags of a document."""
         return {tag["Key"]: tag["Value"] for tag in self._get_documents_tags(name)}
 
 

@@ -7,15 +7,12 @@
 Statuses and limits: "Understanding command statuses" in the Systems Manager user guide.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sandbox.emulator.agents import Assignment, Report
-    from sandbox.emulator.world import Timer
+from sandbox.emulator.agents import Assignment, Report
+from sandbox.emulator.world import Timer
 
 OUTPUT_CHARACTERS = 24_000
 ERROR_CHARACTERS = 8_000
@@ -52,17 +49,14 @@ class Invocation:
 
     @property
     def is_running(self) -> bool:
-        """Whether an agent runs it."""
         return self.status == "InProgress"
 
     def begin(self, now: float) -> None:
-        """An agent has fetched it."""
         self._cancel_timers()
         self.status = self.details = "InProgress"
         self.started_at = now
 
     def end(self, now: float, report: Report) -> None:
-        """Take the report of an agent."""
         self.output, self.error = report.output, report.error
         if report.timed_out:
             self.close(now, "TimedOut", "ExecutionTimedOut", KILLED)
@@ -74,13 +68,11 @@ class Invocation:
     def close(
         self, now: float, status: str, details: str, response_code: int = NO_RESPONSE
     ) -> None:
-        """Set the final state."""
         self.status, self.details, self.response_code = status, details, response_code
         self.ended_at = now
         self._cancel_timers()
 
     def description(self) -> dict[str, Any]:
-        """The answer of GetCommandInvocation."""
         times = {
             "ExecutionStartDateTime": _moment(self.started_at),
             "ExecutionEndDateTime": _moment(self.ended_at if self.started_at else None),
@@ -102,7 +94,6 @@ class Invocation:
         }
 
     def summary(self) -> dict[str, Any]:
-        """What every description of it begins with."""
         return {
             "CommandId": self.assignment.command_id,
             "InstanceId": self.assignment.instance_id,

@@ -5,27 +5,20 @@ accepts reaches the instance's agent, whose report decides how it ended. Instanc
 (`Targets` is refused), and documents are those of `sandbox.emulator.ssm.document`.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from moto.ec2.models import ec2_backends
 from moto.moto_api._internal import mock_random
 from moto.ssm.exceptions import InvalidDocument, SSMException, ValidationException
-from moto.ssm.models import ssm_backends
+from moto.ssm.models import Document, ssm_backends
 
 from sandbox.emulator.agents import Assignment, Report
 from sandbox.emulator.ssm.document import CommandDocument, InvalidParametersError
 from sandbox.emulator.ssm.documents import COMMAND, CheckedDocumentsBackend
 from sandbox.emulator.ssm.invocations import Invocation
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from moto.ssm.models import Document
-
-    from sandbox.emulator.world import World
+from sandbox.emulator.world import World
 
 SHORTEST_DELIVERY_SECONDS = 30
 LONGEST_DELIVERY_SECONDS = 2_592_000
@@ -50,7 +43,6 @@ class SentCommand:
     invocations: dict[str, Invocation] = field(default_factory=dict)
 
     def description(self) -> dict[str, Any]:
-        """The command as SendCommand and ListCommands show it."""
         statuses = [one.status for one in self.invocations.values()]
         unfinished = [one for one in statuses if one in {"Pending", "InProgress"}]
         failed = [one for one in statuses if one in {"Failed", "TimedOut"}]
@@ -84,8 +76,7 @@ class RunCommandBackend(CheckedDocumentsBackend):
         self.sent_commands: dict[str, SentCommand] = {}
 
     @classmethod
-    def all_of(cls, world: World) -> list[RunCommandBackend]:
-        """The backends of every account and region of one world."""
+    def all_of(cls, world: World) -> list["RunCommandBackend"]:
         backends = (backend for _, _, backend in ssm_backends.iter_backends())
         return [one for one in backends if isinstance(one, cls) and one.world is world]
 
@@ -123,7 +114,6 @@ class RunCommandBackend(CheckedDocumentsBackend):
         return sent
 
     def sent_command(self, command_id: str) -> SentCommand:
-        """The command with this id."""
         sent = self.sent_commands.get(command_id)
         if sent is None:
             raise SSMException("InvalidCommandId", f"Command {command_id} does not exist.")

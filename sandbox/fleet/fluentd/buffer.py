@@ -38,7 +38,6 @@ class StagingPolicy:
     """`flush_mode immediate`: with the entries that made it."""
 
     def timekey(self, now: float) -> int | None:
-        """The slice of time that entries arriving now belong to."""
         if self.timekey_seconds is None:
             return None
         return int(now) // self.timekey_seconds * self.timekey_seconds
@@ -99,7 +98,6 @@ class Buffer:
             self._report("staged")
 
     def enqueue_due(self) -> None:
-        """Enqueue the staged chunks whose time has come."""
         with self._lock:
             now = self._clock()
             due = [key for key, chunk in self._staged.items() if self._policy.due_at(chunk) <= now]
@@ -155,7 +153,6 @@ class Buffer:
             self._report("cleared")
 
     def set_aside_chunks(self) -> list[Chunk]:
-        """The chunks that the destination will never take."""
         with self._lock:
             return list(self._set_aside)
 
@@ -168,7 +165,6 @@ class Buffer:
 
     @property
     def is_queued(self) -> bool:
-        """Whether a chunk waits to be written."""
         return bool(self._queue)
 
     def next_due_at(self) -> float | None:
@@ -177,13 +173,11 @@ class Buffer:
             return min(map(self._policy.due_at, self._staged.values()), default=None)
 
     def timekeys(self) -> list[int]:
-        """The slices of time of every chunk in the buffer that has one."""
         with self._lock:
             held = [*self._staged.values(), *self._queue, *self._in_flight.values()]
             return [chunk.timekey for chunk in held if chunk.timekey is not None]
 
     def state(self) -> BufferState:
-        """What is held now."""
         with self._lock:
             staged, queued = self._staged.values(), self._queue
             in_flight, set_aside = self._in_flight.values(), self._set_aside

@@ -76,12 +76,10 @@ class Chunk:
         self.records += records
 
     def enqueue(self) -> None:
-        """Give the file the name of a queued chunk."""
         self.write_metadata()
         self._move(self.path.with_name(f"{QUEUED}{self.chunk_id}.log"))
 
     def read(self) -> bytes:
-        """The entries in the file."""
         return self.path.read_bytes()
 
     def purge(self) -> None:
@@ -134,7 +132,6 @@ class MemoryChunk(Chunk):
         self._entries = bytearray()
 
     def append(self, entries: bytes, records: int) -> None:
-        """Keep entries."""
         self._entries += entries
         self.size += len(entries)
         self.records += records
@@ -143,11 +140,9 @@ class MemoryChunk(Chunk):
         """It has no name to change."""
 
     def read(self) -> bytes:
-        """The entries."""
         return bytes(self._entries)
 
     def purge(self) -> None:
-        """Forget the entries."""
         self._entries.clear()
 
     def set_aside(self, backup: Path) -> None:

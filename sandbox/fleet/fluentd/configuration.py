@@ -37,7 +37,6 @@ class Section:
         return self.parameters.get("@type", "")
 
     def text(self, name: str, default: str = "") -> str:
-        """A parameter."""
         return self.parameters.get(name, default)
 
     def number(self, name: str, default: float) -> float:
@@ -48,7 +47,6 @@ class Section:
         return float(found[1]) * UNITS[found[2]]
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """A truth value."""
         return self.text(name, str(default)).lower() in {"true", "yes"}
 
 

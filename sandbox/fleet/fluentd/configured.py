@@ -52,14 +52,12 @@ class Target:
             raise ConfigurationError(f"no output plugin {self.kind!r} here")
 
     def emit(self, batch: Batch) -> None:
-        """Take records."""
         if self.output:
             self.output.emit(batch)
         self.counters.emit_count += 1
         self.counters.emit_records += batch.records
 
     def sample(self) -> OutputSample:
-        """What the monitors show of it."""
         if self.output:
             return sample_output(self.output, self.plugin_id, self.kind)
         return sample_unbuffered(self.counters, self.plugin_id, self.kind)

@@ -167,6 +167,5 @@ class SecondaryFile:
         self._directory = directory
 
     def write(self, chunk_id: str, entries: bytes) -> None:
-        """Write them down."""
         self._directory.mkdir(parents=True, exist_ok=True)
         (self._directory / f"{chunk_id}.0.log").write_bytes(entries)

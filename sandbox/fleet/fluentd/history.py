@@ -105,12 +105,10 @@ class HistoryWriter:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def record(self, at: float, event: str, state: BufferState) -> None:
-        """Append one moment."""
         line = json.dumps({"at": round(at, 6), "event": event, **asdict(state)})
         os.write(self._descriptor, line.encode() + b"\n")
 
     def close(self) -> None:
-        """Close the file."""
         os.close(self._descriptor)
 
 
@@ -124,7 +122,6 @@ class HistoryFile:
         self._lock = threading.Lock()
 
     def read(self) -> History:
-        """Every moment so far."""
         with self._lock:
             if self._path.exists():
                 self._read_on()

@@ -33,7 +33,8 @@ class Counters:
     write_count: int = 0
     rollback_count: int = 0
     num_errors: int = 0
-    flush_time_milliseconds: int = 0
+    flush_time_count: int = 0
+    """In milliseconds."""
     slow_flush_count: int = 0
     write_secondary_count: int = 0
 
@@ -129,7 +130,7 @@ class Output:
     def _written(self, chunk: Chunk, seconds: float) -> None:
         self.buffer.commit(chunk)
         self.backoff = None
-        self.counters.flush_time_milliseconds += int(seconds * 1000)
+        self.counters.flush_time_count += int(seconds * 1000)
         if seconds >= SLOW_FLUSH_SECONDS:
             self.counters.slow_flush_count += 1
 

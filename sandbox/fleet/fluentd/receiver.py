@@ -30,12 +30,10 @@ class Receiver:
         )
 
     def start(self) -> "Receiver":
-        """Accept connections from now on."""
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Close the listener."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

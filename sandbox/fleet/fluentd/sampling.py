@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 
 from sandbox.fleet.fluentd.monitor import BUFFER_SPACE_LIMIT_BYTES, OutputSample, render
 from sandbox.fleet.fluentd.output import Counters, Output
@@ -65,17 +66,10 @@ def sample_unbuffered(counters: Counters, plugin_id: str, plugin_type: str) -> O
 
 
 def _counted(counters: Counters) -> dict[str, float]:
-    return {
-        # monitor_agent's `retry_count` is the number of errors so far; it never goes back to 0.
-        "retry_count": counters.num_errors,
-        "num_errors": counters.num_errors,
-        "emit_count": counters.emit_count,
-        "emit_records": counters.emit_records,
-        "write_count": counters.write_count,
-        "rollback_count": counters.rollback_count,
-        "flush_time_count": counters.flush_time_milliseconds,
-        "slow_flush_count": counters.slow_flush_count,
-    }
+    # monitor_agent's `retry_count` is the number of errors so far; it never goes back to 0.
+    shown = {**asdict(counters), "retry_count": counters.num_errors}
+    del shown["write_secondary_count"]  # monitor_agent's alone
+    return shown
 
 
 class MonitorTimer:
@@ -106,7 +100,6 @@ class MonitorTimer:
         threading.Thread(target=self._run, name="monitor", daemon=True).start()
 
     def stop(self) -> None:
-        """Tick no more."""
         self._stopping.set()
 
     def _run(self) -> None:

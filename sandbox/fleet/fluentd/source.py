@@ -43,7 +43,6 @@ class LineSource:
             self._lines_per_second = lines_per_second
 
     def work(self, seconds: float) -> None:
-        """Make the lines of so many seconds."""
         with self._lock:
             self._owed += seconds * self._lines_per_second
             lines, self._owed = int(self._owed), self._owed % 1
@@ -51,11 +50,9 @@ class LineSource:
                 self._make(lines)
 
     def start(self) -> None:
-        """Work until it is stopped."""
         threading.Thread(target=self._run, name="source", daemon=True).start()
 
     def stop(self) -> None:
-        """Make no more lines."""
         self._stopping.set()
         self.set_rate(0)
 

@@ -36,7 +36,6 @@ class Connections:
             raise NotAcknowledgedError(f"{target.address}: {error}") from error
 
     def close(self) -> None:
-        """Close every connection."""
         for target in list(self._open):
             self._drop(target)
 

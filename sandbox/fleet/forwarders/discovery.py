@@ -84,7 +84,6 @@ class ServiceDiscovery:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """The targets to send to."""
         return self._applied
 
     def start(self) -> None:

@@ -142,7 +142,6 @@ class ServiceZone(BaseResolver):  # type: ignore[misc]  # dnslib has no types
         self._expires_at = float("-inf")
 
     def resolve(self, request: DNSRecord, _handler: object = None) -> DNSRecord:
-        """The reply to a question."""
         reply = request.reply()
         name = str(request.q.qname).rstrip(".").lower()
         try:
@@ -193,7 +192,6 @@ class Namespace(BaseResolver):  # type: ignore[misc]  # dnslib has no types
         self._zones = tuple(zones)
 
     def resolve(self, request: DNSRecord, handler: object = None) -> DNSRecord:
-        """The reply of the service that is asked about."""
         name = str(request.q.qname).rstrip(".").lower()
         for zone in self._zones:
             if zone.knows(name):
@@ -212,7 +210,6 @@ class DnsService:
         self.port = int(self._servers[0].server.server_address[1])
 
     def start(self) -> "DnsService":
-        """Answer from now on."""
         for server in self._servers:
             threading.Thread(
                 target=server.server.serve_forever, args=(STOP_POLL_SECONDS,), daemon=True
@@ -220,7 +217,6 @@ class DnsService:
         return self
 
     def stop(self) -> None:
-        """Answer no more."""
         for server in self._servers:
             server.stop()
             server.server.server_close()

@@ -77,7 +77,6 @@ class Forwarder:
             self._acknowledged += chunk.lines
 
     def report(self) -> ForwarderReport:
-        """What it has done so far."""
         return ForwarderReport(
             sent=self._sent,
             acknowledged=self._acknowledged,

@@ -109,7 +109,6 @@ class Forwarders:
         self._threads = [ForwarderThread(name, settings, self._load) for name in names]
 
     def start(self, stop: threading.Event) -> None:
-        """Start every forwarder."""
         for thread in self._threads:
             thread.start(stop)
 

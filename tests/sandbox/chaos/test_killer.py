@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -55,28 +54,32 @@ def place(tmp_path: Path) -> Iterator[Place]:
         process.stdout.close()
 
 
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chosen run is killed at the poll that chooses it."""
+    monkeypatch.setattr("sandbox.chaos.killer.LONGEST_DELAY_SECONDS", 0.0)
+
+
 def test_a_function_at_work_is_killed_and_counted(place: Place) -> None:
     victim = place.worker()
-    note = place.note(victim.pid)
+    place.note(victim.pid)
     with place.killer() as killer:
         killer.begin()
         assert victim.wait(SECONDS) == -9
-        note.unlink()
-        killer.pause()
     assert set(killer.killed) == {"buffer-waiter"}
 
 
 def test_none_is_killed_before_it_begins_nor_during_a_pause(place: Place) -> None:
-    spared = place.worker()
-    place.note(spared.pid)
-    with place.killer() as killer:
-        time.sleep(0.5)
-        assert spared.poll() is None
-        killer.begin()
-        killer.pause()
-        time.sleep(0.5)
-    assert spared.poll() is None
+    place.note(place.worker().pid)
+    killer = place.killer()
+    killer._poll()
+    killer.begin()
+    killer.pause()
+    killer._poll()
     assert not killer.killed
+    killer.begin()
+    killer._poll()
+    assert killer.killed
 
 
 def test_a_process_that_this_cloud_did_not_start_is_left_alone(
@@ -86,11 +89,10 @@ def test_a_process_that_this_cloud_did_not_start_is_left_alone(
     strangers = [place.worker(tmp_path / "other" / "tmp").pid, os.getpid()]
     for pid in strangers:
         place.note(pid)
-    with place.killer() as killer:
-        killer.begin()
-        time.sleep(0.5)
+    killer = place.killer()
+    killer.begin()
+    killer._poll()
     assert [is_worker(pid, place.workers) for pid in strangers] == [False, False]
-    assert place.processes[0].poll() is None
     assert not killer.killed
 
 

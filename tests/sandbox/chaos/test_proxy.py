@@ -1,9 +1,7 @@
 """What functions meet on their way to an emulator is what AWS would answer."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,50 +9,36 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
+from werkzeug.wrappers import Request, Response
 
 from sandbox.chaos.plan import Fault, rules
 from sandbox.chaos.proxy import FaultProxy
+from sandbox.host.http import HttpService
 from sandbox.host.processes import Processes
 
 ATTEMPTS = 3
 
 
-class Upstream(ThreadingHTTPServer):
+class Upstream:
     """Answers every call of SQS, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
         self.asked: list[dict[str, str]] = []
+        self.service = HttpService("127.0.0.1", 0, Request.application(self._answer))
+        self.address = f"http://127.0.0.1:{self.service.port}"
 
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Upstream
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append({name.lower(): value for name, value in self.headers.items()})
-        body = json.dumps({"QueueUrls": ["http://127.0.0.1/1/queue"]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-amz-json-1.0")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+    def _answer(self, request: Request) -> Response:
+        self.asked.append({name.lower(): value for name, value in request.headers.items()})
+        body = json.dumps({"QueueUrls": ["http://127.0.0.1/1/queue"]})
+        return Response(body, mimetype="application/x-amz-json-1.0")
 
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
-    with Upstream() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+    server = Upstream()
+    server.service.start()
+    yield server
+    server.service.stop()
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,9 @@ class StandIn:
         for name in set(self.members) - set(staying):
             self.members[name].state = "Terminating:Wait"
 
+    def apply_groups(self, *groups: str) -> None:
+        pass
+
     def start_load(self) -> None:
         pass
 
