@@ -238,9 +238,13 @@ class Reconciler:
     def _holds(self, action: LifecycleAction) -> bool:
         """Tell whether this wait is under way, and keep it alive for its pipeline's heartbeats."""
         heartbeat, said = self.autoscaling.record_heartbeat(action)
-        if heartbeat is Heartbeat.FAILED:
+        if heartbeat is Heartbeat.FAILED and self._is_own_group(action):
             raise UnexpectedState(f"no heartbeat for {action.lifecycle_hook_name}: {said}")
         return heartbeat is Heartbeat.RECORDED
+
+    def _is_own_group(self, action: LifecycleAction) -> bool:
+        """Tell a wait in our group: of others only ``former_group_names`` lets us ask the hook."""
+        return action.autoscaling_group_name == self.settings.autoscaling_group_name
 
     def _possible_waits(self, subject: Subject) -> list[LifecycleAction]:
         """Return the waits that the state can mean; a launch and a return both lead into a pool."""
@@ -254,7 +258,7 @@ class Reconciler:
         }
         return [
             LifecycleAction(
-                autoscaling_group_name=self.settings.autoscaling_group_name,
+                autoscaling_group_name=subject.waits_in or self.settings.autoscaling_group_name,
                 lifecycle_hook_name=hook,
                 lifecycle_action_token=None,
                 instance_id=subject.id,

@@ -64,9 +64,7 @@ def test_an_answer_to_another_question_is_a_flaw(state: State) -> None:
     assert flaw(verdict, 960) == (Reason.PROVEN_EMPTY, "a lie")
 
 
-def test_a_cleared_queue_is_a_flaw_until_the_instance_is_started_again() -> (
-    None
-):
+def test_a_cleared_queue_is_a_flaw_until_the_instance_is_started_again() -> None:
     seen = written(NOW - 1000)
     assert flaw(PROVABLE, 2000, queue_cleared=seen) == (
         Reason.QUEUE_CLEARED,
