@@ -4,28 +4,24 @@ The only function that asks Prometheus, and the only one inside a VPC. Without c
 it calls no AWS API, so the VPC needs neither endpoint nor NAT; with a secret it reads that one.
 """
 
-import os
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any
 
 from lifecycle.adapters import prometheus
 from lifecycle.adapters.credentials import CredentialsSource
 from lifecycle.flows.evidence import Prover
 from lifecycle.settings import EvidenceSettings
-from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import settings_of
+from lifecycle.telemetry import Runtime
+from lifecycle.wiring import EntryPoint, settings_of
 
 Querier = Callable[[], prometheus.Querier]
 
 
 def wire(
     environment: Mapping[str, str],
-    runtime: Runtime | None = None,
+    runtime: Runtime,
     querier: Querier | None = None,
 ) -> Prover:
     """Build the function from environment variables; raises ConfigurationError."""
-    runtime = runtime or on_lambda()
     settings = settings_of(EvidenceSettings, environment, runtime)
     return Prover(querier or _querier(settings), runtime)
 
@@ -46,12 +42,4 @@ def _querier(settings: EvidenceSettings) -> Querier:
     return querier
 
 
-@cache
-def _wired() -> Prover:
-    return wire(os.environ)
-
-
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Entry point of the function ``evidence``."""
-    begin_invocation(context)
-    return _wired().handle(event)
+handler = EntryPoint(wire)

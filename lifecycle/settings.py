@@ -22,9 +22,12 @@ from pydantic import (
 )
 
 from lifecycle.errors import ConfigurationError, describe_problems
+from lifecycle.messages import Transition
 
 _Text = Annotated[str, StringConstraints(min_length=1)]
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_SecondsFromZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_DeliverySeconds = Annotated[int, Field(ge=30, le=2592000)]  # limits of SendCommand
 _VisibilitySeconds = Annotated[float, Field(ge=1, le=43200)]  # limit of ChangeMessageVisibility
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 MetricPrefix = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
@@ -118,9 +121,16 @@ def _fits_cloud_map(value: object, info: ValidationInfo) -> object:
     return value
 
 
-def _are_all_unset(info: ValidationInfo, *names: str) -> bool:
-    """Tell whether earlier settings are left out; one that is wrong is reported already."""
-    return all(name in info.data and info.data[name] is None for name in names)
+def _needed_unless(*names: str) -> tuple[object, ...]:
+    """Require a setting where these earlier ones are left out; a wrong one is reported already."""
+
+    def check(value: object, info: ValidationInfo) -> object:
+        if value is None and all(name in info.data and info.data[name] is None for name in names):
+            others = " or ".join(name.upper() for name in names)
+            raise ValueError(f"is missing; it or {others} is needed")
+        return value
+
+    return Field(validate_default=True), AfterValidator(check)
 
 
 _InCloudMap = [Field(validate_default=True), AfterValidator(_fits_cloud_map)]
@@ -152,14 +162,15 @@ class LifecycleHandlerSettings(FleetSettings):
     launch_hook_name: Annotated[_Text | None, *_InCloudMap] = None
     readiness: ReadinessBy = ReadinessBy.OFF
     flush_queue_url: _QueueUrl | None = None
-    buffer_queue_url: Annotated[_QueueUrl | None, Field(validate_default=True)] = None
+    buffer_queue_url: Annotated[
+        _QueueUrl | None, *_needed_unless("cloud_map_service_ids", "flush_queue_url")
+    ] = None
 
-    @field_validator("buffer_queue_url")
-    @classmethod
-    def _some_stage(cls, url: str | None, info: ValidationInfo) -> str | None:
-        if url is None and _are_all_unset(info, "cloud_map_service_ids", "flush_queue_url"):
-            raise ValueError("is missing; without Cloud Map it or FLUSH_QUEUE_URL is needed")
-        return url
+    @property
+    def hook_names(self) -> dict[Transition, str | None]:
+        """The names of our hooks."""
+        launch, terminate = self.launch_hook_name, self.terminate_hook_name
+        return {Transition.LAUNCHING: launch, Transition.TERMINATING: terminate}
 
 
 class ReconcileMode(StrEnum):
@@ -169,28 +180,31 @@ class ReconcileMode(StrEnum):
     OBSERVE = "observe"
 
 
-class ReconcilerSettings(LifecycleHandlerSettings):
+class CommandSettings(FleetSettings):
+    """What it takes to run the flush document; without one the fleet is not flushed."""
+
+    flush_document_name: _Text | None = None
+    flush_delivery_timeout_seconds: _DeliverySeconds = 30
+
+
+class ReconcilerSettings(LifecycleHandlerSettings, CommandSettings):
     """Settings of ``handlers.reconcile``, which starts the same pipelines.
 
     ``reconcile_grace_seconds`` lie between its two snapshots; the heartbeat timeouts are those of
-    the hooks. Without a document there is no flush to check.
+    the hooks.
     """
 
     reconcile_mode: ReconcileMode
-    reconcile_grace_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    reconcile_grace_seconds: _SecondsFromZero
     terminate_heartbeat_timeout_seconds: _Seconds
     launch_heartbeat_timeout_seconds: Annotated[_Seconds | None, *_InCloudMap] = None
-    flush_document_name: _Text | None = None
-    flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)] = 30
 
 
-class InterruptionSettings(FleetSettings):
-    """Settings of ``handlers.interruption``; without a document nothing is flushed."""
+class InterruptionSettings(CommandSettings):
+    """Settings of ``handlers.interruption``."""
 
     interruption_queue_url: _QueueUrl
     interruption_dlq_url: _QueueUrl
-    flush_document_name: _Text | None = None
-    flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)] = 30
 
 
 class WaiterSettings(FleetSettings):
@@ -224,27 +238,20 @@ class OperationWaiterSettings(WaiterSettings):
     operation_queue_url: _QueueUrl
     operation_dlq_url: _QueueUrl
     flush_queue_url: _QueueUrl | None = None
-    buffer_queue_url: Annotated[_QueueUrl | None, Field(validate_default=True)] = None
-
-    @field_validator("buffer_queue_url")
-    @classmethod
-    def _some_stage(cls, url: str | None, info: ValidationInfo) -> str | None:
-        if url is None and _are_all_unset(info, "flush_queue_url"):
-            raise ValueError("is missing; it or FLUSH_QUEUE_URL is needed: no other stage drains")
-        return url
+    buffer_queue_url: Annotated[_QueueUrl | None, *_needed_unless("flush_queue_url")] = None
 
 
-class FlushWaiterSettings(WaiterSettings):
+class FlushWaiterSettings(WaiterSettings, CommandSettings):
     """Settings of ``waiters.flush``."""
 
     flush_queue_url: _QueueUrl
     flush_dlq_url: _QueueUrl
     buffer_queue_url: _QueueUrl | None = None
 
-    settle_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    settle_seconds: _SecondsFromZero
     flush_document_name: _Text
     flush_command_timeout_seconds: _Seconds
-    flush_delivery_timeout_seconds: Annotated[int, Field(ge=30, le=2592000)]
+    flush_delivery_timeout_seconds: _DeliverySeconds
 
 
 class ProofSettings(_Settings):
@@ -254,7 +261,7 @@ class ProofSettings(_Settings):
     evidence_timeout_seconds: _Seconds  # the longest that an answer is waited for
 
     empty_for_seconds: _Seconds
-    settle_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    settle_seconds: _SecondsFromZero
 
     prometheus_scrape_interval_seconds: _Seconds
     prometheus_instance_label: LabelName = "instance_id"
@@ -280,6 +287,18 @@ class BufferWaiterSettings(ProofSettings, WaiterSettings):
     buffer_dlq_url: _QueueUrl
 
 
+def _needed_with(what: str, *kinds: PrometheusAuth) -> tuple[object, ...]:
+    """Require a setting for these kinds of authentication."""
+
+    def check(value: object, info: ValidationInfo) -> object:
+        kind = info.data.get("prometheus_auth")
+        if value is None and kind in kinds:
+            raise ValueError(f"is missing; PROMETHEUS_AUTH={kind} needs {what}")
+        return value
+
+    return Field(validate_default=True), AfterValidator(check)
+
+
 class EvidenceSettings(_Settings):
     """Settings of ``handlers.evidence``: how to reach Prometheus."""
 
@@ -287,25 +306,13 @@ class EvidenceSettings(_Settings):
     prometheus_request_timeout_seconds: _Seconds
     prometheus_dialect: PrometheusDialect = PrometheusDialect.PROMETHEUS
     prometheus_auth: PrometheusAuth = PrometheusAuth.NONE
-    prometheus_credentials_arn: Annotated[_Text | None, Field(validate_default=True)] = None
-    prometheus_region: Annotated[_Text | None, Field(validate_default=True)] = None
-
-    @field_validator("prometheus_credentials_arn")
-    @classmethod
-    def _credentials_fit_auth(cls, arn: str | None, info: ValidationInfo) -> str | None:
-        auth = info.data.get("prometheus_auth")
-        if arn is None and auth in {PrometheusAuth.BASIC, PrometheusAuth.BEARER}:
-            raise ValueError(
-                f"is missing; PROMETHEUS_AUTH={auth} needs the ARN of a secret or a parameter"
-            )
-        return arn
-
-    @field_validator("prometheus_region")
-    @classmethod
-    def _region_fits_auth(cls, region: str | None, info: ValidationInfo) -> str | None:
-        if region is None and info.data.get("prometheus_auth") is PrometheusAuth.SIGV4:
-            raise ValueError("is missing; PROMETHEUS_AUTH=sigv4 needs it")
-        return region
+    prometheus_credentials_arn: Annotated[
+        _Text | None,
+        *_needed_with(
+            "the ARN of a secret or a parameter", PrometheusAuth.BASIC, PrometheusAuth.BEARER
+        ),
+    ] = None
+    prometheus_region: Annotated[_Text | None, *_needed_with("it", PrometheusAuth.SIGV4)] = None
 
 
 AnySettings = TypeVar("AnySettings", bound=_Settings)

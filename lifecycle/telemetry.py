@@ -96,10 +96,7 @@ class LogEvent(StrEnum):
     LIFECYCLE_ACTION_ALREADY_ENDED = "lifecycle_action_already_ended", f"{_ACTION} ended"
     LIFECYCLE_ACTION_EXPIRED = "lifecycle_action_expired", _ACTION
     INSTANCE_GONE = "instance_gone", f"{_ACTION} reason"
-    MARK_FAILED = (
-        "mark_failed",
-        f"instance_id mark reason {_OF_AN_ACTION} signal?",
-    )
+    MARK_FAILED = "mark_failed", f"instance_id mark reason {_OF_AN_ACTION} signal?"
     RECONCILED = (
         "reconciled",
         (

@@ -147,6 +147,11 @@ class LocalCloud(Parts):
         (self.logs_directory / "terraform.log").write_text(written)
         return terraform.outputs()
 
+    def change(self, **variables: Any) -> None:  # noqa: ANN401 - Terraform's types
+        """Apply what was applied once more, with these variables changed."""
+        self._variables |= variables
+        self._applied.apply(self._variables)
+
     def plan(self) -> Result:
         """What Terraform would change now in what was applied: status 0 if nothing."""
         return self._applied.plan(self._variables)

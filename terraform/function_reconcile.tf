@@ -104,4 +104,6 @@ resource "aws_lambda_permission" "reconcile_from_rule" {
 resource "aws_lambda_function_event_invoke_config" "reconcile" {
   function_name          = aws_lambda_function.this["reconcile"].function_name
   maximum_retry_attempts = 0
+  # A run that could not begin for so long is the next one's.
+  maximum_event_age_in_seconds = local.reconcile_period_seconds
 }

@@ -1,60 +1,29 @@
 """Entry point of the flush waiter: reads settings, builds clients, calls one flow."""
 
-import os
 from collections.abc import Mapping
-from functools import cache
-from typing import Any
 
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-
-from lifecycle.adapters import clients
-from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.queues import Queue
-from lifecycle.adapters.run_command import RunCommand
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.flush import FlushWaiter
-from lifecycle.flows.stage import NextStage
-from lifecycle.messages import BufferCheck, FlushCheck
+from lifecycle.messages import FlushCheck
 from lifecycle.settings import FlushWaiterSettings
-from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import exit_of, heartbeats_of, polls_of, scope_of, settings_of
+from lifecycle.telemetry import Runtime
+from lifecycle.wiring import EntryPoint, StageParts, settings_of
 
 
-def wire(environment: Mapping[str, str], runtime: Runtime | None = None) -> Stage[FlushCheck]:
+def wire(environment: Mapping[str, str], runtime: Runtime) -> Stage[FlushCheck]:
     """Build the waiter's stage from environment variables; raises ConfigurationError."""
-    runtime = runtime or on_lambda()
     settings = settings_of(FlushWaiterSettings, environment, runtime)
-    sqs = clients.sqs()
-    autoscaling = AutoScaling(clients.autoscaling())
-    buffer_url = settings.buffer_queue_url
-    next_stage = NextStage(BufferCheck, Queue(sqs, buffer_url), runtime) if buffer_url else None
+    parts = StageParts(settings, runtime)
+    run_command = parts.run_command(settings)
+    assert run_command is not None  # settings require a document
     waiter = FlushWaiter(
         settings=settings,
-        exit=exit_of(settings, autoscaling, next_stage, sqs, runtime),
-        run_command=RunCommand(
-            clients.ssm(), settings.flush_document_name, settings.flush_delivery_timeout_seconds
-        ),
-        polls=polls_of(settings),
+        exit=parts.exit(parts.draining_stage(None, settings.buffer_queue_url)),
+        run_command=run_command,
+        polls=parts.polls,
         runtime=runtime,
     )
-    return Stage(
-        scope=scope_of(settings, autoscaling),
-        model=FlushCheck,
-        waiter=waiter,
-        queue=Queue(sqs, settings.flush_queue_url),
-        dead_letters=Queue(sqs, settings.flush_dlq_url),
-        heartbeats=heartbeats_of(settings, autoscaling, runtime),
-        polls=waiter.polls,
-        runtime=runtime,
-    )
+    return parts.stage(FlushCheck, waiter, settings.flush_queue_url, settings.flush_dlq_url)
 
 
-@cache
-def _wired() -> Stage[FlushCheck]:
-    return wire(os.environ)
-
-
-def handler(event: dict[str, Any], context: object) -> PartialItemFailureResponse:
-    """Entry point of the function ``flush-waiter``."""
-    begin_invocation(context)
-    return _wired().handle(event)
+handler = EntryPoint(wire)

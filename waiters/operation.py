@@ -1,31 +1,14 @@
 """Entry point of the operation waiter: reads settings, builds clients, calls one flow."""
 
-import os
 from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-
-from lifecycle.adapters import clients
-from lifecycle.adapters.autoscaling import AutoScaling
-from lifecycle.adapters.queues import Queue
 from lifecycle.flows.batch import Stage
-from lifecycle.flows.marking import Marker
 from lifecycle.flows.operation import OperationWaiter
 from lifecycle.messages import OperationCheck
 from lifecycle.settings import OperationWaiterSettings
-from lifecycle.telemetry import Runtime, begin_invocation, on_lambda
-from lifecycle.wiring import (
-    discovery_of,
-    first_draining_stage,
-    heartbeats_of,
-    instances_of,
-    polls_of,
-    readiness_of,
-    scope_of,
-    settings_of,
-)
+from lifecycle.telemetry import Runtime
+from lifecycle.wiring import EntryPoint, StageParts, settings_of
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -33,47 +16,28 @@ if TYPE_CHECKING:
 
 def wire(
     environment: Mapping[str, str],
-    runtime: Runtime | None = None,
+    runtime: Runtime,
     functions: "LambdaClient | None" = None,
 ) -> Stage[OperationCheck]:
     """Build the waiter's stage from environment variables; raises ConfigurationError."""
-    runtime = runtime or on_lambda()
     settings = settings_of(OperationWaiterSettings, environment, runtime)
-    sqs = clients.sqs()
-    autoscaling = AutoScaling(clients.autoscaling())
-    instances = instances_of(settings, clients.ec2())
-    discovery = discovery_of(settings, autoscaling, instances, sqs, runtime)
-    assert discovery is not None  # settings require a fleet in Cloud Map
+    parts = StageParts(settings, runtime, functions)
+    next_stage = parts.draining_stage(settings.flush_queue_url, settings.buffer_queue_url)
+    assert parts.discovery is not None  # settings require a fleet in Cloud Map
+    assert next_stage is not None  # and a stage that drains
     waiter = OperationWaiter(
-        autoscaling=autoscaling,
-        instances=instances,
-        marker=Marker(instances, runtime),
-        discovery=discovery,
-        next_stage=first_draining_stage(
-            settings.flush_queue_url, settings.buffer_queue_url, sqs, runtime
-        ),
-        polls=polls_of(settings),
+        autoscaling=parts.autoscaling,
+        instances=parts.instances,
+        marker=parts.marker,
+        discovery=parts.discovery,
+        next_stage=next_stage,
+        polls=parts.polls,
         runtime=runtime,
-        readiness=readiness_of(settings, environment, instances, runtime, functions),
+        readiness=parts.readiness(settings, environment),
     )
-    return Stage(
-        scope=scope_of(settings, autoscaling),
-        model=OperationCheck,
-        waiter=waiter,
-        queue=discovery.operation_queue,
-        dead_letters=Queue(sqs, settings.operation_dlq_url),
-        heartbeats=heartbeats_of(settings, autoscaling, runtime),
-        polls=waiter.polls,
-        runtime=runtime,
+    return parts.stage(
+        OperationCheck, waiter, settings.operation_queue_url, settings.operation_dlq_url
     )
 
 
-@cache
-def _wired() -> Stage[OperationCheck]:
-    return wire(os.environ)
-
-
-def handler(event: dict[str, Any], context: object) -> PartialItemFailureResponse:
-    """Entry point of the function ``operation-waiter``."""
-    begin_invocation(context)
-    return _wired().handle(event)
+handler = EntryPoint(wire)

@@ -86,16 +86,6 @@ class Silence:
         return self.since + self.hook.timeout_seconds
 
     @property
-    def since_text(self) -> str:
-        """Return ``since`` as tags and pages have it."""
-        return written(self.since)
-
-    @property
-    def kept_until_text(self) -> str:
-        """Return ``kept_until`` as tags and pages have it."""
-        return written(self.kept_until)
-
-    @property
     def times_out_at(self) -> float:
         """Return when the stage times out, whatever else it waits for."""
         return self.since + _TIMEOUT_SHARE * self.hook.timeout_seconds
@@ -114,8 +104,8 @@ class Silence:
     def __str__(self) -> str:
         """Say it in the words of a page."""
         return (
-            f"heartbeats fail: none is known to be recorded after {self.since_text}, "
-            f"so the instance is kept until {self.kept_until_text} at least"
+            f"heartbeats fail: none is known to be recorded after {written(self.since)}, "
+            f"so the instance is kept until {written(self.kept_until)} at least"
         )
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from lifecycle.decisions.marks import Mark, MarkKind, read_moment
+from lifecycle.decisions.marks import Mark, MarkKind, read_moment, was_proven
 
 # As EC2 spells them: docs.aws.amazon.com/AWSEC2/latest/APIReference, InstanceState.
 _ENDING = {"shutting-down", "terminated"}
@@ -90,7 +90,7 @@ class Instance:
     @property
     def is_accounted_for(self) -> bool:
         """Tell whether nothing is to be reported of its end: proven empty, or counted before."""
-        return self.is_counted or (self.mark is not None and self.mark.is_proof)
+        return self.is_counted or was_proven(self.mark)
 
     @property
     def is_reclaimed(self) -> bool:
@@ -108,14 +108,6 @@ class Instance:
             and self.mark is not None
             and self.mark.kind in _HELD_NOTHING
             and self.launched_at <= self.mark.at
-        )
-
-    def is_proven_since(self, moment: float) -> bool:
-        """Tell whether it was proven to hold nothing at that moment (epoch seconds) or later."""
-        return (
-            self.mark is not None
-            and self.mark.is_proof
-            and self.mark.at >= int(moment)  # a mark keeps whole seconds
         )
 
     def has_launched_since(self, moment: float) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from lifecycle.decisions.instance import Instance
-from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.marks import Mark, MarkKind, was_proven
 from lifecycle.decisions.ownership import Module, Ownership, Whereabouts, ownership_of
 from lifecycle.decisions.states import may_serve
 from lifecycle.errors import Malformed, MembershipUnknown
@@ -29,29 +29,29 @@ class Fate(StrEnum):
     DEAD_LETTERED = "dead_lettered"
 
 
-def ownership_in(told: Interruption, found: Whereabouts, module: Module) -> Ownership:
+def ownership_in(event: Interruption, found: Whereabouts, module: Module) -> Ownership:
     """Return whose the instance of an event is; the event may name the group that it left."""
-    group = told.autoscaling_group_name or found.group
+    group = event.autoscaling_group_name or found.group
     return ownership_of(module, replace(found, group=group))
 
 
-def why_not_ours(told: Interruption, found: Whereabouts, module: Module) -> str | None:
+def why_not_ours(event: Interruption, found: Whereabouts, module: Module) -> str | None:
     """Return why an event calls for nothing: of another group, or of no end; None if it does.
 
     Of one that another group holds in service only the end counts: no event of our group follows.
     """
-    ownership = ownership_in(told, found, module)
+    ownership = ownership_in(event, found, module)
     if ownership is Ownership.FOREIGN:
-        named = told.autoscaling_group_name or found.group
+        named = event.autoscaling_group_name or found.group
         return "another Auto Scaling group" if named else "in no Auto Scaling group"
-    ends = told.signal is Signal.SHUTTING_DOWN
+    ends = event.signal is Signal.SHUTTING_DOWN
     if ownership is Ownership.SERVES_ELSEWHERE and not ends:
         return "another Auto Scaling group has it in service"
-    if told.destination == Location.WARM_POOL:
+    if event.destination == Location.WARM_POOL:
         return "it went into the warm pool"
-    if told.destination == Location.AUTO_SCALING_GROUP:
+    if event.destination == Location.AUTO_SCALING_GROUP:
         return "it stays in its group"
-    if not told.signal.is_from_ec2 and may_serve(found.state):
+    if not event.signal.is_from_ec2 and may_serve(found.state):
         # The termination failed, or is of an earlier life in a warm pool.
         return f"it is {found.state}"
     return None
@@ -116,9 +116,9 @@ def how_it_ended(
 
 def _is_proof_of(mark: Mark, termination: Interruption) -> bool:
     """Tell whether it is a proof, and of this termination: no earlier life in a warm pool."""
-    if not mark.is_proof or mark.kind is MarkKind.REPLACED:
+    if mark.kind is MarkKind.REPLACED:
         return False  # after its root volume was replaced it served again
     if mark.kind is MarkKind.RETAINED or termination.origin == Location.WARM_POOL:
-        return True  # what has been in the warm pool, or retained, since has received nothing
+        return was_proven(mark)  # since then it has received nothing
     started_at = termination.started_at
-    return started_at is not None and mark.at >= started_at - _OLDEST_PROOF_SECONDS
+    return started_at is not None and was_proven(mark, since=started_at - _OLDEST_PROOF_SECONDS)

@@ -36,6 +36,9 @@ class MarkKind(StrEnum):
     RECLAIMED = "reclaimed"  # reclaimed by AWS, or killed: must not be registered again
 
 
+_PROOFS = {MarkKind.PROVEN, MarkKind.REPLACED, MarkKind.RETAINED}
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """What was done, and when (epoch seconds; a tag keeps whole ones)."""
@@ -43,14 +46,14 @@ class Mark:
     kind: MarkKind
     at: float
 
-    @property
-    def is_proof(self) -> bool:
-        """Tell whether it says that the instance held nothing after its service."""
-        return self.kind in {MarkKind.PROVEN, MarkKind.REPLACED, MarkKind.RETAINED}
-
     def __str__(self) -> str:
         """Return the tag's value."""
         return f"{self.kind} {written(self.at)}"
+
+
+def was_proven(mark: Mark | None, since: float = 0) -> bool:
+    """Tell whether an instance was proven to hold nothing then (epoch seconds) or later."""
+    return mark is not None and mark.kind in _PROOFS and mark.at >= since
 
 
 def written(moment: float) -> str:

@@ -46,6 +46,11 @@ class Operation:
     error_message: str | None = None
 
 
+def fresh_request_id(subject: str, now: float) -> str:
+    """Return an id that no request had: Cloud Map answers one of before with what became of it."""
+    return f"{subject}-{now:.0f}"
+
+
 class NextStep(StrEnum):
     """What the operation waiter does next."""
 

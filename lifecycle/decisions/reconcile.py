@@ -17,7 +17,6 @@ from lifecycle.decisions.states import (
     is_held,
     is_in_service,
     is_known,
-    is_launch_held,
     is_out_of_service,
     is_retained,
     is_root_volume_held,
@@ -51,7 +50,7 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Sighting:
     """One instance in one snapshot.
 
     ``state`` is its lifecycle state in our group, None outside of it; ``is_elsewhere`` means in
@@ -91,7 +90,7 @@ class Snapshot:
 
     now: float
     hooks: HookLimits
-    subjects: Mapping[str, Subject]
+    sightings: Mapping[str, Sighting]
     weights: Mapping[str, int]
     desired_capacity: int
     retains_on_abandon: bool
@@ -104,12 +103,12 @@ class Snapshot:
     @property
     def registered(self) -> list[str]:
         """The ids of all that are registered."""
-        return [one.id for one in self.subjects.values() if one.is_registered]
+        return [one.id for one in self.sightings.values() if one.is_registered]
 
     @property
     def in_service(self) -> list[str]:
         """The ids of all that the group has in service."""
-        return [one.id for one in self.subjects.values() if is_in_service(one.state)]
+        return [one.id for one in self.sightings.values() if is_in_service(one.state)]
 
     @property
     def missing_capacity(self) -> int:
@@ -126,7 +125,7 @@ class Snapshot:
         """The ids of those in service that are registered and have no mark of ours."""
         return [
             one.id
-            for one in self.subjects.values()
+            for one in self.sightings.values()
             if is_in_service(one.state)
             and one.is_registered
             and one.instance is not None
@@ -137,35 +136,35 @@ class Snapshot:
         """The ids of those in service whose tag does not name this module yet: adopted ones."""
         return [
             one.id
-            for one in self.subjects.values()
+            for one in self.sightings.values()
             if is_in_service(one.state)
             and one.instance is not None
             and one.instance.owner != module_name
         ]
 
     @property
-    def left(self) -> list[Subject]:
+    def left(self) -> list[Sighting]:
         """All that are ours by their tag, outside of the group, until their end is accounted for.
 
         The event of an end can be lost: EC2 shows the instance and its tags for about an hour.
         """
         return [
             one
-            for one in self.subjects.values()
+            for one in self.sightings.values()
             if one.ownership.is_out_of_group
             and one.instance
             and not (one.instance.is_ending and one.instance.is_accounted_for)
         ]
 
     @property
-    def in_unknown_states(self) -> list[Subject]:
+    def in_unknown_states(self) -> list[Sighting]:
         """All members of the group in a lifecycle state that this version does not know."""
-        return [one for one in self.subjects.values() if not is_known(one.state)]
+        return [one for one in self.sightings.values() if not is_known(one.state)]
 
     @property
-    def waiting(self) -> list[Subject]:
+    def waiting(self) -> list[Sighting]:
         """All that a hook of the transitions that are ours holds; it need not be our hook."""
-        return [one for one in self.subjects.values() if self.is_waiting(one)]
+        return [one for one in self.sightings.values() if self.is_waiting(one)]
 
     @property
     def oldest_wait_seconds(self) -> float:
@@ -173,31 +172,31 @@ class Snapshot:
         marks = [one.mark for one in self.waiting if self.is_under_way(one)]
         return max((max(0.0, self.now - mark.at) for mark in marks if mark), default=0.0)
 
-    def is_waiting(self, subject: Subject) -> bool:
+    def is_waiting(self, sighting: Sighting) -> bool:
         """Tell whether a hook of a transition that is ours holds the instance."""
-        if is_launch_held(subject.state):
+        if is_held(sighting.state, Transition.LAUNCHING):
             return self.in_cloud_map
-        return subject.waits_in is not None or is_held(subject.state, Transition.TERMINATING)
+        return sighting.waits_in is not None or is_held(sighting.state, Transition.TERMINATING)
 
-    def is_under_way(self, subject: Subject) -> bool:
+    def is_under_way(self, sighting: Sighting) -> bool:
         """Tell whether the mark says that a pipeline took this very wait over."""
-        if subject.mark is None:
+        if sighting.mark is None:
             return False
-        return self.now - subject.mark.at <= self._longest(subject, subject.mark.kind)
+        return self.now - sighting.mark.at <= self._longest(sighting, sighting.mark.kind)
 
-    def _longest(self, subject: Subject, kind: MarkKind) -> float:
+    def _longest(self, sighting: Sighting, kind: MarkKind) -> float:
         """Return how old a mark of the present wait can be; a mark of another wait never is."""
         ours = (
             {MarkKind.LAUNCHING: _longest_wait(self.hooks.launch or 0)}
-            if is_launch_held(subject.state)
+            if is_held(sighting.state, Transition.LAUNCHING)
             else {
                 MarkKind.TERMINATING: _longest_wait(self.hooks.terminate),
                 MarkKind.PROVEN: _PROVEN_FOR_SECONDS,
                 MarkKind.REPLACED: _PROVEN_FOR_SECONDS
-                if is_root_volume_held(subject.state)
+                if is_root_volume_held(sighting.state)
                 else -math.inf,
                 # No instance comes back from there, except one that is registered again by hand.
-                MarkKind.RETAINED: -math.inf if subject.is_registered else math.inf,
+                MarkKind.RETAINED: -math.inf if sighting.is_registered else math.inf,
             }
         )
         return ours.get(kind, -math.inf)
@@ -205,7 +204,7 @@ class Snapshot:
 
 def corrections(snapshot: Snapshot) -> list[Correction]:
     """Return what a snapshot calls for, instance by instance."""
-    found = (correction_of(subject, snapshot) for subject in snapshot.subjects.values())
+    found = (correction_of(sighting, snapshot) for sighting in snapshot.sightings.values())
     return [one for one in found if one is not None]
 
 
@@ -215,70 +214,70 @@ def confirmed(first: Snapshot, second: Snapshot) -> list[Correction]:
     return [one for one in corrections(second) if (one.kind, one.instance_id) in before]
 
 
-def correction_of(subject: Subject, snapshot: Snapshot) -> Correction | None:
+def correction_of(sighting: Sighting, snapshot: Snapshot) -> Correction | None:
     """Return what is to be done with one instance, None if nothing is."""
-    if _is_stranded(subject, snapshot):
-        where = subject.state or f"held in {subject.waits_in}"
+    if _is_stranded(sighting, snapshot):
+        where = sighting.state or f"held in {sighting.waits_in}"
         reason: str | None = f"{where}, and no pipeline is under way"
         kind = CorrectionKind.RESTART
-    elif subject.is_registered:
-        reason, kind = _why_out(subject), CorrectionKind.DEREGISTER
+    elif sighting.is_registered:
+        reason, kind = _why_out(sighting), CorrectionKind.DEREGISTER
     else:
-        reason = _why_in(subject) if snapshot.in_cloud_map else None
+        reason = _why_in(sighting) if snapshot.in_cloud_map else None
         kind = CorrectionKind.REGISTER
-    return None if reason is None else Correction(kind, subject.id, reason)
+    return None if reason is None else Correction(kind, sighting.id, reason)
 
 
-def _is_stranded(subject: Subject, snapshot: Snapshot) -> bool:
+def _is_stranded(sighting: Sighting, snapshot: Snapshot) -> bool:
     """Tell whether an instance waits for a pipeline that nothing has started."""
-    return (snapshot.is_waiting(subject) or _is_kept(subject)) and not snapshot.is_under_way(
-        subject
+    return (snapshot.is_waiting(sighting) or _is_kept(sighting)) and not snapshot.is_under_way(
+        sighting
     )
 
 
-def can_wait(subject: Subject) -> bool:
+def can_wait(sighting: Sighting) -> bool:
     """Tell whether an instance that has to leave service discovery can wait for a successor there.
 
     It runs, so it accepts what forwarders send to it meanwhile.
     """
-    return subject.instance is not None and subject.instance.is_running
+    return sighting.instance is not None and sighting.instance.is_running
 
 
-def _why_in(subject: Subject) -> str | None:
-    if not is_in_service(subject.state) or subject.instance is None:
+def _why_in(sighting: Sighting) -> str | None:
+    if not is_in_service(sighting.state) or sighting.instance is None:
         return None
-    if not subject.instance.is_running or subject.instance.is_reclaimed:
+    if not sighting.instance.is_running or sighting.instance.is_reclaimed:
         return None
     return "in service, and not registered"
 
 
-def _why_out(subject: Subject) -> str | None:
+def _why_out(sighting: Sighting) -> str | None:
     """Return why a registration has to go; None for one that may stay, or is not ours to judge."""
-    instance = subject.instance
+    instance = sighting.instance
     if instance is None:
-        is_unknown = subject.state is None and not subject.is_elsewhere
+        is_unknown = sighting.state is None and not sighting.is_elsewhere
         return "unknown to EC2 and to Auto Scaling" if is_unknown else None
-    if not subject.ownership.may_be_touched:
+    if not sighting.ownership.may_be_touched:
         return None
     if instance.is_ending:
         return f"registered, and {instance.state}"
-    if is_out_of_service(subject.state):
-        return f"registered, and {subject.state}"
-    if not is_in_service(subject.state):
+    if is_out_of_service(sighting.state):
+        return f"registered, and {sighting.state}"
+    if not is_in_service(sighting.state):
         return None
     if instance.is_stopped:
         return f"registered, and {instance.state}"
     return "registered, and reclaimed by AWS" if instance.is_reclaimed else None
 
 
-def _is_kept(subject: Subject) -> bool:
+def _is_kept(sighting: Sighting) -> bool:
     """Tell whether the group keeps the instance though its hook expired.
 
     If its event was lost, it has no pipeline: it would stay, undrained and billed, or end with its
     logs, without an alarm. A waiter cannot release it any more, but dead-letters its message with
     the proof, or with a time-out, which pages.
     """
-    return is_retained(subject.state) and subject.instance is not None
+    return is_retained(sighting.state) and sighting.instance is not None
 
 
 def _longest_wait(heartbeat_timeout_seconds: float) -> float:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from zlib import crc32
 
+from lifecycle.decisions.states import has_left, is_in_service, may_serve
+
 MOST_IN_A_SHARD = 8
 
 Members = Mapping[str, AbstractSet[str]]  # instance ids by service id, in the settings' order
@@ -40,6 +42,57 @@ class Step:
     service_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One snapshot: who is registered in which service, and in what lifecycle state.
+
+    ``states`` holds those that are in any Auto Scaling group; ``outsiders`` are in none, but run in
+    EC2, or are no instances at all: registered by others, they count as serving. Only ``own``, the
+    members of our group, are ever moved.
+    """
+
+    members: dict[str, frozenset[str]]
+    states: dict[str, str]
+    outsiders: frozenset[str]
+    own: frozenset[str]
+
+    @property
+    def in_service(self) -> frozenset[str]:
+        """The instances that Auto Scaling has in service."""
+        return frozenset(one for one, state in self.states.items() if is_in_service(state))
+
+    def vacancies_left_by(
+        self, instance_id: str, leaving: AbstractSet[str] = frozenset()
+    ) -> frozenset[str]:
+        """Return the services that the instance may not leave yet: no other instance serves there.
+
+        ``leaving`` are in service, and do not count. An instance that has left cannot be held.
+        """
+        if has_left(self.states.get(instance_id)):
+            return frozenset()
+        successors = (self.in_service - leaving) | self.outsiders
+        homes = self.shards_of(instance_id).items()
+        return frozenset(one for one, ids in homes if not (ids - {instance_id}) & successors)
+
+    def steps_into(self, vacancies: frozenset[str]) -> list[Step]:
+        """Return which instances have to join the vacant services, if one can be spared."""
+        return steps_into(vacancies, self.members, self.in_service & self.own)
+
+    def steps_to_balance(self) -> list[Step]:
+        """Return what is left to do so that no shard overflows while another has room."""
+        movable = frozenset(one for one in self.own if may_serve(self.states[one]))
+        return steps_to_balance(self.members, movable, self.in_service & self.own)
+
+    def shards_of(self, instance_id: str) -> dict[str, frozenset[str]]:
+        """Return the services that the instance is in, with all that are."""
+        return {one: ids for one, ids in self.members.items() if instance_id in ids}
+
+    def steps_near(self, instance_id: str) -> list[Step]:
+        """Return those steps that concern the shards which the instance is in."""
+        neighbours = frozenset[str]().union(*self.shards_of(instance_id).values())
+        return [step for step in self.steps_to_balance() if step.instance_id in neighbours]
+
+
 def shard_for(instance_id: str, members: Members) -> str:
     """Return the service to register in: the one it is in already, otherwise the emptiest.
 
@@ -57,20 +110,6 @@ def shard_for(instance_id: str, members: Members) -> str:
 def overflow(members: Members) -> int:
     """Return how many instances are beyond eight in their shard: forwarders lose some of them."""
     return sum(max(0, len(ids) - MOST_IN_A_SHARD) for ids in members.values())
-
-
-def vacancies_left_by(
-    instance_id: str, members: Members, successors: AbstractSet[str]
-) -> list[str]:
-    """Return the services in which no instance would be left to serve if this one left them.
-
-    ``successors`` are those that serve, here or elsewhere; one that leaves as well is none of them.
-    """
-    return [
-        service_id
-        for service_id, ids in members.items()
-        if instance_id in ids and not (ids - {instance_id}) & successors
-    ]
 
 
 def steps_into(

@@ -96,7 +96,7 @@ _LEAVING_WARM_POOL = {
     _S.WARMED_TERMINATING_PROCEED,
 }
 _HELD = {
-    Transition.LAUNCHING: {_S.PENDING_WAIT},
+    Transition.LAUNCHING: {_S.PENDING_WAIT},  # on its way into service
     # On its way back into the pool it waits as if it were launched into it.
     Transition.TERMINATING: {
         _S.TERMINATING_WAIT,
@@ -199,11 +199,6 @@ def is_in_warm_pool(state: str | None) -> bool:
 def is_held(state: str | None, transition: Transition) -> bool:
     """Tell whether a hook of this transition holds an instance in this state."""
     return state in _HELD[transition]
-
-
-def is_launch_held(state: str | None) -> bool:
-    """Tell whether a hook holds the instance on its way into service."""
-    return state == _S.PENDING_WAIT
 
 
 def is_root_volume_held(state: str | None) -> bool:

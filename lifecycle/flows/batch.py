@@ -65,16 +65,24 @@ class Stage(Generic[Message]):
         owned = [one for key, one in sound.items() if refusals[key] is None]
         check = self.waiter.begin(owned)
         self.heartbeats.begin(sorted({message.action.instance_id for message in owned}))
-        processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
         def handle(record: SQSRecord) -> None:
             key = record.message_id
             _Receive(self, record).run(parsed[key], refusals.get(key), check)
 
-        with processor(records, handler=handle):
-            processor.process()
+        answer = process(records, handle)
         self.runtime.telemetry.flush()
-        return processor.response()
+        return answer
+
+
+def process(
+    records: Sequence[dict[str, Any]], handle: Callable[[SQSRecord], None]
+) -> PartialItemFailureResponse:
+    """Handle each record on its own; return those that must come back: what raised."""
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    with processor(list(records), handler=handle):
+        processor.process()
+    return processor.response()
 
 
 def _with(silence: Silence | None, reason: str) -> str:

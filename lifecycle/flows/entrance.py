@@ -17,7 +17,7 @@ from lifecycle.decisions.states import (
 from lifecycle.errors import UnexpectedState
 from lifecycle.flows.marking import Marker, report_completion, report_expired
 from lifecycle.flows.stage import Discovery, NextStage
-from lifecycle.messages import LifecycleAction, OperationCheck
+from lifecycle.messages import LifecycleAction
 from lifecycle.settings import ReadinessBy
 from lifecycle.telemetry import LogEvent, Runtime
 
@@ -70,21 +70,9 @@ class Entrance:
             # Its root volume was replaced although nothing proved that it held no log.
             report_expired(action, self.runtime)
             self.runtime.telemetry.flush()
-        if self.readiness is not ReadinessBy.OFF:
-            # The operation waiter registers it once it is ready.
-            self._enqueue(discovery, action, None)
-            self.marker.write(action, MarkKind.LAUNCHING)
-            return
-        operation_id = discovery.cloud_map.register(
-            action.instance_id, address, creator_request_id=action.request_id
-        )
-        self.runtime.telemetry.info(
-            LogEvent.REGISTRATION_REQUESTED,
-            **action.log_fields(),
-            operation_id=operation_id,
-            private_ip_address=address.private_ip_address,
-        )
-        self._enqueue(discovery, action, operation_id)
+        # Where readiness is asked for, the operation waiter registers it once it is ready.
+        is_asked = self.readiness is not ReadinessBy.OFF
+        self._enqueue(discovery, action, None if is_asked else discovery.register(action, address))
         self.marker.write(action, MarkKind.LAUNCHING)
 
     def terminate(self, action: LifecycleAction) -> None:
@@ -142,7 +130,7 @@ class Entrance:
     def _enqueue(
         self, discovery: Discovery, action: LifecycleAction, operation_id: str | None
     ) -> None:
-        discovery.operation_queue.send(OperationCheck(action=action, operation_id=operation_id))
+        discovery.enqueue(action, operation_id)
         self.runtime.telemetry.info(
             LogEvent.CHECK_MESSAGE_ENQUEUED, **action.log_fields(), stage="operation"
         )

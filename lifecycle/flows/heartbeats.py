@@ -22,6 +22,7 @@ from lifecycle.decisions.heartbeats import (
     unknown_silence,
 )
 from lifecycle.decisions.instance import Instance
+from lifecycle.decisions.marks import written
 from lifecycle.errors import UnexpectedState
 from lifecycle.messages import LifecycleAction, Transition
 from lifecycle.telemetry import LogEvent, Metric, Runtime
@@ -76,8 +77,8 @@ class Heartbeats:
         log(
             LogEvent.HEARTBEAT_FAILED,
             **fields,
-            failing_since=silence.since_text,
-            kept_until=silence.kept_until_text,
+            failing_since=written(silence.since),
+            kept_until=written(silence.kept_until),
         )
         telemetry.measure(Metric.HEARTBEATS_FAILED, urgency)
         telemetry.flush()

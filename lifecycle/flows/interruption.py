@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
@@ -31,15 +30,10 @@ from lifecycle.decisions.interruption import (
     pause_seconds,
     why_not_ours,
 )
-from lifecycle.decisions.ownership import (
-    Module,
-    Ownership,
-    Whereabouts,
-    may_be_ours,
-    ownership_of,
-)
+from lifecycle.decisions.ownership import Module, Ownership, Whereabouts, may_be_ours, ownership_of
 from lifecycle.errors import Malformed, MembershipUnknown, NotReady
 from lifecycle.events import Interruption, parse_interruption
+from lifecycle.flows.batch import process
 from lifecycle.flows.ownership import whereabouts
 from lifecycle.flows.sudden_end import SuddenEnds
 from lifecycle.telemetry import LogEvent, Metric, Runtime
@@ -69,41 +63,39 @@ class InterruptionHandler:
         try:
             if isinstance(event, Mapping) and "Records" in event:
                 return self._receive(event["Records"])
-            told = self._read(event)
-            self._act(told, self._whereabouts([told]))
+            interruption = self._read(event)
+            self._act(interruption, self._whereabouts([interruption]))
             return None
         finally:
             self.runtime.telemetry.flush()
 
     def _receive(self, records: Sequence[dict[str, Any]]) -> PartialItemFailureResponse:
         begin_by = self.runtime.clock() + _LONGEST_BATCH_SECONDS
-        told = {record["messageId"]: self._try_to_read(record) for record in records}
-        found = self._whereabouts([one for one in told.values() if isinstance(one, Interruption)])
+        events = {record["messageId"]: self._try_to_read(record) for record in records}
+        found = self._whereabouts([one for one in events.values() if isinstance(one, Interruption)])
 
         def handle(record: SQSRecord) -> None:
-            one = told[record.message_id]
+            one = events[record.message_id]
             try:
                 self._act(one, found, begin_by)
             except Exception as error:  # noqa: BLE001 (put back or dead-lettered, with a log line)
                 fields = one.log_fields() if isinstance(one, Interruption) else {}
                 self._fail(record, error, fields)
 
-        processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-        with processor(list(records), handler=handle):
-            processor.process()
+        answer = process(records, handle)
         unknown = sum(isinstance(one, MembershipUnknown) for one in found.values())
         if unknown:
             self.runtime.telemetry.measure(Metric.MEMBERSHIP_UNKNOWN, unknown)
-        return processor.response()
+        return answer
 
     def _read(self, event: object) -> Interruption:
         try:
-            told = parse_interruption(event)
+            interruption = parse_interruption(event)
         except Malformed as error:
             self.runtime.telemetry.error(LogEvent.INTERRUPTION_INVALID, reason=str(error))
             raise
-        self.runtime.telemetry.info(LogEvent.INTERRUPTION_RECEIVED, **told.log_fields())
-        return told
+        self.runtime.telemetry.info(LogEvent.INTERRUPTION_RECEIVED, **interruption.log_fields())
+        return interruption
 
     def _try_to_read(self, record: Mapping[str, Any]) -> Interruption | Malformed:
         try:
@@ -113,34 +105,34 @@ class InterruptionHandler:
 
     def _act(
         self,
-        told: Interruption | Malformed,
+        event: Interruption | Malformed,
         found: Mapping[str, Whereabouts | Exception],
         begin_by: float = math.inf,
     ) -> None:
-        if isinstance(told, Malformed):
-            raise told
-        where = found[told.instance_id]
+        if isinstance(event, Malformed):
+            raise event
+        where = found[event.instance_id]
         if isinstance(where, Exception):
             raise where
-        reason = why_not_ours(told, where, self.module)
+        reason = why_not_ours(event, where, self.module)
         if reason is not None:
-            self._ignore(told.log_fields(), reason)
+            self._ignore(event.log_fields(), reason)
         elif self.runtime.clock() > begin_by:
             raise NotReady("AWS is slow: the batch took too long")
         else:
-            self.ends.act_on(told, where.state, ownership_in(told, where, self.module))
+            self.ends.act_on(event, where.state, ownership_in(event, where, self.module))
 
     def _ignore(self, fields: Mapping[str, object], reason: str) -> None:
         self.runtime.telemetry.info(LogEvent.INTERRUPTION_IGNORED, **fields, reason=reason)
 
-    def _whereabouts(self, told: Sequence[Interruption]) -> dict[str, Whereabouts | Exception]:
+    def _whereabouts(self, events: Sequence[Interruption]) -> dict[str, Whereabouts | Exception]:
         """Find out where all these instances are, in two calls if there are not too many.
 
         The lifecycle state of Auto Scaling is asked of ours only, and of those whose tag says
         nothing: a tag that is missing is no proof of another group.
         """
         ours = self.module.group
-        groups = {one.instance_id: one.autoscaling_group_name for one in told}
+        groups = {one.instance_id: one.autoscaling_group_name for one in events}
         try:
             described = self.instances.describe([one for one in groups if groups[one] != ours])
         except Exception as error:  # noqa: BLE001 (what no retry can mend is raised again)

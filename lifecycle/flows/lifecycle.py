@@ -58,11 +58,7 @@ class LifecycleHandler:
             )
 
     def _why_not_ours(self, action: LifecycleAction) -> str | None:
-        hooks = {
-            Transition.LAUNCHING: self.settings.launch_hook_name,
-            Transition.TERMINATING: self.settings.terminate_hook_name,
-        }
-        if action.lifecycle_hook_name != hooks[action.transition]:
+        if action.lifecycle_hook_name != self.settings.hook_names[action.transition]:
             return "another lifecycle hook"
         if self.scope.is_of_group(action):
             return None

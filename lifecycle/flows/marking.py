@@ -3,12 +3,13 @@
 SQS messages cannot be queried, so each instance carries its state in an EC2 tag.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lifecycle.adapters.autoscaling import Completion
 from lifecycle.adapters.instances import Instances
-from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.marks import Mark, MarkKind, was_proven
 from lifecycle.decisions.states import is_in_service, launches_again
 from lifecycle.messages import LifecycleAction
 from lifecycle.telemetry import LogEvent, Metric, Runtime
@@ -16,29 +17,40 @@ from lifecycle.telemetry import LogEvent, Metric, Runtime
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Writes state tags, and reads the proof from them."""
+    """Writes every state tag, and reads the proof from them."""
 
     instances: Instances
     runtime: Runtime
 
-    def write(self, action: LifecycleAction, kind: MarkKind) -> None:
-        """Tag the instance of a lifecycle action, as ``write_on`` does."""
-        self.write_on(action.instance_id, kind, action.log_fields())
+    def put(self, instance_id: str, kind: MarkKind) -> None:
+        """Tag an instance; raises what AWS raises."""
+        self.instances.mark(instance_id, Mark(kind, self.runtime.clock()))
 
-    def write_on(self, instance_id: str, kind: MarkKind, log_fields: Mapping[str, object]) -> None:
-        """Tag an instance; a tag that cannot be written loses nothing, so it is only logged."""
+    def put_counted(self, instance_id: str, kind: MarkKind | None) -> None:
+        """Tag an instance whose unclean end is counted, also with a state that is not None."""
+        now = self.runtime.clock()
+        self.instances.mark_counted(instance_id, now, Mark(kind, now) if kind else None)
+
+    def write(self, action: LifecycleAction, kind: MarkKind) -> None:
+        """Tag the instance of a lifecycle action; it goes on without a tag that fails."""
+        with self.logged(kind, action.log_fields()):
+            self.put(action.instance_id, kind)
+
+    @contextmanager
+    def logged(self, mark: str, log_fields: Mapping[str, object]) -> Iterator[None]:
+        """Only log that a tag cannot be written: what it is about goes on without it."""
         try:
-            self.instances.mark(instance_id, Mark(kind, self.runtime.clock()))
-        except Exception as error:  # noqa: BLE001 (what the tag is about goes on without it)
+            yield
+        except Exception as error:  # noqa: BLE001 (a tag that is missing loses nothing)
             self.runtime.telemetry.warning(
-                LogEvent.MARK_FAILED, **log_fields, mark=kind, reason=str(error)
+                LogEvent.MARK_FAILED, **log_fields, mark=mark, reason=str(error)
             )
 
     def own(self, instance_ids: Sequence[str]) -> None:
         """Write whose these instances are; what fails, the reconciler's next run tries again."""
         try:
             self.instances.own(instance_ids)
-        except Exception as error:  # noqa: BLE001 (as above)
+        except Exception as error:  # noqa: BLE001 (a tag that is missing loses nothing)
             for one in instance_ids:
                 self.runtime.telemetry.warning(
                     LogEvent.MARK_FAILED, instance_id=one, mark="owner", reason=str(error)
@@ -53,7 +65,7 @@ class Marker:
         instance = self.instances.find(action.instance_id)
         if instance is None:
             return None
-        if instance.is_proven_since(action.started_at):
+        if was_proven(instance.mark, since=int(action.started_at)):  # a tag has whole seconds
             return "proven"
         lives_on = is_in_service(state) or launches_again(state)
         if lives_on and instance.has_launched_since(action.started_at):

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from lifecycle.adapters.autoscaling import AutoScaling, Completion
 from lifecycle.adapters.instances import Instances
 from lifecycle.decisions.buffer import Verdict
-from lifecycle.decisions.instance import Address
-from lifecycle.decisions.operation import NextStep, Operation, OperationStatus, next_step
+from lifecycle.decisions.operation import (
+    NextStep,
+    Operation,
+    OperationStatus,
+    fresh_request_id,
+    next_step,
+)
 from lifecycle.decisions.polling import PollPolicy
 from lifecycle.decisions.states import may_serve, require_known
 from lifecycle.errors import NotReady, Permanent
@@ -130,27 +135,12 @@ class OperationWaiter:
             self._withdraw(action, f"it is {state or 'unknown to Auto Scaling'}, or gone")
             return
         if self.readiness is not None and _awaits_registration(message):
-            self._register(action, address)
+            operation_id = self.discovery.register(action, address)
+            pause_seconds = self.polls.interval_seconds
+            self.discovery.enqueue(action, operation_id, delay_seconds=pause_seconds)
             return
-        # With an id of before, Cloud Map would answer with the failed request.
-        request_id = f"{action.request_id}-{self.runtime.clock():.0f}"
+        request_id = fresh_request_id(action.request_id, self.runtime.clock())
         self._check_again(message, cloud_map.register(action.instance_id, address, request_id))
-
-    def _register(self, action: LifecycleAction, address: Address) -> None:
-        """Ask for the registration that waited for readiness, as the entrance would have."""
-        operation_id = self.discovery.cloud_map.register(
-            action.instance_id, address, creator_request_id=action.request_id
-        )
-        self.runtime.telemetry.info(
-            LogEvent.REGISTRATION_REQUESTED,
-            **action.log_fields(),
-            operation_id=operation_id,
-            private_ip_address=address.private_ip_address,
-        )
-        self.discovery.operation_queue.send(
-            OperationCheck(action=action, operation_id=operation_id),
-            delay_seconds=self.polls.interval_seconds,
-        )
 
     def _settle(self, action: LifecycleAction) -> None:
         """Raise NotReady while something is left to move in the shards of a launching instance.
@@ -170,8 +160,10 @@ class OperationWaiter:
     def _check_again(self, message: OperationCheck, operation_id: str | None) -> None:
         action = message.action
         count = message.requested_again + 1
-        self.discovery.operation_queue.send(
-            OperationCheck(action=action, operation_id=operation_id, requested_again=count),
+        self.discovery.enqueue(
+            action,
+            operation_id,
+            requested_again=count,
             delay_seconds=self.polls.interval_seconds,
         )
         self.runtime.telemetry.warning(

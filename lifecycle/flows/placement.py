@@ -7,69 +7,11 @@ from dataclasses import dataclass
 from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
-from lifecycle.decisions.shards import (
-    Members,
-    Step,
-    StepKind,
-    overflow,
-    steps_into,
-    steps_to_balance,
-    vacancies_left_by,
-)
-from lifecycle.decisions.states import has_left, is_in_service, may_serve
+from lifecycle.decisions.operation import fresh_request_id
+from lifecycle.decisions.shards import Members, Standing, Step, StepKind, overflow
 from lifecycle.errors import NotReady
 from lifecycle.messages import is_instance_id
 from lifecycle.telemetry import LogEvent, Metric, Runtime
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """One snapshot: who is registered in which service, and in what lifecycle state.
-
-    ``states`` holds those that are in any Auto Scaling group; ``outsiders`` are in none, but run in
-    EC2, or are no instances at all: registered by others, they count as serving. Only ``own``, the
-    members of our group, are ever moved.
-    """
-
-    members: dict[str, frozenset[str]]
-    states: dict[str, str]
-    outsiders: frozenset[str]
-    own: frozenset[str]
-
-    @property
-    def in_service(self) -> frozenset[str]:
-        """The instances that Auto Scaling has in service."""
-        return frozenset(one for one, state in self.states.items() if is_in_service(state))
-
-    def vacancies_left_by(
-        self, instance_id: str, leaving: AbstractSet[str] = frozenset()
-    ) -> frozenset[str]:
-        """Return the services that the instance may not leave yet: no other instance serves there.
-
-        ``leaving`` are in service, and do not count. An instance that has left cannot be held.
-        """
-        if has_left(self.states.get(instance_id)):
-            return frozenset()
-        successors = (self.in_service - leaving) | self.outsiders
-        return frozenset(vacancies_left_by(instance_id, self.members, successors))
-
-    def steps_into(self, vacancies: frozenset[str]) -> list[Step]:
-        """Return which instances have to join the vacant services, if one can be spared."""
-        return steps_into(vacancies, self.members, self.in_service & self.own)
-
-    def steps_to_balance(self) -> list[Step]:
-        """Return what is left to do so that no shard overflows while another has room."""
-        movable = frozenset(one for one in self.own if may_serve(self.states[one]))
-        return steps_to_balance(self.members, movable, self.in_service & self.own)
-
-    def shards_of(self, instance_id: str) -> dict[str, frozenset[str]]:
-        """Return the services that the instance is in, with all that are."""
-        return {one: ids for one, ids in self.members.items() if instance_id in ids}
-
-    def steps_near(self, instance_id: str) -> list[Step]:
-        """Return those steps that concern the shards which the instance is in."""
-        neighbours = frozenset[str]().union(*self.shards_of(instance_id).values())
-        return [step for step in self.steps_to_balance() if step.instance_id in neighbours]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +117,5 @@ class Placement:
         address = self.instances.address(step.instance_id)
         if address is None:
             return None  # gone meanwhile
-        # With an id of before, Cloud Map would answer with the request of an earlier move.
-        request_id = f"{step.instance_id}-{self.runtime.clock():.0f}"
+        request_id = fresh_request_id(step.instance_id, self.runtime.clock())
         return self.cloud_map.register_in(step.service_id, step.instance_id, address, request_id)

@@ -11,11 +11,12 @@ from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances, address_of
 from lifecycle.decisions.marks import MarkKind
+from lifecycle.decisions.operation import fresh_request_id
 from lifecycle.decisions.reconcile import (
     Correction,
     CorrectionKind,
+    Sighting,
     Snapshot,
-    Subject,
     can_wait,
     confirmed,
     correction_of,
@@ -23,9 +24,9 @@ from lifecycle.decisions.reconcile import (
 )
 from lifecycle.decisions.states import (
     is_entering_warm_pool,
+    is_held,
     is_in_service,
     is_known,
-    is_launch_held,
     is_retained,
     require_known,
 )
@@ -62,7 +63,7 @@ class Reconciler:
     def _observes(self) -> bool:
         return self.settings.reconcile_mode is ReconcileMode.OBSERVE
 
-    def handle(self) -> None:
+    def handle(self, _event: object = None) -> None:
         """Take a snapshot, a second one if something is wrong, and correct what both call for.
 
         Raises UnexpectedState if a correction failed, or an instance is in an unknown lifecycle
@@ -91,19 +92,19 @@ class Reconciler:
         self._mark_adopted(snapshot)
         self._report_left(snapshot)
         self._keep_unknown(snapshot)
-        self.standing.run({one: snapshot.subjects[one].instance for one in snapshot.in_service})
+        self.standing.run({one: snapshot.sightings[one].instance for one in snapshot.in_service})
         if failed:
             raise UnexpectedState(f"{failed} of {len(found)} corrections failed")
-        for subject in snapshot.in_unknown_states:
-            require_known(subject.id, subject.state)
+        for sighting in snapshot.in_unknown_states:
+            require_known(sighting.id, sighting.state)
 
     def _keep_unknown(self, snapshot: Snapshot) -> None:
         """Report who is in a lifecycle state that is not known, and keep its wait alive.
 
         No other function may know of it: its event may be lost, or of an unknown kind, too.
         """
-        for subject in snapshot.in_unknown_states:
-            waits = [] if self._observes else self._possible_waits(subject)
+        for sighting in snapshot.in_unknown_states:
+            waits = [] if self._observes else self._possible_waits(sighting)
             kept_by = [
                 action.lifecycle_hook_name
                 for action in waits
@@ -112,23 +113,23 @@ class Reconciler:
             self.runtime.telemetry.error(
                 LogEvent.LIFECYCLE_STATE_UNKNOWN,
                 autoscaling_group_name=self.settings.autoscaling_group_name,
-                instance_id=subject.id,
-                state=subject.state,
+                instance_id=sighting.id,
+                state=sighting.state,
                 kept_by=kept_by,
             )
 
     def _report_left(self, snapshot: Snapshot) -> None:
         """Page about instances of ours that have left the group without their hook."""
         self.runtime.telemetry.measure(Metric.INSTANCES_LEFT_GROUP, len(snapshot.left))
-        for subject in snapshot.left:
+        for sighting in snapshot.left:
             self.runtime.telemetry.error(
                 LogEvent.INSTANCE_LEFT_GROUP,
                 autoscaling_group_name=self.settings.autoscaling_group_name,
-                instance_id=subject.id,
-                ownership=subject.ownership,
-                state=subject.instance.state if subject.instance else None,
-                is_registered=subject.is_registered,
-                mark=str(subject.mark) if subject.mark else None,
+                instance_id=sighting.id,
+                ownership=sighting.ownership,
+                state=sighting.instance.state if sighting.instance else None,
+                is_registered=sighting.is_registered,
+                mark=str(sighting.mark) if sighting.mark else None,
             )
 
     def _mark_adopted(self, snapshot: Snapshot) -> None:
@@ -156,7 +157,8 @@ class Reconciler:
             "autoscaling_group_name": self.settings.autoscaling_group_name,
             "instance_id": instance_id,
         }
-        self.marker.write_on(instance_id, MarkKind.LAUNCHING, fields)
+        with self.marker.logged(MarkKind.LAUNCHING, fields):
+            self.marker.put(instance_id, MarkKind.LAUNCHING)
 
     def _balance(self, placement: Placement) -> None:
         """Finish moves that were left half done, and move what is too much in a shard.
@@ -185,36 +187,35 @@ class Reconciler:
 
     def _correct_one(self, correction: Correction, snapshot: Snapshot) -> bool:
         """Make a correction if it is still called for; tell whether it was."""
-        [subject] = self.survey.located([snapshot.subjects[correction.instance_id]])
-        now_called_for = correction_of(subject, replace(snapshot, now=self.runtime.clock()))
+        [sighting] = self.survey.located([snapshot.sightings[correction.instance_id]])
+        now_called_for = correction_of(sighting, replace(snapshot, now=self.runtime.clock()))
         if now_called_for is None or now_called_for.kind is not correction.kind:
             return self._not_needed(correction, "its state has changed")
         if correction.kind is CorrectionKind.RESTART:
-            return self._restart(correction, subject)
+            return self._restart(correction, sighting)
         if self._discovery is None:  # without Cloud Map there is no other correction
             return self._not_needed(correction, "the fleet is not in Cloud Map")
         if correction.kind is CorrectionKind.REGISTER:
-            return self._register(correction, subject, self._discovery.cloud_map)
+            return self._register(correction, sighting, self._discovery.cloud_map)
         placement, fields = self._discovery.placement, self._fields(correction)
-        if can_wait(subject) and not placement.may_leave(subject.id, fields):
+        if can_wait(sighting) and not placement.may_leave(sighting.id, fields):
             return False
-        operation_id = self._discovery.cloud_map.deregister(subject.id)
+        operation_id = self._discovery.cloud_map.deregister(sighting.id)
         self._made(correction, operation_id=operation_id)
         return True
 
-    def _register(self, correction: Correction, subject: Subject, cloud_map: CloudMap) -> bool:
-        address = address_of(subject.instance) if subject.instance else None
+    def _register(self, correction: Correction, sighting: Sighting, cloud_map: CloudMap) -> bool:
+        address = address_of(sighting.instance) if sighting.instance else None
         if address is None:
             return self._not_needed(correction, "it is gone")
-        self._mark_as_serving(subject.id)
+        self._mark_as_serving(sighting.id)
         operation_id = cloud_map.register(
-            subject.id,
+            sighting.id,
             address,
-            # With an id of before, Cloud Map would answer with the request of before.
-            creator_request_id=f"reconcile-{subject.id}-{self.runtime.clock():.0f}",
+            fresh_request_id(f"reconcile-{sighting.id}", self.runtime.clock()),
         )
         self._made(correction, operation_id=operation_id)
-        state = self.autoscaling.lifecycle_state(subject.id)
+        state = self.autoscaling.lifecycle_state(sighting.id)
         if not is_in_service(state):
             # Its own termination may have deregistered it a moment before. The stages that drain it
             # also check the registration before they release it.
@@ -222,15 +223,15 @@ class Reconciler:
                 LogEvent.REGISTRATION_WITHDRAWN,
                 **self._fields(correction),
                 state=state,
-                operation_id=cloud_map.deregister(subject.id),
+                operation_id=cloud_map.deregister(sighting.id),
             )
         return True
 
-    def _restart(self, correction: Correction, subject: Subject) -> bool:
+    def _restart(self, correction: Correction, sighting: Sighting) -> bool:
         """Start the pipeline of a wait, if it is our hook that holds the instance, or held it."""
-        for action in self._possible_waits(subject):
-            if is_retained(subject.state) or self._holds(action):
-                self._start(action, subject)
+        for action in self._possible_waits(sighting):
+            if is_retained(sighting.state) or self._holds(action):
+                self._start(action, sighting)
                 self._made(correction, lifecycle_hook_name=action.lifecycle_hook_name)
                 return True
         return self._not_needed(correction, "no hook of ours holds it")
@@ -246,33 +247,33 @@ class Reconciler:
         """Tell a wait in our group: of others only ``former_group_names`` lets us ask the hook."""
         return action.autoscaling_group_name == self.settings.autoscaling_group_name
 
-    def _possible_waits(self, subject: Subject) -> list[LifecycleAction]:
+    def _possible_waits(self, sighting: Sighting) -> list[LifecycleAction]:
         """Return the waits that the state can mean; a launch and a return both lead into a pool."""
-        state = subject.state
-        waits = [] if is_launch_held(state) else [Transition.TERMINATING]
-        if is_launch_held(state) or is_entering_warm_pool(state) or not is_known(state):
+        state = sighting.state
+        waits = [] if is_held(state, Transition.LAUNCHING) else [Transition.TERMINATING]
+        if (
+            is_held(state, Transition.LAUNCHING)
+            or is_entering_warm_pool(state)
+            or not is_known(state)
+        ):
             waits.append(Transition.LAUNCHING)
-        hooks = {
-            Transition.LAUNCHING: self.settings.launch_hook_name,
-            Transition.TERMINATING: self.settings.terminate_hook_name,
-        }
         return [
             LifecycleAction(
-                autoscaling_group_name=subject.waits_in or self.settings.autoscaling_group_name,
+                autoscaling_group_name=sighting.waits_in or self.settings.autoscaling_group_name,
                 lifecycle_hook_name=hook,
                 lifecycle_action_token=None,
-                instance_id=subject.id,
+                instance_id=sighting.id,
                 transition=transition,
                 started_at=self.runtime.clock(),
             )
             for transition in waits
-            if (hook := hooks[transition]) is not None
+            if (hook := self.settings.hook_names[transition]) is not None
         ]
 
-    def _start(self, action: LifecycleAction, subject: Subject) -> None:
+    def _start(self, action: LifecycleAction, sighting: Sighting) -> None:
         if action.transition is Transition.TERMINATING:
             self.entrance.terminate(action)
-        elif is_launch_held(subject.state):
+        elif is_held(sighting.state, Transition.LAUNCHING):
             self.entrance.launch(action)
         else:
             self.entrance.enter_warm_pool(action)

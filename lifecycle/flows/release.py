@@ -14,7 +14,7 @@ from lifecycle.decisions.states import (
 from lifecycle.errors import NotReady, Permanent
 from lifecycle.flows.marking import Marker, report_completion
 from lifecycle.flows.stage import Discovery, NextStage
-from lifecycle.messages import DrainCheck, LifecycleAction, OperationCheck
+from lifecycle.messages import DrainCheck, LifecycleAction
 from lifecycle.telemetry import LogEvent, Metric, Runtime
 
 # A termination is tagged after its first message is sent: a little after the deregistration, too.
@@ -92,9 +92,7 @@ class Exit:
             LogEvent.STILL_REGISTERED, **action.log_fields(), requested_again=rounds
         )
         self.marker.write(action, MarkKind.TERMINATING)
-        discovery.operation_queue.send(
-            OperationCheck(action=action, operation_id=None, requested_again=rounds)
-        )
+        discovery.enqueue(action, None, requested_again=rounds)
 
     def _release(self, action: LifecycleAction, state: str | None) -> None:
         # Tag before completing: afterwards the instance may already be gone. The proof of one that

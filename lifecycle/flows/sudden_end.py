@@ -16,11 +16,12 @@ from lifecycle.adapters.instances import Instances
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.interruption import how_it_ended
-from lifecycle.decisions.marks import Mark, MarkKind
+from lifecycle.decisions.marks import MarkKind, was_proven
 from lifecycle.decisions.ownership import Ownership
 from lifecycle.decisions.states import has_left, is_known, is_leaving, may_serve, require_known
 from lifecycle.errors import AgentNotReachable, UnexpectedState
 from lifecycle.events import Interruption, Signal
+from lifecycle.flows.marking import Marker
 from lifecycle.flows.stage import Discovery
 from lifecycle.telemetry import LogEvent, Metric, Runtime
 
@@ -39,42 +40,44 @@ class SuddenEnds:
 
     autoscaling_group_name: str
     instances: Instances
+    marker: Marker
     discovery: Discovery | None
     run_command: RunCommand | None
     runtime: Runtime
 
     def act_on(
-        self, told: Interruption, state: str | None, ownership: Ownership = Ownership.MEMBER
+        self, event: Interruption, state: str | None, ownership: Ownership = Ownership.MEMBER
     ) -> None:
         """Do what is left to do for an instance, which is in this lifecycle state of its group.
 
         ``state`` is None for no member of a group. Raises the first thing that AWS refused, once
         everything else is done; all of it can be repeated.
         """
-        _SuddenEnd(self, told, state, ownership).act()
+        _SuddenEnd(self, event, state, ownership).act()
 
 
 class _SuddenEnd:
     """One event of one instance, and what failed of what it calls for."""
 
     def __init__(
-        self, parts: SuddenEnds, told: Interruption, state: str | None, ownership: Ownership
+        self, parts: SuddenEnds, event: Interruption, state: str | None, ownership: Ownership
     ) -> None:
-        self._parts, self._told, self._state = parts, told, state
-        self._ownership = ownership
-        self._id, self._fields = told.instance_id, told.log_fields()
+        self._parts, self._event, self._state = parts, event, state
+        self._ownership, self._signal = ownership, event.signal
+        self._id, self._fields = event.instance_id, event.log_fields()
+        self._discovery, self._marker = parts.discovery, parts.marker
         self._telemetry = parts.runtime.telemetry
         self._failures: list[Exception] = []
 
     def act(self) -> None:
         """Do what is left to do, the most urgent first; then raise what failed first."""
-        if self._told.signal.is_notice:
+        if self._signal.is_notice:
             self._take_out()
-        elif self._told.signal.is_state_change:
-            with self._attempt("deregister"):
-                if self._ownership.may_be_touched:
+        elif self._signal.is_state_change:
+            if self._ownership.may_be_touched:
+                with self._attempt("deregister"):
                     self._take_out_dead()
-            if self._ownership.is_out_of_group and self._told.signal is Signal.SHUTTING_DOWN:
+            if self._ownership.is_out_of_group and self._signal is Signal.SHUTTING_DOWN:
                 with self._attempt("count"):
                     self._count_end_outside()
         elif not self._lives():
@@ -116,19 +119,18 @@ class _SuddenEnd:
         Forwarders ignore an empty answer anyway, and it may live on for long. It is marked before
         the look: of several that are recommended at the same moment, none relies on another.
         """
-        discovery = self._parts.discovery
-        is_urgent = self._told.signal is not Signal.REBALANCE_RECOMMENDATION
-        if is_urgent or discovery is None or has_left(self._state):
+        is_urgent = self._signal is not Signal.REBALANCE_RECOMMENDATION
+        if is_urgent or self._discovery is None or has_left(self._state):
             return False
         has_own_mark = is_leaving(self._state)  # that of its pipeline
         if not has_own_mark:
-            self._mark(MarkKind.RECLAIMED)
+            self._marker.put(self._id, MarkKind.RECLAIMED)
         stays = True
         try:
-            stays = not discovery.placement.may_leave(self._id, self._fields, self._reclaimed)
+            stays = not self._discovery.placement.may_leave(self._id, self._fields, self._reclaimed)
         finally:
             if stays and not has_own_mark:  # as any instance in service
-                self._mark(MarkKind.LAUNCHING)
+                self._marker.put(self._id, MarkKind.LAUNCHING)
         return stays
 
     def _reclaimed(self, in_service: AbstractSet[str]) -> AbstractSet[str]:
@@ -138,8 +140,9 @@ class _SuddenEnd:
 
     def _deregister(self) -> bool:
         """Take it out of service discovery; tell whether it was there."""
-        discovery = self._parts.discovery
-        operation_id = discovery.cloud_map.deregister(self._id) if discovery else None
+        if self._discovery is None:
+            return False
+        operation_id = self._discovery.cloud_map.deregister(self._id)
         if operation_id is None:
             return False
         self._telemetry.info(
@@ -161,17 +164,14 @@ class _SuddenEnd:
 
     def _count_notice(self) -> None:
         """Count it, once, and tag it so that it is not registered again."""
-        instance = self._find()
-        is_leaving_already = is_leaving(self._state)
-        if is_leaving_already and instance and instance.mark and instance.mark.is_proof:
+        instance, has_own_mark = self._find(), is_leaving(self._state)
+        if has_own_mark and instance and was_proven(instance.mark):
             self._ignore("it has been proven to hold nothing")
             return
         if instance is None or not instance.is_counted:
-            self._count(str(self._told.signal), instance)
+            self._count(str(self._signal), instance)
         # A pipeline that is under way keeps its own state tag, so that it is not started again.
-        now = self._parts.runtime.clock()
-        reclaimed = None if is_leaving_already else Mark(MarkKind.RECLAIMED, now)
-        self._parts.instances.mark_counted(self._id, now, reclaimed)
+        self._marker.put_counted(self._id, None if has_own_mark else MarkKind.RECLAIMED)
 
     def _take_out_dead(self) -> None:
         """Deregister an instance that EC2 ends or stops, also the last one of its service.
@@ -179,8 +179,7 @@ class _SuddenEnd:
         Nothing there accepts logs any more. Nothing is counted: the event of Auto Scaling that
         follows an end judges it by all that it left. What a stopped one holds is on its disk.
         """
-        discovery = self._parts.discovery
-        if discovery is None:
+        if self._discovery is None:
             self._ignore("the fleet is in no service discovery")
             return
         instance = self._find_once_down()
@@ -188,7 +187,7 @@ class _SuddenEnd:
             self._ignore(f"EC2 shows it as {instance.state}")
             return
         if instance is not None and instance.mark is None:
-            self._keep_trace(discovery)
+            self._keep_trace(self._discovery)
         if not self._deregister():
             self._ignore("it is not registered")
 
@@ -217,15 +216,15 @@ class _SuddenEnd:
         stops may be started and registered again: it is not marked as reclaimed.
         """
         if self._id in discovery.cloud_map.registered_instances():
-            may_return = self._told.signal is Signal.STOPPING and may_serve(self._state)
-            self._mark(MarkKind.LAUNCHING if may_return else MarkKind.RECLAIMED)
+            may_return = self._signal is Signal.STOPPING and may_serve(self._state)
+            self._marker.put(self._id, MarkKind.LAUNCHING if may_return else MarkKind.RECLAIMED)
 
     def _lives(self) -> bool:
         """Tell whether its termination failed, or its state is not known, and EC2 shows it alive.
 
         Raises UnexpectedState for one that lives in a state that is not known.
         """
-        failed = self._told.signal is Signal.TERMINATION_UNSUCCESSFUL
+        failed = self._signal is Signal.TERMINATION_UNSUCCESSFUL
         if self._state is None or (is_known(self._state) and not failed):
             return False
         instance = self._find()
@@ -239,31 +238,24 @@ class _SuddenEnd:
         """Deal with an instance that is gone."""
         may_have_served = True  # also if the deregistration fails: that tells nothing
         with self._attempt("deregister"):
-            may_have_served = self._deregister() or self._parts.discovery is None
+            may_have_served = self._deregister() or self._discovery is None
         with self._attempt("count"):
             self._count_end(may_have_served=may_have_served)
 
     def _count_end(self, *, may_have_served: bool) -> None:
         instance = self._find()
-        ending = how_it_ended(self._told, instance, may_have_served=may_have_served)
+        ending = how_it_ended(self._event, instance, may_have_served=may_have_served)
         if not ending.is_unclean:
             self._telemetry.info(
                 LogEvent.INSTANCE_ENDED, **self._fields, reason=ending, mark=_mark_of(instance)
             )
             return
         self._count(str(ending), instance)
-        try:  # to keep a second event of the same end from being counted
-            self._parts.instances.mark_counted(self._id, self._parts.runtime.clock(), None)
-        except Exception as error:  # noqa: BLE001 (a terminated instance may take no tag)
-            self._telemetry.warning(
-                LogEvent.MARK_FAILED, **self._fields, mark="counted", reason=str(error)
-            )
+        with self._marker.logged("counted", self._fields):  # a second event must not count it
+            self._marker.put_counted(self._id, None)
 
     def _find(self) -> Instance | None:
         return self._parts.instances.find(self._id)
-
-    def _mark(self, kind: MarkKind) -> None:
-        self._parts.instances.mark(self._id, Mark(kind, self._parts.runtime.clock()))
 
     def _ignore(self, reason: str) -> None:
         self._telemetry.info(LogEvent.INTERRUPTION_IGNORED, **self._fields, reason=reason)

@@ -7,7 +7,7 @@ from lifecycle.adapters.autoscaling import AutoScaling, Membership
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
 from lifecycle.decisions.ownership import Module, Ownership, ownership_of
-from lifecycle.decisions.reconcile import HookLimits, Snapshot, Subject
+from lifecycle.decisions.reconcile import HookLimits, Sighting, Snapshot
 from lifecycle.decisions.states import is_held
 from lifecycle.flows.ownership import whereabouts
 from lifecycle.messages import Transition, is_instance_id
@@ -34,28 +34,28 @@ class Survey:
         group = self.autoscaling.group(name)
         states = group.states | self.autoscaling.warm_pool_states(name)
         others = {one for one in registered if is_instance_id(one)}
-        subjects = [
-            Subject(one, state=state, is_registered=one in registered)
+        sightings = [
+            Sighting(one, state=state, is_registered=one in registered)
             for one, state in states.items()
         ]
         owned = self.instances.owned()  # after the group: one that launched since is located
         strangers = {*others, *owned} - set(states)
-        located = self.located(Subject(one, is_registered=one in registered) for one in strangers)
+        located = self.located(Sighting(one, is_registered=one in registered) for one in strangers)
         return Snapshot(
             now=self.runtime.clock(),
             hooks=HookLimits(
                 self.settings.launch_heartbeat_timeout_seconds,
                 self.settings.terminate_heartbeat_timeout_seconds,
             ),
-            subjects={one.id: one for one in [*self._described(subjects), *located]},
+            sightings={one.id: one for one in [*self._described(sightings), *located]},
             weights=group.weights,
             desired_capacity=group.desired_capacity,
             retains_on_abandon=group.retains_on_abandon,
         )
 
-    def located(self, subjects: Iterable[Subject]) -> list[Subject]:
+    def located(self, sightings: Iterable[Sighting]) -> list[Sighting]:
         """Look them up in whatever group they are, and in EC2."""
-        known = sorted(subjects, key=lambda one: one.id)
+        known = sorted(sightings, key=lambda one: one.id)
         memberships = self.autoscaling.memberships([one.id for one in known])
         located = []
         for one in self._described(known):
@@ -73,8 +73,8 @@ class Survey:
             )
         return located
 
-    def _described(self, subjects: Iterable[Subject]) -> list[Subject]:
-        known = list(subjects)
+    def _described(self, sightings: Iterable[Sighting]) -> list[Sighting]:
+        known = list(sightings)
         described = self.instances.describe([one.id for one in known])
         return [replace(one, instance=described.get(one.id)) for one in known]
 

@@ -232,7 +232,10 @@ def notifications(messages: Sequence[dict[str, Any]], at: float) -> tuple[Notifi
 
 
 def depth(sqs: Any, url: str) -> int:  # noqa: ANN401 - boto3 makes its clients at run time
-    """Messages in a queue, those that are being processed included."""
+    """Messages in a queue, those that are being processed included; one that is gone has none."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    try:
+        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    except sqs.exceptions.QueueDoesNotExist:
+        return 0
     return sum(int(answer["Attributes"][name]) for name in names)

@@ -100,7 +100,7 @@ def _set_up(scenario: Scenario, output: Path, recorder: Recorder, stack: ExitSta
     inputs = variables(scenario, str(cloud.subnet), prometheus.url if prometheus else None)
     outputs = cloud.apply(STACK, inputs, ApplyProgress(recorder.progress).line)
     recorder.phase("Starting the fleet")
-    names = names_of(outputs)
+    names = names_of(outputs, scenario.setting)
     fleet = fleet_of(scenario.setting, cloud, outputs, output)
     # Only the stages with a proof: a cold start of the operation stage hides nothing.
     proving = [name for name in names.waiters if not name.endswith("-operation-waiter")]

@@ -72,8 +72,8 @@ def start_prometheus(
     if not setting.prometheus:
         return None
     settings = PrometheusSettings(
-        autoscaling_group_name=f"{NAME}-aggregators",
-        other_group_names=(f"{NAME}-aggregators-without-flush",),
+        autoscaling_group_name=f"{NAME}-{setting.groups[0]}",
+        other_group_names=tuple(f"{NAME}-{one}" for one in setting.groups[1:]),
         ec2_endpoint=cloud.endpoints["ec2"],
         region=REGION,
         scrape_interval_seconds=SCRAPE_INTERVAL_SECONDS,
@@ -85,7 +85,7 @@ def fleet_of(
     setting: Setting, cloud: LocalCloud, outputs: Mapping[str, Any], folder: Path
 ) -> Fleet:
     """The fleet on the groups that were applied; it makes no lines yet."""
-    names = names_of(outputs)
+    names = names_of(outputs, setting)
     settings = FleetSettings(
         autoscaling_group_name=names.group,
         other_group_names=names.groups[1:],
@@ -126,7 +126,8 @@ def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> di
         "cloud_map": scenario.setting.cloud_map,
         "shards": scenario.setting.shards,
         "flush": FLUSH if scenario.setting.flush else None,
-        "compare_without_flush": scenario.setting.comparison,
+        "groups": list(scenario.setting.groups[: scenario.setting.groups_at_first]),
+        "shared_service": len(scenario.setting.groups) > 1,
         "prometheus": {
             "url": prometheus_url,
             "scrape_interval_seconds": SCRAPE_INTERVAL_SECONDS,
@@ -138,7 +139,7 @@ def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> di
         else None,
         "timing": timing,
         "lambda": {
-            **_package(),
+            **package(),
             "handler_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
             "operation_waiter_timeout_seconds": FUNCTION_TIMEOUT_SECONDS,
             "flush_waiter_timeout_seconds": FLUSH_FUNCTION_TIMEOUT_SECONDS,
@@ -148,7 +149,7 @@ def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> di
     }
 
 
-def _package() -> dict[str, Any]:
+def package() -> dict[str, Any]:
     """The zip that `make package-local` builds, and what it is built for."""
     architecture = "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -156,10 +157,10 @@ def _package() -> dict[str, Any]:
     return {"package": {"local_path": str(path)}, "architecture": architecture, "runtime": runtime}
 
 
-def names_of(outputs: Mapping[str, Any]) -> Names:
-    """What the stack's outputs say everything is called."""
+def names_of(outputs: Mapping[str, Any], setting: Setting) -> Names:
+    """What the stack's outputs say everything is called; a group may not be there yet."""
     # Terraform leaves an output out that is null.
-    module, other = outputs["module"], outputs.get("without_flush")
+    module, other = outputs["module"], outputs.get("other")
     modules = [module] if other is None else [module, other["module"]]
     letters = [queue for one in modules for queue in one["dead_letter_queues"].values()]
     return Names(
@@ -186,7 +187,7 @@ def names_of(outputs: Mapping[str, Any]) -> Names:
             for one in modules
             for key, queue in one["dead_letter_queues"].items()
         },
-        other_group=None if other is None else other["autoscaling_group_name"],
+        other_group=next((f"{NAME}-{one}" for one in setting.groups[1:]), None),
         reconciler=module["function_names"]["reconcile"],
         evidence=tuple(
             one["function_names"]["evidence"] for one in modules if "buffer" in one["queues"]

@@ -7,9 +7,8 @@ resource "aws_launch_template" "aggregator" {
 # It is created before the module, empty: the hooks exist before the first instance, as for a user
 # who creates group and hooks in one run. The size is set later, by an API call, as
 # a scaling policy would.
-# There is a second group only to compare with: its module has no `flush`.
 resource "aws_autoscaling_group" "aggregators" {
-  for_each = toset(concat(["aggregators"], var.compare_without_flush ? ["aggregators-without-flush"] : []))
+  for_each = toset(var.groups)
 
   name                      = "${var.name}-${each.key}"
   min_size                  = 0

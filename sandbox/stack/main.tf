@@ -23,19 +23,23 @@ provider "aws" {
 }
 
 module "lifecycle" {
-  source = "../../terraform"
+  source   = "../../terraform"
+  for_each = toset(var.groups)
 
-  name                   = var.name
-  autoscaling_group_name = aws_autoscaling_group.aggregators["aggregators"].name
+  name                   = trimsuffix("${var.name}-${trimprefix(trimprefix(each.key, "aggregators"), "-")}", "-")
+  autoscaling_group_name = aws_autoscaling_group.aggregators[each.key].name
   cloud_map = !var.cloud_map ? null : {
-    namespace_id    = one(aws_service_discovery_private_dns_namespace.logs[*].id)
-    namespace_name  = one(aws_service_discovery_private_dns_namespace.logs[*].name)
+    service_id      = one(aws_service_discovery_service.shared[*].id)
+    create_service  = !var.shared_service
+    namespace_id    = var.shared_service ? null : one(aws_service_discovery_private_dns_namespace.logs[*].id)
+    namespace_name  = var.shared_service ? null : one(aws_service_discovery_private_dns_namespace.logs[*].name)
     hosted_zone_id  = one(aws_service_discovery_private_dns_namespace.logs[*].hosted_zone)
     dns_ttl_seconds = var.dns_ttl_seconds
     shards          = var.shards
-    force_destroy   = true
+    force_destroy   = !var.shared_service
   }
-  flush      = var.flush
+  # The group to compare with is not flushed.
+  flush      = endswith(each.key, "-without-flush") ? null : var.flush
   prometheus = var.prometheus
   timing     = var.timing
   lambda     = local.lambda

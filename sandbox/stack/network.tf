@@ -16,3 +16,21 @@ resource "aws_service_discovery_private_dns_namespace" "logs" {
   name = var.namespace
   vpc  = aws_vpc.logs.id
 }
+
+# What several modules register in belongs to none of them.
+resource "aws_service_discovery_service" "shared" {
+  count = var.cloud_map && var.shared_service ? 1 : 0
+
+  name          = "_fluentd._tcp"
+  force_destroy = true
+
+  dns_config {
+    namespace_id   = one(aws_service_discovery_private_dns_namespace.logs[*].id)
+    routing_policy = "MULTIVALUE"
+
+    dns_records {
+      type = "SRV"
+      ttl  = var.dns_ttl_seconds
+    }
+  }
+}

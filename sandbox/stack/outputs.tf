@@ -1,5 +1,5 @@
 output "autoscaling_group_name" {
-  value = aws_autoscaling_group.aggregators["aggregators"].name
+  value = aws_autoscaling_group.aggregators[var.groups[0]].name
 }
 
 output "bucket" {
@@ -17,13 +17,13 @@ output "on_call" {
 
 output "module" {
   description = "Everything the module says about itself."
-  value       = module.lifecycle
+  value       = module.lifecycle[var.groups[0]]
 }
 
-output "without_flush" {
-  description = "The same of the group to compare with, if there is one."
-  value = !var.compare_without_flush ? null : {
-    autoscaling_group_name = aws_autoscaling_group.aggregators["aggregators-without-flush"].name
-    module                 = one(module.without_flush[*])
+output "other" {
+  description = "The same of the second group, if there is one."
+  value = length(var.groups) < 2 ? null : {
+    autoscaling_group_name = aws_autoscaling_group.aggregators[var.groups[1]].name
+    module                 = module.lifecycle[var.groups[1]]
   }
 }

@@ -53,10 +53,16 @@ variable "prometheus" {
   description = "The module's `prometheus`; `url` at least."
 }
 
-variable "compare_without_flush" {
+variable "groups" {
+  type        = list(string)
+  default     = ["aggregators"]
+  description = "The groups, by the ends of their names. Each has a module of its own."
+}
+
+variable "shared_service" {
   type        = bool
   default     = false
-  description = "Whether there is a second group, in the same service, whose instances are not flushed."
+  description = "Whether the Cloud Map service exists outside of the modules, as several of them need it."
 }
 
 variable "timing" {

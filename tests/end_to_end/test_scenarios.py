@@ -257,6 +257,15 @@ def test_with_flush_an_hourly_chunk_does_not_hold_the_release_for_its_hour() -> 
     assert {entry["instance_id"] for entry in told} == {fast}
 
 
+def test_a_group_is_replaced_by_a_second_module_and_nothing_is_lost_and_no_alarm_fires() -> None:
+    played = play("blue-green")
+    assert_the_promise_was_kept(played, "blue-green", staying=2, leaving=3)
+    assert played.summary["dlq_messages"] == 0
+    assert played.recorded("notification") == []
+    removed = [one["at"] for one in played.recorded("phase") if "without the first" in one["name"]]
+    assert all(one["released_at"] <= removed[0] for one in played.of_outcome("released"))
+
+
 def test_of_twenty_aggregators_every_one_receives_and_none_flaps() -> None:
     played = play("twenty-aggregators")
     assert_the_promise_was_kept(played, "twenty-aggregators", staying=17, leaving=3)

@@ -91,9 +91,9 @@ def test_it_reads_its_one_secret_and_calls_nothing_else_of_aws(
     for name, value in {**environment, **credentials, **region}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
-    evidence._wired.cache_clear()
+    evidence.handler.wired.cache_clear()
     answers = [evidence.handler(QUESTION, None) for _ in range(2)]
-    evidence._wired.cache_clear()
+    evidence.handler.wired.cache_clear()
     reasons = [answer["verdicts"][INSTANCE_ID]["reason"] for answer in answers]
     assert reasons == 2 * ["no_series"]
     assert len(prometheus.received) == 2

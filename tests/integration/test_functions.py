@@ -39,10 +39,10 @@ def deployed(
     lambda_ = InProcess(lambda event: evidence_function.handler(event, None))
     monkeypatch.setattr(clients, "functions", lambda _longest_answer_seconds: lambda_)
     for module in MODULES:
-        vars(module)["_wired"].cache_clear()
+        vars(module)["handler"].wired.cache_clear()
     yield pipeline
     for module in MODULES:
-        vars(module)["_wired"].cache_clear()
+        vars(module)["handler"].wired.cache_clear()
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -127,6 +127,6 @@ def test_the_buffer_waiter_asks_the_evidence_function_and_that_its_prometheus(
 
 def test_a_warm_function_keeps_its_clients(deployed: Pipeline) -> None:
     for module in MODULES:
-        wired = vars(module)["_wired"]
+        wired = vars(module)["handler"].wired
         assert wired() is wired()
     assert deployed.crashes == []

@@ -4,6 +4,16 @@ from tests.model.cloud import OTHER_GROUP, Cloud
 from tests.support.messages import GROUP
 
 
+def in_service(cloud: Cloud) -> list[str]:
+    """The instances of the group that are in service, and that nothing has happened to."""
+    lives = cloud.promises.lives
+    return [
+        one
+        for one, state in cloud.states().items()
+        if state == "InService" and not (lives[one].killed or lives[one].stopped)
+    ]
+
+
 def detach(cloud: Cloud, instance_id: str, *, is_moved: bool) -> None:
     """Detach an instance in service; attach it to another group, which has no module."""
     cloud.count("instance: moved to another group" if is_moved else "instance: detached")

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from tests.model.cloud import WAYS_TO_GO, Cloud, model_cloud
 from tests.model.counting import COUNTS
-from tests.model.leaving import detach, end_outside
+from tests.model.leaving import detach, end_outside, in_service
 from tests.model.monitoring import Answering, Observer, Scraping
 from tests.model.shapes import DRAIN_TIMEOUT, HOOK_SECONDS, Shape, shapes
 from tests.model.staying import OUTCOMES, end_refresh, replace_root_volumes, start_again, stop
@@ -141,14 +141,19 @@ class Histories(RuleBasedStateMachine):
 
     @rule(whom=_members, is_moved=st.booleans(), chance=st.integers(0, 1), then=_pauses)
     def one_is_detached(self, whom: int, is_moved: bool, chance: int, then: int) -> None:
-        running = self.cloud.promises.lives
-        members = [
-            one
-            for one, state in self.cloud.states().items()
-            if state == "InService" and not (running[one].killed or running[one].stopped)
-        ]
+        members = in_service(self.cloud)
         if members and chance:
             detach(self.cloud, members[whom % len(members)], is_moved=is_moved)
+        self._then(then)
+
+    @rule(chance=st.integers(0, 3), then=_pauses)
+    def the_group_is_replaced(self, chance: int, then: int) -> None:
+        """What serves is of another group from now on; a hook of the module holds the rest."""
+        members = in_service(self.cloud)
+        if members and not chance:
+            self.cloud.count("group: replaced")
+            for one in members:
+                detach(self.cloud, one, is_moved=True)
         self._then(then)
 
     @rule(abandoned=st.sampled_from(OUTCOMES), failing=st.sampled_from([0, 0, 1]), then=_pauses)

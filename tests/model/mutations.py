@@ -17,10 +17,10 @@ from lifecycle.decisions.flush import FlushReason, FlushState
 from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.interruption import Ending, Fate
 from lifecycle.decisions.marks import MarkKind
-from lifecycle.decisions.reconcile import Correction, Snapshot, Subject
-from lifecycle.decisions.shards import Members
+from lifecycle.decisions.reconcile import Correction, Sighting, Snapshot
+from lifecycle.decisions.shards import Members, Standing
 from lifecycle.events import Interruption
-from lifecycle.flows.placement import Placement, Standing
+from lifecycle.flows.placement import Placement
 from lifecycle.flows.reconcile import Reconciler
 from lifecycle.flows.sudden_end import _SuddenEnd
 from lifecycle.settings import ReconcileMode
@@ -103,11 +103,11 @@ def _corrections() -> Iterator[Mutation]:
                 f"{module}:confirmed": lambda first, second: reconcile.corrections(second)
             },
             "a reconciler that overlooks who is retained since an event was lost": {
-                f"{module}:_is_kept": lambda subject: False
+                f"{module}:_is_kept": lambda sighting: False
             },
             "a reconciler that calls again and again about who is retained with a proof": {
-                f"{module}:Snapshot._longest": lambda self, subject, kind: (
-                    -math.inf if kind is MarkKind.RETAINED else _longest(self, subject, kind)
+                f"{module}:Snapshot._longest": lambda self, sighting, kind: (
+                    -math.inf if kind is MarkKind.RETAINED else _longest(self, sighting, kind)
                 )
             },
         },
@@ -123,14 +123,14 @@ def _corrections() -> Iterator[Mutation]:
             "every member taken for one in service": {
                 f"{module}:Snapshot.missing_capacity": lambda self: max(
                     0,
-                    self.desired_capacity - sum(self.weights.get(one, 1) for one in self.subjects),
+                    self.desired_capacity - sum(self.weights.get(one, 1) for one in self.sightings),
                 )
             },
         },
     )
     yield Mutation(
         "a reconciler that takes the last aggregator out",
-        {"lifecycle.flows.reconcile:can_wait": lambda subject: False},
+        {"lifecycle.flows.reconcile:can_wait": lambda sighting: False},
         f"{_LAST_AGGREGATOR}::test_one_that_is_retained_stays_registered_until_another_one_serves",
     )
     yield Mutation(
@@ -145,8 +145,8 @@ def _corrections() -> Iterator[Mutation]:
                 f"{module}:_why_out": _gone_at_once
             },
             "a reconciler that starts again what is under way": {
-                f"{module}:_is_stranded": lambda subject, snapshot: (
-                    snapshot.is_waiting(subject) or reconcile._is_kept(subject)
+                f"{module}:_is_stranded": lambda sighting, snapshot: (
+                    snapshot.is_waiting(sighting) or reconcile._is_kept(sighting)
                 )
             },
         },
@@ -169,10 +169,10 @@ def _may_always_leave(
     return True
 
 
-def _gone_at_once(subject: Subject) -> str | None:
-    if subject.instance is None:
-        subject = replace(subject, state=None, is_elsewhere=False)
-    return _why_out(subject)
+def _gone_at_once(sighting: Sighting) -> str | None:
+    if sighting.instance is None:
+        sighting = replace(sighting, state=None, is_elsewhere=False)
+    return _why_out(sighting)
 
 
 def _corrected(
@@ -291,13 +291,13 @@ def _promises() -> Iterator[Mutation]:
     )
     yield Mutation(
         "no instance is the last aggregator",
-        {"lifecycle.flows.placement:Standing.vacancies_left_by": _none_is_the_last},
+        {"lifecycle.decisions.shards:Standing.vacancies_left_by": _none_is_the_last},
         MODEL,
         breaks="the last of a service waits for a successor",
     )
     yield Mutation(
         "an instance in service is never registered afterwards",
-        {"lifecycle.decisions.reconcile:_why_in": lambda subject: None},
+        {"lifecycle.decisions.reconcile:_why_in": lambda sighting: None},
         MODEL,
         breaks="who is in service is registered",
     )

@@ -54,6 +54,7 @@ class Handled:
         ends = SuddenEnds(
             autoscaling_group_name=GROUP,
             instances=self.parts.instances,
+            marker=self.parts.marker,
             discovery=self.parts.discovery if in_cloud_map else None,
             run_command=RunCommand(client, "pipeline-flush", 30),
             runtime=self.parts.runtime,

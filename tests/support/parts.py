@@ -124,7 +124,9 @@ class Parts:
         self.heartbeats = Heartbeats(
             self.autoscaling, self.instances, dict.fromkeys(Transition, _HOOK), self.runtime
         )
-        self.discovery = Discovery(self.cloud_map, self.queue("operation"), self.placement)
+        self.discovery = Discovery(
+            self.cloud_map, self.queue("operation"), self.placement, self.runtime
+        )
         self.next_stage = NextStage(BufferCheck, self.queue("buffer"), self.runtime)
 
     def stage(self, model: type[Message], waiter: Waiter[Message]) -> Stage[Message]:

@@ -272,7 +272,7 @@ def scene(folder: Path, setting: Setting) -> Iterator[Scene]:
         if setting.prometheus:
             prometheus_url = stack.enter_context(_prometheus(cloud, folder)).url
         outputs = cloud.apply(STACK, _variables(setting, str(cloud.subnet), prometheus_url))
-        names = demo.names_of(outputs)
+        names = demo.names_of(outputs, Setting())
         fleet = Fleet(
             _fleet_settings(outputs, names),
             folder / "fleet",

@@ -9,7 +9,7 @@ from handlers import evidence as evidence_module
 from handlers import lifecycle as handler_module
 from handlers import reconcile as reconcile_module
 from lifecycle.errors import ConfigurationError
-from lifecycle.telemetry import LogEvent
+from lifecycle.telemetry import LogEvent, on_lambda
 from tests.support import environments
 from waiters import buffer as buffer_module
 from waiters import flush as flush_module
@@ -38,7 +38,7 @@ def test_a_misconfigured_function_fails_at_once_with_all_problems_in_one_log_lin
     module: object, broken: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        vars(module)["wire"](broken)
+        vars(module)["wire"](broken, on_lambda())
     wrong = [name for name, value in broken.items() if value in {"x", "y"}]
     [line] = capsys.readouterr().out.splitlines()
     for name, text in itertools.product(wrong, (line, str(caught.value))):
@@ -99,7 +99,7 @@ def test_a_fleet_without_a_stage_that_drains_is_refused_at_the_first_invocation(
     for name, value in environment.items():
         if name != "POWERTOOLS_SERVICE_NAME":
             monkeypatch.setenv(name, value)
-    vars(module)["_wired"].cache_clear()
+    vars(module)["handler"].wired.cache_clear()
     with pytest.raises(ConfigurationError, match="FLUSH_QUEUE_URL"):
         vars(module)["handler"]({"Records": []}, None)
     assert capsys.readouterr().out.count(LogEvent.CONFIGURATION_INVALID) == 1

@@ -4,8 +4,6 @@ import pytest
 
 from handlers.interruption import wire as wire_interruption_handler
 from handlers.lifecycle import wire
-from lifecycle.adapters import clients
-from lifecycle.adapters.autoscaling import AutoScaling
 from lifecycle.errors import ConfigurationError
 from lifecycle.flows.flush import FlushWaiter
 from lifecycle.flows.operation import OperationWaiter
@@ -13,14 +11,14 @@ from lifecycle.flows.stage import Discovery, NextStage
 from lifecycle.messages import BufferCheck, FlushCheck
 from lifecycle.settings import FleetSettings, FlushWaiterSettings, load_settings
 from lifecycle.telemetry import LogEvent, Runtime
-from lifecycle.wiring import discovery_of, first_draining_stage, polls_of, settings_of
+from lifecycle.wiring import Parts, settings_of
 from tests.support import environments
-from tests.support.parts import Parts
 from tests.support.recording import RecordingTelemetry
 from waiters.flush import wire as wire_flush_waiter
 from waiters.operation import wire as wire_operation_waiter
 
 STAGE_URL = "https://sqs/stage"
+RUNTIME = Runtime(RecordingTelemetry())
 pytestmark = pytest.mark.usefixtures("service", "aws_environment")
 
 
@@ -34,14 +32,9 @@ def test_wrong_settings_are_logged_before_they_are_raised() -> None:
 
 
 def test_a_stage_polls_as_its_settings_say() -> None:
-    polls = polls_of(load_settings(FlushWaiterSettings, environments.flush_waiter()))
+    polls = wire_flush_waiter(environments.flush_waiter(), RUNTIME).polls
     assert (polls.interval_seconds, polls.longest_interval_seconds) == (15, 120)
     assert polls.timeout_seconds == 3600
-
-
-def test_without_a_draining_stage_a_function_does_not_start() -> None:
-    with pytest.raises(ConfigurationError, match="neither FLUSH_QUEUE_URL nor BUFFER_QUEUE_URL"):
-        first_draining_stage(None, None, clients.sqs(), Parts().runtime)
 
 
 @pytest.mark.parametrize("allow_empty", [True, False])
@@ -57,9 +50,8 @@ def test_a_fleet_that_is_not_in_cloud_map_has_no_discovery() -> None:
 
 
 def discovery_from(environment: dict[str, str]) -> Discovery | None:
-    parts, settings = Parts(), load_settings(FleetSettings, environment)
-    autoscaling = AutoScaling(clients.autoscaling())
-    return discovery_of(settings, autoscaling, parts.instances, clients.sqs(), parts.runtime)
+    settings = load_settings(FleetSettings, environment)
+    return Parts(settings, RUNTIME).discovery
 
 
 @pytest.mark.parametrize(
@@ -74,18 +66,20 @@ def test_flush_comes_before_buffer(
     urls: list[str], model: type[FlushCheck] | type[BufferCheck]
 ) -> None:
     environment = environments.without_cloud_map(environments.lifecycle_handler())
-    wired = wire({**environment, **dict.fromkeys(urls, STAGE_URL)})
+    wired = wire({**environment, **dict.fromkeys(urls, STAGE_URL)}, RUNTIME)
     assert isinstance(wired.entrance.start, NextStage)
     assert wired.entrance.start.model is model
     environment = environments.operation_waiter()
     del environment["BUFFER_QUEUE_URL"]
-    waiter = wire_operation_waiter({**environment, **dict.fromkeys(urls, STAGE_URL)}).waiter
+    waiter = wire_operation_waiter(
+        {**environment, **dict.fromkeys(urls, STAGE_URL)}, RUNTIME
+    ).waiter
     assert isinstance(waiter, OperationWaiter)
     assert waiter.next_stage.model is model
 
 
 def test_a_fleet_in_cloud_map_starts_there() -> None:
-    assert isinstance(wire(environments.lifecycle_handler()).entrance.start, Discovery)
+    assert isinstance(wire(environments.lifecycle_handler(), RUNTIME).entrance.start, Discovery)
 
 
 @pytest.mark.parametrize("in_cloud_map", [True, False])
@@ -98,7 +92,7 @@ def test_the_flush_waiter_knows_the_stage_after_it_and_the_one_to_go_back_to(
         environment = environments.without_cloud_map(environment)
     if prometheus:
         environment["BUFFER_QUEUE_URL"] = STAGE_URL
-    waiter = wire_flush_waiter(environment).waiter
+    waiter = wire_flush_waiter(environment, RUNTIME).waiter
     assert isinstance(waiter, FlushWaiter)
     assert (waiter.exit.discovery is not None) == in_cloud_map
     assert (waiter.exit.next_stage is not None) == prometheus
@@ -109,10 +103,10 @@ def test_the_flush_waiter_knows_the_stage_after_it_and_the_one_to_go_back_to(
 
 
 def test_the_interruption_handler_takes_out_and_flushes_where_the_fleet_is_configured_so() -> None:
-    ends = wire_interruption_handler(environments.interruption()).ends
+    ends = wire_interruption_handler(environments.interruption(), RUNTIME).ends
     assert ends.discovery is not None
     assert ends.run_command is not None
     bare = environments.without_cloud_map(environments.interruption())
     bare = {name: value for name, value in bare.items() if not name.startswith("FLUSH_")}
-    ends = wire_interruption_handler(bare).ends
+    ends = wire_interruption_handler(bare, RUNTIME).ends
     assert (ends.discovery, ends.run_command) == (None, None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sandbox.chaos.plan import Plan
-from sandbox.demo.scenarios import acts, chaos, flush, sharded
+from sandbox.demo.scenarios import acts, chaos, flush, replacing, sharded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,8 +44,9 @@ class Setting:
     # `retry_wait` and `retry_max_interval` of the outputs.
     retry_wait_seconds: float = 1.0
     retry_max_interval_seconds: float = 4.0
-    # Whether a second group is drained without flush, to compare with.
-    comparison: bool = False
+    # The groups, by the ends of their names, each with a module of its own; at first, so many.
+    groups: tuple[str, ...] = ("aggregators",)
+    groups_at_first: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,14 @@ SCENARIOS: Mapping[str, Scenario] = {
             "scale-in-hourly",
             "chunks wait for an hour of 75 s: one group is drained with flush, one without",
             flush.scale_in_hourly,
-            setting=Setting(flush=True, timekey_seconds=SHORT_HOUR, comparison=True),
+            setting=Setting(flush=True, timekey_seconds=SHORT_HOUR, groups=flush.GROUPS),
             begin=flush.two_groups_under_load,
+        ),
+        Scenario(
+            "blue-green",
+            "the group is replaced: a second one with a module of its own, then without the first",
+            replacing.play,
+            setting=Setting(groups=replacing.GROUPS, groups_at_first=1),
         ),
         Scenario(
             "twenty-aggregators",

@@ -10,6 +10,8 @@ from sandbox.host.waiting import CheckFailed
 if TYPE_CHECKING:
     from sandbox.demo.scenarios.stage import Stage
 
+# The second one has no flush, to compare with.
+GROUPS = ("aggregators", "aggregators-without-flush")
 _UPLOAD_SECONDS = 30.0
 # How far away the next attempt is when S3 comes back: longer than any command takes.
 _RETRY_SECONDS = (10.0, 30.0)

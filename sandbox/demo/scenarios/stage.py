@@ -56,6 +56,10 @@ class Stage:
             raise RuntimeError("there is no other group")
         self._scale(self.names.other_group, capacity)
 
+    def apply_groups(self, *groups: str) -> None:
+        """Apply the stack once more, with these groups."""
+        self.cloud.change(groups=list(groups))
+
     def start_load(self) -> None:
         """Let forwarders, or the instances themselves, make lines."""
         self.fleet.set_rate(self.lines_per_second)

@@ -32,5 +32,5 @@ class ApplyProgress:
         if planned or _COMPLETE.match(text):
             self._report(f"{self._created} of {self._planned} resources created")
         elif begun:
-            name = begun[1].removeprefix("module.lifecycle.")
+            name = begun[1].removeprefix('module.lifecycle["aggregators"].')
             self._report(f"{self._created} of {self._planned} resources created, now {name}")

@@ -104,22 +104,6 @@ def test_nothing_is_known_since_it_was_last_known_not_to_be_ready(
 
 
 @pytest.mark.parametrize(
-    ("mark", "is_proven"),
-    [
-        (None, False),
-        (Mark(MarkKind.PROVEN, NOW), True),
-        (Mark(MarkKind.RETAINED, NOW), True),
-        (Mark(MarkKind.PROVEN, NOW - 1), False),
-        (Mark(MarkKind.POOLED, NOW), False),
-    ],
-)
-def test_a_proof_counts_since_the_second_in_which_it_was_written(
-    mark: Mark | None, *, is_proven: bool
-) -> None:
-    assert replace(RESTING, mark=mark).is_proven_since(NOW + 0.9) is is_proven
-
-
-@pytest.mark.parametrize(
     ("kind", "has_launched", "has_begun", "served_unproven"),
     [
         (MarkKind.LAUNCHING, True, True, True),

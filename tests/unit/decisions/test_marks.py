@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.decisions.marks import Mark, MarkKind, read_mark
+from lifecycle.decisions.marks import Mark, MarkKind, read_mark, was_proven
 from tests.support.messages import NOW
 
 
@@ -31,3 +31,18 @@ def test_a_state_tag_can_be_read_by_an_operator() -> None:
 )
 def test_what_another_program_wrote_says_nothing(value: str | None) -> None:
     assert read_mark(value) is None
+
+
+@pytest.mark.parametrize(
+    ("mark", "is_proven"),
+    [
+        (None, False),
+        (Mark(MarkKind.PROVEN, NOW), True),
+        (Mark(MarkKind.REPLACED, NOW), True),
+        (Mark(MarkKind.RETAINED, NOW), True),
+        (Mark(MarkKind.PROVEN, NOW - 1), False),
+        (Mark(MarkKind.POOLED, NOW), False),
+    ],
+)
+def test_only_a_proof_since_that_moment_counts(mark: Mark | None, *, is_proven: bool) -> None:
+    assert was_proven(mark, since=NOW) is is_proven

@@ -11,8 +11,8 @@ from lifecycle.decisions.reconcile import (
     Correction,
     CorrectionKind,
     HookLimits,
+    Sighting,
     Snapshot,
-    Subject,
     can_wait,
     confirmed,
     corrections,
@@ -51,37 +51,37 @@ def instance(
     return Instance(INSTANCE_ID, state, NOW - 1000, Address("10.0.0.7", "zone-1a"), mark)
 
 
-def look(*subjects: Subject, launch: float | None = HEARTBEAT) -> Snapshot:
+def look(*sightings: Sighting, launch: float | None = HEARTBEAT) -> Snapshot:
     return Snapshot(
         now=NOW,
         hooks=HookLimits(launch=launch, terminate=HEARTBEAT),
-        subjects={one.id: one for one in subjects},
+        sightings={one.id: one for one in sightings},
         weights={},
         desired_capacity=0,
         retains_on_abandon=True,
     )
 
 
-def in_service(**changes: object) -> Subject:
-    subject = Subject(INSTANCE_ID, state="InService", instance=instance())
-    return replace(subject, **changes)  # type: ignore[arg-type]
+def in_service(**changes: object) -> Sighting:
+    sighting = Sighting(INSTANCE_ID, state="InService", instance=instance())
+    return replace(sighting, **changes)  # type: ignore[arg-type]
 
 
-def called_for(subject: Subject, launch: float | None = HEARTBEAT) -> CorrectionKind | None:
-    found = corrections(look(subject, launch=launch))
-    assert all(one.instance_id == subject.id for one in found)
+def called_for(sighting: Sighting, launch: float | None = HEARTBEAT) -> CorrectionKind | None:
+    found = corrections(look(sighting, launch=launch))
+    assert all(one.instance_id == sighting.id for one in found)
     return found[0].kind if found else None
 
 
 def test_a_snapshot_counts_the_registered_and_those_in_service() -> None:
-    other = Subject(OTHER_INSTANCE_ID, state="Standby", is_registered=True)
+    other = Sighting(OTHER_INSTANCE_ID, state="Standby", is_registered=True)
     seen = look(in_service(), other)
     assert (seen.registered, seen.in_service) == ([OTHER_INSTANCE_ID], [INSTANCE_ID])
 
 
 def test_a_member_in_a_state_that_aws_added_later_is_told_apart() -> None:
-    odd = Subject(OTHER_INSTANCE_ID, state="AStateThatAwsAddsLater")
-    assert look(in_service(), odd, Subject("i-1")).in_unknown_states == [odd]
+    odd = Sighting(OTHER_INSTANCE_ID, state="AStateThatAwsAddsLater")
+    assert look(in_service(), odd, Sighting("i-1")).in_unknown_states == [odd]
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_a_member_in_a_state_that_aws_added_later_is_told_apart() -> None:
 def test_one_that_serves_in_discovery_without_a_mark_of_ours_is_an_adopted_one(
     change: dict[str, object], *, is_adopted: bool
 ) -> None:
-    subject = replace(in_service(is_registered=True), **change)  # type: ignore[arg-type]
-    assert look(subject).unmarked == ([INSTANCE_ID] if is_adopted else [])
+    sighting = replace(in_service(is_registered=True), **change)  # type: ignore[arg-type]
+    assert look(sighting).unmarked == ([INSTANCE_ID] if is_adopted else [])
 
 
 @pytest.mark.parametrize("state", [None, *EC2_STATES])
@@ -141,7 +141,7 @@ class TestDeregister:
     def test_one_that_is_gone_for_ec2_is_taken_out(
         self, state: str, lifecycle_state: str | None, is_elsewhere: bool
     ) -> None:
-        gone = Subject(
+        gone = Sighting(
             INSTANCE_ID,
             state=lifecycle_state,
             is_elsewhere=is_elsewhere,
@@ -151,13 +151,13 @@ class TestDeregister:
         assert called_for(gone) is CorrectionKind.DEREGISTER
 
     def test_one_that_neither_ec2_nor_auto_scaling_knows_is_taken_out(self) -> None:
-        unknown = Subject(INSTANCE_ID, is_registered=True)
+        unknown = Sighting(INSTANCE_ID, is_registered=True)
         assert called_for(unknown) is CorrectionKind.DEREGISTER
 
     def test_one_that_only_ec2_does_not_know_is_left_alone(self) -> None:
         for known in (
             in_service(is_registered=True, instance=None),
-            Subject(INSTANCE_ID, is_elsewhere=True, is_registered=True),
+            Sighting(INSTANCE_ID, is_elsewhere=True, is_registered=True),
         ):
             assert called_for(known) is None
 
@@ -167,7 +167,7 @@ class TestDeregister:
         self, state: str, is_elsewhere: bool
     ) -> None:
         """The service may be shared."""
-        other = Subject(
+        other = Sighting(
             INSTANCE_ID, is_elsewhere=is_elsewhere, is_registered=True, instance=instance(state)
         )
         assert called_for(other) is None
@@ -335,7 +335,7 @@ class TestFigures:
         old = instance("running", MarkKind.TERMINATING, 500)
         both = look(
             in_service(state="Terminating:Wait", instance=young),
-            Subject(OTHER_INSTANCE_ID, state="Terminating:Wait", instance=old),
+            Sighting(OTHER_INSTANCE_ID, state="Terminating:Wait", instance=old),
         )
         assert both.oldest_wait_seconds == 500
         assert len(both.waiting) == 2

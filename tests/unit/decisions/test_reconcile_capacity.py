@@ -2,14 +2,14 @@
 
 import pytest
 
-from lifecycle.decisions.reconcile import HookLimits, Snapshot, Subject
+from lifecycle.decisions.reconcile import HookLimits, Sighting, Snapshot
 
 
-def look(*members: Subject, desired: int, **weights: int) -> Snapshot:
+def look(*members: Sighting, desired: int, **weights: int) -> Snapshot:
     return Snapshot(
         now=0.0,
         hooks=HookLimits(launch=None, terminate=3600),
-        subjects={one.id: one for one in members},
+        sightings={one.id: one for one in members},
         weights=weights,
         desired_capacity=desired,
         retains_on_abandon=True,
@@ -34,12 +34,12 @@ def look(*members: Subject, desired: int, **weights: int) -> Snapshot:
 def test_capacity_that_is_not_in_service_is_missing_whatever_the_cause(
     states: list[str], desired: int, missing: int
 ) -> None:
-    members = [Subject(f"i-{number}", state=state) for number, state in enumerate(states)]
+    members = [Sighting(f"i-{number}", state=state) for number, state in enumerate(states)]
     assert look(*members, desired=desired).missing_capacity == missing
 
 
 def test_capacity_is_counted_in_the_units_of_a_group_with_weights() -> None:
-    members = [Subject("i-1", state="InService"), Subject("i-2", state="InService")]
+    members = [Sighting("i-1", state="InService"), Sighting("i-2", state="InService")]
     weights = {"i-1": 4, "i-2": 2}
     assert look(*members, desired=8, **weights).missing_capacity == 2
     assert look(*members, desired=5, **weights).missing_capacity == 0

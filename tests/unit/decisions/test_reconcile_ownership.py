@@ -10,8 +10,8 @@ from lifecycle.decisions.ownership import Ownership
 from lifecycle.decisions.reconcile import (
     CorrectionKind,
     HookLimits,
+    Sighting,
     Snapshot,
-    Subject,
     correction_of,
 )
 
@@ -20,11 +20,11 @@ ENDED = replace(RUNNING, state="terminated")
 PROVEN = Mark(MarkKind.PROVEN, 9.0)
 
 
-def snapshot_of(subject: Subject) -> Snapshot:
+def snapshot_of(sighting: Sighting) -> Snapshot:
     return Snapshot(
         now=10.0,
         hooks=HookLimits(launch=900, terminate=3600),
-        subjects={subject.id: subject},
+        sightings={sighting.id: sighting},
         weights={},
         desired_capacity=1,
         retains_on_abandon=True,
@@ -48,8 +48,8 @@ def snapshot_of(subject: Subject) -> Snapshot:
 def test_what_has_left_is_reported_until_its_end_is_accounted_for(
     ownership: Ownership, instance: Instance | None, *, is_reported: bool
 ) -> None:
-    subject = Subject("i-1", instance=instance, ownership=ownership)
-    assert snapshot_of(subject).left == ([subject] if is_reported else [])
+    sighting = Sighting("i-1", instance=instance, ownership=ownership)
+    assert snapshot_of(sighting).left == ([sighting] if is_reported else [])
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def test_what_has_left_is_reported_until_its_end_is_accounted_for(
 def test_the_owner_is_written_on_who_serves_in_the_group(
     state: str, instance: Instance | None, *, is_written: bool
 ) -> None:
-    found = snapshot_of(Subject("i-1", state=state, instance=instance))
+    found = snapshot_of(Sighting("i-1", state=state, instance=instance))
     assert found.unowned_by("fluentd") == (["i-1"] if is_written else [])
 
 
 @pytest.mark.parametrize("ownership", [Ownership.FOREIGN, Ownership.SERVES_ELSEWHERE])
 def test_a_registration_of_what_another_group_holds_stays(ownership: Ownership) -> None:
-    subject = Subject(
+    sighting = Sighting(
         "i-1", is_elsewhere=True, is_registered=True, instance=ENDED, ownership=ownership
     )
-    assert correction_of(subject, snapshot_of(subject)) is None
+    assert correction_of(sighting, snapshot_of(sighting)) is None
 
 
 @pytest.mark.parametrize(("kind", "is_restarted"), [("launching", True), ("terminating", False)])
@@ -82,7 +82,7 @@ def test_a_wait_in_a_former_group_is_restarted_unless_it_is_under_way(
     kind: str, *, is_restarted: bool
 ) -> None:
     marked = replace(RUNNING, mark=Mark(MarkKind(kind), 0.0))
-    held = Subject(
+    held = Sighting(
         "i-1", is_elsewhere=True, waits_in="former", instance=marked, ownership=Ownership.LEFT
     )
     found = correction_of(held, snapshot_of(held))

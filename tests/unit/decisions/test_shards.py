@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from lifecycle.decisions.shards import (
     MOST_IN_A_SHARD,
+    Standing,
     Step,
     StepKind,
     overflow,
     shard_for,
     steps_into,
     steps_to_balance,
-    vacancies_left_by,
 )
 
 JOIN, LEAVE = StepKind.JOIN, StepKind.LEAVE
@@ -21,6 +21,14 @@ JOIN, LEAVE = StepKind.JOIN, StepKind.LEAVE
 
 def some(first: int, count: int) -> set[str]:
     return {f"i-{number:03}" for number in range(first, first + count)}
+
+
+def vacancies_left_by(
+    instance_id: str, members: dict[str, set[str]], successors: set[str]
+) -> list[str]:
+    states = {instance_id: "Terminating:Wait", **dict.fromkeys(successors, "InService")}
+    held = {one: frozenset(ids) for one, ids in members.items()}
+    return sorted(Standing(held, states, frozenset(), frozenset()).vacancies_left_by(instance_id))
 
 
 def test_an_instance_goes_where_the_fewest_are() -> None:
@@ -58,6 +66,27 @@ def test_two_that_leave_together_do_not_count_each_other() -> None:
 
 def test_who_is_not_registered_leaves_no_vacancy() -> None:
     assert vacancies_left_by("i-9", {"a": {"i-1"}, "b": set()}, set()) == []
+
+
+def test_what_is_in_no_group_serves_and_one_that_has_left_cannot_be_held() -> None:
+    members = {"a": frozenset({"i-1", "i-2"})}
+    both = {"i-1": "Terminating:Wait", "i-2": "InService"}
+    assert not Standing(members, both, frozenset(), frozenset()).vacancies_left_by("i-1")
+    left = Standing(members, both, frozenset(), frozenset()).vacancies_left_by("i-1", {"i-2"})
+    assert left == {"a"}
+    alone = {"i-1": "Terminating:Wait"}
+    assert not Standing(members, alone, frozenset({"i-2"}), frozenset()).vacancies_left_by("i-1")
+    assert not Standing(members, {}, frozenset(), frozenset()).vacancies_left_by("i-1")
+
+
+def test_only_members_of_the_group_move_and_only_in_the_shards_that_are_asked_about() -> None:
+    held = {"a": frozenset(some(0, 9)), "b": frozenset[str](), "c": frozenset({"i-040"})}
+    states = dict.fromkeys(some(0, 9), "InService")
+    standing = Standing(held, states, frozenset(), frozenset(some(0, 9)))
+    assert standing.steps_near("i-000") == [Step(JOIN, "i-008", "b"), Step(JOIN, "i-007", "c")]
+    assert standing.steps_near("i-040") == []
+    assert standing.steps_into(frozenset("c")) == [Step(JOIN, "i-008", "c")]
+    assert Standing(held, states, frozenset(), frozenset()).steps_to_balance() == []
 
 
 def test_a_vacancy_is_filled_from_the_fullest_other_shard() -> None:

@@ -53,7 +53,6 @@ QUESTIONS: list[tuple[Callable[[str], bool], set[str], bool | None]] = [
         False,
     ),
     (states.is_in_warm_pool, {*AT_REST_IN_THE_POOL, "Warmed:Pending:Proceed"}, False),
-    (states.is_launch_held, {"Pending:Wait"}, None),
     (states.is_entering_warm_pool, {"Warmed:Pending:Wait"}, None),
     (states.is_root_volume_held, {"ReplacingRootVolume:Wait"}, None),
     (states.launches_again, {*PENDING, "ReplacingRootVolume:Proceed", "RootVolumeReplaced"}, None),

@@ -138,4 +138,5 @@ def test_an_event_of_another_kind_is_no_question(event: object) -> None:
 
 @pytest.mark.usefixtures("service")
 def test_it_is_wired_without_asking_anything() -> None:
-    assert wire(environments.evidence()).querier() is not None
+    runtime = Runtime(RecordingTelemetry())
+    assert wire(environments.evidence(), runtime).querier() is not None

@@ -55,7 +55,7 @@ class Handling(Parts):
             module=MODULE,
             autoscaling=self.autoscaling,
             instances=self.instances,
-            ends=SuddenEnds(GROUP, self.instances, self.discovery, None, self.runtime),
+            ends=SuddenEnds(GROUP, self.instances, self.marker, self.discovery, None, self.runtime),
             queue=self.queue("interruption"),
             dead_letters=self.queue("interruption-dlq"),
             runtime=self.runtime,

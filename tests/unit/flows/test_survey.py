@@ -20,7 +20,7 @@ def snapshot(parts: Parts, *, in_cloud_map: bool = True) -> Snapshot:
 def test_a_member_is_seen_with_its_state_and_its_registration() -> None:
     seen = snapshot(fleet({INSTANCE_ID: "InService", OTHER_INSTANCE_ID: "Standby"}, INSTANCE_ID))
     assert seen.in_service == [INSTANCE_ID]
-    assert {one: seen.subjects[one].is_registered for one in seen.subjects} == {
+    assert {one: seen.sightings[one].is_registered for one in seen.sightings} == {
         INSTANCE_ID: True,
         OTHER_INSTANCE_ID: False,
     }
@@ -32,14 +32,14 @@ def test_one_that_is_registered_and_in_another_group_is_looked_up_there() -> Non
         INSTANCE_ID,
         describe_auto_scaling_instances=members({INSTANCE_ID: "InService"}, group="another-group"),
     )
-    [subject] = snapshot(parts).subjects.values()
-    assert (subject.state, subject.is_elsewhere) == (None, True)
-    assert subject.ownership is not Ownership.LEFT
+    [sighting] = snapshot(parts).sightings.values()
+    assert (sighting.state, sighting.is_elsewhere) == (None, True)
+    assert sighting.ownership is not Ownership.LEFT
 
 
 def test_what_is_registered_by_another_owner_under_another_kind_of_name_is_left_out() -> None:
     parts = fleet({}, "their-server", describe_instances={"Reservations": []})
-    assert snapshot(parts).subjects == {}
+    assert snapshot(parts).sightings == {}
 
 
 def test_without_service_discovery_nothing_is_registered() -> None:
