@@ -15,6 +15,7 @@ from lifecycle.telemetry import LogEvent, Metric
 from tests.support import environments
 from tests.support.machines import answer, monitor
 from tests.support.messages import (
+    GROUP,
     INSTANCE_ID,
     NOW,
     OTHER_INSTANCE_ID,
@@ -190,6 +191,28 @@ class TestSending:
         assert world.receive(foreign) == []
         assert world.agents.sent == []
         assert "is not this pipeline's group" in world.parts.dead_letters("flush")[0][1]
+
+
+class TestServing:
+    """A redriven message may be of an instance that serves by now, here or in another group."""
+
+    @pytest.mark.parametrize("group", [GROUP, "aggregators-green"])
+    def test_one_that_serves_is_not_flushed_and_the_other_one_is(self, group: str) -> None:
+        serving = {
+            "InstanceId": INSTANCE_ID,
+            "AutoScalingGroupName": group,
+            "LifecycleState": "InService",
+        }
+        world = World(describe_auto_scaling_instances={"AutoScalingInstances": [serving]})
+        other = flush_check(instance_id=OTHER_INSTANCE_ID)
+        assert world.receive(flush_check(), other) == ["m0"]
+        assert world.agents.sent == [OTHER_INSTANCE_ID]
+
+    def test_nothing_is_flushed_while_auto_scaling_does_not_say_where_it_is(self) -> None:
+        world = World(describe_auto_scaling_instances=THROTTLED)
+        assert world.receive(flush_check()) == ["m0"]
+        assert world.agents.sent == []
+        assert world.parts.kept_alive == [INSTANCE_ID]
 
 
 class TestUnexpectedErrors:
