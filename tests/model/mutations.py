@@ -329,9 +329,9 @@ MUTATIONS = [
     *mutations_of_states.answers(),
     *mutations_of_states.states(),
     *_promises(),
-]    Mutation(
-        "what serves in another group is flushed on a redriven message",
+    Mutation(
+        "what serves is flushed on a redriven message",
         {"lifecycle.flows.flush:FlushWaiter._refusals": lambda self, instance_ids: {}},
         "tests/unit/flows/test_flush.py",
     ),
-
+]
