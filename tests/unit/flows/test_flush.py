@@ -23,7 +23,7 @@ from tests.support.messages import (
     record,
     sqs_event,
 )
-from tests.support.parts import POLLS, Parts
+from tests.support.parts import POLLS, Parts, members
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error
 
 SETTLE = 75.0
@@ -200,12 +200,8 @@ class TestServing:
     def test_one_that_serves_is_not_flushed_and_the_other_one_is(
         self, group: str, comes_back: list[str]
     ) -> None:
-        serving = {
-            "InstanceId": INSTANCE_ID,
-            "AutoScalingGroupName": group,
-            "LifecycleState": "InService",
-        }
-        world = World(describe_auto_scaling_instances={"AutoScalingInstances": [serving]})
+        serving = members({INSTANCE_ID: "InService"}, group=group)
+        world = World(describe_auto_scaling_instances=serving)
         other = flush_check(instance_id=OTHER_INSTANCE_ID)
         assert world.receive(flush_check(), other) == comes_back
         assert len(world.parts.dead_letters("flush")) == 1 - len(comes_back)
