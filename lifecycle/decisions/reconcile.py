@@ -54,13 +54,15 @@ class Sighting:
     """One instance in one snapshot.
 
     ``state`` is its lifecycle state in our group, None outside of it; ``is_elsewhere`` means in
-    another group. ``instance`` is None for one that EC2 does not know (any more): then nothing but
-    its registration tells whose it was.
+    another group; ``waits_in`` is one whose hook holds it there, though it is ours: a group that
+    the module had before. ``instance`` is None for one that EC2 does not know (any more): then
+    nothing but its registration tells whose it was.
     """
 
     id: str
     state: str | None = None
     is_elsewhere: bool = False
+    waits_in: str | None = None
     is_registered: bool = False
     instance: Instance | None = None
     ownership: Ownership = Ownership.MEMBER
@@ -174,7 +176,7 @@ class Snapshot:
         """Tell whether a hook of a transition that is ours holds the instance."""
         if is_held(sighting.state, Transition.LAUNCHING):
             return self.in_cloud_map
-        return is_held(sighting.state, Transition.TERMINATING)
+        return sighting.waits_in is not None or is_held(sighting.state, Transition.TERMINATING)
 
     def is_under_way(self, sighting: Sighting) -> bool:
         """Tell whether the mark says that a pipeline took this very wait over."""
@@ -215,7 +217,8 @@ def confirmed(first: Snapshot, second: Snapshot) -> list[Correction]:
 def correction_of(sighting: Sighting, snapshot: Snapshot) -> Correction | None:
     """Return what is to be done with one instance, None if nothing is."""
     if _is_stranded(sighting, snapshot):
-        reason: str | None = f"{sighting.state}, and no pipeline is under way"
+        where = sighting.state or f"held in {sighting.waits_in}"
+        reason: str | None = f"{where}, and no pipeline is under way"
         kind = CorrectionKind.RESTART
     elif sighting.is_registered:
         reason, kind = _why_out(sighting), CorrectionKind.DEREGISTER

@@ -61,7 +61,7 @@ class Stage(Generic[Message]):
         records = list(event["Records"])
         parsed = {record["messageId"]: _parse(record, self.model) for record in records}
         sound = {key: one for key, one in parsed.items() if not isinstance(one, Malformed)}
-        refusals = {key: self._refusal(one) for key, one in sound.items()}
+        refusals = self.scope.refusals({key: one.action for key, one in sound.items()})
         owned = [one for key, one in sound.items() if refusals[key] is None]
         check = self.waiter.begin(owned)
         self.heartbeats.begin(sorted({message.action.instance_id for message in owned}))
@@ -73,15 +73,6 @@ class Stage(Generic[Message]):
         answer = process(records, handle)
         self.runtime.telemetry.flush()
         return answer
-
-    def _refusal(self, message: Message) -> Exception | None:
-        """Return why a message is not checked now; those of this stage's group cost no call."""
-        try:
-            if not self.scope.is_of_group(message.action):
-                self.scope.require_held(message.action)
-        except Exception as error:  # noqa: BLE001 (unknown is neither ours nor foreign: ask again)
-            return error
-        return None
 
 
 def process(

@@ -66,7 +66,7 @@ class FlushWaiter:
         return self.exit.still_waited_for(message)
 
     def _refusals(self, instance_ids: Sequence[str]) -> dict[str, str]:
-        """Return why instances are not flushed: those that serve, perhaps in another group."""
+        """Return why instances are not flushed: those that serve; the stage refuses others."""
         try:
             members = self.exit.autoscaling.memberships(instance_ids)
         except Exception as error:  # noqa: BLE001 (unknown: the next receive asks again)

@@ -239,9 +239,13 @@ class Reconciler:
     def _holds(self, action: LifecycleAction) -> bool:
         """Tell whether this wait is under way, and keep it alive for its pipeline's heartbeats."""
         heartbeat, said = self.autoscaling.record_heartbeat(action)
-        if heartbeat is Heartbeat.FAILED:
+        if heartbeat is Heartbeat.FAILED and self._is_own_group(action):
             raise UnexpectedState(f"no heartbeat for {action.lifecycle_hook_name}: {said}")
         return heartbeat is Heartbeat.RECORDED
+
+    def _is_own_group(self, action: LifecycleAction) -> bool:
+        """Tell a wait in our group: of others only ``former_group_names`` lets us ask the hook."""
+        return action.autoscaling_group_name == self.settings.autoscaling_group_name
 
     def _possible_waits(self, sighting: Sighting) -> list[LifecycleAction]:
         """Return the waits that the state can mean; a launch and a return both lead into a pool."""
@@ -255,7 +259,7 @@ class Reconciler:
             waits.append(Transition.LAUNCHING)
         return [
             LifecycleAction(
-                autoscaling_group_name=self.settings.autoscaling_group_name,
+                autoscaling_group_name=sighting.waits_in or self.settings.autoscaling_group_name,
                 lifecycle_hook_name=hook,
                 lifecycle_action_token=None,
                 instance_id=sighting.id,

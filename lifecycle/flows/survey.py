@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from lifecycle.adapters.autoscaling import AutoScaling
+from lifecycle.adapters.autoscaling import AutoScaling, Membership
 from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.adapters.instances import Instances
-from lifecycle.decisions.ownership import Module, ownership_of
+from lifecycle.decisions.ownership import Module, Ownership, ownership_of
 from lifecycle.decisions.reconcile import HookLimits, Sighting, Snapshot
+from lifecycle.decisions.states import is_held
 from lifecycle.flows.ownership import whereabouts
-from lifecycle.messages import is_instance_id
+from lifecycle.messages import Transition, is_instance_id
 from lifecycle.settings import ReconcilerSettings
 from lifecycle.telemetry import Runtime
 
@@ -60,12 +61,14 @@ class Survey:
         for one in self._described(known):
             member = memberships.get(one.id)
             state = member.state_in(self.module.group) if member else None
+            ownership = ownership_of(self.module, whereabouts(member, one.instance))
             located.append(
                 replace(
                     one,
                     state=state,
                     is_elsewhere=member is not None and state is None,
-                    ownership=ownership_of(self.module, whereabouts(member, one.instance)),
+                    waits_in=_waits_in(member, ownership),
+                    ownership=ownership,
                 )
             )
         return located
@@ -74,3 +77,11 @@ class Survey:
         known = list(sightings)
         described = self.instances.describe([one.id for one in known])
         return [replace(one, instance=described.get(one.id)) for one in known]
+
+
+def _waits_in(member: Membership | None, ownership: Ownership) -> str | None:
+    """Return the group before whose hook holds an instance of ours, None for any other."""
+    if member is None or ownership is not Ownership.LEFT:
+        return None
+    is_waiting = is_held(member.state, Transition.TERMINATING)
+    return member.autoscaling_group_name if is_waiting else None

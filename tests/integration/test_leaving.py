@@ -160,3 +160,18 @@ class TestGroupReplaced:
         pipeline.fleet.shows(first, EMPTY)
         pipeline.until(lambda: pipeline.state(first) is None)
         assert (unclean(pipeline), pipeline.dead_letters("buffer")) == (0, [])
+
+    def test_a_wait_there_whose_event_was_lost_is_drained_by_the_reconciler(
+        self, pipeline: Pipeline
+    ) -> None:
+        first, second = serving(pipeline)
+        pipeline.lose_events()
+        pipeline.terminate(first)
+        other_group(pipeline)
+        wire_to(pipeline, OTHER_GROUP)
+        pipeline.fleet.shows(first, EMPTY)
+        pipeline.reconcile()
+        pipeline.until(lambda: pipeline.state(first) is None)
+        assert (unclean(pipeline), pipeline.dead_letters("buffer")) == (0, [])
+        assert pipeline.registrations(second) == ["registered"]  # reported, and not touched
+        assert reported(pipeline) == {first, second}

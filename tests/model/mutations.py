@@ -77,7 +77,7 @@ def _flushes() -> Iterator[Mutation]:
         },
     )
     yield Mutation(
-        "what serves in another group is flushed on a redriven message",
+        "what serves is flushed on a redriven message",
         {"lifecycle.flows.flush:FlushWaiter._refusals": lambda self, instance_ids: {}},
         _FLUSH_WAITER,
     )

@@ -5,11 +5,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from lifecycle.adapters.autoscaling import AutoScaling, Completion
+from lifecycle.adapters.autoscaling import AutoScaling, Completion, Membership
 from lifecycle.decisions import heartbeats, operation
 from lifecycle.decisions.operation import WANTED_TYPE, NextStep, Operation, OperationStatus
 from lifecycle.errors import NotReady
 from lifecycle.flows import batch
+from lifecycle.flows.ownership import Scope
 from lifecycle.flows.release import Exit
 from lifecycle.flows.stage import NextStage
 from lifecycle.messages import DrainCheck, LifecycleAction, Transition, parse_check_message
@@ -36,6 +37,7 @@ _DRAINING = (
 _Receive = batch._Receive
 _run, _wait, _dead_letter = _Receive.run, _Receive._wait, _Receive._dead_letter
 _keep_alive = _Receive._keep_alive
+_require_ours = Scope._require_ours
 
 
 def batches() -> Iterator[Mutation]:
@@ -47,6 +49,9 @@ def batches() -> Iterator[Mutation]:
     yield from each(
         _DEAD_LETTERS,
         {
+            "a message believed although its instance serves in another group": {
+                "lifecycle.flows.ownership:Scope._require_ours": _by_name_alone
+            },
             "a dead letter that fails silently": {f"{receive}._dead_letter": _silently},
             "one malformed message crashes its batch": {
                 "lifecycle.flows.batch:_parse": lambda record, model: parse_check_message(
@@ -64,6 +69,11 @@ def batches() -> Iterator[Mutation]:
     yield Mutation(
         "a failed heartbeat ends the wait", {f"{receive}._keep_alive": _must_beat}, _BATCH
     )
+
+
+def _by_name_alone(self: Scope, action: LifecycleAction, member: Membership | None) -> None:
+    if not self.is_of_group(action):
+        _require_ours(self, action, member)
 
 
 def _error_is_done(

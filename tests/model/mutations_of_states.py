@@ -8,6 +8,8 @@ from lifecycle.adapters.cloud_map import CloudMap
 from lifecycle.decisions import flush, ownership
 from lifecycle.decisions.flush import FlushVerdict, Invocation
 from lifecycle.decisions.ownership import Module, Ownership, Whereabouts
+from lifecycle.errors import NotOurs
+from lifecycle.flows.ownership import Scope
 from lifecycle.flows.release import Exit
 from lifecycle.messages import LifecycleAction
 from tests.model.bugs import Mutation, each
@@ -38,6 +40,11 @@ def owners() -> Iterator[Mutation]:
             "an instance without an owner taken for ours": {target: _taken_over},
         },
     )
+    yield Mutation(
+        "a wait in a former group not restarted",
+        {"lifecycle.flows.survey:_waits_in": lambda member, ownership: None},
+        "tests/unit/flows/test_reconcile.py",
+    )
     yield from each(
         _LEAVING,
         {
@@ -46,10 +53,14 @@ def owners() -> Iterator[Mutation]:
                 "lifecycle.flows.sudden_end:_SuddenEnd._count_end_outside": lambda self: None
             },
             "a former group's hook that still holds an instance not asked": {
-                "lifecycle.flows.ownership:Scope.has_left": lambda self, action: False
+                "lifecycle.flows.ownership:Scope._require_held": _not_asked
             },
         },
     )
+
+
+def _not_asked(self: Scope, action: LifecycleAction, member: Membership | None) -> None:
+    raise NotOurs(action.autoscaling_group_name)
 
 
 def _taken_back(module: Module, found: Whereabouts) -> Ownership:

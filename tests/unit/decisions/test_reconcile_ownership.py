@@ -8,6 +8,7 @@ from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.marks import Mark, MarkKind
 from lifecycle.decisions.ownership import Ownership
 from lifecycle.decisions.reconcile import (
+    CorrectionKind,
     HookLimits,
     Sighting,
     Snapshot,
@@ -74,3 +75,16 @@ def test_a_registration_of_what_another_group_holds_stays(ownership: Ownership) 
         "i-1", is_elsewhere=True, is_registered=True, instance=ENDED, ownership=ownership
     )
     assert correction_of(sighting, snapshot_of(sighting)) is None
+
+
+@pytest.mark.parametrize(("kind", "is_restarted"), [("launching", True), ("terminating", False)])
+def test_a_wait_in_a_former_group_is_restarted_unless_it_is_under_way(
+    kind: str, *, is_restarted: bool
+) -> None:
+    marked = replace(RUNNING, mark=Mark(MarkKind(kind), 0.0))
+    held = Sighting(
+        "i-1", is_elsewhere=True, waits_in="former", instance=marked, ownership=Ownership.LEFT
+    )
+    found = correction_of(held, snapshot_of(held))
+    assert (found and found.kind) == (CorrectionKind.RESTART if is_restarted else None)
+    assert found is None or found.reason == "held in former, and no pipeline is under way"

@@ -24,10 +24,10 @@ TIMEOUT, HOOK = 3600.0, 3600.0
 
 
 class TestDone:
-    def test_a_message_that_is_done_with_is_deleted_without_another_call(self) -> None:
+    def test_messages_that_are_done_with_are_deleted_after_one_call_for_all(self) -> None:
         world = World()
-        assert world.run(record(buffer_check())) == []
-        assert world.parts.client.calls == []
+        assert world.run(record(buffer_check()), record(buffer_check())) == []
+        assert [name for name, _ in world.parts.client.calls] == ["describe_auto_scaling_instances"]
 
     def test_metrics_are_flushed_once_a_batch(self) -> None:
         world = World()

@@ -185,6 +185,46 @@ class TestStrangers:
         assert world.parts.kept_alive == []
 
 
+class TestMovedToAnotherGroup:
+    """A message of our group is redriven, and its instance is in another group by now."""
+
+    message = record(buffer_check(), message_id="m1")
+
+    def moved(self, state: str, owner: MarkKind | None = MarkKind.TERMINATING) -> World:
+        world = World(described=marked(owner)) if owner else World()
+        found = members({INSTANCE_ID: state}, group="others")
+        world.parts.client._answers["describe_auto_scaling_instances"] = [found]
+        return world
+
+    @pytest.mark.parametrize(
+        ("state", "owner"),
+        [("InService", MarkKind.TERMINATING), ("Pending", MarkKind.PROVEN), ("Standby", None)],
+    )
+    def test_one_that_serves_there_or_is_not_ours_is_not_touched(
+        self, state: str, owner: MarkKind | None
+    ) -> None:
+        world = self.moved(state, owner)
+        assert world.run(self.message) == []
+        [(_, reason)] = world.dead
+        assert reason == (
+            f"action.instance_id: {INSTANCE_ID} is {state} in the group 'others', "
+            "which is not this pipeline's"
+        )
+        assert (world.begun_with, world.parts.kept_alive) == ([[]], [])
+
+    def test_one_of_ours_that_serves_nowhere_is_checked(self) -> None:
+        world = self.moved("Terminating:Wait")
+        assert world.run(self.message) == []
+        assert ([len(one) for one in world.begun_with], world.dead) == ([1], [])
+
+    def test_while_its_group_is_unknown_it_is_not_checked_and_comes_back(self) -> None:
+        world = World()
+        world.parts.client._answers["describe_auto_scaling_instances"] = [THROTTLED]
+        assert world.run(self.message) == ["m1"]
+        assert (world.begun_with, world.dead) == ([[]], [])
+        assert world.parts.kept_alive == [INSTANCE_ID]
+
+
 class TestDrainsOfAFormerGroup:
     """The module's group was changed while an instance of the one before was drained."""
 

@@ -23,7 +23,7 @@ from tests.support.messages import (
     record,
     sqs_event,
 )
-from tests.support.parts import POLLS, Parts
+from tests.support.parts import POLLS, Parts, members
 from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error
 
 SETTLE = 75.0
@@ -196,16 +196,15 @@ class TestSending:
 class TestServing:
     """A redriven message may be of an instance that serves by now, here or in another group."""
 
-    @pytest.mark.parametrize("group", [GROUP, "aggregators-green"])
-    def test_one_that_serves_is_not_flushed_and_the_other_one_is(self, group: str) -> None:
-        serving = {
-            "InstanceId": INSTANCE_ID,
-            "AutoScalingGroupName": group,
-            "LifecycleState": "InService",
-        }
-        world = World(describe_auto_scaling_instances={"AutoScalingInstances": [serving]})
+    @pytest.mark.parametrize(("group", "comes_back"), [(GROUP, ["m0"]), ("aggregators-green", [])])
+    def test_one_that_serves_is_not_flushed_and_the_other_one_is(
+        self, group: str, comes_back: list[str]
+    ) -> None:
+        serving = members({INSTANCE_ID: "InService"}, group=group)
+        world = World(describe_auto_scaling_instances=serving)
         other = flush_check(instance_id=OTHER_INSTANCE_ID)
-        assert world.receive(flush_check(), other) == ["m0"]
+        assert world.receive(flush_check(), other) == comes_back
+        assert len(world.parts.dead_letters("flush")) == 1 - len(comes_back)
         assert world.agents.sent == [OTHER_INSTANCE_ID]
 
     def test_nothing_is_flushed_while_auto_scaling_does_not_say_where_it_is(self) -> None:

@@ -15,7 +15,7 @@ from lifecycle.telemetry import LogEvent, Metric
 from tests.support import environments
 from tests.support.messages import GROUP, INSTANCE_ID, OTHER_INSTANCE_ID
 from tests.support.parts import MODULE, Parts, described, fleet, listed, marked, members
-from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED
+from tests.support.scripted import NO_ACTIVE_ACTION, THROTTLED, aws_error
 
 LEAVING = marked(MarkKind.TERMINATING, 0)  # of a wait long ago: nothing is under way
 
@@ -308,3 +308,27 @@ def test_an_instance_in_a_state_that_is_not_known_is_kept_and_reported() -> None
     line = parts.telemetry.the(LogEvent.LIFECYCLE_STATE_UNKNOWN)
     assert (line["instance_id"], line.level) == (INSTANCE_ID, "ERROR")
     assert not {"complete", "deregister"} & set(parts.done)
+
+
+@pytest.mark.parametrize(
+    ("state", "heartbeat", "is_restarted"),
+    [
+        ("Terminating:Wait", {}, True),
+        ("Terminating:Wait", NO_ACTIVE_ACTION, False),
+        ("Terminating:Wait", aws_error("AccessDenied"), False),  # not in former_group_names
+        ("InService", {}, False),
+    ],
+)
+def test_a_wait_in_a_former_group_is_restarted_if_our_hook_there_holds_it(
+    state: str, heartbeat: Any, *, is_restarted: bool
+) -> None:
+    parts = fleet(
+        {},
+        describe_auto_scaling_instances=members({INSTANCE_ID: state}, group="former"),
+        describe_instances=LEAVING,
+        record_lifecycle_action_heartbeat=heartbeat,
+    )
+    reconcile(parts)
+    started = [one["action"]["autoscaling_group_name"] for one in parts.messages]
+    assert started == (["former"] if is_restarted else [])
+    assert parts.telemetry.of(LogEvent.INSTANCE_LEFT_GROUP)
