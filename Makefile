@@ -54,6 +54,9 @@ package: venv ## the zip for AWS Lambda; ARCHITECTURE=arm64|x86_64 PYTHON_VERSIO
 package-local: venv ## the same for this machine's architecture and Python, as the sandbox runs it
 	@$(VENV) tools/package.py --local
 
+release: venv ## a tag that carries the zips, and the module as an archive; VERSION=1.2.3
+	@PYTHONPATH=. $(VENV) tools/release.py "$(VERSION)"
+
 ## Test
 
 # A check after --beside waits often, or uses one core, so it runs at the same time as the others.

@@ -36,6 +36,7 @@ run "functions_are_told_exactly_what_they_read" {
     condition = aws_lambda_function.this["lifecycle"].environment[0].variables == tomap({
       POWERTOOLS_SERVICE_NAME      = "fluentd"
       POWERTOOLS_METRICS_NAMESPACE = "FluentdLifecycle"
+      MODULE_VERSION               = "0.1.0-dev"
       POWERTOOLS_LOG_LEVEL         = "INFO"
       AUTOSCALING_GROUP_NAME       = "aggregators"
       LAUNCH_HOOK_NAME             = "fluentd-launch"
@@ -51,6 +52,7 @@ run "functions_are_told_exactly_what_they_read" {
     condition = aws_lambda_function.this["operation"].environment[0].variables == tomap({
       POWERTOOLS_SERVICE_NAME      = "fluentd"
       POWERTOOLS_METRICS_NAMESPACE = "FluentdLifecycle"
+      MODULE_VERSION               = "0.1.0-dev"
       POWERTOOLS_LOG_LEVEL         = "INFO"
       AUTOSCALING_GROUP_NAME       = "aggregators"
       LAUNCH_HOOK_NAME             = "fluentd-launch"
@@ -75,6 +77,7 @@ run "functions_are_told_exactly_what_they_read" {
     condition = aws_lambda_function.this["buffer"].environment[0].variables == tomap({
       POWERTOOLS_SERVICE_NAME            = "fluentd"
       POWERTOOLS_METRICS_NAMESPACE       = "FluentdLifecycle"
+      MODULE_VERSION                     = "0.1.0-dev"
       POWERTOOLS_LOG_LEVEL               = "INFO"
       AUTOSCALING_GROUP_NAME             = "aggregators"
       LAUNCH_HOOK_NAME                   = "fluentd-launch"
