@@ -10,6 +10,7 @@ from lifecycle.decisions.operation import (
     Operation,
     OperationStatus,
     OperationType,
+    fresh_request_id,
     next_step,
 )
 from lifecycle.messages import Transition
@@ -111,3 +112,8 @@ def test_an_instance_goes_on_only_when_its_registration_is_as_wanted(case: Case)
     assert registered is (transition is Transition.LAUNCHING)
     assert status in {None, OperationStatus.SUCCESS}
     assert kind in {None, REGISTER if registered else DEREGISTER}
+
+
+def test_a_request_of_before_has_another_id_as_soon_as_a_second_has_passed() -> None:
+    assert fresh_request_id("i-1", 1000.0) == "i-1-1000"
+    assert fresh_request_id("i-1", 1001.0) != fresh_request_id("i-1", 1000.0)

@@ -9,11 +9,13 @@ from lifecycle.decisions.flush import FlushReason, FlushState, FlushVerdict
 from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.marks import written
 from lifecycle.decisions.standing import (
+    NOT_IN_THIS_RUN,
     Flaw,
     flaw_of_evidence,
     flaw_of_look,
     in_turn,
     is_lasting,
+    is_of_this_run,
     is_settled,
 )
 from tests.support.messages import INSTANCE_ID, NOW
@@ -102,6 +104,11 @@ def test_a_tag_that_was_emptied_says_nothing_and_one_that_cannot_be_read_counts(
 
 def test_one_that_ec2_does_not_know_counts_at_once() -> None:
     assert is_lasting(None, NOW, 360)
+
+
+def test_one_that_was_passed_over_has_no_flaw_of_this_run() -> None:
+    assert not is_of_this_run(NOT_IN_THIS_RUN)
+    assert is_of_this_run((Reason.GAP, "why"))
 
 
 def test_each_run_has_an_order_of_its_own_so_that_each_instance_has_its_turn() -> None:
