@@ -238,8 +238,8 @@ run "package_defaults_to_what_make_package_builds" {
   command = plan
 
   assert {
-    condition     = endswith(local.default_package, "/../build/package/fluentd-lifecycle-arm64-python3.13.zip")
-    error_message = "tools/package.py names the zip by architecture and runtime; the default was ${local.default_package}."
+    condition     = endswith(local.built_package, "/../build/package/fluentd-lifecycle-arm64-python3.13.zip")
+    error_message = "tools/package.py names the zip by architecture and runtime; the default was ${local.built_package}."
   }
 }
 
@@ -262,5 +262,5 @@ run "missing_package_says_what_to_do" {
   variables {
     lambda = { package = { local_path = "no/such/package.zip" } }
   }
-  expect_failures = [aws_lambda_function.this]
+  expect_failures = [terraform_data.package]
 }
