@@ -117,7 +117,7 @@ scenarios: venv venv-ministack programs package-local ## the real module, applie
 	@$(PYTEST) -n $(WORKERS) --timeout=600 -m core tests/end_to_end
 
 end-to-end: venv venv-ministack programs package-local ## the same, in every scenario
-	@$(PYTEST) -n $(WORKERS) --timeout=600 $(addprefix tests/end_to_end/,test_scenarios.py test_chaos.py test_examples.py)
+	@$(PYTEST) -n $(WORKERS) --timeout=600 $(addprefix tests/end_to_end/,test_scenarios.py test_chaos.py test_examples.py test_releases.py)
 
 runbooks: venv venv-ministack programs package-local ## the runbooks, typed into the local cloud as they stand
 	@$(PYTEST) -n $(WORKERS) --timeout=600 $(wildcard tests/end_to_end/test_runbook*.py)

@@ -28,6 +28,9 @@ module "fluentd_lifecycle" {
   name                   = "fluentd"
   autoscaling_group_name = "aggregators"
   flush                  = { buffer_paths = ["/var/log/fluent"] }
+  alarms                 = { actions = ["arn:aws:sns:ap-northeast-1:123456789012:on-call"] }
+  # Else two minutes pass between two polls.
+  timing                 = { poll_interval_max_seconds = 15 }
   lambda                 = { runtime = "RUNTIME", architecture = "ARCHITECTURE" }
 }
 """
