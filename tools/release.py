@@ -29,7 +29,7 @@ _MODULE = "terraform"
 
 
 class CannotReleaseError(Exception):
-    """What has to be done first, in words for whoever releases."""
+    """What has to be done first, in words for the releaser."""
 
 
 @dataclass(frozen=True)
