@@ -54,6 +54,9 @@ package: venv ## the zip for AWS Lambda; ARCHITECTURE=arm64|x86_64 PYTHON_VERSIO
 package-local: venv ## the same for this machine's architecture and Python, as the sandbox runs it
 	@$(VENV) tools/package.py --local
 
+release: venv ## a tag that carries the zips, and the module as an archive; VERSION=1.2.3
+	@PYTHONPATH=. $(VENV) tools/release.py "$(VERSION)"
+
 ## Test
 
 # A check after --beside waits often, or uses one core, so it runs at the same time as the others.
@@ -114,7 +117,7 @@ scenarios: venv venv-ministack programs package-local ## the real module, applie
 	@$(PYTEST) -n $(WORKERS) --timeout=600 -m core tests/end_to_end
 
 end-to-end: venv venv-ministack programs package-local ## the same, in every scenario
-	@$(PYTEST) -n $(WORKERS) --timeout=600 $(addprefix tests/end_to_end/,test_scenarios.py test_chaos.py test_examples.py)
+	@$(PYTEST) -n $(WORKERS) --timeout=600 $(addprefix tests/end_to_end/,test_scenarios.py test_chaos.py test_examples.py test_releases.py)
 
 runbooks: venv venv-ministack programs package-local ## the runbooks, typed into the local cloud as they stand
 	@$(PYTEST) -n $(WORKERS) --timeout=600 $(wildcard tests/end_to_end/test_runbook*.py)

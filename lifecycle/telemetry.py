@@ -3,6 +3,7 @@
 The vocabulary is closed, since alarms, runbook queries and the demo depend on it.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -245,11 +246,15 @@ class Runtime:
 
 
 def begin_invocation(context: object) -> None:
-    """Put Lambda's request id into every line of this invocation, as `function_request_id`.
+    """Put Lambda's request id and the module's version into every line of this invocation.
 
-    It leads to Lambda's own lines (START, REPORT, a time-out), which name it, too.
+    `function_request_id` leads to Lambda's own lines (START, REPORT, a time-out), which name it,
+    too.
     """
-    Logger().append_keys(function_request_id=getattr(context, "aws_request_id", None))
+    Logger().append_keys(
+        function_request_id=getattr(context, "aws_request_id", None),
+        version=os.environ.get("MODULE_VERSION"),
+    )
 
 
 def on_lambda() -> Runtime:

@@ -150,7 +150,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter" {
 
   alarm_actions = var.alarms.actions
   ok_actions    = var.alarms.ok_actions
-  tags          = var.tags
+  tags          = local.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "reported" {
@@ -174,7 +174,7 @@ resource "aws_cloudwatch_metric_alarm" "reported" {
 
   alarm_actions = var.alarms.actions
   ok_actions    = var.alarms.ok_actions
-  tags          = var.tags
+  tags          = local.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "function_errors" {
@@ -218,7 +218,7 @@ resource "aws_cloudwatch_metric_alarm" "function_errors" {
 
   alarm_actions = var.alarms.actions
   ok_actions    = var.alarms.ok_actions
-  tags          = var.tags
+  tags          = local.tags
 }
 
 # If no function runs at all (the account's concurrency is used up, the schedule is off), heartbeats stop
@@ -241,5 +241,5 @@ resource "aws_cloudwatch_metric_alarm" "reconciler_silent" {
 
   alarm_actions = var.alarms.actions
   ok_actions    = var.alarms.ok_actions
-  tags          = var.tags
+  tags          = local.tags
 }

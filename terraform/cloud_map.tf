@@ -55,5 +55,5 @@ resource "aws_service_discovery_service" "this" {
     }
   }
 
-  tags = var.tags
+  tags = local.tags
 }

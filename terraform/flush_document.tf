@@ -107,5 +107,5 @@ resource "aws_ssm_document" "flush" {
   document_format = "JSON"
   target_type     = "/AWS::EC2::Instance"
   content         = jsonencode(local.flush_document)
-  tags            = var.tags
+  tags            = local.tags
 }

@@ -105,7 +105,7 @@ resource "aws_cloudwatch_event_rule" "interruption" {
   name          = local.interruption_rule_names[each.key]
   description   = each.value.description
   event_pattern = jsonencode(each.value.pattern)
-  tags          = var.tags
+  tags          = local.tags
 }
 
 resource "aws_cloudwatch_event_target" "interruption" {
@@ -175,7 +175,7 @@ resource "aws_sqs_queue" "interruption" {
     ]
   })
 
-  tags = var.tags
+  tags = local.tags
 }
 
 # As many instances as DescribeAutoScalingInstances takes at a time; the fewest concurrent batches that SQS

@@ -61,7 +61,7 @@ resource "aws_cloudwatch_event_rule" "lifecycle" {
     }
   })
 
-  tags = var.tags
+  tags = local.tags
 }
 
 resource "aws_cloudwatch_event_target" "lifecycle" {

@@ -84,7 +84,7 @@ resource "aws_cloudwatch_event_rule" "reconcile" {
   name                = local.function_names.reconcile
   description         = "Schedule of the reconciler of ${var.autoscaling_group_name}"
   schedule_expression = var.reconcile.interval_minutes == 1 ? "rate(1 minute)" : "rate(${var.reconcile.interval_minutes} minutes)"
-  tags                = var.tags
+  tags                = local.tags
 }
 
 resource "aws_cloudwatch_event_target" "reconcile" {

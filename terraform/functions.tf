@@ -21,6 +21,7 @@ locals {
     POWERTOOLS_METRICS_NAMESPACE = local.metrics_namespace
     POWERTOOLS_LOG_LEVEL         = var.lambda.log_level
     AUTOSCALING_GROUP_NAME       = var.autoscaling_group_name
+    MODULE_VERSION               = local.module_version
   }
   # Of the functions that call AWS about instances: all but the evidence function.
   fleet_environment = {
@@ -31,11 +32,6 @@ locals {
     ALLOW_EMPTY_SERVICE   = try(var.cloud_map.allow_empty, null)
     OPERATION_QUEUE_URL   = local.queue_urls.operation
   }
-
-  package_from_s3 = var.lambda.package.s3 != null
-  default_package = "${path.module}/../build/package/fluentd-lifecycle-${var.lambda.architecture}-${var.lambda.runtime}.zip"
-  package_path    = local.package_from_s3 ? null : coalesce(var.lambda.package.local_path, local.default_package)
-  package_exists  = local.package_from_s3 ? true : fileexists(local.package_path)
 }
 
 resource "aws_cloudwatch_log_group" "function" {
@@ -43,7 +39,7 @@ resource "aws_cloudwatch_log_group" "function" {
 
   name              = "/aws/lambda/${local.function_names[each.key]}"
   retention_in_days = var.lambda.log_retention_days
-  tags              = var.tags
+  tags              = local.tags
 }
 
 resource "aws_iam_role" "function" {
@@ -61,7 +57,7 @@ resource "aws_iam_role" "function" {
     }]
   })
 
-  tags = var.tags
+  tags = local.tags
 }
 
 resource "aws_iam_role_policy" "function" {
@@ -122,14 +118,7 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  tags = var.tags
-
-  lifecycle {
-    precondition {
-      condition     = local.package_exists
-      error_message = "There is no Lambda package at ${coalesce(local.package_path, "(S3)")}. Run `make package` in the root of the repository, or point lambda.package at a zip file or an S3 object."
-    }
-  }
+  tags = local.tags
 
   depends_on = [
     aws_cloudwatch_log_group.function,

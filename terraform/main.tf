@@ -10,6 +10,7 @@
 #                    locals.tf                   every name and ARN
 #                    timing.tf                   the timing budget, and the conditions it must meet
 #                    data.tf, versions.tf        account and region; Terraform and provider
+#                    package.tf, VERSION         the functions' zip, and the version of all this
 #   the entrance     hooks.tf                    the lifecycle hooks
 #                    function_lifecycle.tf       lifecycle events
 #                    function_interruption.tf    instances that end without a hook

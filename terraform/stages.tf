@@ -70,7 +70,7 @@ resource "aws_sqs_queue" "stage" {
     Statement = [local.refuse_plain_http[local.queue_arns[each.key]]]
   })
 
-  tags = var.tags
+  tags = local.tags
 }
 
 resource "aws_sqs_queue" "dead_letter" {
@@ -94,7 +94,7 @@ resource "aws_sqs_queue" "dead_letter" {
     )
   })
 
-  tags = var.tags
+  tags = local.tags
 }
 
 resource "aws_lambda_event_source_mapping" "stage" {

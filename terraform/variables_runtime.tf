@@ -27,9 +27,9 @@ variable "lambda" {
   description = <<-EOT
     How the functions run.
 
-    - `package.local_path`: the zip to upload. By default the one that `make package` builds for the
-      architecture and runtime, `build/package/fluentd-lifecycle-ARCHITECTURE-RUNTIME.zip` next to
-      this module's folder.
+    - `package.local_path`: the zip to upload. By default the one that a release brings along in
+      `package/`, or in a checkout the one that `make package` builds for the architecture and
+      runtime, `build/package/fluentd-lifecycle-ARCHITECTURE-RUNTIME.zip` next to this module's folder.
     - `package.s3`: `bucket`, `key` and `object_version` of a zip in S3 instead. Without
       `object_version`, Terraform does not notice a new object under the same key.
     - `architecture`: `arm64` or `x86_64`; the package must be built for it.

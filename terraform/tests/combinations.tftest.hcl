@@ -67,6 +67,7 @@ run "flush_alone" {
     condition = aws_lambda_function.this["lifecycle"].environment[0].variables == tomap({
       POWERTOOLS_SERVICE_NAME      = "fluentd"
       POWERTOOLS_METRICS_NAMESPACE = "FluentdLifecycle"
+      MODULE_VERSION               = "0.1.0-dev"
       POWERTOOLS_LOG_LEVEL         = "INFO"
       AUTOSCALING_GROUP_NAME       = "agents"
       TERMINATE_HOOK_NAME          = "fluentd-terminate"
@@ -78,6 +79,7 @@ run "flush_alone" {
     condition = aws_lambda_function.this["flush"].environment[0].variables == tomap({
       POWERTOOLS_SERVICE_NAME        = "fluentd"
       POWERTOOLS_METRICS_NAMESPACE   = "FluentdLifecycle"
+      MODULE_VERSION                 = "0.1.0-dev"
       POWERTOOLS_LOG_LEVEL           = "INFO"
       AUTOSCALING_GROUP_NAME         = "agents"
       TERMINATE_HOOK_NAME            = "fluentd-terminate"
@@ -100,6 +102,7 @@ run "flush_alone" {
     condition = aws_lambda_function.this["interruption"].environment[0].variables == tomap({
       POWERTOOLS_SERVICE_NAME        = "fluentd"
       POWERTOOLS_METRICS_NAMESPACE   = "FluentdLifecycle"
+      MODULE_VERSION                 = "0.1.0-dev"
       POWERTOOLS_LOG_LEVEL           = "INFO"
       AUTOSCALING_GROUP_NAME         = "agents"
       TERMINATE_HOOK_NAME            = "fluentd-terminate"

@@ -36,6 +36,7 @@ run "functions_are_told_exactly_what_they_read" {
     condition = aws_lambda_function.this["lifecycle"].environment[0].variables == tomap({
       POWERTOOLS_SERVICE_NAME      = "fluentd"
       POWERTOOLS_METRICS_NAMESPACE = "FluentdLifecycle"
+      MODULE_VERSION               = "0.1.0-dev"
       POWERTOOLS_LOG_LEVEL         = "INFO"
       AUTOSCALING_GROUP_NAME       = "aggregators"
       LAUNCH_HOOK_NAME             = "fluentd-launch"
@@ -51,6 +52,7 @@ run "functions_are_told_exactly_what_they_read" {
     condition = aws_lambda_function.this["operation"].environment[0].variables == tomap({
       POWERTOOLS_SERVICE_NAME      = "fluentd"
       POWERTOOLS_METRICS_NAMESPACE = "FluentdLifecycle"
+      MODULE_VERSION               = "0.1.0-dev"
       POWERTOOLS_LOG_LEVEL         = "INFO"
       AUTOSCALING_GROUP_NAME       = "aggregators"
       LAUNCH_HOOK_NAME             = "fluentd-launch"
@@ -75,6 +77,7 @@ run "functions_are_told_exactly_what_they_read" {
     condition = aws_lambda_function.this["buffer"].environment[0].variables == tomap({
       POWERTOOLS_SERVICE_NAME            = "fluentd"
       POWERTOOLS_METRICS_NAMESPACE       = "FluentdLifecycle"
+      MODULE_VERSION                     = "0.1.0-dev"
       POWERTOOLS_LOG_LEVEL               = "INFO"
       AUTOSCALING_GROUP_NAME             = "aggregators"
       LAUNCH_HOOK_NAME                   = "fluentd-launch"
@@ -235,8 +238,8 @@ run "package_defaults_to_what_make_package_builds" {
   command = plan
 
   assert {
-    condition     = endswith(local.default_package, "/../build/package/fluentd-lifecycle-arm64-python3.13.zip")
-    error_message = "tools/package.py names the zip by architecture and runtime; the default was ${local.default_package}."
+    condition     = endswith(local.built_package, "/../build/package/fluentd-lifecycle-arm64-python3.13.zip")
+    error_message = "tools/package.py names the zip by architecture and runtime; the default was ${local.built_package}."
   }
 }
 
@@ -259,5 +262,5 @@ run "missing_package_says_what_to_do" {
   variables {
     lambda = { package = { local_path = "no/such/package.zip" } }
   }
-  expect_failures = [aws_lambda_function.this]
+  expect_failures = [terraform_data.package]
 }

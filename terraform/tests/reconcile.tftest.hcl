@@ -44,6 +44,7 @@ run "it_runs_every_five_minutes_and_corrects" {
     condition = aws_lambda_function.this["reconcile"].environment[0].variables == tomap({
       POWERTOOLS_SERVICE_NAME             = "fluentd"
       POWERTOOLS_METRICS_NAMESPACE        = "FluentdLifecycle"
+      MODULE_VERSION                      = "0.1.0-dev"
       POWERTOOLS_LOG_LEVEL                = "INFO"
       AUTOSCALING_GROUP_NAME              = "aggregators"
       LAUNCH_HOOK_NAME                    = "fluentd-launch"

@@ -3,6 +3,7 @@
 _COMMON = {
     "POWERTOOLS_SERVICE_NAME": "pipeline",
     "POWERTOOLS_METRICS_NAMESPACE": "FluentdLifecycle",
+    "MODULE_VERSION": "1.2.3",
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "AUTOSCALING_GROUP_NAME": "fluentd-aggregators",
     "TERMINATE_HOOK_NAME": "pipeline-terminate",

@@ -114,6 +114,17 @@ class TestLines:
         named = [line.get("function_request_id") for line in printed(capsys)]
         assert named == ["request-1", "request-2", None]
 
+    def test_lines_name_the_version_of_the_module(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MODULE_VERSION", "1.2.3")
+        begin_invocation(None)
+        PowertoolsTelemetry().info(LogEvent.OPERATION_PENDING)
+        monkeypatch.delenv("MODULE_VERSION")
+        begin_invocation(None)
+        PowertoolsTelemetry().info(LogEvent.OPERATION_PENDING)
+        assert [line.get("version") for line in printed(capsys)] == ["1.2.3", None]
+
     def test_a_line_says_which_code_logged_it(self, capsys: pytest.CaptureFixture[str]) -> None:
         telemetry = PowertoolsTelemetry()
         telemetry.info(LogEvent.OPERATION_PENDING)

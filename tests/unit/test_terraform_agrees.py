@@ -33,7 +33,9 @@ CONTRACT: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "terraform" / "tests" / "contract.json").read_text()
 )
 # Read by Powertools, or by operators who look at a function.
-NOT_SETTINGS = {"POWERTOOLS_LOG_LEVEL", "LAUNCH_HOOK_NAME", "TERMINATE_HOOK_NAME"}
+NOT_SETTINGS = {
+    *("MODULE_VERSION", "POWERTOOLS_LOG_LEVEL", "LAUNCH_HOOK_NAME", "TERMINATE_HOOK_NAME")
+}
 Model = type[
     LifecycleHandlerSettings
     | InterruptionSettings

@@ -1,0 +1,107 @@
+"""A release is a tag that carries its zips; everything else of the repository stays as it is."""
+
+import hashlib
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tools.release import CannotReleaseError, Repository, release
+
+CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n## [0.2.0]\n\n## [0.1.0]\n"
+NAMES = ["fluentd-lifecycle-arm64-python3.13.zip", "fluentd-lifecycle-x86_64-python3.13.zip"]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    root = tmp_path / "repository"
+    (root / "terraform").mkdir(parents=True)
+    (root / "terraform" / "VERSION").write_text("0.1.0-dev\n")
+    (root / "terraform" / "main.tf").write_text("locals {}\n")
+    (root / "LICENSE").write_text("free\n")
+    (root / "CHANGELOG.md").write_text(CHANGELOG)
+    for command in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["config", "user.name", "A"],
+        ["config", "user.email", "a@example.com"],
+        ["add", "."],
+        ["commit", "--quiet", "-m", "Begin"],
+    ):
+        subprocess.run(["git", "-C", str(root), *command], check=True)
+    return Repository(root)
+
+
+@pytest.fixture
+def zips(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / name for name in NAMES]
+    for path in paths:
+        path.write_bytes(path.name.encode() * 100)
+    return paths
+
+
+def test_only_the_tag_carries_the_zips_their_checksums_and_the_version(
+    repository: Repository, zips: list[Path], tmp_path: Path
+) -> None:
+    before = repository.run("rev-parse", "HEAD")
+    release(repository, "0.1.0", zips, tmp_path / "release")
+    assert repository.run("rev-parse", "HEAD") == before
+    assert repository.run("status", "--porcelain") == ""
+    assert repository.run("show", "HEAD:terraform/VERSION") == "0.1.0-dev"
+    assert repository.run("show", "v0.1.0:terraform/VERSION") == "0.1.0"
+    sums = repository.run("show", "v0.1.0:terraform/package/SHA256SUMS").splitlines()
+    assert sums == [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}" for one in zips]
+    carried = repository.run("ls-tree", "--name-only", "v0.1.0:terraform/package").splitlines()
+    assert carried == ["SHA256SUMS", *NAMES]
+    assert repository.run("rev-parse", "v0.1.0^{commit}^") == before
+
+
+def test_the_archive_holds_the_same_module(
+    repository: Repository, zips: list[Path], tmp_path: Path
+) -> None:
+    archive = release(repository, "0.1.0", zips, tmp_path / "release")
+    assert archive.name == "fluentd-lifecycle-0.1.0.zip"
+    with zipfile.ZipFile(archive) as opened:
+        files = [name for name in opened.namelist() if not name.endswith("/")]
+        assert sorted(files) == [
+            "LICENSE",
+            "terraform/VERSION",
+            "terraform/main.tf",
+            "terraform/package/SHA256SUMS",
+            *(f"terraform/package/{name}" for name in NAMES),
+        ]
+        assert opened.read(f"terraform/package/{NAMES[0]}") == zips[0].read_bytes()
+
+
+def test_a_version_is_released_once_and_the_next_one_beside_it(
+    repository: Repository, zips: list[Path], tmp_path: Path
+) -> None:
+    release(repository, "0.1.0", zips, tmp_path / "release")
+    with pytest.raises(CannotReleaseError, match=r"The tag v0\.1\.0 exists"):
+        release(repository, "0.1.0", zips, tmp_path / "release")
+    release(repository, "0.2.0", zips, tmp_path / "release")
+    assert repository.run("tag", "--list").splitlines() == ["v0.1.0", "v0.2.0"]
+
+
+@pytest.mark.parametrize("version", ["", "1.2", "v1.2.3", "1.2.3 ", "1.2.3-", "latest"])
+def test_what_is_no_version_is_refused(
+    repository: Repository, zips: list[Path], tmp_path: Path, version: str
+) -> None:
+    with pytest.raises(CannotReleaseError, match="must look like"):
+        release(repository, version, zips, tmp_path / "release")
+    assert repository.run("tag", "--list") == ""
+
+
+def test_what_the_changelog_does_not_tell_is_not_released(
+    repository: Repository, zips: list[Path], tmp_path: Path
+) -> None:
+    with pytest.raises(CannotReleaseError, match=r"no section `## \[0\.3\.0\]`"):
+        release(repository, "0.3.0", zips, tmp_path / "release")
+
+
+def test_what_is_not_committed_is_not_released(
+    repository: Repository, zips: list[Path], tmp_path: Path
+) -> None:
+    (repository.root / "terraform" / "main.tf").write_text("locals { a = 1 }\n")
+    with pytest.raises(CannotReleaseError, match="git status"):
+        release(repository, "0.1.0", zips, tmp_path / "release")

@@ -1,0 +1,131 @@
+"""Make a release: a tag whose commit carries the zips, and the same module as an archive.
+
+    python tools/release.py 1.2.3
+
+The main branch stays without binaries: only the tag `v1.2.3` has `terraform/package/` (a zip for
+each architecture, and `SHA256SUMS`) and the version in `terraform/VERSION`. So both
+`git::https://.../fluentd-lifecycle.git//terraform?ref=v1.2.3` and the address of the archive work
+with nothing to build.
+Nothing is pushed, and neither the working tree nor the index is touched.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import package
+
+PROJECT = Path(__file__).resolve().parent.parent
+PYTHON_VERSION = "3.13"  # the default of lambda.runtime
+_VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
+_MODULE = "terraform"
+
+
+class CannotReleaseError(Exception):
+    """What has to be done first, in words for the releaser."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository, without its working tree."""
+
+    root: Path
+
+    def run(self, *arguments: str, index: Path | None = None, given: bytes = b"") -> str:
+        """Run git; raises CannotReleaseError with what it says."""
+        done = subprocess.run(
+            ["git", "-C", str(self.root), *arguments],
+            check=False,
+            capture_output=True,
+            input=given,
+            env=os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {}),
+        )
+        if done.returncode:
+            raise CannotReleaseError(f"git {arguments[0]}: {done.stderr.decode().strip()}")
+        return done.stdout.decode().strip()
+
+    def commit(self, files: Mapping[str, bytes], message: str) -> str:
+        """Commit files on top of HEAD, in no branch; return the commit."""
+        with tempfile.TemporaryDirectory() as work:
+            index = Path(work) / "index"
+            self.run("read-tree", "HEAD", index=index)
+            for path, content in files.items():
+                blob = self.run("hash-object", "-w", "--stdin", given=content)
+                added = f"100644,{blob},{path}"
+                self.run("update-index", "--add", "--cacheinfo", added, index=index)
+            tree = self.run("write-tree", index=index)
+        return self.run("commit-tree", tree, "-p", "HEAD", "-m", message)
+
+
+def release(repository: Repository, version: str, zips: Sequence[Path], folder: Path) -> Path:
+    """Tag a commit that carries the zips, and write the archive; return its path.
+
+    Raises CannotReleaseError if the version is none, is there already, is not in the changelog, or
+    something is not committed.
+    """
+    tag = f"v{version}"
+    if not _VERSION.fullmatch(version):
+        raise CannotReleaseError(f"VERSION={version}: it must look like 1.2.3 or 1.2.3-rc.1.")
+    if repository.run("tag", "--list", tag):
+        raise CannotReleaseError(f"The tag {tag} exists; a version is released once.")
+    if repository.run("status", "--porcelain"):
+        raise CannotReleaseError("Commit or remove what `git status` shows first.")
+    if f"## [{version}]" not in repository.run("show", "HEAD:CHANGELOG.md"):
+        raise CannotReleaseError(f"CHANGELOG.md has no section `## [{version}]`; write it first.")
+    commit = repository.commit(_files(version, zips), f"Release {version}, with its zips")
+    repository.run("tag", "--annotate", tag, "-m", f"Version {version}", commit)
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / f"fluentd-lifecycle-{version}.zip"
+    repository.run("archive", "--format=zip", f"--output={archive}", tag, _MODULE, "LICENSE")
+    return archive
+
+
+def _files(version: str, zips: Sequence[Path]) -> dict[str, bytes]:
+    contents = {path.name: path.read_bytes() for path in zips}
+    sums = "".join(
+        f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+        for name, content in sorted(contents.items())
+    )
+    return {
+        f"{_MODULE}/VERSION": f"{version}\n".encode(),
+        f"{_MODULE}/package/SHA256SUMS": sums.encode(),
+        **{f"{_MODULE}/package/{name}": content for name, content in contents.items()},
+    }
+
+
+def build(folder: Path) -> list[Path]:
+    """Build the zip of each architecture."""
+    targets = [package.Target.of(one, PYTHON_VERSION) for one in sorted(package.PLATFORMS)]
+    paths = [folder / f"{target.name}.zip" for target in targets]
+    for target, path in zip(targets, paths, strict=True):
+        package.build(target, path)
+    return paths
+
+
+def main(arguments: list[str]) -> int:
+    """Make the release, and say what is left to do."""
+    parser = argparse.ArgumentParser(description="Tag a release that carries its zips.")
+    parser.add_argument("version")
+    version = parser.parse_args(arguments).version
+    try:
+        zips = build(PROJECT / "build" / "package")
+        archive = release(Repository(PROJECT), version, zips, PROJECT / "build" / "release")
+    except CannotReleaseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
+    print(f"tag v{version}: push it with `git push origin v{version}`")
+    print(f"{archive.relative_to(PROJECT)}  {package.describe(archive)}")
+    print(f'  source = "https://HOST/{archive.name}//terraform?checksum=sha256:{checksum}"')
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
