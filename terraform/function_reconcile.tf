@@ -104,6 +104,6 @@ resource "aws_lambda_permission" "reconcile_from_rule" {
 resource "aws_lambda_function_event_invoke_config" "reconcile" {
   function_name          = aws_lambda_function.this["reconcile"].function_name
   maximum_retry_attempts = 0
-  # A run that could not begin for so long is the next one's.
-  maximum_event_age_in_seconds = local.reconcile_period_seconds
+  # A run that could not begin for so long is the next one's. Lambda allows 60 s to 6 hours.
+  maximum_event_age_in_seconds = min(21600, local.reconcile_period_seconds)
 }
