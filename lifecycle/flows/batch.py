@@ -64,7 +64,9 @@ class Stage(Generic[Message]):
         refusals = self.scope.refusals({key: one.action for key, one in sound.items()})
         owned = [one for key, one in sound.items() if refusals[key] is None]
         check = self.waiter.begin(owned)
-        self.heartbeats.begin(sorted({message.action.instance_id for message in owned}))
+        # A message that is not checked now is kept alive all the same, unless it is not ours.
+        kept = [one for key, one in sound.items() if not isinstance(refusals[key], NotOurs)]
+        self.heartbeats.begin(sorted({message.action.instance_id for message in kept}))
 
         def handle(record: SQSRecord) -> None:
             key = record.message_id

@@ -144,6 +144,15 @@ class TestFailedHeartbeats:
         assert world.run(self.receive()) == []
         assert len(world.dead) == 1
 
+    def test_of_one_that_cannot_be_checked_the_tag_still_tells_the_last_heartbeat(self) -> None:
+        """Throttling refuses the look into Auto Scaling, too; that is no reason to give up."""
+        now = NOW + HOOK * 2 / 3
+        tags = {HEARTBEATS_TAG_KEY: str(Failing(now - 30, now - 15, 6, "m1"))}
+        world = self.failing(HOOK * 2 / 3, described=described(INSTANCE_ID, **tags))
+        world.parts.client._answers["describe_auto_scaling_instances"] = [THROTTLED]
+        assert world.run(self.receive()) == ["m1"]
+        assert (world.begun_with, world.dead) == ([[]], [])
+
     def test_every_dead_letter_says_until_when_the_instance_is_kept(self) -> None:
         world = self.failing(600, check=raising(Permanent("retained")))
         assert world.run(self.receive()) == []
