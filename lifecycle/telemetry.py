@@ -253,7 +253,7 @@ def begin_invocation(context: object) -> None:
     """
     Logger().append_keys(
         function_request_id=getattr(context, "aws_request_id", None),
-        version=os.environ.get("MODULE_VERSION"),
+        module_version=os.environ.get("MODULE_VERSION"),
     )
 
 

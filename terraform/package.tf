@@ -16,7 +16,8 @@ locals {
   package_exists  = local.package_from_s3 ? true : fileexists(local.package_path)
   # Of a zip in S3 only the operator can tell.
   package_is_of_this_version = local.package_from_s3 || !local.package_exists || !local.is_release ? true : (
-    strcontains(file(local.checksums_path), filesha256(local.package_path))
+    # The line has the name, too: it says for which architecture and runtime the zip is.
+    strcontains(file(local.checksums_path), "${filesha256(local.package_path)}  ${local.package_name}\n")
   )
 }
 
@@ -26,7 +27,7 @@ resource "terraform_data" "package" {
   lifecycle {
     precondition {
       condition     = local.package_exists && local.package_is_of_this_version
-      error_message = "${local.package_exists ? "The Lambda package ${coalesce(local.package_path, "(S3)")} is not of version" : "There is no Lambda package ${coalesce(local.package_path, "(S3)")} for version"} ${local.module_version}. ${local.is_release ? "This release brings zips for the architectures and the runtime that package/SHA256SUMS lists: leave lambda.package and lambda.runtime out. For a mirror, copy a zip of this very release." : "This is a checkout: run `make package ARCHITECTURE=${var.lambda.architecture} PYTHON_VERSION=${trimprefix(var.lambda.runtime, "python")}` in its root, or use a release, `source = \"git::https://...//terraform?ref=vX.Y.Z\"`, which brings its zips along."}"
+      error_message = "${local.package_exists ? "The Lambda package ${coalesce(local.package_path, "(S3)")} is not the one" : "There is no Lambda package ${coalesce(local.package_path, "(S3)")}"} of version ${local.module_version} for ${var.lambda.architecture} and ${var.lambda.runtime}. ${local.is_release ? "This release brings zips for the architectures and the runtime that package/SHA256SUMS lists: leave lambda.package and lambda.runtime out. For a mirror, copy a zip of this very release." : "This is a checkout: run `make package ARCHITECTURE=${var.lambda.architecture} PYTHON_VERSION=${trimprefix(var.lambda.runtime, "python")}` in its root, or use a release, `source = \"git::https://...//terraform?ref=vX.Y.Z\"`, which brings its zips along."}"
     }
   }
 }

@@ -63,6 +63,19 @@ class Repository:
             tree = self.run("write-tree", index=index)
         return self.run("commit-tree", tree, "-p", "HEAD", "-m", message)
 
+    def require_committed(self) -> None:
+        """Raise CannotReleaseError if a zip could hold what no commit does, hidden or not."""
+        changed = self.run("status", "--porcelain", "--untracked-files=all")
+        shipped = [one for one in (*package.OUR_PACKAGES, "requirements.txt") if self._has(one)]
+        found = self.run("ls-files", "--others", "--", *shipped) if shipped else ""
+        hidden = [one for one in found.splitlines() if one.endswith(".py")]
+        if changed or hidden:
+            shown = "; ".join([*changed.splitlines(), *hidden])
+            raise CannotReleaseError(f"Commit or remove what `git status` shows first: {shown}")
+
+    def _has(self, name: str) -> bool:
+        return (self.root / name).exists()
+
 
 def release(repository: Repository, version: str, zips: Sequence[Path], folder: Path) -> Path:
     """Tag a commit that carries the zips, and write the archive; return its path.
@@ -75,15 +88,15 @@ def release(repository: Repository, version: str, zips: Sequence[Path], folder: 
         raise CannotReleaseError(f"VERSION={version}: it must look like 1.2.3 or 1.2.3-rc.1.")
     if repository.run("tag", "--list", tag):
         raise CannotReleaseError(f"The tag {tag} exists; a version is released once.")
-    if repository.run("status", "--porcelain"):
-        raise CannotReleaseError("Commit or remove what `git status` shows first.")
+    repository.require_committed()
     if f"## [{version}]" not in repository.run("show", "HEAD:CHANGELOG.md"):
         raise CannotReleaseError(f"CHANGELOG.md has no section `## [{version}]`; write it first.")
-    commit = repository.commit(_files(version, zips), f"Release {version}, with its zips")
-    repository.run("tag", "--annotate", tag, "-m", f"Version {version}", commit)
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / f"fluentd-lifecycle-{version}.zip"
-    repository.run("archive", "--format=zip", f"--output={archive}", tag, _MODULE, "LICENSE")
+    commit = repository.commit(_files(version, zips), f"Release {version}, with its zips")
+    repository.run("archive", "--format=zip", f"--output={archive}", commit, _MODULE, "LICENSE")
+    # Last: a version is released once.
+    repository.run("tag", "--annotate", tag, "-m", f"Version {version}", commit)
     return archive
 
 
@@ -115,8 +128,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("version")
     version = parser.parse_args(arguments).version
     try:
+        repository = Repository(PROJECT)
+        repository.require_committed()
         zips = build(PROJECT / "build" / "package")
-        archive = release(Repository(PROJECT), version, zips, PROJECT / "build" / "release")
+        archive = release(repository, version, zips, PROJECT / "build" / "release")
     except CannotReleaseError as error:
         print(error, file=sys.stderr)
         return 1

@@ -117,7 +117,7 @@ def _lines(cloud: LocalCloud) -> list[dict[str, Any]]:
 def _asking(cloud: LocalCloud) -> set[str]:
     """The versions whose waiter has given a verdict."""
     verdicts = [one for one in _lines(cloud) if one.get("message") == "flush_verdict"]
-    return {one["version"] for one in verdicts}
+    return {one["module_version"] for one in verdicts}
 
 
 def _git(*arguments: str) -> None:

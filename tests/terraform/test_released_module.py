@@ -9,6 +9,7 @@ import pytest
 from sandbox.terraform import MODULE, Terraform, TerraformError
 
 _ZIP = "fluentd-lifecycle-arm64-python3.13.zip"
+_OTHER_ZIP = "fluentd-lifecycle-x86_64-python3.13.zip"
 _CALL = """\
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -30,9 +31,12 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[Terraform, Path]
     shutil.copytree(MODULE, module, ignore=shutil.ignore_patterns("*.tftest.hcl", "examples"))
     (module / "VERSION").write_text("1.2.3\n")
     (module / "package").mkdir()
-    (module / "package" / _ZIP).write_bytes(b"the zip of 1.2.3")
-    digest = hashlib.sha256(b"the zip of 1.2.3").hexdigest()
-    (module / "package" / "SHA256SUMS").write_text(f"{digest}  {_ZIP}\n")
+    sums = ""
+    for name in (_ZIP, _OTHER_ZIP):
+        content = f"{name} of 1.2.3".encode()
+        (module / "package" / name).write_bytes(content)
+        sums += f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+    (module / "package" / "SHA256SUMS").write_text(sums)
     (module / "other.zip").write_bytes(b"the zip of 1.2.2")
     shutil.copy(module / "package" / _ZIP, module / "mirrored.zip")
     terraform = Terraform(module, folder / "work")
@@ -68,9 +72,10 @@ def test_its_own_zip_is_taken_from_the_tag_or_from_a_mirror(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ('{ package = { local_path = "other.zip" } }', "other.zip is not of version 1.2.3"),
+        ('{ package = { local_path = "other.zip" } }', "other.zip is not the one of version 1.2.3"),
         ('{ runtime = "python3.11" }', "There is no Lambda package"),
-        ('{ architecture = "x86_64" }', "There is no Lambda package"),
+        ('{ package = { local_path = "mirrored.zip" }, architecture = "x86_64" }', "for x86_64"),
+        ('{ package = { local_path = "mirrored.zip" }, runtime = "python3.12" }', "python3.12"),
         ('{ package = { local_path = "nowhere.zip" } }', "There is no Lambda package nowhere.zip"),
     ],
 )

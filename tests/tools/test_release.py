@@ -105,3 +105,23 @@ def test_what_is_not_committed_is_not_released(
     (repository.root / "terraform" / "main.tf").write_text("locals { a = 1 }\n")
     with pytest.raises(CannotReleaseError, match="git status"):
         release(repository, "0.1.0", zips, tmp_path / "release")
+
+
+def test_code_that_git_does_not_show_is_not_released(
+    repository: Repository, zips: list[Path], tmp_path: Path
+) -> None:
+    (repository.root / "lifecycle").mkdir()
+    (repository.root / "lifecycle" / "secret.py").write_text("")
+    (repository.root / ".git" / "info" / "exclude").write_text("secret.py\n")
+    assert repository.run("status", "--porcelain") == ""
+    with pytest.raises(CannotReleaseError, match=r"lifecycle/secret\.py"):
+        release(repository, "0.1.0", zips, tmp_path / "release")
+
+
+def test_an_archive_that_cannot_be_written_leaves_no_tag(
+    repository: Repository, zips: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "release").write_text("no folder")
+    with pytest.raises(FileExistsError):
+        release(repository, "0.1.0", zips, tmp_path / "release")
+    assert repository.run("tag", "--list") == ""

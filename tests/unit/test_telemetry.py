@@ -123,7 +123,7 @@ class TestLines:
         monkeypatch.delenv("MODULE_VERSION")
         begin_invocation(None)
         PowertoolsTelemetry().info(LogEvent.OPERATION_PENDING)
-        assert [line.get("version") for line in printed(capsys)] == ["1.2.3", None]
+        assert [line.get("module_version") for line in printed(capsys)] == ["1.2.3", None]
 
     def test_a_line_says_which_code_logged_it(self, capsys: pytest.CaptureFixture[str]) -> None:
         telemetry = PowertoolsTelemetry()
