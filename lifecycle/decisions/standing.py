@@ -15,7 +15,7 @@ _BOOT_SECONDS = 600.0
 # which start up to a minute late.
 _LASTING_SECONDS = 540.0
 # What says nothing of the instance itself, so its age excuses nothing.
-_OF_NO_INSTANCE = {Reason.EVIDENCE_FAILED, Reason.PROMETHEUS_FAILED}
+_OF_NO_INSTANCE = {Reason.EVIDENCE_FAILED, Reason.PROMETHEUS_FAILED, Reason.NOT_ASKED}
 
 # Reason and detail, as they are logged.
 Flaw = tuple[str, str]
@@ -75,7 +75,10 @@ def is_lasting(instance: Instance | None, now: float, window_seconds: float) -> 
     if instance is None:
         return True
     since = instance.not_provable_since
-    return since is not None and now - since >= max(window_seconds, _LASTING_SECONDS)
+    if since is None:
+        return False
+    # A moment that is still to come is of no run.
+    return not 0 <= now - since < max(window_seconds, _LASTING_SECONDS)
 
 
 def flaw_of_look(verdict: FlushVerdict) -> Flaw | None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.flush import FlushState, FlushVerdict
 from lifecycle.decisions.polling import PollPolicy
-from lifecycle.decisions.states import may_serve
 from lifecycle.errors import NotReady, Permanent
 from lifecycle.flows.commands import Commands
 from lifecycle.flows.release import Exit
@@ -38,18 +37,15 @@ class FlushWaiter:
         due = {
             message.action.instance_id for message in messages if self._settled_at(message) <= now
         }
-        refusals = self._refusals(sorted(due))
         commands = Commands(
             self.run_command,
             self.settings.flush_command_timeout_seconds,
             LogEvent.FLUSH_REQUESTED,
             self.runtime,
         )
-        verdicts = commands.run(sorted(due - refusals.keys()))
+        verdicts = commands.run(sorted(due))
 
         def check(message: FlushCheck) -> None:
-            if message.action.instance_id in refusals:
-                raise NotReady(refusals[message.action.instance_id])
             verdict = verdicts.get(message.action.instance_id)
             # A second message of the same instance may not be due though the first one is.
             if verdict is None or self._settled_at(message) > now:
@@ -64,19 +60,6 @@ class FlushWaiter:
     def still_waited_for(self, message: FlushCheck) -> bool:
         """Tell whether to keep asking without an active hook, as ``Exit`` does."""
         return self.exit.still_waited_for(message)
-
-    def _refusals(self, instance_ids: Sequence[str]) -> dict[str, str]:
-        """Return why instances are not flushed: those that serve; the stage refuses others."""
-        try:
-            members = self.exit.autoscaling.memberships(instance_ids)
-        except Exception as error:  # noqa: BLE001 (unknown: the next receive asks again)
-            why = f"Auto Scaling does not say where it is: {type(error).__name__}: {error}"
-            return dict.fromkeys(instance_ids, why)
-        return {
-            one: f"it is {member.state} in {member.autoscaling_group_name}, so it is not flushed"
-            for one, member in members.items()
-            if may_serve(member.state)
-        }
 
     def _pause_seconds(self, not_before: float | None) -> float:
         return self.polls.pause_seconds(not_before, self.runtime.clock())

@@ -7,8 +7,9 @@ from lifecycle.adapters.autoscaling import AutoScaling, Heartbeat, Membership
 from lifecycle.adapters.instances import Instances
 from lifecycle.decisions.instance import Instance
 from lifecycle.decisions.ownership import Module, Ownership, Whereabouts, ownership_of
-from lifecycle.errors import NotOurs, UnexpectedState
-from lifecycle.messages import LifecycleAction
+from lifecycle.decisions.states import may_serve
+from lifecycle.errors import NotOurs, NotReady, UnexpectedState
+from lifecycle.messages import LifecycleAction, Transition
 
 
 def whereabouts(member: Membership | None, instance: Instance | None) -> Whereabouts:
@@ -37,7 +38,7 @@ class Scope:
         return self._ownership(action, member) is Ownership.LEFT
 
     def refusals(self, actions: Mapping[str, LifecycleAction]) -> dict[str, Exception | None]:
-        """Return, by their keys, why instances are not checked now: NotOurs, or what is unknown.
+        """Return, by their keys, why instances are not checked now: NotOurs, NotReady, or unknown.
 
         One call asks where all of them are; those of this module's group cost no other.
         """
@@ -62,9 +63,13 @@ class Scope:
         if not self.is_of_group(action):
             self._require_held(action, member)
             return
-        if member is None or self.module.group == member.autoscaling_group_name:
+        if member is None:
             return
-        # Its message may have been redriven long after its wait had ended.
+        # A message may be redriven long after its wait had ended.
+        if member.autoscaling_group_name == self.module.group:
+            if action.transition is Transition.TERMINATING and may_serve(member.state):
+                raise NotReady(f"it is {member.state}: its termination may have ended")
+            return
         if not self._ownership(action, member).may_be_touched:
             raise NotOurs(
                 f"action.instance_id: {action.instance_id} is {member.state} in the group "

@@ -230,7 +230,13 @@ class Reconciler:
     def _restart(self, correction: Correction, sighting: Sighting) -> bool:
         """Start the pipeline of a wait, if it is our hook that holds the instance, or held it."""
         for action in self._possible_waits(sighting):
-            if is_retained(sighting.state) or self._holds(action):
+            try:
+                is_ours = is_retained(sighting.state) or self._holds(action)
+            except UnexpectedState as error:
+                if self._is_own_group(action):
+                    raise
+                return self._not_needed(correction, f"{error} (former_group_names)")
+            if is_ours:
                 self._start(action, sighting)
                 self._made(correction, lifecycle_hook_name=action.lifecycle_hook_name)
                 return True
@@ -239,7 +245,7 @@ class Reconciler:
     def _holds(self, action: LifecycleAction) -> bool:
         """Tell whether this wait is under way, and keep it alive for its pipeline's heartbeats."""
         heartbeat, said = self.autoscaling.record_heartbeat(action)
-        if heartbeat is Heartbeat.FAILED and self._is_own_group(action):
+        if heartbeat is Heartbeat.FAILED:
             raise UnexpectedState(f"no heartbeat for {action.lifecycle_hook_name}: {said}")
         return heartbeat is Heartbeat.RECORDED
 

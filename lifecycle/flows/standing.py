@@ -4,7 +4,7 @@ A wrong label, a missing worker, an expired token or an agent without a permissi
 not at the first scale-in. Nothing is changed but a tag of its own, so an observer does it as well.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lifecycle.adapters.instances import Instances
@@ -29,6 +29,8 @@ from lifecycle.telemetry import LogEvent, Metric, Runtime
 # A run looks at no more instances, and waits no longer for them.
 _MOST_LOOKS = 50
 _LOOK_SECONDS = 60.0
+# So many tags are written one by one if they cannot be written at once.
+_MOST_SINGLE_TAGS = 50
 
 Fleet = Mapping[str, Instance | None]
 Flaws = dict[str, Flaw]
@@ -48,23 +50,23 @@ class StandingCheck:
         """Report each instance that could not be proven, count those that last. Never raises."""
         now, found = self.runtime.clock(), self._flaws(in_service)
         flaws = {one: flaw for one, flaw in found.items() if is_of_this_run(flaw)}
-        asked = {one: it for one, it in in_service.items() if one in flaws or one not in found}
-        is_remembered = self._remember_flaws(asked, flaws, now)
-        lasting = [
-            one
-            for one in flaws
-            if not is_remembered or is_lasting(in_service[one], now, self._window_seconds)
-        ]
-        for instance_id, (reason, detail) in flaws.items():
-            self.runtime.telemetry.warning(
-                LogEvent.INSTANCE_NOT_PROVABLE,
-                autoscaling_group_name=self.autoscaling_group_name,
-                instance_id=instance_id,
-                reason=reason,
-                detail=detail,
-                is_counted=instance_id in lasting,
-            )
-        self.runtime.telemetry.measure(Metric.INSTANCES_NOT_PROVABLE, len(lasting))
+        checked = {one: it for one, it in in_service.items() if one in flaws or one not in found}
+        forgotten = self._remember_flaws(checked, flaws, now)
+        # One that was passed over counts if it did before: unknown is not mended.
+        counted = forgotten | {
+            one for one in found if is_lasting(in_service[one], now, self._window_seconds)
+        }
+        for instance_id, (reason, detail) in found.items():
+            if instance_id in flaws or instance_id in counted:
+                self.runtime.telemetry.warning(
+                    LogEvent.INSTANCE_NOT_PROVABLE,
+                    autoscaling_group_name=self.autoscaling_group_name,
+                    instance_id=instance_id,
+                    reason=reason,
+                    detail=detail,
+                    is_counted=instance_id in counted,
+                )
+        self.runtime.telemetry.measure(Metric.INSTANCES_NOT_PROVABLE, len(counted))
 
     @property
     def _window_seconds(self) -> float:
@@ -77,23 +79,34 @@ class StandingCheck:
         found_now = {one: f for found in both for one, f in found.items() if is_of_this_run(f)}
         return flaws | found_now
 
-    def _remember_flaws(self, in_service: Fleet, flaws: Flaws, now: float) -> bool:
+    def _remember_flaws(self, checked: Fleet, flaws: Flaws, now: float) -> set[str]:
         """Write on instances since when they have a flaw, or that they have none any more.
 
-        Returns whether that succeeded; if not, the next run knows nothing of this one's flaws.
+        Returns the flawed ones that take no tag: the next run knows nothing of their flaws.
         """
-        known = {one: instance for one, instance in in_service.items() if instance is not None}
+        known = {one: instance for one, instance in checked.items() if instance is not None}
         flawed = {one for one, instance in known.items() if instance.not_provable}
+        forgotten = self._write(sorted(flaws.keys() & known.keys() - flawed), now)
+        self._write(sorted(flawed - flaws.keys()), None)
+        return forgotten
+
+    def _write(self, instance_ids: Sequence[str], since: float | None) -> set[str]:
+        """Write that tag; return those that do not take it, which must not cost the others theirs.
+
+        AWS refuses the whole call for one of them: it has too many tags, or has left the group.
+        """
         try:
-            self.instances.mark_not_provable(sorted(flaws.keys() & known.keys() - flawed), now)
-            self.instances.mark_not_provable(sorted(flawed - flaws.keys()), None)
-        except Exception as error:  # noqa: BLE001 (each flaw counts, then)
-            for one in flaws:
+            self.instances.mark_not_provable(instance_ids, since)
+        except Exception as error:  # noqa: BLE001 (one by one; what fails then is counted)
+            if len(instance_ids) > 1:
+                singly, rest = instance_ids[:_MOST_SINGLE_TAGS], instance_ids[_MOST_SINGLE_TAGS:]
+                return set(rest).union(*(self._write([one], since) for one in singly))
+            for one in instance_ids:
                 self.runtime.telemetry.warning(
                     LogEvent.MARK_FAILED, instance_id=one, mark="not-provable", reason=str(error)
                 )
-            return False
-        return True
+            return set(instance_ids)
+        return set()
 
     def _found(self, find: Callable[[Fleet], Flaws], in_service: Fleet) -> Flaws:
         try:

@@ -78,7 +78,7 @@ def _flushes() -> Iterator[Mutation]:
     )
     yield Mutation(
         "what serves is flushed on a redriven message",
-        {"lifecycle.flows.flush:FlushWaiter._refusals": lambda self, instance_ids: {}},
+        {"lifecycle.flows.ownership:may_serve": lambda state: False},
         _FLUSH_WAITER,
     )
     yield Mutation(

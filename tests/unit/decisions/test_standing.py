@@ -76,7 +76,8 @@ def test_a_cleared_queue_is_a_flaw_until_the_instance_is_started_again() -> None
 
 
 @pytest.mark.parametrize(
-    ("since", "counts"), [(None, False), (NOW, False), (NOW - 599, False), (NOW - 600, True)]
+    ("since", "counts"),
+    [(None, False), (NOW, False), (NOW - 599, False), (NOW - 600, True), (NOW + 60, True)],
 )
 def test_a_flaw_counts_once_it_has_lasted_for_longer_than_one_failed_scrape_is_seen(
     since: float | None, *, counts: bool

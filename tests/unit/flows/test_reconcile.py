@@ -332,3 +332,16 @@ def test_a_wait_in_a_former_group_is_restarted_if_our_hook_there_holds_it(
     started = [one["action"]["autoscaling_group_name"] for one in parts.messages]
     assert started == (["former"] if is_restarted else [])
     assert parts.telemetry.of(LogEvent.INSTANCE_LEFT_GROUP)
+
+
+def test_of_a_former_group_whose_hook_cannot_be_asked_the_log_says_what_aws_said() -> None:
+    parts = fleet(
+        {},
+        describe_auto_scaling_instances=members({INSTANCE_ID: "Terminating:Wait"}, group="former"),
+        describe_instances=LEAVING,
+        record_lifecycle_action_heartbeat=aws_error("AccessDenied"),
+    )
+    reconcile(parts)
+    because = str(parts.telemetry.the(LogEvent.CORRECTION_NOT_NEEDED)["because"])
+    assert "AccessDenied" in because
+    assert "former_group_names" in because

@@ -19,7 +19,7 @@ from tests.support import environments
 from tests.support.machines import answer
 from tests.support.messages import GROUP, INSTANCE_ID, NOW, OTHER_INSTANCE_ID
 from tests.support.parts import Parts
-from tests.support.scripted import THROTTLED
+from tests.support.scripted import THROTTLED, aws_error
 
 SERVING = Verdict(State.SERVING, Reason.PROVABLE, "whole")
 SETTLED = 960.0  # a boot, and the window of a proof
@@ -154,14 +154,35 @@ class TestMemory:
         assert parts.telemetry.total(Metric.INSTANCES_NOT_PROVABLE) == 1
         assert parts.telemetry.the(LogEvent.MARK_FAILED)["mark"] == "not-provable"
 
-    def test_of_whom_there_was_no_time_to_ask_nothing_is_forgotten_or_reported(self) -> None:
+    def test_one_that_takes_no_tag_does_not_cost_the_others_their_memory(self) -> None:
+        def create_tags(**asked: Any) -> dict[str, Any]:
+            if INSTANCE_ID in asked["Resources"]:
+                raise aws_error("TagLimitExceeded")
+            return {}
+
+        parts = Parts(create_tags=create_tags)
+        check(parts, fleet(INSTANCE_ID, OTHER_INSTANCE_ID), Function(self.FLAW, parts))
+        assert ([OTHER_INSTANCE_ID], written(NOW)) in tagged(parts)
+        lines = parts.telemetry.of(LogEvent.INSTANCE_NOT_PROVABLE)
+        counted = {line["instance_id"] for line in lines if line["is_counted"]}
+        assert counted == {INSTANCE_ID}
+
+    def test_if_no_instance_takes_a_tag_each_counts_after_few_calls(self) -> None:
+        parts = Parts(create_tags=THROTTLED)
+        check(parts, fleet(*ids(90)), Function(self.FLAW, parts))
+        assert parts.telemetry.total(Metric.INSTANCES_NOT_PROVABLE) == 90
+        assert len(tagged(parts)) == 51
+
+    @pytest.mark.parametrize(("since", "counted"), [(NOW - 600, 300), (NOW - 60, 0), (None, 0)])
+    @pytest.mark.parametrize("age", [SETTLED, 1.0])
+    def test_of_whom_there_was_no_time_to_ask_nothing_is_forgotten_nor_taken_for_mended(
+        self, since: float | None, counted: int, age: float
+    ) -> None:
         parts = Parts()
-        many = ids(300)
-        function = Function(self.FLAW, parts, seconds=61)
-        found = check(parts, fleet(*many, not_provable=written(NOW - 600)), function)
-        assert len(found) == 100
-        assert tagged(parts) == []
-        assert parts.telemetry.total(Metric.INSTANCES_NOT_PROVABLE) == 100
+        in_service = fleet(*ids(300), age=age, not_provable=since and written(since))
+        check(parts, in_service, Function(THROTTLED, parts, seconds=61))
+        assert parts.telemetry.total(Metric.INSTANCES_NOT_PROVABLE) == counted
+        assert [value for _, value in tagged(parts)] == ([] if since else [written(NOW)])
 
 
 def agents(**ping: str) -> dict[str, Any]:
@@ -248,7 +269,9 @@ class TestAgents:
             get_command_invocation=LOOK,
         )
         in_service = fleet(*many, not_provable=written(NOW - 600))
-        assert check(parts, in_service, looks=True) == []
+        passed_over = check(parts, in_service, looks=True)
+        assert {reason for _, reason in passed_over} == {Reason.NOT_ASKED}
+        assert len(passed_over) == 10
         assert len(parts.client.arguments_of("send_command")) == 50
         [(forgotten, _)] = tagged(parts)
         assert len(forgotten) == 50  # of the others nothing was found
