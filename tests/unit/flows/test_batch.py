@@ -145,7 +145,7 @@ class TestFailedHeartbeats:
         assert len(world.dead) == 1
 
     def test_of_one_that_cannot_be_checked_the_tag_still_tells_the_last_heartbeat(self) -> None:
-        """Throttling refuses the look into Auto Scaling, too; that is no reason to give up."""
+        """Throttling refuses the look into Auto Scaling, too; that is no reason to time out."""
         now = NOW + HOOK * 2 / 3
         tags = {HEARTBEATS_TAG_KEY: str(Failing(now - 30, now - 15, 6, "m1"))}
         world = self.failing(HOOK * 2 / 3, described=described(INSTANCE_ID, **tags))
