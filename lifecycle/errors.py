@@ -30,12 +30,12 @@ class LifecycleError(Exception):
 class NotReady(LifecycleError):
     """The stage's condition does not hold yet.
 
-    ``pause_seconds`` is the pause until the next poll, or None for the stage's own poll interval.
+    ``not_before`` (epoch seconds) is the earliest time at which it could hold, None if unknown.
     """
 
-    def __init__(self, reason: str, *, pause_seconds: float | None = None) -> None:
+    def __init__(self, reason: str, *, not_before: float | None = None) -> None:
         super().__init__(reason)
-        self.pause_seconds = pause_seconds
+        self.not_before = not_before
 
 
 class Permanent(LifecycleError):

@@ -71,11 +71,11 @@ class LogEvent(StrEnum):
     CHECK_FAILED = "check_failed", f"{_ACTION} reason message_id? receive_count?"
     BUFFER_VERDICT = (
         "buffer_verdict",
-        f"{_ACTION} buffer_bytes detail next_check_seconds reason verdict",
+        f"{_ACTION} buffer_bytes detail not_before reason verdict",
     )
     FLUSH_VERDICT = (
         "flush_verdict",
-        f"{_ACTION} bytes chunks detail next_check_seconds reason retry_next_at set_aside verdict",
+        f"{_ACTION} bytes chunks detail not_before reason retry_next_at set_aside verdict",
     )
     FLUSH_REQUESTED = "flush_requested", "commands"
     LOOK_REQUESTED = "look_requested", "commands"

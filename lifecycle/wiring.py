@@ -1,8 +1,9 @@
 """Builds the parts that several entry points share, from settings and clients."""
 
+import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -230,13 +231,16 @@ class StageParts(Parts):
         )
 
     def stage(
-        self, model: type[Message], waiter: Waiter[Message], queue_url: str, dlq_url: str
+        self,
+        model: type[Message],
+        waiter: Waiter[Message],
+        queue_url: str,
+        dlq_url: str,
+        longest_pause_seconds: float = math.inf,
     ) -> Stage[Message]:
-        """Return what a waiter's function does."""
-        longest, visibility = (
-            self.polls.longest_interval_seconds,
-            self.settings.visibility_timeout_seconds,
-        )
+        """Return what a waiter's function does; some may not pause as long as the hooks allow."""
+        longest = min(longest_pause_seconds, self.polls.longest_interval_seconds)
+        visibility = self.settings.visibility_timeout_seconds
         hooks = {
             transition: HookClock(seconds, longest, visibility)
             for transition, seconds in self._heartbeat_timeouts.items()
@@ -248,6 +252,6 @@ class StageParts(Parts):
             queue=self.queue(queue_url),
             dead_letters=self.queue(dlq_url),
             heartbeats=Heartbeats(self.autoscaling, self.instances_briefly, hooks, self.runtime),
-            polls=self.polls,
+            polls=replace(self.polls, longest_interval_seconds=longest),
             runtime=self.runtime,
         )

@@ -36,7 +36,8 @@ variable "timing" {
     - `forwarder_flush_interval_seconds`: the longest `flush_interval` of the forwarders'
       `out_forward`, 1 to 600. With `cloud_map` and without `prometheus`, `flush.quiet_seconds` must be
       as long.
-    - `poll_interval_seconds`: the shortest pause between two polls of an instance, 1 to 43200.
+    - `poll_interval_seconds`: the pause between two polls of an instance where nothing tells when the
+      answer could be yes, 1 to 43200.
     - `poll_interval_max_seconds`: the longest pause between two polls, 1 to 43200, as far as the timing
       budget allows: 600, and a sixth of both heartbeat timeouts.
     - `operation_poll_interval_seconds`: the pause between two polls of a Cloud Map operation, 1 to

@@ -22,14 +22,18 @@ def wire(
     """Build the waiter's stage from environment variables; raises ConfigurationError."""
     settings = settings_of(BufferWaiterSettings, environment, runtime)
     parts = StageParts(settings, runtime, functions)
+    proof = parts.proof(settings)
     waiter = BufferWaiter(
-        instances=parts.instances,
-        exit=parts.exit(None),
-        proof=parts.proof(settings),
-        polls=parts.polls,
-        runtime=runtime,
+        instances=parts.instances, exit=parts.exit(None), proof=proof, runtime=runtime
     )
-    return parts.stage(BufferCheck, waiter, settings.buffer_queue_url, settings.buffer_dlq_url)
+    return parts.stage(
+        BufferCheck,
+        waiter,
+        settings.buffer_queue_url,
+        settings.buffer_dlq_url,
+        # Or a queue that was cleared meanwhile would lie before the next window.
+        longest_pause_seconds=proof.rules.unbroken_seconds,
+    )
 
 
 handler = EntryPoint(wire)

@@ -20,7 +20,6 @@ def wire(environment: Mapping[str, str], runtime: Runtime) -> Stage[FlushCheck]:
         settings=settings,
         exit=parts.exit(parts.draining_stage(None, settings.buffer_queue_url)),
         run_command=run_command,
-        polls=parts.polls,
         runtime=runtime,
     )
     return parts.stage(FlushCheck, waiter, settings.flush_queue_url, settings.flush_dlq_url)

@@ -37,12 +37,12 @@ class Queue:
             },
         )
 
-    def change_visibility(self, receipt_handle: str, seconds: float) -> None:
+    def change_visibility(self, receipt_handle: str, seconds: int) -> None:
         """Bring the message back after ``seconds``, for this receive only (0-43200)."""
         self._client.change_message_visibility(
             QueueUrl=self._url,
             ReceiptHandle=receipt_handle,
-            VisibilityTimeout=min(43200, max(0, round(seconds))),
+            VisibilityTimeout=min(43200, max(0, seconds)),
         )
 
 

@@ -14,7 +14,7 @@ from lifecycle.events import Interruption, Location, Signal
 _ATTEMPTS = 3
 # By then the reconciler has deregistered what is down, and Auto Scaling has told of each end.
 _OF_USE_FOR_SECONDS = 1200.0
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 15.0, 120.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 15, 120
 
 # A proof may be a little older than the termination it belongs to: should its activity begin when
 # the hook ends, or clocks differ. One of an earlier life in a warm pool is far older.
@@ -68,9 +68,9 @@ def fate_of(error: Exception, receive_count: int, age_seconds: float) -> Fate:
     return Fate.PUT_BACK if may_help else Fate.DEAD_LETTERED
 
 
-def pause_seconds(receive_count: int) -> float:
+def pause_seconds(receive_count: int) -> int:
     """Return after how long a message that was put back is received again."""
-    return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** (receive_count - 1))
+    return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS << (receive_count - 1))
 
 
 class Ending(StrEnum):

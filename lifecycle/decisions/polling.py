@@ -16,22 +16,19 @@ class PollPolicy:
     longest_interval_seconds: float
     timeout_seconds: float
 
-    def pause_seconds(self, not_before: float | None, now: float) -> float:
-        """Return the pause until the earliest time at which the answer could be yes, in bounds.
+    def pause_seconds(self, not_before: float | None, deadline: float, now: float) -> int:
+        """Return the pause until the next poll, in whole seconds, as SQS counts.
 
-        ``not_before`` (epoch seconds) is None when nothing is known about that time.
+        The poll comes within a second after ``not_before``, the earliest time at which the answer
+        could be yes: never earlier, for it would buy nothing. One poll interval if that time is
+        unknown (None) or past; never more than the longest interval, and within a second after the
+        deadline at the latest. All times are epoch seconds.
         """
-        if not_before is None:
-            return self.interval_seconds
-        return min(self.longest_interval_seconds, max(self.interval_seconds, not_before - now))
-
-    def bounded(self, pause_seconds: float | None, deadline: float, now: float) -> float:
-        """Return a pause within bounds that does not pass the deadline (epoch seconds).
-
-        Whole seconds, as SQS counts: the poll comes within a second after the deadline.
-        """
-        pause = self.interval_seconds if pause_seconds is None else pause_seconds
-        return max(1, min(pause, self.longest_interval_seconds, math.ceil(deadline - now)))
+        wanted = (not_before or 0.0) - now
+        if wanted <= 0:
+            wanted = self.interval_seconds
+        longest = math.floor(self.longest_interval_seconds)
+        return max(1, min(math.ceil(wanted), longest, math.ceil(deadline - now)))
 
     def deadline(self, sent_at: float) -> float:
         """Return when a message that was sent then (epoch seconds) has waited long enough."""

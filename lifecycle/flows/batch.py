@@ -136,14 +136,14 @@ class _Receive(Generic[Message]):
             _, silence = self._keep_alive(message)
             self._dead_letter(_with(silence, str(error)), message, error.redrive_with)
         except NotReady as error:
-            self._wait(message, str(error), error.pause_seconds, error)
+            self._wait(message, str(error), error.not_before, error)
         except Exception as error:  # noqa: BLE001 (what is unexpected is unknown: ask again)
             reason = f"{type(error).__name__}: {error}"
             self._log_error(LogEvent.CHECK_FAILED, message, reason=reason, exception=error)
             self._wait(message, reason, None, error)
 
     def _wait(
-        self, message: Message, reason: str, pause_seconds: float | None, error: Exception
+        self, message: Message, reason: str, not_before: float | None, error: Exception
     ) -> None:
         is_waited_for, silence = self._keep_alive(message)
         if not is_waited_for:
@@ -157,7 +157,7 @@ class _Receive(Generic[Message]):
         deadline = polls.deadline(self._sent_at)
         if silence is not None:
             deadline = min(deadline, silence.times_out_at)
-        self._come_back_in(polls.bounded(pause_seconds, deadline, now), message)
+        self._come_back_in(polls.pause_seconds(not_before, deadline, now), message)
         raise error
 
     def _keep_alive(self, message: Message) -> tuple[bool, Silence | None]:
@@ -173,7 +173,7 @@ class _Receive(Generic[Message]):
             self._log_error(LogEvent.CHECK_FAILED, message, reason=str(error), exception=error)
             return True, silence
 
-    def _come_back_in(self, seconds: float, message: Message) -> None:
+    def _come_back_in(self, seconds: int, message: Message) -> None:
         try:
             self._stage.queue.change_visibility(self._record.receipt_handle, seconds)
         except Exception as error:  # noqa: BLE001 (a late return loses nothing)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from lifecycle.adapters.instances import Instances
 from lifecycle.decisions.buffer import Reason, State, Verdict, unknown
-from lifecycle.decisions.polling import PollPolicy
 from lifecycle.errors import NotReady, Permanent
 from lifecycle.flows.proof import Proof
 from lifecycle.flows.release import Exit
@@ -20,7 +19,6 @@ class BufferWaiter:
     instances: Instances
     exit: Exit
     proof: Proof
-    polls: PollPolicy
     runtime: Runtime
 
     def begin(self, messages: Sequence[BufferCheck]) -> Callable[[BufferCheck], None]:
@@ -39,20 +37,11 @@ class BufferWaiter:
     def _act_on(self, message: BufferCheck, verdict: Verdict) -> None:
         """Release a drained instance; raise NotReady for any other."""
         verdict = self._with_memory(message, verdict)
-        is_drained = verdict.state is State.DRAINED
-        pause_seconds = (
-            None
-            if is_drained
-            else min(
-                self.polls.pause_seconds(verdict.not_before, self.runtime.clock()),
-                self.proof.rules.unbroken_seconds,
-            )
-        )
-        self._log_verdict(message, verdict, pause_seconds)
-        if not is_drained:
+        self._log_verdict(message, verdict)
+        if verdict.state is not State.DRAINED:
             raise NotReady(
                 f"{verdict.state} ({verdict.reason}): {verdict.detail}",
-                pause_seconds=pause_seconds,
+                not_before=verdict.not_before,
             )
         self.exit.leave(message)
 
@@ -90,9 +79,7 @@ class BufferWaiter:
             "be in flight, which no metric shows",
         )
 
-    def _log_verdict(
-        self, message: BufferCheck, verdict: Verdict, pause_seconds: float | None
-    ) -> None:
+    def _log_verdict(self, message: BufferCheck, verdict: Verdict) -> None:
         self.runtime.telemetry.info(
             LogEvent.BUFFER_VERDICT,
             **message.action.log_fields(),
@@ -100,7 +87,7 @@ class BufferWaiter:
             reason=verdict.reason,
             detail=verdict.detail,
             buffer_bytes=verdict.buffer_bytes,
-            next_check_seconds=pause_seconds,
+            not_before=verdict.not_before,
         )
         if verdict.errors_rose:
             self.runtime.telemetry.warning(

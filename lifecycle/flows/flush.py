@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from lifecycle.adapters.run_command import RunCommand
 from lifecycle.decisions.flush import FlushState, FlushVerdict
-from lifecycle.decisions.polling import PollPolicy
 from lifecycle.errors import NotReady, Permanent
 from lifecycle.flows.commands import Commands
 from lifecycle.flows.release import Exit
@@ -28,7 +27,6 @@ class FlushWaiter:
     settings: FlushWaiterSettings
     exit: Exit
     run_command: RunCommand
-    polls: PollPolicy
     runtime: Runtime
 
     def begin(self, messages: Sequence[FlushCheck]) -> Callable[[FlushCheck], None]:
@@ -51,7 +49,7 @@ class FlushWaiter:
             if verdict is None or self._settled_at(message) > now:
                 raise NotReady(
                     "forwarders may still send: a flush now would miss what comes in later",
-                    pause_seconds=self._pause_seconds(self._settled_at(message)),
+                    not_before=self._settled_at(message),
                 )
             self._act_on(message, verdict)
 
@@ -61,18 +59,13 @@ class FlushWaiter:
         """Tell whether to keep asking without an active hook, as ``Exit`` does."""
         return self.exit.still_waited_for(message)
 
-    def _pause_seconds(self, not_before: float | None) -> float:
-        return self.polls.pause_seconds(not_before, self.runtime.clock())
-
     def _settled_at(self, message: FlushCheck) -> float:
         return message.deregistered_at + self.settings.settle_seconds
 
     def _act_on(self, message: FlushCheck, verdict: FlushVerdict) -> None:
         """Pass a flushed instance on; raise for any other."""
-        waits = verdict.state in {FlushState.REMAINING, FlushState.UNKNOWN}
-        not_before = verdict.retry_next_at + _AFTER_RETRY_SECONDS if verdict.retry_next_at else None
-        pause_seconds = self._pause_seconds(not_before) if waits else None
-        self._log_verdict(message, verdict, pause_seconds)
+        not_before = self._not_before(verdict)
+        self._log_verdict(message, verdict, not_before)
         if verdict.state is FlushState.FLUSHED:
             self.exit.leave(message)
         elif verdict.state is FlushState.SET_ASIDE:
@@ -80,11 +73,18 @@ class FlushWaiter:
         else:
             raise NotReady(
                 f"{verdict.state} ({verdict.reason}): {verdict.detail}",
-                pause_seconds=pause_seconds,
+                not_before=not_before,
             )
 
+    def _not_before(self, verdict: FlushVerdict) -> float | None:
+        if verdict.retry_next_at is None:
+            return None
+        # Fluentd may try again every second; each look is a command.
+        interval_is_over = self.runtime.clock() + self.settings.poll_interval_seconds
+        return max(verdict.retry_next_at + _AFTER_RETRY_SECONDS, interval_is_over)
+
     def _log_verdict(
-        self, message: FlushCheck, verdict: FlushVerdict, pause_seconds: float | None
+        self, message: FlushCheck, verdict: FlushVerdict, not_before: float | None
     ) -> None:
         self.runtime.telemetry.info(
             LogEvent.FLUSH_VERDICT,
@@ -96,5 +96,5 @@ class FlushWaiter:
             bytes=verdict.bytes,
             set_aside=verdict.set_aside,
             retry_next_at=verdict.retry_next_at,
-            next_check_seconds=pause_seconds,
+            not_before=not_before,
         )

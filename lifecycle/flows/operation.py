@@ -136,8 +136,8 @@ class OperationWaiter:
             return
         if self.readiness is not None and _awaits_registration(message):
             operation_id = self.discovery.register(action, address)
-            pause_seconds = self.polls.interval_seconds
-            self.discovery.enqueue(action, operation_id, delay_seconds=pause_seconds)
+            seconds = self.polls.interval_seconds
+            self.discovery.enqueue(action, operation_id, delay_seconds=seconds)
             return
         request_id = fresh_request_id(action.request_id, self.runtime.clock())
         self._check_again(message, cloud_map.register(action.instance_id, address, request_id))

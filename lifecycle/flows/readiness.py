@@ -46,9 +46,9 @@ class Readiness:
             self.runtime.telemetry.measure(Metric.READINESS_UNKNOWN)
         elif admitted is Admission.WAIT:
             # The next scrape is the earliest that can say anything else.
-            pause_seconds = self.proof.rules.scrape_interval_seconds
+            not_before = self.runtime.clock() + self.proof.rules.scrape_interval_seconds
             reason = f"{verdict.state} ({verdict.reason}): {verdict.detail}"
-            raise NotReady(reason, pause_seconds=pause_seconds)
+            raise NotReady(reason, not_before=not_before)
 
     def _admission(self, action: LifecycleAction, verdict: Verdict) -> Admission:
         now = self.runtime.clock()

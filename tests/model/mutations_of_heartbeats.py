@@ -1,10 +1,12 @@
 """Deliberate bugs of failed heartbeats: deadlines that count from now, failures without a page."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from lifecycle.decisions import heartbeats
 from lifecycle.decisions.heartbeats import Failing, HookClock, Receive, Silence, Urgency
+from lifecycle.decisions.polling import PollPolicy
 from lifecycle.flows.heartbeats import Heartbeats
 from lifecycle.telemetry import LogEvent
 from tests.model.bugs import Mutation, each
@@ -16,6 +18,7 @@ _FLOW = "tests/unit/flows/test_heartbeats.py"
 _IN_TIME = "the page comes a third of the hook's time before its end"
 
 _failing_now = heartbeats.failing_now
+_pause_seconds = PollPolicy.pause_seconds
 
 
 def _from_now(
@@ -73,9 +76,9 @@ def failures() -> Iterator[Mutation]:
     yield Mutation(
         "a poll that comes after the deadline",
         {
-            "lifecycle.decisions.polling:PollPolicy.bounded": (
-                lambda self, pause_seconds, deadline, now: (
-                    self.interval_seconds if pause_seconds is None else pause_seconds
+            "lifecycle.decisions.polling:PollPolicy.pause_seconds": (
+                lambda self, not_before, deadline, now: _pause_seconds(
+                    self, not_before, math.inf, now
                 )
             )
         },

@@ -80,24 +80,24 @@ def _error_is_done(
     self: "batch._Receive[Any]",
     message: DrainCheck,
     reason: str,
-    pause_seconds: float | None,
+    not_before: float | None,
     error: Exception,
 ) -> None:
     if isinstance(error, NotReady):
-        _wait(self, message, reason, pause_seconds, error)
+        _wait(self, message, reason, not_before, error)
 
 
 def _drops(
     self: "batch._Receive[Any]",
     message: DrainCheck,
     reason: str,
-    pause_seconds: float | None,
+    not_before: float | None,
     error: Exception,
 ) -> None:
     if self._stage.polls.has_timed_out(self._sent_at, self._stage.runtime.clock()):
         self._keep_alive(message)
     else:
-        _wait(self, message, reason, pause_seconds, error)
+        _wait(self, message, reason, not_before, error)
 
 
 def _silently(

@@ -46,7 +46,7 @@ def test_a_value_is_shown_cut_short() -> None:
 
 
 def test_each_error_carries_what_its_catcher_needs() -> None:
-    assert NotReady("later").pause_seconds is None
-    assert NotReady("later", pause_seconds=5).pause_seconds == 5
+    assert NotReady("later").not_before is None
+    assert NotReady("later", not_before=5).not_before == 5
     assert Permanent("never", redrive_with="{}").redrive_with == "{}"
     assert issubclass(Malformed, Permanent)

@@ -82,14 +82,14 @@ class TestLines:
             instance_id="i-0123456789abcdef0",
             transition=Transition.TERMINATING,
             buffer_bytes=None,
-            next_check_seconds=15.5,
+            not_before=15.5,
         )
         [line] = printed(capsys)
         assert line["message"] == "buffer_verdict"
         assert (line["level"], line["service"]) == ("INFO", service)
         assert line["instance_id"] == "i-0123456789abcdef0"
         assert line["transition"] == "terminating"
-        assert line["next_check_seconds"] == 15.5
+        assert line["not_before"] == 15.5
         assert "buffer_bytes" not in line  # what is None is left out
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", line["timestamp"])
 

@@ -14,6 +14,7 @@ from lifecycle.telemetry import LogEvent, Runtime
 from lifecycle.wiring import Parts, settings_of
 from tests.support import environments
 from tests.support.recording import RecordingTelemetry
+from waiters.buffer import wire as wire_buffer_waiter
 from waiters.flush import wire as wire_flush_waiter
 from waiters.operation import wire as wire_operation_waiter
 
@@ -35,6 +36,12 @@ def test_a_stage_polls_as_its_settings_say() -> None:
     polls = wire_flush_waiter(environments.flush_waiter(), RUNTIME).polls
     assert (polls.interval_seconds, polls.longest_interval_seconds) == (15, 120)
     assert polls.timeout_seconds == 3600
+
+
+def test_no_change_falls_between_the_samples_of_two_questions() -> None:
+    window = {"EMPTY_FOR_SECONDS": "45", "PROMETHEUS_SCRAPE_INTERVAL_SECONDS": "15"}
+    polls = wire_buffer_waiter(environments.buffer_waiter(**window), RUNTIME).polls
+    assert polls.longest_interval_seconds == 45 + 2 * 15  # not 120
 
 
 @pytest.mark.parametrize("allow_empty", [True, False])

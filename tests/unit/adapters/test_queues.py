@@ -45,9 +45,9 @@ def test_a_delay_stays_within_what_sqs_allows(asked: float, given_to_sqs: int) -
 
 
 @pytest.mark.parametrize(
-    ("asked", "given_to_sqs"), [(-1, 0), (0.4, 0), (15, 15), (43200, 43200), (43201, 43200)]
+    ("asked", "given_to_sqs"), [(-1, 0), (15, 15), (43200, 43200), (43201, 43200)]
 )
-def test_a_visibility_stays_within_what_sqs_allows(asked: float, given_to_sqs: int) -> None:
+def test_a_visibility_stays_within_what_sqs_allows(asked: int, given_to_sqs: int) -> None:
     client = scripted(change_message_visibility={})
     Queue(client, URL).change_visibility("handle", asked)
     assert client.calls == [

@@ -8,24 +8,6 @@ from tests.support.messages import NOW
 POLICY = PollPolicy(interval_seconds=15, longest_interval_seconds=120, timeout_seconds=600)
 
 
-@pytest.mark.parametrize(
-    ("not_before", "seconds"),
-    [
-        (None, 15),
-        (NOW - 100, 15),
-        (NOW + 1, 15),
-        (NOW + 15, 15),
-        (NOW + 42.5, 42.5),
-        (NOW + 120, 120),
-        (NOW + 3000, 120),
-    ],
-)
-def test_the_next_poll_is_when_the_answer_could_be_yes_within_the_bounds(
-    not_before: float | None, seconds: float
-) -> None:
-    assert POLICY.pause_seconds(not_before, NOW) == seconds
-
-
 @pytest.mark.parametrize(("waited", "is_over"), [(0, False), (600, False), (600.5, True)])
 def test_a_stage_times_out_after_its_timeout_and_not_at_it(waited: float, *, is_over: bool) -> None:
     assert POLICY.has_timed_out(NOW - waited, NOW) is is_over
@@ -35,7 +17,12 @@ def test_a_stage_times_out_after_its_timeout_and_not_at_it(waited: float, *, is_
     ("pause", "left", "seconds"),
     [
         (None, 600, 15),
-        (42.4, 600, 42.4),
+        (-100, 600, 15),
+        (0, 600, 15),
+        (0.2, 600, 1),
+        (15, 600, 15),
+        (42.4, 600, 43),
+        (120.4, 600, 120),
         (300, 600, 120),
         (120, 100, 100),
         (120, 0.4, 1),
@@ -43,10 +30,16 @@ def test_a_stage_times_out_after_its_timeout_and_not_at_it(waited: float, *, is_
         (120, 99.5, 100),
     ],
 )
-def test_a_pause_is_within_bounds_and_does_not_pass_the_deadline(
-    pause: float | None, left: float, seconds: float
+def test_the_next_poll_is_when_the_answer_could_be_yes_within_bounds_and_the_deadline(
+    pause: float | None, left: float, seconds: int
 ) -> None:
-    assert POLICY.bounded(pause, NOW + left, NOW) == seconds
+    not_before = None if pause is None else NOW + pause
+    assert POLICY.pause_seconds(not_before, NOW + left, NOW) == seconds
+
+
+def test_a_pause_is_never_longer_than_the_hooks_allow() -> None:
+    policy = PollPolicy(15, longest_interval_seconds=50.5, timeout_seconds=600)
+    assert policy.pause_seconds(NOW + 300, NOW + 600, NOW) == 50
 
 
 @pytest.mark.parametrize(

@@ -61,12 +61,13 @@ class TestNotReady:
         assert world.telemetry.lines == []
 
     @pytest.mark.parametrize(
-        ("pause_seconds", "seconds"), [(None, 15), (15.0, 15), (42.4, 42), (120.0, 120)]
+        ("pause", "seconds"), [(None, 15), (0.5, 1), (15.0, 15), (42.4, 43), (121.0, 120)]
     )
-    def test_it_comes_back_after_the_pause_that_its_check_names(
-        self, pause_seconds: float | None, seconds: int
+    def test_it_comes_back_when_its_check_could_hold(
+        self, pause: float | None, seconds: int
     ) -> None:
-        world = World(check=raising(NotReady("draining", pause_seconds=pause_seconds)))
+        not_before = None if pause is None else NOW + pause
+        world = World(check=raising(NotReady("draining", not_before=not_before)))
         world.run(record(buffer_check(), message_id="m1"))
         [asked] = world.parts.client.arguments_of("change_message_visibility")
         assert asked == {
@@ -108,7 +109,7 @@ class TestFailedHeartbeats:
         tag = str(Failing(NOW, now - 15, 6, "m1"))
         tags = {HEARTBEATS_TAG_KEY: tag}
         return World(
-            check=settings.pop("check", raising(NotReady("draining", pause_seconds=120.0))),
+            check=settings.pop("check", raising(NotReady("draining", not_before=now + 120))),
             now=now,
             heartbeat=THROTTLED,
             **{"described": described(INSTANCE_ID, **tags), **settings},
@@ -165,7 +166,7 @@ class TestFailedHeartbeats:
         assert world.telemetry.values == [(Metric.HEARTBEATS_FAILED, 3)]
 
     def test_the_next_poll_comes_when_the_stage_itself_times_out(self) -> None:
-        world = World(check=raising(NotReady("draining", pause_seconds=120.0)))
+        world = World(check=raising(NotReady("draining", not_before=NOW + 2 * TIMEOUT)))
         world.parts.now = NOW + TIMEOUT - 20.5
         world.run(record(buffer_check()))
         assert world.parts.comes_back_in == [21]
@@ -245,7 +246,7 @@ class TestWholeBatch:
     def test_each_outcome_concerns_its_own_message_only(self) -> None:
         outcomes: dict[str, Exception | None] = {
             "i-00000000": None,
-            "i-00000001": NotReady("draining", pause_seconds=60),
+            "i-00000001": NotReady("draining", not_before=NOW + 60),
             "i-00000002": Permanent("retained"),
             "i-00000003": THROTTLED,
             "i-00000004": Malformed("odd"),

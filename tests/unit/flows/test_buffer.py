@@ -20,7 +20,7 @@ from tests.support import environments
 from tests.support.functions import InProcess, Invoking
 from tests.support.fuzz_cloud import NOW, SOUND_SERIES
 from tests.support.messages import INSTANCE_ID, OTHER_INSTANCE_ID, buffer_check
-from tests.support.parts import POLLS, Parts, described
+from tests.support.parts import Parts, described
 from tests.support.scripted import THROTTLED
 
 LONG_AGO = NOW - 1000
@@ -54,7 +54,6 @@ def waiter_of(
             EvidenceFunction(functions, "evidence", parts.runtime.clock),
             parts.runtime,
         ),
-        polls=POLLS,
         runtime=parts.runtime,
     )
 
@@ -64,7 +63,7 @@ def test_a_drained_instance_is_released() -> None:
     waiter_of(parts, Prometheus(SOUND_SERIES)).begin([DRAINED])(DRAINED)
     assert parts.done == ["tag proven", "complete"]
     line = parts.telemetry.the(LogEvent.BUFFER_VERDICT)
-    assert (line["verdict"], line["next_check_seconds"]) == (State.DRAINED, None)
+    assert (line["verdict"], line["not_before"]) == (State.DRAINED, None)
 
 
 def test_a_batch_is_one_question_and_each_instance_gets_its_own_verdict() -> None:
@@ -90,22 +89,9 @@ def test_it_comes_back_when_the_whole_window_can_be_proof() -> None:
     just_now = buffer_check(deregistered_at=NOW - 330)
     with pytest.raises(NotReady, match=Reason.SETTLING) as not_yet:
         waiter_of(parts, Prometheus(SOUND_SERIES)).begin([just_now])(just_now)
-    assert not_yet.value.pause_seconds == 45  # 75 s to settle and 300 s of silence since then
-    assert parts.telemetry.the(LogEvent.BUFFER_VERDICT)["next_check_seconds"] == 45
-
-
-def test_no_change_falls_between_the_samples_of_two_questions() -> None:
-    parts = Parts()
-    waiter = waiter_of(
-        parts,
-        Prometheus(SOUND_SERIES),
-        EMPTY_FOR_SECONDS="45",
-        PROMETHEUS_SCRAPE_INTERVAL_SECONDS="15",
-    )
-    later = buffer_check(deregistered_at=NOW + 1000)
-    with pytest.raises(NotReady, match=Reason.SETTLING) as not_yet:
-        waiter.begin([later])(later)
-    assert not_yet.value.pause_seconds == 45 + 2 * 15  # not 120
+    # 75 s to settle and 300 s of silence since then
+    assert not_yet.value.not_before == NOW + 45
+    assert parts.telemetry.the(LogEvent.BUFFER_VERDICT)["not_before"] == NOW + 45
 
 
 @pytest.mark.parametrize("invoking", [one for one in Invoking if one is not Invoking.SOUND])
