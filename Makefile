@@ -60,9 +60,9 @@ release: venv ## a tag that carries the zips, and the module as an archive; VERS
 ## Test
 
 # A check after --beside waits often, or uses one core, so it runs at the same time as the others.
-CHECKS := --beside terraform-test lint types unit integration sandbox-tests package-tests model
+CHECKS := --beside terraform-test lint types unit integration package-tests model
 # One more word is one more check of everything that there is.
-FURTHER_CHECKS := bugs runbooks conformance
+FURTHER_CHECKS := sandbox-tests bugs runbooks conformance
 
 test: venv venv-ministack programs package-local ## what must hold before each push, in half an hour on two cores; what CI runs
 	@$(VENV) tools/run_checks.py --beside scenarios $(CHECKS)

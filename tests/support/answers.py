@@ -7,8 +7,25 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from botocore import parsers
-from moto.core.serialize import AttributePickerContext, ResponseSerializer, XFormedAttributePicker
+from botocore.utils import parse_timestamp
+from moto.core.serialize import (
+    AttributePickerContext,
+    EC2Serializer,
+    ResponseSerializer,
+    XFormedAttributePicker,
+)
 
+# Most of an answer of DescribeInstances is what no function reads: a hundred members an instance.
+_READ = {
+    "Reservation": {"Instances"},
+    "Instance": {
+        *("InstanceId", "LaunchTime", "Placement", "PrivateIpAddress", "State", "Tags"),
+        *("Ipv6Address", "NetworkInterfaces"),
+    },
+    "Placement": {"AvailabilityZone"},
+    "InstanceNetworkInterface": {"Attachment", "Ipv6Addresses"},
+    "InstanceNetworkInterfaceAttachment": {"DeviceIndex"},
+}
 _MISSING = object()
 _look_up = ResponseSerializer.get_value
 _names: dict[tuple[type, object, str], tuple[str, ...]] = {}
@@ -26,6 +43,8 @@ class Picker(XFormedAttributePicker):
 
 def get_value(serializer: Any, value: Any, key: str, shape: Any) -> Any:
     """Find a member of what moto answers; under which names to look depends on its class only."""
+    if isinstance(serializer, EC2Serializer) and key not in _READ.get(shape.parent.name, (key,)):
+        return None
     picker = serializer._value_picker
     if key.endswith(picker.transformed):
         return _look_up(serializer, value, key, shape)
@@ -94,4 +113,6 @@ def _read(model: Any, status: int, headers: tuple[tuple[str, Any], ...], body: b
 
 @cache
 def _parser(protocol: str) -> Any:
-    return parsers.create_parser(protocol)
+    factory = parsers.ResponseParserFactory()
+    factory.set_parser_defaults(timestamp_parser=lru_cache(parse_timestamp))
+    return factory.create_parser(protocol)

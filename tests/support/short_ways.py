@@ -32,6 +32,8 @@ _PATCHES = (
     ("moto.sqs.models.camelcase_to_underscores", cache(camelcase_to_underscores)),
     # 10 %: all methods of a backend's class, listed anew for each call.
     ("moto.core.responses.method_names_from_class", cache(method_names_from_class)),
+    # 8 %: a random id for each answer; without one, an answer that was read before is known.
+    ("moto.core.responses.gen_amzn_requestid_long", lambda _headers: "request"),
     # Not for the time: the backends that it builds, to throw them away, draw ids in the first world
     # of a process only, and the same seed would not give the same history.
     ("moto.core.base_backend.AccountSpecificBackend.reset", lambda _self: None),

@@ -143,6 +143,7 @@ def test_a_rotated_secret_is_seen_after_five_minutes(
     stores.secrets._answers["get_secret_value"] = [{"SecretString": "new"}]
     stores.parameters._answers["get_parameter"] = [{"Parameter": {"Value": "new"}}]
     assert {authorization(reader.authentication()) for reader in readers} == {"Bearer old"}
+    # Powertools asks no other clock, and takes none.
     monkeypatch.setattr(powertools_base, "datetime", Later)
     assert {authorization(reader.authentication()) for reader in readers} == {"Bearer new"}
 
