@@ -21,7 +21,7 @@ from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS
 from tests.model.fluentd import Fluentd, Worker
 from tests.model.grouped import Grouped, count_faults_hit
-from tests.model.launching import Launches
+from tests.model.launching import Launches, keep_agents_off
 from tests.model.monitoring import Monitoring
 from tests.model.promises import Life, Promises, hook_of
 from tests.model.shapes import HOOK_SECONDS, SHARD_SIZE, Shape
@@ -71,6 +71,7 @@ class Cloud(Grouped):
         if shape.shards > 1:
             self.create_shards(shape.shards)
         count_faults_hit(self.world.faults, self.count)
+        keep_agents_off(self.world.faults, self.fluentds, self.count)
         if shape.keeps_last:
             # It may wait until its deadline: ten minutes of polls, history after history.
             self.operation_poll_interval = "20"

@@ -1,6 +1,6 @@
 """What is promised of launches: registered means listening, as far as Prometheus can know."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ from lifecycle.decisions.marks import NOT_READY_TAG_KEY, read_moment
 from lifecycle.decisions.readiness import Admission
 from lifecycle.messages import Transition
 from lifecycle.telemetry import LogEvent
+from tests.model.fluentd import Fluentd
 from tests.model.grouped import Grouped
 from tests.model.monitoring import Answering, Monitoring
 from tests.model.promises import Life, Promises
@@ -45,7 +46,7 @@ class Launches:
             self.promises.check("registered by the address that it has", is_its_own)
 
     def _check_request(self, instance_id: str, kind: str) -> None:
-        """Look at the first registration that a launch asks for; what follows need not ask again."""
+        """Look at the first registration that a launch asks for."""
         cloud = self.cloud
         if kind != "REGISTER_INSTANCE" or instance_id in self._asked | cloud.registered_ids():
             return
@@ -82,3 +83,20 @@ class Launches:
             since = max(since, read_moment(known_down) if known_down else since)
         is_over = line["admission"] is Admission.WAIT and line.at - since > READINESS_UNKNOWN + 1
         self.promises.check("what nothing is known of is registered", not is_over, instance_id)
+
+
+def keep_agents_off(
+    faults: Any, fluentds: Mapping[str, Fluentd], count: Callable[[str], None]
+) -> None:
+    """Let no agent be online on an instance that boots."""
+    concerns = faults.concerns
+
+    def concerns_or_boots(names: list[str], instance_id: str) -> bool:
+        fluentd = fluentds.get(instance_id)
+        boots = fluentd is not None and fluentd.boots_at is not None
+        if boots and names is faults.agents_off:
+            count("SSM: agent of an instance that boots")
+            return True
+        return bool(concerns(names, instance_id))
+
+    faults.concerns = concerns_or_boots

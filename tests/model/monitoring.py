@@ -169,9 +169,9 @@ class Monitoring:
     _counted: set[tuple[str, str]] = field(default_factory=set)
 
     def watch(self, instance_id: str, address: str, fluentd: Fluentd) -> None:
-        """Start to scrape an aggregator: soon, or not before every other one has booted."""
+        """Start to scrape an aggregator: soon, or each third one when it has booted."""
         number = len(self.targets)
-        found_at = (number % 2 and fluentd.boots_at) or self.clock()
+        found_at = (number % 3 == 2 and fluentd.boots_at) or self.clock()
         # As Prometheus does where a port follows.
         host = f"[{address}]" if ":" in address else address
         first = found_at + 1.0 + number % 5

@@ -117,6 +117,7 @@ def shapes(draw: st.DrawFn) -> Shape:
     may_hold_on = is_watched and traffic is not Traffic.NONE
     lags = [0.0, 8.0, SETTLE - PROPAGATION - 1] + ([90.0] if may_hold_on else [])
     in_cloud_map = "operation" in stages
+    may_ask = in_cloud_map and "buffer" in stages
     hides_a_worker = workers > 1 and draw(st.booleans())
     return Shape(
         stages=stages,
@@ -135,7 +136,7 @@ def shapes(draw: st.DrawFn) -> Shape:
         demands_heartbeat=demands_heartbeat,
         scraping=Scraping.ONE_WORKER_ONLY if hides_a_worker else None,
         denied=draw(st.sampled_from(_DENIED)),
-        boot_seconds=draw(st.sampled_from([0.0, 5.0, 30.0])),
-        readiness=in_cloud_map and "buffer" in stages and draw(st.booleans()),
+        boot_seconds=draw(st.sampled_from([0.0, 5.0, 30.0, 30.0])),
+        readiness=may_ask and draw(st.sampled_from([True, True, False])),
         ipv6_only=draw(st.sampled_from([False, False, False, True])),
     )
