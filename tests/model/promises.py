@@ -290,8 +290,8 @@ class Promises:
             if life.was_leaving:
                 known = life.released or reported or life.killed
                 self.check("every instance ends released or reported", known, instance_id)
-            elif not (life.served or life.killed or life.has_left):
-                self.check("every launch ends in service or reported", reported, instance_id)
+            known = life.served or life.was_leaving or life.killed or life.has_left or reported
+            self.check("every launch ends in service or reported", known, instance_id)
             if life.has_left and life.is_owned and not life.terminated:
                 # One that AWS takes may be gone before the reconciler's next run.
                 known = instance_id in self._left or (life.is_reclaimed and bool(reported))
