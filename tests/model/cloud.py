@@ -207,7 +207,7 @@ class Cloud(Grouped):
         if event == "launched":
             self._launch(instance_id, entry["address"])
         life = self.promises.lives[instance_id]
-        life.witness(event)
+        life.witness(event, entry["at"])
         self.launches.witness(life, entry)
         self._tell_forwarders(event, instance_id)
         if event == "deregistered" and self.shape.keeps_last:

@@ -37,6 +37,7 @@ class Life:
 
     instance_id: str
     waits_in: str | None = None  # the hook that holds it
+    waits_since: float = 0.0
     has_message: bool = False  # a check message of this wait was seen
     has_message_since: float = 0.0
     paged_at: float | None = None  # first of this wait
@@ -55,10 +56,11 @@ class Life:
     is_moved: bool = False  # and attached to another one
     is_owned: bool = True  # when it left, its tag named the module
 
-    def witness(self, event: str) -> None:
+    def witness(self, event: str, at: float) -> None:
         """Take down an entry of the journal that a wait begins or ends with."""
         if hook_of(event) is not None:
             self.waits_in, self.has_message, self.paged_at = hook_of(event), False, None
+            self.waits_since = at
             self.was_leaving = self.was_leaving or hook_of(event) == TERMINATE_HOOK
             self.volume_at_stake = event == "replacing_root_volume_wait"
             self.served = self.served and event != "pending_wait"
@@ -260,10 +262,14 @@ class Promises:
             return
         stages = self.cloud.shape.stages
         bodies = self.cloud.messages(*stages, *(f"{stage}-dlq" for stage in stages))
-        there = {_about(body) for body in bodies}
+        begun = [_about(body) for body in bodies]
         for life in waiting:
             transition = "launching" if life.waits_in == LAUNCH_HOOK else "terminating"
-            is_there = (life.instance_id, transition) in there
+            # One of an earlier wait may be left, and end with it, while this one's event was lost.
+            is_there = any(
+                (instance_id, way) == (life.instance_id, transition) and at > life.waits_since - 1
+                for instance_id, way, at in begun
+            )
             if is_there and not life.has_message:
                 life.has_message, life.has_message_since = True, self.cloud.now
             if life.has_message:
@@ -321,12 +327,13 @@ class Promises:
 
 
 @lru_cache(maxsize=4096)
-def _about(body: str) -> tuple[str, str]:
+def _about(body: str) -> tuple[str, str, float]:
+    """Of which instance and transition a message is, and when that wait began."""
     try:
         action = json.loads(body)["action"]
-        return action["instance_id"], action["transition"]
+        return action["instance_id"], action["transition"], action["started_at"]
     except (ValueError, KeyError, TypeError):
-        return "", ""
+        return "", "", 0.0
 
 
 def hook_of(event: str) -> str | None:
