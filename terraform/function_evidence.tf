@@ -49,6 +49,7 @@ locals {
     PROMETHEUS_METRIC_PREFIX             = var.prometheus.metric_prefix
     PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS = var.prometheus.expected_buffered_outputs
     PROMETHEUS_HEARTBEAT_PLUGIN_ID       = var.prometheus.heartbeat_plugin_id
+    PROMETHEUS_OWN_EVENTS_OUTPUT         = var.prometheus.own_events_output
   }
   ask_for_evidence = {
     Sid      = "AskForEvidence"
@@ -57,18 +58,24 @@ locals {
     Resource = local.function_arns.evidence
   }
 
+  # Credentials of a function carry its ARN: no other function reads the secret, also if it is given this
+  # role. Not on kms:Decrypt, which Secrets Manager and SSM call: AWS does not say that it goes along.
+  calls_of_evidence_function = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arns.evidence } }
+
   prometheus_statements = concat(
     local.prometheus_auth.secret_arn == null ? [] : [{
-      Sid      = "ReadPrometheusCredentials"
-      Effect   = "Allow"
-      Action   = ["secretsmanager:GetSecretValue"]
-      Resource = local.prometheus_auth.secret_arn
+      Sid       = "ReadPrometheusCredentials"
+      Effect    = "Allow"
+      Action    = ["secretsmanager:GetSecretValue"]
+      Resource  = local.prometheus_auth.secret_arn
+      Condition = local.calls_of_evidence_function
     }],
     local.prometheus_auth.ssm_parameter_arn == null ? [] : [{
-      Sid      = "ReadPrometheusCredentials"
-      Effect   = "Allow"
-      Action   = ["ssm:GetParameter"]
-      Resource = local.prometheus_auth.ssm_parameter_arn
+      Sid       = "ReadPrometheusCredentials"
+      Effect    = "Allow"
+      Action    = ["ssm:GetParameter"]
+      Resource  = local.prometheus_auth.ssm_parameter_arn
+      Condition = local.calls_of_evidence_function
     }],
     # Only through the service that holds the credentials.
     local.prometheus_auth.kms_key_arn == null ? [] : [{
@@ -83,16 +90,18 @@ locals {
       }
     }],
     local.prometheus_auth.role_arn == null ? [] : [{
-      Sid      = "ActAsPrometheusReader"
-      Effect   = "Allow"
-      Action   = ["sts:AssumeRole"]
-      Resource = local.prometheus_auth.role_arn
+      Sid       = "ActAsPrometheusReader"
+      Effect    = "Allow"
+      Action    = ["sts:AssumeRole"]
+      Resource  = local.prometheus_auth.role_arn
+      Condition = local.calls_of_evidence_function
     }],
     !local.prometheus_uses_sigv4 || local.prometheus_auth.role_arn != null ? [] : [{
-      Sid      = "QueryManagedPrometheus"
-      Effect   = "Allow"
-      Action   = ["aps:QueryMetrics"]
-      Resource = "arn:${local.partition}:aps:${local.prometheus_region}:${coalesce(local.prometheus_auth.account_id, local.account_id)}:workspace/${local.prometheus_workspace_id}"
+      Sid       = "QueryManagedPrometheus"
+      Effect    = "Allow"
+      Action    = ["aps:QueryMetrics"]
+      Resource  = "arn:${local.partition}:aps:${local.prometheus_region}:${coalesce(local.prometheus_auth.account_id, local.account_id)}:workspace/${local.prometheus_workspace_id}"
+      Condition = local.calls_of_evidence_function
     }],
   )
 
@@ -128,7 +137,7 @@ locals {
       Effect    = "Deny"
       Action    = concat(local.network_interface_actions, local.network_describe_actions)
       Resource  = "*"
-      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arns.evidence } }
+      Condition = local.calls_of_evidence_function
     }],
   )
 }

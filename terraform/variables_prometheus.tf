@@ -14,6 +14,7 @@ variable "prometheus" {
     ca_certificates           = optional(string)
     expected_buffered_outputs = optional(number)
     heartbeat_plugin_id       = optional(string)
+    own_events_output         = optional(string)
     auth = optional(object({
       type              = optional(string, "none")
       secret_arn        = optional(string)
@@ -44,6 +45,8 @@ variable "prometheus" {
       fewer series prove nothing. Unset: one is enough.
     - `heartbeat_plugin_id`: `@id` of an output that always receives records. If they stand still, the
       exporter is frozen. Unset: not checked.
+    - `own_events_output`: `@id` of the output in `<label @FLUENT_LOG>`. The standing check reports each
+      worker that does not show it without a buffer. Unset: not checked.
     - `method`: `POST` or `GET`. Some proxies let only `GET` pass; a batch of ten instances fits in it.
     - `headers`: further request headers, such as `X-Scope-OrgID` (the tenant of Mimir) of a gateway. Not
       for secrets.
@@ -129,6 +132,13 @@ variable "prometheus" {
   validation {
     condition     = var.prometheus == null ? true : length(coalesce(var.prometheus.ca_certificates, "-")) + length(jsonencode(var.prometheus.headers)) <= 2500
     error_message = "prometheus.ca_certificates and headers must have at most 2500 characters together: Lambda allows 4 KB for all variables of a function. Give the one certificate that signed the server's."
+  }
+
+  validation {
+    condition = try(var.prometheus.own_events_output, null) == null ? true : (
+      can(regex("^[^\\s\"\\\\]+$", var.prometheus.own_events_output)) && var.prometheus.own_events_output != var.prometheus.heartbeat_plugin_id
+    )
+    error_message = "prometheus.own_events_output must be the @id of the output in Fluentd's <label @FLUENT_LOG>, without spaces, quotes or backslashes, and not that of heartbeat_plugin_id; leave it out to check nothing."
   }
 
   validation {

@@ -29,7 +29,7 @@ class EvidenceFunction:
         answer = self._client.invoke(
             FunctionName=self._name,
             InvocationType="RequestResponse",
-            Payload=question.model_dump_json().encode(),
+            Payload=question.model_dump_json(exclude_unset=True).encode(),
         )
         payload = answer["Payload"].read()
         if _has_failed(answer):

@@ -1,17 +1,27 @@
 """What the evidence function is asked, what it answers, and which answer counts.
 
 Both forms are an interface: during an upgrade the asking function and the answering one may be of
-two versions. A question holds no credentials, and an answer none either.
+two versions. So what is optional is left out unless it is used: to the other version, an unknown
+field is no question, and no answer. Neither holds credentials.
 """
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from lifecycle.decisions.buffer import Verdict
-from lifecycle.decisions.evidence import Rules
+from lifecycle.decisions.evidence import Rules, Series
 from lifecycle.errors import EvidenceFailed, Malformed, describe_problems
 from lifecycle.messages import EpochSeconds, InstanceId
 from lifecycle.settings import LabelName
@@ -19,6 +29,8 @@ from lifecycle.settings import LabelName
 # An instance id or an address: it ends up in PromQL, so nothing else may pass.
 _LabelValue = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.:-]{1,255}$")]
 MOST_INSTANCES = 100  # of one question
+# Of the samples in an answer: far below the 6 MB that Lambda returns.
+MOST_SAMPLE_BYTES = 1_000_000
 _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -43,7 +55,11 @@ class Subject(BaseModel):
 
 
 class Question(BaseModel):
-    """Are these instances proven empty by these rules, or what else ``purpose`` asks of them?"""
+    """Are these instances proven empty by these rules, or what else ``purpose`` asks of them?
+
+    ``own_events_output`` is the ``plugin_id`` of the output that Fluentd's own events should go
+    to; only STANDING looks for it. With samples only one instance can be asked about.
+    """
 
     model_config = _STRICT
 
@@ -52,6 +68,33 @@ class Question(BaseModel):
     instance_label: LabelName
     rules: Rules
     purpose: Annotated[Purpose, Field(strict=False)] = Purpose.PROOF
+    own_events_output: Annotated[str, StringConstraints(min_length=1)] | None = None
+    with_samples: bool = False
+
+    @field_validator("with_samples")
+    @classmethod
+    def _of_one_instance(cls, wanted: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 (a field)
+        if wanted and len(info.data.get("instances", ())) > 1:
+            raise ValueError("may only be set for a single instance")
+        return wanted
+
+
+class SampledSeries(BaseModel):
+    """One series: times (epoch seconds) and values, which JSON has no number for if not finite."""
+
+    model_config = _STRICT
+
+    labels: dict[str, str]
+    samples: tuple[tuple[float, str], ...]
+
+
+class Samples(BaseModel):
+    """An instance's series over the window; ``left_out`` older samples found no room."""
+
+    model_config = _STRICT
+
+    series: tuple[SampledSeries, ...]
+    left_out: int
 
 
 class Answer(BaseModel):
@@ -62,6 +105,38 @@ class Answer(BaseModel):
     version: Literal[1]
     now: EpochSeconds
     verdicts: dict[InstanceId, Verdict]
+    samples: Samples | None = None
+
+
+def samples_of(series: Sequence[Series]) -> Samples:
+    """Return an instance's series for an answer: if they are too large, the newest samples."""
+    kept = [
+        SampledSeries(
+            labels=dict(one.labels), samples=tuple((at, str(value)) for at, value in one.samples)
+        )
+        for one in series
+    ]
+    total = _number_of_samples(kept)
+    while True:
+        left_out = total - _number_of_samples(kept)
+        samples = Samples(series=tuple(kept), left_out=left_out)
+        if len(samples.model_dump_json().encode()) <= MOST_SAMPLE_BYTES:
+            return samples
+        kept = _halved(kept)
+
+
+def _halved(series: Sequence[SampledSeries]) -> list[SampledSeries]:
+    """Leave out the older half of each; once there are labels alone, half of the series."""
+    if not _number_of_samples(series):
+        return list(series[: len(series) // 2])
+    return [
+        SampledSeries(labels=one.labels, samples=one.samples[(len(one.samples) + 1) // 2 :])
+        for one in series
+    ]
+
+
+def _number_of_samples(series: Sequence[SampledSeries]) -> int:
+    return sum(len(one.samples) for one in series)
 
 
 def parse_question(event: object) -> Question:

@@ -64,6 +64,7 @@ class Reason(StrEnum):
     INCOMPLETE_SERIES = "incomplete_series"
     TOO_FEW_SERIES = "too_few_series"
     HEARTBEAT_STOPPED = "heartbeat_stopped"
+    OWN_EVENTS_NOT_APART = "own_events_not_apart"
     PROMETHEUS_FAILED = "prometheus_failed"
     EVIDENCE_FAILED = "evidence_failed"
     NOT_ASKED = "not_asked"
@@ -288,7 +289,7 @@ def _frozen(evidence: Evidence) -> Verdict | None:
     if plugin_id is None:
         return None
     moved_at: dict[Scrape, float] = {}
-    for series in evidence.beats_of(plugin_id):
+    for series in evidence.emitted_by(plugin_id):
         scrape, moved = evidence.scrape_of(series), series.last_change
         moved = -math.inf if moved is None else moved
         moved_at[scrape] = min(moved, moved_at.get(scrape, math.inf))

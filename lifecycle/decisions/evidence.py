@@ -219,8 +219,8 @@ class Evidence:
         worker_id, _, _ = series.output
         return frozenset(numbers), worker_id
 
-    def beats_of(self, plugin_id: str) -> Sequence[Series]:
-        """Return ``emit_records`` of the heartbeat output."""
+    def emitted_by(self, plugin_id: str) -> Sequence[Series]:
+        """Return ``emit_records`` of an output, which may have no buffer."""
         return [series for series in self.of(EMIT_RECORDS) if series.output[1] == plugin_id]
 
     @property

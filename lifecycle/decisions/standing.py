@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 
-from lifecycle.decisions.buffer import Reason, State, Verdict, not_whole
+from lifecycle.decisions.buffer import Reason, State, Verdict, not_whole, unknown
 from lifecycle.decisions.evidence import Evidence, Rules, Series
 from lifecycle.decisions.flush import FlushReason, FlushState, FlushVerdict
 from lifecycle.decisions.instance import Instance
@@ -23,14 +23,44 @@ Flaw = tuple[str, str]
 NOT_IN_THIS_RUN: Flaw = (Reason.NOT_ASKED, "it was not its turn")
 
 
-def judge_standing(series: Sequence[Series], *, now: float, rules: Rules) -> Verdict:
+def judge_standing(
+    series: Sequence[Series], *, now: float, rules: Rules, own_events_output: str | None = None
+) -> Verdict:
     """Judge whether an instance in service could be proven: is the evidence good and whole?
 
-    A busy one is, so what the evidence says is not looked at. Never DRAINED.
+    A busy one is, so what the evidence says is not looked at. Never DRAINED. Where the output for
+    Fluentd's own events is known, each worker must have it: events that are buffered keep an
+    instance from ever being quiet.
     """
     evidence = Evidence.gather(series, now, rules)
     detail = f"{len(evidence.buffered_outputs)} buffered outputs, {rules.empty_for_seconds:g} s"
-    return not_whole(evidence) or Verdict(State.SERVING, Reason.PROVABLE, detail)
+    provable = Verdict(State.SERVING, Reason.PROVABLE, detail)
+    return not_whole(evidence) or _not_apart(evidence, own_events_output) or provable
+
+
+def _not_apart(evidence: Evidence, own_events_output: str | None) -> Verdict | None:
+    """UNKNOWN if a worker with a buffer has no output for Fluentd's own events beside it."""
+    if own_events_output is None:
+        return None
+    workers = {worker_id for worker_id, _, _ in evidence.buffered_outputs}
+    lacking = sorted(workers - _workers_apart(evidence, own_events_output))
+    if not lacking:
+        return None
+    return unknown(
+        Reason.OWN_EVENTS_NOT_APART,
+        f"no series of an output {own_events_output} without a buffer in "
+        + ", ".join(f"worker {worker_id or 0}" for worker_id in lacking),
+    )
+
+
+def _workers_apart(evidence: Evidence, own_events_output: str) -> set[str]:
+    """Return the workers that show that output now, and show no buffer of it."""
+    oldest = evidence.now - evidence.rules.fresh_seconds
+    return {
+        series.output[0]
+        for series in evidence.emitted_by(own_events_output)
+        if series.output not in evidence.buffered_outputs and series.samples[-1][0] >= oldest
+    }
 
 
 def is_settled(instance: Instance | None, now: float, window_seconds: float = 0.0) -> bool:

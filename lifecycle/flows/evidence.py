@@ -1,12 +1,20 @@
 """Asks Prometheus once for all instances of a question, and judges each of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.adapters import prometheus
 from lifecycle.adapters.prometheus_session import Querier
-from lifecycle.decisions.answers import Answer, Purpose, Question, Subject, parse_question
+from lifecycle.decisions.answers import (
+    Answer,
+    Purpose,
+    Question,
+    Samples,
+    Subject,
+    parse_question,
+    samples_of,
+)
 from lifecycle.decisions.buffer import Reason, Verdict, judge, unknown
 from lifecycle.decisions.evidence import Series
 from lifecycle.decisions.readiness import judge_readiness
@@ -30,32 +38,38 @@ class Prover:
         Raises Malformed for anything but a question.
         """
         question, now = parse_question(event), self.runtime.clock()
+        shown: dict[str, Samples] = {}
         try:
-            verdicts = self._verdicts(question, now)
+            series = self._series(question, now)
+            verdicts = {
+                instance_id: _verdict(question, subject, series.get(subject.label_value, []), now)
+                for instance_id, subject in question.instances.items()
+            }
+            if question.with_samples:
+                shown["samples"] = samples_of([one for found in series.values() for one in found])
         except Exception as error:  # noqa: BLE001 (unknown, whatever it is)
             reason = f"{type(error).__name__}: {error}"
             self.runtime.telemetry.error(LogEvent.PROMETHEUS_FAILED, reason=reason)
             verdict = unknown(Reason.PROMETHEUS_FAILED, reason)
             verdicts = dict.fromkeys(question.instances, verdict)
-        return Answer(version=1, now=now, verdicts=verdicts).model_dump(mode="json")
+        answer = Answer(version=1, now=now, verdicts=verdicts, **shown)
+        return answer.model_dump(mode="json", exclude_unset=True)
 
-    def _verdicts(self, question: Question, now: float) -> dict[str, Verdict]:
+    def _series(self, question: Question, now: float) -> Mapping[str, list[Series]]:
+        """Fetch the series of all instances of a question, by the value of their label."""
         selection = prometheus.Selection(
             sorted({subject.label_value for subject in question.instances.values()}),
             label=question.instance_label,
             metric_prefix=question.rules.metric_prefix,
             range_seconds=question.rules.range_seconds,
         )
-        series = prometheus.fetch(self.querier(), selection, now)
-        return {
-            instance_id: _verdict(question, subject, series.get(subject.label_value, []), now)
-            for instance_id, subject in question.instances.items()
-        }
+        return prometheus.fetch(self.querier(), selection, now)
 
 
 def _verdict(question: Question, subject: Subject, series: list[Series], now: float) -> Verdict:
     if question.purpose is Purpose.STANDING:
-        return judge_standing(series, now=now, rules=question.rules)
+        own_events = question.own_events_output
+        return judge_standing(series, now=now, rules=question.rules, own_events_output=own_events)
     if question.purpose is Purpose.READINESS:
         return judge_readiness(series, now=now, rules=question.rules)
     return judge(series, deregistered_at=subject.deregistered_at, now=now, rules=question.rules)

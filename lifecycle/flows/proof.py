@@ -81,6 +81,9 @@ class Proof:
             rules=self.rules,
             purpose=purpose,
         )
+        own_events = self.settings.prometheus_own_events_output
+        if purpose is Purpose.STANDING and own_events is not None:
+            question = question.model_copy(update={"own_events_output": own_events})
         return verdicts | dict(self.evidence.ask(question))
 
     def _label_values(self, instance_ids: Sequence[str]) -> dict[str, str]:

@@ -246,6 +246,7 @@ class ProofSettings(_Settings):
     prometheus_metric_prefix: MetricPrefix = "fluentd_output_status_"
     prometheus_expected_buffered_outputs: Annotated[int, Field(ge=1)] | None = None
     prometheus_heartbeat_plugin_id: _Text | None = None
+    prometheus_own_events_output: _Text | None = None
 
     @field_validator("prometheus_scrape_interval_seconds")
     @classmethod

@@ -12,6 +12,7 @@ from pathlib import Path
 DOCUMENT = Path(__file__).parents[2] / "docs" / "fluentd.md"
 OUTPUT = "out_s3"
 HEARTBEAT = "lifecycle_heartbeat"
+OWN_EVENTS = "own_events"
 MONITOR_SECONDS = 1
 DESTINATION_PORT = 8080
 
@@ -22,6 +23,7 @@ IMMEDIATE: Change = (INTERVAL, "flush_mode immediate")
 HOURLY: Change = (INTERVAL, "flush_mode lazy")
 MEMORY: Change = ("@type file", "@type memory")
 NO_LABEL: Change = ("<label @FLUENT_LOG>", "<label @ELSEWHERE>")
+NO_OWN_OUTPUT: Change = (f"@id {OWN_EVENTS}", "#")
 LIMITED: Change = ("retry_forever true", "retry_forever false\nretry_max_times 1")
 SECONDARY: tuple[Change, ...] = (
     ("retry_forever true", "retry_forever false\nretry_timeout 4s"),

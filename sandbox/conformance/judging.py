@@ -17,9 +17,10 @@ from lifecycle.adapters.prometheus_session import connect
 from lifecycle.decisions import buffer
 from lifecycle.decisions.evidence import Rules
 from lifecycle.decisions.flush import Invocation, judge_flush
+from lifecycle.decisions.standing import judge_standing
 from lifecycle.errors import PrometheusFailed
 from lifecycle.settings import PrometheusSettings
-from sandbox.conformance.configuration import HEARTBEAT
+from sandbox.conformance.configuration import HEARTBEAT, OWN_EVENTS
 from sandbox.conformance.site import (
     EMPTY_FOR_SECONDS,
     INSTANCE_ID,
@@ -119,6 +120,9 @@ class Judge:
         except PrometheusFailed as error:
             return "UNKNOWN", buffer.Reason.PROMETHEUS_FAILED, str(error)
         verdict = buffer.judge(series, deregistered_at=0, now=now, rules=self._rules)
+        standing = judge_standing(series, now=now, rules=self._rules, own_events_output=OWN_EVENTS)
+        if standing.reason is buffer.Reason.OWN_EVENTS_NOT_APART:
+            verdict = standing  # every Fluentd that is configured as documented shows that output
         if verdict.reason is buffer.Reason.QUEUE_CLEARED:
             self._cleared_in = self._site.main_process()
         elif verdict.state in PROVEN and self._cleared_in in {self._site.main_process()} - {None}:

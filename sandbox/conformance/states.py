@@ -17,6 +17,7 @@ from sandbox.conformance.configuration import (
     MEMORY,
     NO_ID,
     NO_LABEL,
+    NO_OWN_OUTPUT,
     NO_ROOT,
     SECONDARY,
 )
@@ -111,6 +112,10 @@ STATES = (
     State(
         "own events in the buffer", "send 5, ask, watch 20", Plan((HOURLY, NO_LABEL)),
         "staged", NO_PROOF, LOST_OR_KEPT,
+    ),
+    State(
+        "own events in an output without @id", "send 1, watch 3", Plan((NO_OWN_OUTPUT,)),
+        "own_events_not_apart", NO_PROOF,
     ),
     State("memory buffer", DOWN_AND_BACK, Plan((MEMORY,)), "queued"),
     State("no @id", KILLED, Plan(NO_ID), "no_series"),

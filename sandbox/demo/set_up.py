@@ -128,6 +128,7 @@ def variables(scenario: Scenario, subnet: str, prometheus_url: str | None) -> di
             "request_timeout_seconds": PROMETHEUS_TIMEOUT_SECONDS,
             "expected_buffered_outputs": 1,
             "heartbeat_plugin_id": "out_heartbeat",
+            "own_events_output": "own_events",
         }
         if prometheus_url
         else None,

@@ -80,7 +80,7 @@ run "variables_with_cloud_map_and_readiness" {
   command = plan
   variables {
     cloud_map  = { service_id = "srv-existing", readiness = "metrics" }
-    prometheus = { url = "http://prometheus:9090", expected_buffered_outputs = 2, heartbeat_plugin_id = "heartbeat" }
+    prometheus = { url = "http://prometheus:9090", expected_buffered_outputs = 2, heartbeat_plugin_id = "heartbeat", own_events_output = "own_events" }
   }
 
   assert {
@@ -144,9 +144,10 @@ run "variables_with_prometheus_and_options" {
   command = plan
   variables {
     prometheus = {
-      url                       = "http://prometheus:9090"
+      url                       = "https://prometheus:9090"
       expected_buffered_outputs = 2
       heartbeat_plugin_id       = "heartbeat"
+      own_events_output         = "own_events"
       headers                   = { X-Scope-OrgID = "logs" }
       ca_certificates           = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
       auth                      = { type = "bearer", ssm_parameter_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/token" }

@@ -109,6 +109,7 @@ run "functions_are_told_exactly_what_they_read" {
     condition = { for name, value in aws_lambda_function.this["evidence"].environment[0].variables : name => value if startswith(name, "PROMETHEUS_") } == {
       PROMETHEUS_URL                     = "http://prometheus:9090"
       PROMETHEUS_DIALECT                 = "prometheus"
+      PROMETHEUS_METHOD                  = "POST"
       PROMETHEUS_REQUEST_TIMEOUT_SECONDS = "10"
       PROMETHEUS_AUTH                    = "none"
     }
@@ -122,18 +123,20 @@ run "optional_settings_are_told_when_given" {
       url                       = "https://aps-workspaces.us-east-1.amazonaws.com/workspaces/ws-0a1b2c"
       expected_buffered_outputs = 2
       heartbeat_plugin_id       = "heartbeat"
+      own_events_output         = "own_events"
       auth                      = { type = "sigv4" }
     }
   }
 
   assert {
     condition = { for key, value in merge(aws_lambda_function.this["buffer"].environment[0].variables, aws_lambda_function.this["evidence"].environment[0].variables) : key => value if contains([
-      "PROMETHEUS_AUTH", "PROMETHEUS_REGION", "PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS", "PROMETHEUS_HEARTBEAT_PLUGIN_ID", "PROMETHEUS_CREDENTIALS_ARN",
+      "PROMETHEUS_AUTH", "PROMETHEUS_REGION", "PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS", "PROMETHEUS_HEARTBEAT_PLUGIN_ID", "PROMETHEUS_OWN_EVENTS_OUTPUT", "PROMETHEUS_CREDENTIALS_ARN",
       ], key) } == {
       PROMETHEUS_AUTH                      = "sigv4"
       PROMETHEUS_REGION                    = "us-east-1"
       PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS = "2"
       PROMETHEUS_HEARTBEAT_PLUGIN_ID       = "heartbeat"
+      PROMETHEUS_OWN_EVENTS_OUTPUT         = "own_events"
     }
     error_message = "The optional settings changed: ${jsonencode(aws_lambda_function.this["buffer"].environment[0].variables)}"
   }
@@ -142,7 +145,7 @@ run "optional_settings_are_told_when_given" {
 run "region_to_sign_for_defaults_to_the_providers" {
   command = plan
   variables {
-    prometheus = { url = "https://proxy.internal/workspaces/ws-0a1b2c", auth = { type = "sigv4" } }
+    prometheus = { url = "https://proxy.example.com/workspaces/ws-0a1b2c", auth = { type = "sigv4" } }
   }
 
   assert {
@@ -154,7 +157,7 @@ run "region_to_sign_for_defaults_to_the_providers" {
 run "credentials_are_told_by_their_arn" {
   command = plan
   variables {
-    prometheus = { url = "http://prometheus:9090", auth = { type = "bearer", ssm_parameter_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/token" } }
+    prometheus = { url = "https://prometheus:9090", auth = { type = "bearer", ssm_parameter_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/token" } }
   }
 
   assert {

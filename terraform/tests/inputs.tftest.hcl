@@ -32,6 +32,7 @@ run "everything_at_its_limits_is_accepted" {
       request_timeout_seconds   = 1
       expected_buffered_outputs = 1
       heartbeat_plugin_id       = "object:heart-beat"
+      own_events_output         = "object:own.events"
       auth = {
         type        = "basic"
         secret_arn  = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prometheus/reader-AbCdEf"

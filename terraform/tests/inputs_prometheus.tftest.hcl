@@ -131,6 +131,28 @@ run "heartbeat_id_must_not_break_a_query" {
   expect_failures = [var.prometheus]
 }
 
+run "own_events_output_must_be_an_id" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { own_events_output = "fluent.** to null" })
+  }
+  expect_failures = [var.prometheus]
+}
+
+run "own_events_output_must_not_be_that_of_the_heartbeat" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { own_events_output = "heartbeat", heartbeat_plugin_id = "heartbeat" })
+  }
+  expect_failures = [var.prometheus]
+}
+
 run "auth_type_must_be_known" {
   command = plan
   module {

@@ -36,9 +36,9 @@ run "managed_prometheus_is_queried_in_one_workspace" {
 
   assert {
     condition = [
-      for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : "${statement.Action[0]} ${statement.Resource}"
+      for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : "${statement.Action[0]} ${statement.Resource} ${statement.Condition.ArnEquals["lambda:SourceFunctionArn"]}"
       if statement.Sid == "QueryManagedPrometheus"
-    ] == ["aps:QueryMetrics arn:aws:aps:us-east-1:123456789012:workspace/ws-0a1b2c"]
+    ] == ["aps:QueryMetrics arn:aws:aps:us-east-1:123456789012:workspace/ws-0a1b2c arn:aws:lambda:eu-west-1:123456789012:function:fluentd-evidence"]
     error_message = "The workspace is the one in the URL, in the region of the URL."
   }
 }
@@ -51,9 +51,9 @@ run "managed_prometheus_of_another_account_is_queried_as_its_role" {
 
   assert {
     condition = [
-      for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : "${statement.Action[0]} ${statement.Resource}"
+      for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : "${statement.Action[0]} ${statement.Resource} ${statement.Condition.ArnEquals["lambda:SourceFunctionArn"]}"
       if statement.Sid != "WriteOwnLogs"
-    ] == ["sts:AssumeRole arn:aws:iam::210987654321:role/reader"]
+    ] == ["sts:AssumeRole arn:aws:iam::210987654321:role/reader arn:aws:lambda:eu-west-1:123456789012:function:fluentd-evidence"]
     error_message = "The role may query, the function may assume it and nothing else."
   }
   assert {
@@ -78,7 +78,7 @@ run "secret_is_read_and_decrypted_through_secrets_manager" {
   command = plan
   variables {
     prometheus = {
-      url = "http://prometheus:9090"
+      url = "https://prometheus:9090"
       auth = {
         type        = "basic"
         secret_arn  = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:reader-AbCdEf"
@@ -93,10 +93,11 @@ run "secret_is_read_and_decrypted_through_secrets_manager" {
       if strcontains(statement.Sid, "Credentials")
       ]) == jsonencode([
       {
-        Sid      = "ReadPrometheusCredentials"
-        Effect   = "Allow"
-        Action   = ["secretsmanager:GetSecretValue"]
-        Resource = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:reader-AbCdEf"
+        Sid       = "ReadPrometheusCredentials"
+        Effect    = "Allow"
+        Action    = ["secretsmanager:GetSecretValue"]
+        Resource  = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:reader-AbCdEf"
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-evidence" } }
       },
       {
         Sid       = "DecryptPrometheusCredentials"
@@ -114,7 +115,7 @@ run "parameter_is_read_and_decrypted_through_ssm" {
   command = plan
   variables {
     prometheus = {
-      url = "http://prometheus:9090"
+      url = "https://prometheus:9090"
       auth = {
         type              = "bearer"
         ssm_parameter_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/prometheus/token"
@@ -128,7 +129,7 @@ run "parameter_is_read_and_decrypted_through_ssm" {
       for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : [statement.Action, statement.Resource, try(statement.Condition, null)]
       if strcontains(statement.Sid, "Credentials")
       ]) == jsonencode([
-      [["ssm:GetParameter"], "arn:aws:ssm:eu-west-1:123456789012:parameter/prometheus/token", null],
+      [["ssm:GetParameter"], "arn:aws:ssm:eu-west-1:123456789012:parameter/prometheus/token", { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-evidence" } }],
       [["kms:Decrypt"], "arn:aws:kms:eu-west-1:123456789012:key/0123", { StringEquals = { "kms:ViaService" = "ssm.eu-west-1.amazonaws.com" } }],
     ])
     error_message = "The parameter, and its key by way of SSM, and nothing else: ${aws_iam_role_policy.function["evidence"].policy}"

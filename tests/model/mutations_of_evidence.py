@@ -208,6 +208,7 @@ def functions() -> Iterator[Mutation]:
 
 _question = evidence_answers.parse_question
 _flaw_of_evidence, _flaw_of_look = standing.flaw_of_evidence, standing.flaw_of_look
+_workers_apart = standing._workers_apart
 
 
 def standing_checks() -> Iterator[Mutation]:
@@ -250,6 +251,17 @@ def standing_checks() -> Iterator[Mutation]:
                 )
             },
         },
+    )
+    yield Mutation(
+        "one worker that keeps its own events apart enough for all",
+        {
+            f"{module}:_workers_apart": lambda evidence, own_events_output: (
+                {worker_id for worker_id, _, _ in evidence.buffered_outputs}
+                if _workers_apart(evidence, own_events_output)
+                else set()
+            )
+        },
+        "tests/unit/decisions/test_standing_evidence.py",
     )
     yield Mutation(
         "a busy instance taken for a provable one without a look at its evidence",

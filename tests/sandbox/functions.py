@@ -8,7 +8,8 @@ from typing import Any
 
 from sandbox.cloud import LocalCloud
 
-# {"service", "operation", "parameters"} is called; anything else is only logged.
+# {"service", "operation", "parameters"} is called, {"returns": 9} returns a text of so many bytes
+# of JSON; anything else is only logged.
 SOURCE = """
 import json, os
 import botocore.session
@@ -16,6 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 def handler(event, context):
+    if "returns" in event:
+        return "x" * (event["returns"] - 2)
     print(json.dumps({"message": "received", "event": event}))
     if "service" not in event:
         return {"received": True}

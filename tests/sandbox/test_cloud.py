@@ -157,6 +157,26 @@ class TestPermissions:
         code = function.error_code("ssm", "GetCommandInvocation", **looked_up)
         assert code == "AccessDeniedException"
 
+    @pytest.mark.parametrize(
+        ("service", "operation"), [("sqs", "ListQueues"), ("ec2", "DescribeInstances")]
+    )
+    def test_a_grant_to_one_function_holds_for_its_calls_and_a_denial_as_well(
+        self, cloud: LocalCloud, *, service: str, operation: str
+    ) -> None:
+        function = f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{service}-own"
+        here = {"Condition": {"ArnEquals": {"lambda:SourceFunctionArn": function}}}
+        any_call = {"Action": f"{service}:{operation}", "Resource": "*"}
+        own = deploy(cloud, f"{service}-own", {**any_call, **here})
+        other = deploy(cloud, f"{service}-other", {**any_call, **here})
+        assert "answer" in own.call(service, operation)
+        assert "error" in other.call(service, operation)
+        denied = f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{service}-denied"
+        there = {"Condition": {"ArnEquals": {"lambda:SourceFunctionArn": denied}}}
+        refused = deploy(
+            cloud, f"{service}-denied", any_call, {**any_call, **there, "Effect": "Deny"}
+        )
+        assert "error" in refused.call(service, operation)
+
     def test_a_strangers_key_is_refused(self, cloud: LocalCloud) -> None:
         session = boto3.Session("ASIA0123456789ABCDEF", "secret", region_name=REGION)
         stranger = session.client(
@@ -169,6 +189,37 @@ class TestPermissions:
 def _instance(service: dict[str, Any]) -> dict[str, Any]:
     attributes = {"AWS_INSTANCE_IPV4": "127.9.0.4", "AWS_INSTANCE_PORT": "24224"}
     return {"ServiceId": service["Id"], "InstanceId": "i-1", "Attributes": attributes}
+
+
+class TestInvocations:
+    """Synchronous ones: Lambda takes 6 MiB, and gives 100 bytes more."""
+
+    def invoke(self, function: Function, payload: bytes) -> Any:
+        lambda_ = function.cloud.client("lambda")
+        return lambda_.invoke(FunctionName=function.name, Payload=payload)
+
+    @pytest.mark.parametrize(("size", "fails"), [(6291556, False), (6291557, True)])
+    def test_an_answer_that_is_too_large_is_a_failure_of_the_function(
+        self, cloud: LocalCloud, size: int, *, fails: bool
+    ) -> None:
+        function = deploy(cloud, f"returns-{size}")
+        answer = self.invoke(function, json.dumps({"returns": size}).encode())
+        payload = answer["Payload"].read()
+        assert (answer["StatusCode"], "FunctionError" in answer) == (200, fails)
+        if fails:
+            assert answer["FunctionError"] == "Unhandled"
+            assert json.loads(payload)["errorType"] == "Function.ResponseSizeTooLarge"
+        else:
+            assert len(payload) == size
+
+    def test_a_request_that_is_too_large_is_refused(self, cloud: LocalCloud) -> None:
+        function = deploy(cloud, "takes-six-mebibytes")
+        short = json.dumps({"returns": 9, "more": ""}).encode()
+        largest = short.replace(b'""', b'"%b"' % (b"x" * (6291456 - len(short))))
+        assert "FunctionError" not in self.invoke(function, largest)
+        with pytest.raises(ClientError, match="RequestEntityTooLargeException") as refused:
+            self.invoke(function, largest + b" ")
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
 
 
 class TestEvents:

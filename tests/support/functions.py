@@ -13,6 +13,9 @@ from tests.support.scripted import aws_error
 _PROVEN = {"state": "DRAINED", "reason": "proven_empty", "detail": "a lie"}
 _SLOW_SECONDS = 32.0
 _STRANGER = "i-0f0f0f0f"
+# Lambda's, of a synchronous invocation.
+_MOST_REQUEST_BYTES = 6 * 1024 * 1024
+MOST_ANSWER_BYTES = _MOST_REQUEST_BYTES + 100
 
 
 class Invoking(StrEnum):
@@ -22,6 +25,8 @@ class Invoking(StrEnum):
     SLOW = "slow"
     THROTTLED = "throttled"
     DEAD = "dead"
+    REQUEST_TOO_LARGE = "request_too_large"
+    ANSWER_TOO_LARGE = "answer_too_large"
     ANOTHER_TIME = "another_time"
     ANOTHER_INSTANCE = "another_instance"
     ANOTHER_VERSION = "another_version"
@@ -47,6 +52,9 @@ class InProcess:
             raise ReadTimeoutError(endpoint_url="https://lambda")
         if self.invoking is Invoking.THROTTLED:
             raise aws_error("TooManyRequestsException", "Rate Exceeded.")
+        is_refused = self.invoking is Invoking.REQUEST_TOO_LARGE
+        if is_refused or len(asked["Payload"]) > _MOST_REQUEST_BYTES:
+            raise aws_error("RequestEntityTooLargeException", "the payload is too large")
         if self.invoking is Invoking.DEAD:
             return self._returned(_failure("Sandbox.Timedout", "Task timed out"), "Unhandled")
         try:
@@ -59,6 +67,8 @@ class InProcess:
         if self.invoking is Invoking.SOUND:
             return answer
         proven = {**answer, "verdicts": dict.fromkeys(answer["verdicts"], _PROVEN)}
+        if self.invoking is Invoking.ANSWER_TOO_LARGE:
+            return {**proven, "padding": "x" * MOST_ANSWER_BYTES}
         if self.invoking is Invoking.ANOTHER_TIME:
             return {**proven, "now": answer["now"] - 300}
         if self.invoking is Invoking.ANOTHER_VERSION:
@@ -66,9 +76,13 @@ class InProcess:
         return {**proven, "verdicts": {**proven["verdicts"], _STRANGER: _PROVEN}}
 
     def _returned(self, said: Any, error: str | None = None) -> dict[str, Any]:
-        self.payloads.append(json.dumps(said))
+        payload = json.dumps(said)
+        if len(payload) > MOST_ANSWER_BYTES:
+            kind, error = "Function.ResponseSizeTooLarge", "Unhandled"
+            payload = json.dumps(_failure(kind, "Response payload size exceeded"))
+        self.payloads.append(payload)
         failed = {"FunctionError": error} if error else {}
-        return {"StatusCode": 200, "Payload": BytesIO(self.payloads[-1].encode()), **failed}
+        return {"StatusCode": 200, "Payload": BytesIO(payload.encode()), **failed}
 
 
 def _failure(kind: str, message: str) -> dict[str, Any]:

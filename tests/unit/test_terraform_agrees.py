@@ -78,6 +78,7 @@ VALUES = environments.everything() | {
     "PROMETHEUS_CA_CERTIFICATES": certifi.contents(),
     "PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS": "2",
     "PROMETHEUS_HEARTBEAT_PLUGIN_ID": "heartbeat",
+    "PROMETHEUS_OWN_EVENTS_OUTPUT": "own_events",
 }
 CASES = [
     pytest.param(function, set(names), id=f"{fleet}-{function}")

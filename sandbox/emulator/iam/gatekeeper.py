@@ -4,7 +4,7 @@ The root key may do everything: Terraform, the simulated fleet and the tests use
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import BaseResponse
@@ -61,7 +61,8 @@ class Gatekeeper:
         return None
 
     def _denial(self, session: Session, request: Request) -> str | None:
-        decision = decide(self.roles.policies(session), request)
+        context = {**request.context, "lambda:SourceFunctionArn": [session.function_arn]}
+        decision = decide(self.roles.policies(session), replace(request, context=context))
         if decision is Decision.ALLOWED:
             return None
         reason = (

@@ -28,6 +28,7 @@ class Session:
 
     role_name: str
     arn: str
+    function_arn: str
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Roles:
                 role_name = role_arn.rsplit("/", 1)[-1]
                 account_id = role_arn.split(":")[4]
                 assumed = f"assumed-role/{role_name}/{function['FunctionName']}"
-                session = Session(role_name, f"arn:aws:sts::{account_id}:{assumed}")
+                session = Session(role_name, f"arn:aws:sts::{account_id}:{assumed}", arn)
                 yield f"ASIA{digest[:16].upper()}", session
 
     def _read_policies(self, role_name: str) -> Iterator[Document]:

@@ -37,6 +37,7 @@ from sandbox.host.settings import read
 FLUENTD_DIRECTORY = Path("/var/log/fluentd")
 PLUGIN_ID, PLUGIN_TYPE = "out_s3", "s3"
 HEARTBEAT_PLUGIN_ID, HEARTBEAT_PLUGIN_TYPE = "out_heartbeat", "null"
+OWN_EVENTS_PLUGIN_ID, OWN_EVENTS_PLUGIN_TYPE = "own_events", "stdout"
 HEARTBEAT_SECONDS = 1.0
 
 
@@ -102,7 +103,7 @@ class Aggregator:
             destination,
             settings.backoff,
         )
-        self._heartbeat = Counters()
+        self._heartbeat, self._own_events = Counters(), Counters()
         self._timer = MonitorTimer(
             hostname(settings.address), settings.monitor_interval_seconds, self._samples
         )
@@ -156,6 +157,7 @@ class Aggregator:
         return [
             sample_output(self.output, PLUGIN_ID, PLUGIN_TYPE),
             sample_unbuffered(self._heartbeat, HEARTBEAT_PLUGIN_ID, HEARTBEAT_PLUGIN_TYPE),
+            sample_unbuffered(self._own_events, OWN_EVENTS_PLUGIN_ID, OWN_EVENTS_PLUGIN_TYPE),
         ]
 
     def _plugin(self) -> dict[str, object]:

@@ -116,8 +116,12 @@ class Worker:
     def __init__(self, text: Section, number: int) -> None:
         system = text.one("system")
         workers = int(system.number("workers", 1))
-        self._targets = [Target(section, system, number) for section in text.all("match")]
-        self._own = [one.argument for one in text.all("label")].count("@FLUENT_LOG") == 0
+        sections = {"": text, **{label.argument: label for label in text.all("label")}}
+        self._routes = {
+            name: [Target(match, system, number) for match in section.all("match")]
+            for name, section in sections.items()
+        }
+        self._targets = [target for route in self._routes.values() for target in route]
         root_dir = {k: v for k, v in system.parameters.items() if k == "root_dir"}
         metrics, agent = text.one("source", "prometheus"), text.one("source", "monitor_agent")
         forward = text.one("source", "forward")
@@ -165,15 +169,13 @@ class Worker:
         outputs = [target.output for target in self._targets if target.output]
         for output in outputs:
             output.flush()
-        if self._own:
-            for event in OWN_EVENTS:
-                self._emit(
-                    Batch("fluent.info", pack_entry(time.time(), {"message": event}), 1, None)
-                )
+        for event in OWN_EVENTS:
+            entry = pack_entry(time.time(), {"message": event})
+            self._emit(Batch("fluent.info", entry, 1, None), "@FLUENT_LOG")
 
-    def _emit(self, batch: Batch) -> None:
-        """The first `<match>` that fits takes them."""
-        for target in self._targets:
+    def _emit(self, batch: Batch, label: str = "") -> None:
+        """The first `<match>` that fits takes them; without the label, one outside of it."""
+        for target in self._routes.get(label, self._routes[""]):
             if target.pattern in {"**", batch.tag}:
                 target.emit(batch)
                 return

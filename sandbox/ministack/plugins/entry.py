@@ -12,7 +12,7 @@ from typing import Any
 from ministack import app as ministack  # type: ignore[import-not-found] # in its own environment
 
 MARK = (b"x-forwarded-proto", b"https")
-ADDITIONS = ("alarms.py", "moves.py", "chaos.py", "code.py", "schedules.py")
+ADDITIONS = ("alarms.py", "moves.py", "chaos.py", "code.py", "schedules.py", "invocations.py")
 served = ministack.app
 
 

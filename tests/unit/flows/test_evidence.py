@@ -79,6 +79,30 @@ def test_an_instance_in_service_is_provable_and_never_drained() -> None:
     assert (verdict["state"], verdict["reason"]) == ("SERVING", "provable")
 
 
+def test_with_samples_the_answer_has_the_series_that_were_judged_and_else_no_such_field() -> None:
+    assert answer_of().keys() == {"version", "now", "verdicts"}
+    answer = answer_of(with_samples=True)
+    assert answer["verdicts"] == answer_of()["verdicts"]
+    shown = {json.dumps(one["labels"]) for one in answer["samples"]["series"]}
+    assert shown == {json.dumps(one["metric"]) for one in SOUND_SERIES}
+    assert answer["samples"]["left_out"] == 0
+    assert "samples" not in answer_of(PrometheusFailed("no"), with_samples=True)
+
+
+def test_an_output_for_own_events_is_looked_for_in_service_and_never_in_a_drain() -> None:
+    reasons = {
+        purpose: answer_of(purpose=purpose, own_events_output="own_events")["verdicts"][
+            INSTANCE_ID
+        ]["reason"]
+        for purpose in ("standing", "readiness", "proof")
+    }
+    assert reasons == {
+        "standing": "own_events_not_apart",
+        "readiness": "ready",
+        "proof": "proven_empty",
+    }
+
+
 def test_a_launching_instance_is_ready_or_not_and_never_drained() -> None:
     verdict = answer_of(purpose="readiness")["verdicts"][INSTANCE_ID]
     assert (verdict["state"], verdict["reason"]) == ("SERVING", "ready")
@@ -119,6 +143,8 @@ def test_whatever_goes_wrong_with_prometheus_is_unknown_and_no_error(
         ({"rules": {**RULES, "expected_buffered_outputs": 0}}, "expected_buffered_outputs"),
         ({"rules": {"empty_for_seconds": 300}}, "rules.settle_seconds"),
         ({"credentials": "hunter2"}, "credentials"),
+        ({"own_events_output": ""}, "own_events_output"),
+        ({"with_samples": "yes"}, "with_samples"),
     ],
 )
 def test_what_is_no_question_is_refused_by_field_and_asks_nothing(

@@ -18,7 +18,13 @@ from tests.unit.flows.test_standing import Function, ids
 SERVING = Verdict(State.SERVING, Reason.PROVABLE, "whole")
 
 
-def ask(parts: Parts, function: Function, number: int, **settings: str) -> dict[str, Verdict]:
+def ask(
+    parts: Parts,
+    function: Function,
+    number: int,
+    purpose: Purpose = Purpose.STANDING,
+    **settings: str,
+) -> dict[str, Verdict]:
     functions: Any = function
     proof = Proof(
         load_settings(ProofSettings, environments.reconciler(**settings)),
@@ -26,7 +32,7 @@ def ask(parts: Parts, function: Function, number: int, **settings: str) -> dict[
         EvidenceFunction(functions, "evidence", parts.runtime.clock),
         parts.runtime,
     )
-    return proof.ask(dict.fromkeys(ids(number), NOW), Purpose.STANDING)
+    return proof.ask(dict.fromkeys(ids(number), NOW), purpose)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +46,19 @@ def test_as_few_questions_are_asked_as_an_answer_has_room_for(
     verdicts = ask(parts, function, number)
     assert [len(one["instances"]) for one in function.questions] == sizes
     assert verdicts == dict.fromkeys(ids(number), SERVING)
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_the_output_for_own_events_goes_along_with_a_standing_question_alone(
+    purpose: Purpose,
+) -> None:
+    parts = Parts()
+    function = Function(SERVING, parts)
+    ask(parts, function, 1, purpose, PROMETHEUS_OWN_EVENTS_OUTPUT="own_events")
+    ask(parts, function, 1, purpose)
+    said = [one.get("own_events_output") for one in function.questions]
+    assert said == ["own_events" if purpose is Purpose.STANDING else None, None]
+    assert "own_events_output" not in function.questions[1]
 
 
 def test_a_slow_function_is_asked_for_a_minute_and_the_rest_is_unknown() -> None:

@@ -184,6 +184,7 @@ WRONG = [
                 "PROMETHEUS_METRIC_PREFIX": ["fluentd-", 'x"}', ""],
                 "PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS": ["0", "2.5"],
                 "PROMETHEUS_HEARTBEAT_PLUGIN_ID": [""],
+                "PROMETHEUS_OWN_EVENTS_OUTPUT": [""],
             },
         ),
         (
