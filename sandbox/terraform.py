@@ -246,7 +246,7 @@ def _validate(folder: Path) -> None:
             terraform = Terraform(root, Path(work))
             terraform.init()
             written = terraform.run("validate", "-no-color").output
-            if "Warning:" in written:
+            if "deprecated" in written.lower():
                 raise TerraformError(f"{root}: {written}")
 
 
