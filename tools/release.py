@@ -91,8 +91,11 @@ def release(repository: Repository, version: str, zips: Sequence[Path], folder: 
     if repository.run("tag", "--list", tag):
         raise CannotReleaseError(f"The tag {tag} exists; a version is released once.")
     repository.require_committed()
-    if f"## [{version}]" not in repository.run("show", "HEAD:CHANGELOG.md"):
-        raise CannotReleaseError(f"CHANGELOG.md has no section `## [{version}]`; write it first.")
+    section = rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$"
+    if not re.search(section, repository.run("show", "HEAD:CHANGELOG.md"), re.MULTILINE):
+        raise CannotReleaseError(
+            f"CHANGELOG.md has no section `## [{version}] - YYYY-MM-DD`; write it first."
+        )
     commit = repository.commit(_files(version, zips), f"Release {version}, with its zips")
     archive = _archived(repository, version, commit, folder)
     # Last: a version is released once.

@@ -9,7 +9,17 @@ import pytest
 
 from tools.release import CannotReleaseError, Repository, check, release
 
-CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n## [0.2.0]\n\n## [0.1.0]\n"
+CHANGELOG = """\
+# Changelog
+
+## [Unreleased]
+
+## [0.3.0]
+
+## [0.2.0] - 2027-01-02
+
+## [0.1.0] - 2026-12-31
+"""
 NAMES = ["fluentd-lifecycle-arm64-python3.13.zip", "fluentd-lifecycle-x86_64-python3.13.zip"]
 
 
@@ -92,11 +102,12 @@ def test_what_is_no_version_is_refused(
     assert repository.run("tag", "--list") == ""
 
 
-def test_what_the_changelog_does_not_tell_is_not_released(
-    repository: Repository, zips: list[Path], tmp_path: Path
+@pytest.mark.parametrize("version", ["0.3.0", "0.4.0"])
+def test_what_the_changelog_does_not_tell_with_its_date_is_not_released(
+    repository: Repository, zips: list[Path], tmp_path: Path, version: str
 ) -> None:
-    with pytest.raises(CannotReleaseError, match=r"no section `## \[0\.3\.0\]`"):
-        release(repository, "0.3.0", zips, tmp_path / "release")
+    with pytest.raises(CannotReleaseError, match=rf"no section `## \[{version}\] - YYYY"):
+        release(repository, version, zips, tmp_path / "release")
 
 
 def test_what_is_not_committed_is_not_released(
