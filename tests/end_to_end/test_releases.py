@@ -81,7 +81,7 @@ def test_an_upgrade_in_the_middle_of_a_drain_loses_no_line(
 def _installed(
     releases: Path, source: str, folder: Path
 ) -> Iterator[tuple[Scene, Callable[[str], object]]]:
-    """The first release beside a group, with aggregators and forwarders; and what applies another."""
+    """The first release beside a group, with a fleet; and what applies another release."""
     setting, scenario = Setting(), Scenario("upgrade", "a release after another", lambda _: None)
     with ExitStack() as stack:
         cloud = stack.enter_context(LocalCloud(folder / "cloud"))
