@@ -6,38 +6,30 @@ it calls no AWS API, so the VPC needs neither endpoint nor NAT; with a secret it
 
 from collections.abc import Callable, Mapping
 
-from lifecycle.adapters import prometheus
 from lifecycle.adapters.credentials import CredentialsSource
+from lifecycle.adapters.prometheus_session import Querier, connect
 from lifecycle.flows.evidence import Prover
 from lifecycle.settings import EvidenceSettings
 from lifecycle.telemetry import Runtime
 from lifecycle.wiring import EntryPoint, settings_of
 
-Querier = Callable[[], prometheus.Querier]
-
 
 def wire(
     environment: Mapping[str, str],
     runtime: Runtime,
-    querier: Querier | None = None,
+    querier: Callable[[], Querier] | None = None,
 ) -> Prover:
     """Build the function from environment variables; raises ConfigurationError."""
     settings = settings_of(EvidenceSettings, environment, runtime)
     return Prover(querier or _querier(settings), runtime)
 
 
-def _querier(settings: EvidenceSettings) -> Querier:
+def _querier(settings: EvidenceSettings) -> Callable[[], Querier]:
     credentials = CredentialsSource(settings)
 
-    def querier() -> prometheus.Querier:
+    def querier() -> Querier:
         authentication = credentials.authentication()
-        return prometheus.connect(
-            settings.prometheus_url,
-            settings.prometheus_request_timeout_seconds,
-            authentication.auth,
-            authentication.headers,
-            settings.prometheus_dialect,
-        )
+        return connect(settings, authentication.auth, authentication.headers)
 
     return querier
 

@@ -4,7 +4,7 @@
 # calls no AWS API: such a VPC needs neither NAT nor endpoint, and no route of it can stop a heartbeat.
 
 locals {
-  prometheus_auth            = local.uses.buffer ? var.prometheus.auth : { type = "none", secret_arn = null, ssm_parameter_arn = null, kms_key_arn = null, region = null }
+  prometheus_auth            = local.uses.buffer ? var.prometheus.auth : { type = "none", secret_arn = null, ssm_parameter_arn = null, kms_key_arn = null, region = null, role_arn = null, account_id = null }
   prometheus_credentials_arn = try(coalesce(local.prometheus_auth.secret_arn, local.prometheus_auth.ssm_parameter_arn), null)
   prometheus_uses_sigv4      = local.prometheus_auth.type == "sigv4"
 
@@ -25,9 +25,13 @@ locals {
       PROMETHEUS_URL                     = var.prometheus.url
       PROMETHEUS_DIALECT                 = var.prometheus.dialect
       PROMETHEUS_REQUEST_TIMEOUT_SECONDS = var.prometheus.request_timeout_seconds
+      PROMETHEUS_METHOD                  = var.prometheus.method
+      PROMETHEUS_HEADERS                 = length(var.prometheus.headers) == 0 ? null : jsonencode(var.prometheus.headers)
+      PROMETHEUS_CA_CERTIFICATES         = var.prometheus.ca_certificates
       PROMETHEUS_AUTH                    = var.prometheus.auth.type
       PROMETHEUS_CREDENTIALS_ARN         = local.prometheus_credentials_arn
       PROMETHEUS_REGION                  = local.prometheus_region
+      PROMETHEUS_ROLE_ARN                = var.prometheus.auth.role_arn
     }
 
     statements = concat(local.prometheus_statements, local.network_statements)
@@ -78,17 +82,23 @@ locals {
         }
       }
     }],
-    !local.prometheus_uses_sigv4 ? [] : [{
+    local.prometheus_auth.role_arn == null ? [] : [{
+      Sid      = "ActAsPrometheusReader"
+      Effect   = "Allow"
+      Action   = ["sts:AssumeRole"]
+      Resource = local.prometheus_auth.role_arn
+    }],
+    !local.prometheus_uses_sigv4 || local.prometheus_auth.role_arn != null ? [] : [{
       Sid      = "QueryManagedPrometheus"
       Effect   = "Allow"
       Action   = ["aps:QueryMetrics"]
-      Resource = "arn:${local.partition}:aps:${local.prometheus_region}:${local.account_id}:workspace/${local.prometheus_workspace_id}"
+      Resource = "arn:${local.partition}:aps:${local.prometheus_region}:${coalesce(local.prometheus_auth.account_id, local.account_id)}:workspace/${local.prometheus_workspace_id}"
     }],
   )
 
   # Lambda creates and deletes the network interfaces with the function's role. The Describe actions have
-  # no resource-level permission; the others need every interface and subnet of the account, since the
-  # interfaces' ids cannot be known here ("Giving Lambda functions access to resources in an Amazon VPC").
+  # no resource-level permission; the others need every interface, and every subnet, which may be shared by
+  # another account: the interfaces' ids cannot be known here ("Giving Lambda functions access to resources in an Amazon VPC").
   # The Deny keeps all of it from the function's own code.
   network_interface_actions = [
     "ec2:CreateNetworkInterface",
@@ -111,7 +121,7 @@ locals {
       Sid      = "ManageNetworkInterfacesForLambda"
       Effect   = "Allow"
       Action   = local.network_interface_actions
-      Resource = "arn:${local.partition}:ec2:${local.region}:${local.account_id}:*/*"
+      Resource = "arn:${local.partition}:ec2:${local.region}:*:*/*"
     }],
     var.network == null ? [] : [{
       Sid       = "RefuseNetworkInterfacesToCode"

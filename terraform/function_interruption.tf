@@ -153,7 +153,8 @@ resource "aws_sqs_queue" "interruption" {
   # it does can be repeated.
   visibility_timeout_seconds = local.interruption_timeout_seconds
   message_retention_seconds  = local.queue_retention_seconds
-  sqs_managed_sse_enabled    = true
+  sqs_managed_sse_enabled    = var.encryption == null ? true : null
+  kms_master_key_id          = local.kms_key_arn
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letter["interruption"].arn

@@ -32,6 +32,12 @@ locals {
     ALLOW_EMPTY_SERVICE   = try(var.cloud_map.allow_empty, null)
     OPERATION_QUEUE_URL   = local.queue_urls.operation
   }
+  # A variable that is null is left out: the function knows its default.
+  environments = {
+    for key, function in local.functions : key => {
+      for name, value in merge(local.common_environment, key == "evidence" ? {} : local.fleet_environment, function.environment) : name => value if value != null
+    }
+  }
 }
 
 resource "aws_cloudwatch_log_group" "function" {
@@ -39,14 +45,17 @@ resource "aws_cloudwatch_log_group" "function" {
 
   name              = "/aws/lambda/${local.function_names[each.key]}"
   retention_in_days = var.lambda.log_retention_days
+  kms_key_id        = local.kms_key_arn
   tags              = local.tags
 }
 
 resource "aws_iam_role" "function" {
   for_each = local.functions
 
-  name        = local.function_names[each.key]
-  description = each.value.description
+  name                 = local.function_names[each.key]
+  description          = each.value.description
+  path                 = var.iam.role_path
+  permissions_boundary = var.iam.permissions_boundary_arn
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -76,6 +85,7 @@ resource "aws_iam_role_policy" "function" {
         Resource = "${local.log_group_arns[each.key]}:*"
       }],
       each.value.statements,
+      local.key_statements[each.key],
     )
   })
 }
@@ -105,9 +115,10 @@ resource "aws_lambda_function" "this" {
     log_format = "JSON"
   }
 
+  kms_key_arn = local.kms_key_arn
+
   environment {
-    # A variable that is null is left out: the function knows its default.
-    variables = { for name, value in merge(local.common_environment, each.key == "evidence" ? {} : local.fleet_environment, each.value.environment) : name => value if value != null }
+    variables = merge(var.lambda.environment, local.environments[each.key])
   }
 
   dynamic "vpc_config" {
@@ -119,6 +130,13 @@ resource "aws_lambda_function" "this" {
   }
 
   tags = local.tags
+
+  lifecycle {
+    precondition {
+      condition     = length(setintersection(keys(var.lambda.environment), keys(local.environments[each.key]))) == 0
+      error_message = "lambda.environment must not name what the module sets itself: ${join(", ", setintersection(keys(var.lambda.environment), keys(local.environments[each.key])))}. Use the input that this variable stands for."
+    }
+  }
 
   depends_on = [
     aws_cloudwatch_log_group.function,

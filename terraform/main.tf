@@ -2,10 +2,12 @@
 # There are no resources in this file: it is the map of the others.
 #
 #   the inputs       variables.tf                what to watch: the group, Cloud Map, Prometheus
+#                    variables_prometheus.tf     what proves that an instance is empty
 #                    variables_flush.tf          how to flush on the instance
 #                    variables_timing.tf         all timeouts and intervals
 #                    variables_reconcile.tf      the reconciler
 #                    variables_runtime.tf        functions, network, alarms, tags
+#                    variables_organisation.tf   permissions boundary, customer managed key
 #   what follows     features.tf                 which stages there are
 #                    locals.tf                   every name and ARN
 #                    timing.tf                   the timing budget, and the conditions it must meet
@@ -22,6 +24,7 @@
 #                    function_evidence.tf        asks Prometheus for it, from inside the VPC
 #   what they share  functions.tf                log group, role, policy and function, for each of the above
 #                    iam.tf                      the statements that several roles hold
+#                    encryption.tf               what they and the services may do with the key
 #                    cloud_map.tf                the SRV services
 #                    flush_document.tf, flush.sh what runs on the instance
 #   what comes out   alarms.tf                   one alarm a runbook

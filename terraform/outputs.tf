@@ -38,6 +38,11 @@ output "function_role_arns" {
   value       = { for key, role in aws_iam_role.function : key => role.arn }
 }
 
+output "kms_key_policy_statements" {
+  description = "List of statements that the policy of `encryption.kms_key_arn` must hold, beside the usual one that delegates to the account's IAM policies. Depends on the other inputs alone, so a key that is created in the same run can have them."
+  value       = local.key_policy_statements
+}
+
 output "log_group_names" {
   description = "Map of the functions' log groups, for CloudWatch Logs Insights."
   value       = { for key, group in aws_cloudwatch_log_group.function : key => group.name }

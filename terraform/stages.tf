@@ -56,7 +56,8 @@ resource "aws_sqs_queue" "stage" {
   name                       = local.queue_names[each.key]
   visibility_timeout_seconds = each.value.visibility_timeout_seconds
   message_retention_seconds  = local.queue_retention_seconds
-  sqs_managed_sse_enabled    = true
+  sqs_managed_sse_enabled    = var.encryption == null ? true : null
+  kms_master_key_id          = local.kms_key_arn
 
   # A waiter dead-letters a message itself when it times out, with the reason; this is for the messages of a
   # waiter that crashes.
@@ -78,7 +79,8 @@ resource "aws_sqs_queue" "dead_letter" {
 
   name                      = each.value
   message_retention_seconds = local.dead_letter_retention_seconds
-  sqs_managed_sse_enabled   = true
+  sqs_managed_sse_enabled   = var.encryption == null ? true : null
+  kms_master_key_id         = local.kms_key_arn
 
   redrive_allow_policy = (
     contains(keys(local.queue_arns), each.key)

@@ -21,6 +21,7 @@ variable "lambda" {
     reserved_concurrency             = optional(number)
     log_level                        = optional(string, "INFO")
     log_retention_days               = optional(number, 90)
+    environment                      = optional(map(string), {})
   })
   default     = {}
   nullable    = false
@@ -45,6 +46,8 @@ variable "lambda" {
       shared with the rest of the account.
     - `log_level`: `DEBUG`, `INFO`, `WARNING` or `ERROR`.
     - `log_retention_days`: how long logs are kept, one of the values that CloudWatch Logs offers.
+    - `environment`: further environment variables of every function, such as `HTTPS_PROXY` and `NO_PROXY`
+      (which is for Prometheus, too) or `AWS_USE_FIPS_ENDPOINT`. Not for secrets.
   EOT
 
   validation {
@@ -93,6 +96,19 @@ variable "lambda" {
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.lambda.log_retention_days)
     error_message = "lambda.log_retention_days must be a value that CloudWatch Logs offers: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.lambda.environment) :
+      can(regex("^[A-Za-z][A-Za-z0-9_]+$", name)) && !can(regex("^(AWS_(REGION|DEFAULT_REGION|ACCESS_KEY|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|EXECUTION_ENV|LAMBDA_.*)|LAMBDA_.*)$", name))
+    ])
+    error_message = "lambda.environment: names are letters, digits and underscores, two characters at least, begin with a letter, and are none that Lambda sets itself (AWS_REGION, AWS_LAMBDA_..., LAMBDA_..., credentials)."
+  }
+
+  validation {
+    condition     = length(jsonencode(var.lambda.environment)) <= 1000
+    error_message = "lambda.environment must have at most 1000 characters as JSON: Lambda allows 4 KB for all variables of a function, and the module sets most of them."
   }
 }
 

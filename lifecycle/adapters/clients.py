@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
 
 # A call that hangs must not eat the function's timeout: 3 attempts of at most 2 + 5 seconds.
 # The queue retries the rest.
@@ -74,6 +75,11 @@ def secretsmanager() -> "SecretsManagerClient":
 def ssm() -> "SSMClient":
     """Build a client for Systems Manager in the function's own region."""
     return boto3.client("ssm", config=_CONFIG)
+
+
+def sts() -> "STSClient":
+    """Build a client for the Security Token Service in the function's own region."""
+    return boto3.client("sts", config=_CONFIG)
 
 
 def functions(longest_answer_seconds: float) -> "LambdaClient":

@@ -9,11 +9,12 @@ from typing import TypeGuard
 import boto3
 from aws_lambda_powertools.utilities.parameters import SecretsProvider, SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials, DeferredRefreshableCredentials
+from botocore.exceptions import BotoCoreError, ClientError
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from lifecycle.adapters import clients
-from lifecycle.adapters.prometheus import SigV4, without_repeats
+from lifecycle.adapters.prometheus_session import SigV4, without_repeats
 from lifecycle.errors import PrometheusFailed
 from lifecycle.settings import EvidenceSettings, PrometheusAuth
 
@@ -36,6 +37,8 @@ class CredentialsSource:
         self._settings = settings
         self._secrets: SecretsProvider | None = None
         self._parameters: SSMProvider | None = None
+        role_arn = settings.prometheus_role_arn
+        self._role = None if role_arn is None else _credentials_of(role_arn)
 
     def authentication(self) -> Authentication:
         """Return what authenticates the next request.
@@ -49,9 +52,12 @@ class CredentialsSource:
             return Authentication(headers={"Authorization": f"Bearer {self._token()}"})
         if kind is PrometheusAuth.SIGV4:
             return Authentication(
-                auth=SigV4(_own_credentials, self._settings.prometheus_region or "")
+                auth=SigV4(self._signing_credentials, self._settings.prometheus_region or "")
             )
         return Authentication()
+
+    def _signing_credentials(self) -> Credentials:
+        return _own_credentials() if self._role is None else self._role
 
     def _basic(self) -> HTTPBasicAuth:
         members = _members(self._secret())
@@ -124,3 +130,24 @@ def _own_credentials() -> Credentials:
     if credentials is None:
         raise PrometheusFailed("the function has no AWS credentials to sign with")
     return credentials
+
+
+def _credentials_of(role_arn: str) -> Credentials:
+    """Return the credentials of another role, assumed when first needed and before they expire."""
+
+    def assume() -> dict[str, object]:
+        try:
+            answer = clients.sts().assume_role(
+                RoleArn=role_arn, RoleSessionName="fluentd-lifecycle"
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise PrometheusFailed(f"cannot assume {role_arn}: {error}") from error
+        assumed = answer["Credentials"]
+        return {
+            "access_key": assumed["AccessKeyId"],
+            "secret_key": assumed["SecretAccessKey"],
+            "token": assumed["SessionToken"],
+            "expiry_time": assumed["Expiration"].isoformat(),
+        }
+
+    return DeferredRefreshableCredentials(assume, "assume-role")

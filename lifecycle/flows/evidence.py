@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.adapters import prometheus
+from lifecycle.adapters.prometheus_session import Querier
 from lifecycle.decisions.answers import Answer, Purpose, Question, Subject, parse_question
 from lifecycle.decisions.buffer import Reason, Verdict, judge, unknown
 from lifecycle.decisions.evidence import Series
@@ -20,7 +21,7 @@ class Prover:
     ``querier`` builds the Prometheus client of one question; it may raise PrometheusFailed.
     """
 
-    querier: Callable[[], prometheus.Querier]
+    querier: Callable[[], Querier]
     runtime: Runtime
 
     def handle(self, event: object) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from lifecycle.adapters import prometheus
+from lifecycle.adapters.prometheus_session import connect
 from lifecycle.decisions import buffer
 from lifecycle.decisions.evidence import Rules
 from lifecycle.decisions.flush import Invocation, judge_flush
 from lifecycle.errors import PrometheusFailed
+from lifecycle.settings import PrometheusSettings
 from sandbox.conformance.configuration import HEARTBEAT
 from sandbox.conformance.site import (
     EMPTY_FOR_SECONDS,
@@ -109,7 +111,10 @@ class Judge:
         )
         now = time.time()
         try:
-            querier = prometheus.connect(self._site.prometheus.url, 5, None, {})
+            settings = PrometheusSettings(
+                prometheus_url=self._site.prometheus.url, prometheus_request_timeout_seconds=5
+            )
+            querier = connect(settings)
             series = prometheus.fetch(querier, selection, now).get(INSTANCE_ID, [])
         except PrometheusFailed as error:
             return "UNKNOWN", buffer.Reason.PROMETHEUS_FAILED, str(error)

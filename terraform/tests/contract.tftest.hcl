@@ -147,6 +147,8 @@ run "variables_with_prometheus_and_options" {
       url                       = "http://prometheus:9090"
       expected_buffered_outputs = 2
       heartbeat_plugin_id       = "heartbeat"
+      headers                   = { X-Scope-OrgID = "logs" }
+      ca_certificates           = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
       auth                      = { type = "bearer", ssm_parameter_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/token" }
     }
   }
@@ -162,7 +164,7 @@ run "variables_with_prometheus_and_sigv4" {
   variables {
     prometheus = {
       url  = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0a1b2c"
-      auth = { type = "sigv4" }
+      auth = { type = "sigv4", role_arn = "arn:aws:iam::210987654321:role/reader" }
     }
   }
 

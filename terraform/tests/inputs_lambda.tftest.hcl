@@ -108,3 +108,36 @@ run "log_retention_must_be_on_offer" {
   }
   expect_failures = [var.lambda]
 }
+
+run "environment_takes_none_of_lambdas_own" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    lambda = merge(var.lambda, { environment = { AWS_REGION = "eu-west-1" } })
+  }
+  expect_failures = [var.lambda]
+}
+
+run "environment_takes_no_odd_names" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    lambda = merge(var.lambda, { environment = { "HTTPS-PROXY" = "http://proxy:3128" } })
+  }
+  expect_failures = [var.lambda]
+}
+
+run "environment_leaves_room" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    lambda = merge(var.lambda, { environment = { CERTIFICATE = join("", [for n in range(1000) : "x"]) } })
+  }
+  expect_failures = [var.lambda]
+}

@@ -229,3 +229,123 @@ run "sigv4_needs_the_workspace_in_the_url" {
   }
   expect_failures = [var.prometheus]
 }
+
+run "method_must_be_get_or_post" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { method = "get" })
+  }
+  expect_failures = [var.prometheus]
+}
+
+run "headers_must_not_authenticate" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { headers = { authorization = "Bearer secret" } })
+  }
+  expect_failures = [var.prometheus]
+}
+
+run "headers_must_be_one_line" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { headers = { X-Scope-OrgID = "logs\r\nHost: other" } })
+  }
+  expect_failures = [var.prometheus]
+}
+
+run "headers_must_have_names" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { headers = { "X Scope" = "logs" } })
+  }
+  expect_failures = [var.prometheus]
+}
+
+run "certificates_must_be_pem" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { ca_certificates = "/etc/ssl/ca.pem" })
+  }
+  expect_failures = [var.prometheus]
+}
+
+run "certificates_must_not_bring_a_key" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { ca_certificates = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n" })
+  }
+  expect_failures = [var.prometheus]
+}
+
+run "certificates_must_fit_into_the_environment" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { ca_certificates = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n${join("", [for n in range(1000) : "xyz"])}-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n" })
+  }
+  expect_failures = [var.prometheus]
+}
+
+run "role_must_be_a_role" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { url = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0a", auth = { type = "sigv4", role_arn = "arn:aws:iam::210987654321:user/reader" } })
+  }
+  expect_failures = [var.prometheus]
+}
+
+run "role_is_for_sigv4" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { auth = { role_arn = "arn:aws:iam::210987654321:role/reader" } })
+  }
+  expect_failures = [var.prometheus]
+}
+
+run "account_means_nothing_beside_a_role" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { url = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0a", auth = { type = "sigv4", role_arn = "arn:aws:iam::210987654321:role/reader", account_id = "210987654321" } })
+  }
+  expect_failures = [var.prometheus]
+}
+
+run "a_gateway_with_a_tenant_and_a_private_authority_is_accepted" {
+  command = plan
+  module {
+    source = "./tests/without_provider"
+  }
+  variables {
+    prometheus = merge(var.prometheus, { method = "GET", headers = { X-Scope-OrgID = "logs" }, ca_certificates = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n" })
+  }
+}

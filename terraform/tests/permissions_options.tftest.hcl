@@ -43,6 +43,37 @@ run "managed_prometheus_is_queried_in_one_workspace" {
   }
 }
 
+run "managed_prometheus_of_another_account_is_queried_as_its_role" {
+  command = plan
+  variables {
+    prometheus = { url = "https://aps-workspaces.us-east-1.amazonaws.com/workspaces/ws-0a1b2c", auth = { type = "sigv4", role_arn = "arn:aws:iam::210987654321:role/reader" } }
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : "${statement.Action[0]} ${statement.Resource}"
+      if statement.Sid != "WriteOwnLogs"
+    ] == ["sts:AssumeRole arn:aws:iam::210987654321:role/reader"]
+    error_message = "The role may query, the function may assume it and nothing else."
+  }
+  assert {
+    condition     = aws_lambda_function.this["evidence"].environment[0].variables["PROMETHEUS_ROLE_ARN"] == "arn:aws:iam::210987654321:role/reader"
+    error_message = "The function must know whom to act as."
+  }
+}
+
+run "managed_prometheus_of_another_account_may_let_the_function_in_itself" {
+  command = plan
+  variables {
+    prometheus = { url = "https://aps-workspaces.us-east-1.amazonaws.com/workspaces/ws-0a1b2c", auth = { type = "sigv4", account_id = "210987654321" } }
+  }
+
+  assert {
+    condition     = strcontains(aws_iam_role_policy.function["evidence"].policy, "arn:aws:aps:us-east-1:210987654321:workspace/ws-0a1b2c")
+    error_message = "The identity's half of the permission names the workspace in its own account."
+  }
+}
+
 run "secret_is_read_and_decrypted_through_secrets_manager" {
   command = plan
   variables {
@@ -138,6 +169,10 @@ run "network_interfaces_are_for_lambda_not_for_the_code" {
         Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-west-1:123456789012:function:fluentd-evidence" } }
     }])
     error_message = "What Lambda needs to place the function must be refused to the function."
+  }
+  assert {
+    condition     = one([for statement in jsondecode(aws_iam_role_policy.function["evidence"].policy).Statement : statement.Resource if statement.Sid == "ManageNetworkInterfacesForLambda"]) == "arn:aws:ec2:eu-west-1:*:*/*"
+    error_message = "A subnet that another account shares is of that account."
   }
   assert {
     condition     = alltrue([for key, role in aws_iam_role_policy.function : key == "evidence" || !strcontains(role.policy, "NetworkInterface")])

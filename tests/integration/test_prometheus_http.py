@@ -1,12 +1,21 @@
 """Prometheus over real HTTP: whatever it answers, no instance is released and no batch crashes."""
 
+import json
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from lifecycle.adapters.prometheus import ATTEMPTS
+from lifecycle.adapters.prometheus_session import ATTEMPTS
 from lifecycle.telemetry import LogEvent
 from tests.support.fleet import EMPTY
 from tests.support.messages import buffer_check, record, sqs_event
@@ -238,3 +247,53 @@ class TestAuthentication:
         assert prometheus.received == []
         assert verdicts(pipeline) == 3 * [("UNKNOWN", "prometheus_failed")]
         assert arn in str(pipeline.telemetry.the(LogEvent.PROMETHEUS_FAILED)["reason"])
+
+
+def test_a_tenant_s_header_and_the_method_are_those_of_the_settings(
+    pipeline: Pipeline, prometheus: PrometheusServer
+) -> None:
+    headers = json.dumps({"X-Scope-OrgID": "logs"})
+    check(pipeline, prometheus.url, PROMETHEUS_METHOD="GET", PROMETHEUS_HEADERS=headers)
+    check(pipeline, prometheus.url)
+    asked = [(one.method, one.headers.get("X-Scope-OrgID")) for one in prometheus.received]
+    assert asked == [("GET", "logs"), ("POST", None)]
+
+
+def test_a_server_of_a_private_authority_is_asked_if_that_is_trusted_and_not_otherwise(
+    pipeline: Pipeline, prometheus: PrometheusServer, tmp_path: Path
+) -> None:
+    own, others = (self_signed(tmp_path / name) for name in ("own.pem", "others.pem"))
+    prometheus.serve_https(tmp_path / "own.pem")
+    for trusted in ({"PROMETHEUS_CA_CERTIFICATES": others}, {}):
+        assert check(pipeline, prometheus.url, **trusted) == INSTANCE_IDS
+        failed = str(pipeline.telemetry.of(LogEvent.PROMETHEUS_FAILED)[-1]["reason"])
+        assert "certificate verify failed" in failed
+    assert prometheus.received == []
+    for certificates in (own, others + own):
+        check(pipeline, prometheus.url, PROMETHEUS_CA_CERTIFICATES=certificates)
+    assert len(prometheus.received) == 2
+    assert verdicts(pipeline)[-1] == ("UNKNOWN", "no_series")
+
+
+def self_signed(path: Path) -> str:
+    """Write a key and a certificate for 127.0.0.1; returns the certificate, which is its own CA."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, path.stem)])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(private + certificate)
+    return certificate.decode()

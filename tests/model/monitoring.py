@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from lifecycle.adapters.prometheus import Querier
+from lifecycle.adapters.prometheus_session import Querier
 from tests.model.fluentd import BUFFERED, HEARTBEAT, Fluentd, Traffic, Worker
 from tests.support.prometheus_wire import querier
 from tests.support.promql import RangeSelector

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lifecycle.adapters import prometheus
+from lifecycle.adapters import prometheus, prometheus_session
 from lifecycle.decisions import answers as evidence_answers
 from lifecycle.decisions import buffer, readiness, standing, targets
 from lifecycle.decisions.answers import Answer, Question
@@ -18,12 +18,12 @@ MODEL = "tests/model/test_histories.py"
 _ANSWERS = "tests/unit/decisions/test_answers.py"
 _FUNCTION = "tests/unit/adapters/test_evidence.py"
 _CREDENTIALS = "tests/unit/adapters/test_credentials.py"
-_WHOLE_ANSWERS = "tests/unit/adapters/test_prometheus_answers.py"
+_WHOLE_ANSWERS = "tests/unit/adapters/test_prometheus_session_answers.py"
 _COPIES = "tests/unit/decisions/test_evidence_copies.py"
 _TARGETS = "tests/unit/decisions/test_targets.py"
 
 _without_up, _is_up_of = buffer._without_up, targets.is_up_of
-_qualification, _all_series = prometheus._qualification, prometheus._all_series
+_qualification, _all_series = prometheus_session._qualification, prometheus._all_series
 
 
 def _is_of_the_job(up: Labels, series: Labels) -> bool:
@@ -125,7 +125,7 @@ def _with_repeats(result: Any) -> list[Series]:
 
 def answers() -> Iterator[Mutation]:
     """A part of an answer taken for the whole."""
-    module = "lifecycle.adapters.prometheus"
+    module = "lifecycle.adapters.prometheus_session"
     yield from each(
         _WHOLE_ANSWERS,
         {
@@ -144,7 +144,7 @@ def answers() -> Iterator[Mutation]:
                 f"{module}:_is_successful": lambda answer: answer.get("status") != "error"
             },
             "one of two different series of the same name believed": {
-                f"{module}:_all_series": _with_repeats
+                "lifecycle.adapters.prometheus:_all_series": _with_repeats
             },
         },
     )

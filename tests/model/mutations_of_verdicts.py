@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import requests
 
 from lifecycle.adapters import prometheus
-from lifecycle.adapters.prometheus import Querier, Selection
+from lifecycle.adapters.prometheus import Selection
+from lifecycle.adapters.prometheus_session import Querier
 from lifecycle.decisions import buffer
 from lifecycle.decisions.buffer import Verdict
 from lifecycle.decisions.evidence import BUFFER_METRICS, Evidence, Series

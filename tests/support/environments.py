@@ -1,5 +1,9 @@
 """The environment of each function, as Terraform sets it."""
 
+from typing import Any
+
+from lifecycle.settings import PrometheusSettings
+
 _COMMON = {
     "POWERTOOLS_SERVICE_NAME": "pipeline",
     "POWERTOOLS_METRICS_NAMESPACE": "FluentdLifecycle",
@@ -121,6 +125,11 @@ def evidence(**changes: str) -> dict[str, str]:
     }
 
 
+def reaching(url: str, **settings: Any) -> PrometheusSettings:
+    """How to reach a Prometheus at this address."""
+    return PrometheusSettings(prometheus_url=url, prometheus_request_timeout_seconds=5, **settings)
+
+
 def without_cloud_map(environment: dict[str, str], **changes: str) -> dict[str, str]:
     """The same function for a fleet that is in no service discovery."""
     in_cloud_map = {*_CLOUD_MAP, "LAUNCH_HEARTBEAT_TIMEOUT_SECONDS"}
@@ -144,6 +153,7 @@ def everything() -> dict[str, str]:
         "READINESS": "metrics",
         "READINESS_UNKNOWN_SECONDS": "300",
         "PROMETHEUS_AUTH": "none",
+        "PROMETHEUS_METHOD": "POST",
         "PROMETHEUS_INSTANCE_LABEL": "instance_id",
         "PROMETHEUS_IDENTIFY_BY": "instance_id",
         "PROMETHEUS_METRIC_PREFIX": "fluentd_output_status_",

@@ -14,7 +14,7 @@ from handlers import evidence as evidence_function
 from handlers import interruption as interruption_handler
 from handlers import lifecycle as lifecycle_handler
 from handlers import reconcile as reconciling
-from lifecycle.adapters.prometheus import Querier
+from lifecycle.adapters.prometheus_session import Querier
 from lifecycle.flows.batch import Stage
 from lifecycle.flows.interruption import InterruptionHandler
 from lifecycle.flows.lifecycle import LifecycleHandler

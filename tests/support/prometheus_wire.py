@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from requests.adapters import BaseAdapter
 
-from lifecycle.adapters.prometheus import Querier, connect
+from lifecycle.adapters.prometheus_session import Querier, connect
 from lifecycle.settings import PrometheusDialect
+from tests.support.environments import reaching
 
 _URL = "http://prometheus.tests:9090"
 # What is answered to a query at a time: a document, or text that is none.
@@ -47,7 +48,7 @@ def querier(
     urls: list[str] | None = None,
 ) -> Querier:
     """Build a client whose every request is answered so; ``urls`` collects what was asked."""
-    client: Any = connect(_URL, 10, None, {}, dialect)
+    client: Any = connect(reaching(_URL, prometheus_dialect=dialect))
     client._session.mount(_URL, _Wire(answer, headers or {}, [] if urls is None else urls))
     made: Querier = client
     return made

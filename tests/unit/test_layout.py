@@ -36,7 +36,7 @@ def test_every_module_has_a_test_file_of_its_own(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_test_file_names_its_module(folder: str) -> None:
-    """A second file of one module has a word more: ``test_prometheus_answers.py``."""
+    """A second file of one module has a word more: ``test_prometheus_session_answers.py``."""
     strays = {
         one
         for one in modules(TESTS / folder) - OF_ALL - {"conftest"}

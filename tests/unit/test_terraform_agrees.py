@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
-from lifecycle.adapters.prometheus import ATTEMPTS, CONNECT_SECONDS
+from lifecycle.adapters.prometheus_session import ATTEMPTS, CONNECT_SECONDS
 from lifecycle.decisions.polling import LONGEST_PAUSE_SECONDS, POLLS_IN_A_HOOK
 from lifecycle.decisions.reconcile import LONGEST_WAIT_IN_HEARTBEATS, LONGEST_WAIT_SECONDS
 from lifecycle.settings import (
@@ -72,6 +73,9 @@ HANDLERS = {"lifecycle", "reconcile", "interruption"}
 VALUES = environments.everything() | {
     "PROMETHEUS_CREDENTIALS_ARN": "arn:aws:ssm:eu-west-1:123456789012:parameter/token",
     "PROMETHEUS_REGION": "eu-west-1",
+    "PROMETHEUS_ROLE_ARN": "arn:aws:iam::210987654321:role/reader",
+    "PROMETHEUS_HEADERS": '{"X-Scope-OrgID":"logs"}',
+    "PROMETHEUS_CA_CERTIFICATES": certifi.contents(),
     "PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS": "2",
     "PROMETHEUS_HEARTBEAT_PLUGIN_ID": "heartbeat",
 }

@@ -14,7 +14,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from lifecycle.adapters.prometheus import Selection, connect, fetch
+from lifecycle.adapters.prometheus import Selection, fetch
+from lifecycle.adapters.prometheus_session import connect
 from lifecycle.decisions.buffer import Reason, State, Verdict, judge
 from lifecycle.decisions.evidence import Rules
 from lifecycle.decisions.targets import FARTHEST_WORKER_PORT
@@ -22,6 +23,7 @@ from lifecycle.errors import PrometheusFailed
 from sandbox.fleet.prometheus import Prometheus
 from sandbox.host.ports import free_port
 from tests.sandbox.fleet.kit import wait_until
+from tests.support.environments import reaching
 
 INSTANCE_ID = "i-0123456789abcdef0"
 RULES = Rules(empty_for_seconds=6, settle_seconds=0, scrape_interval_seconds=1)
@@ -126,7 +128,7 @@ def federating(server: Prometheus, *names: str, **settings: Any) -> dict[str, An
 
 def verdict(server: Prometheus) -> Verdict:
     now = time.time()
-    series = fetch(connect(server.url, 5, None, {}), SELECTION, now).get(INSTANCE_ID, [])
+    series = fetch(connect(reaching(server.url)), SELECTION, now).get(INSTANCE_ID, [])
     return judge(series, deregistered_at=now - 1000, now=now, rules=RULES)
 
 

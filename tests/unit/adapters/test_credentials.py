@@ -1,7 +1,7 @@
 """Credentials for Prometheus: read where the ARN says, put where HTTP wants them, never printed."""
 
 import json
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import boto3
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lifecycle.adapters import clients
 from lifecycle.adapters.credentials import Authentication, CredentialsSource
-from lifecycle.adapters.prometheus import SigV4
+from lifecycle.adapters.prometheus_session import SigV4
 from lifecycle.errors import PrometheusFailed
 from lifecycle.settings import EvidenceSettings, load_settings
 from tests.support import environments
@@ -146,6 +146,41 @@ def test_a_rotated_secret_is_seen_after_five_minutes(
     # Powertools asks no other clock, and takes none.
     monkeypatch.setattr(powertools_base, "datetime", Later)
     assert {authorization(reader.authentication()) for reader in readers} == {"Bearer new"}
+
+
+ROLE_ARN = "arn:aws:iam::210987654321:role/query-prometheus"
+
+
+def of_role() -> CredentialsSource:
+    environment = environments.evidence(
+        PROMETHEUS_AUTH="sigv4", PROMETHEUS_REGION="eu-west-1", PROMETHEUS_ROLE_ARN=ROLE_ARN
+    )
+    return CredentialsSource(load_settings(EvidenceSettings, environment))
+
+
+def assumed(key: str, expires: datetime) -> dict[str, Any]:
+    secrets = {"AccessKeyId": key, "SecretAccessKey": SECRET, "SessionToken": "token"}
+    return {"Credentials": {**secrets, "Expiration": expires}}
+
+
+def test_another_account_s_workspace_is_asked_as_its_role_which_is_assumed_again_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    soon, later = (datetime.now(UTC) + timedelta(minutes=n) for n in (5, 60))
+    sts = scripted(assume_role=[assumed("FIRST", soon), assumed("SECOND", later)])
+    monkeypatch.setattr(clients, "sts", lambda: sts)
+    reader = of_role()
+    assert sts.calls == []
+    for key in ("FIRST", "SECOND", "SECOND"):
+        assert f"Credential={key}/" in (authorization(reader.authentication()) or "")
+    assert [asked["RoleArn"] for asked in sts.arguments_of("assume_role")] == [ROLE_ARN] * 2
+
+
+def test_a_role_that_may_not_be_assumed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    sts = scripted(assume_role=aws_error("AccessDenied", "not authorized"))
+    monkeypatch.setattr(clients, "sts", lambda: sts)
+    with pytest.raises(PrometheusFailed, match=f"cannot assume {ROLE_ARN}: .*not authorized"):
+        authorization(of_role().authentication())
 
 
 def test_nothing_is_read_before_it_is_needed(stores: Stores) -> None:

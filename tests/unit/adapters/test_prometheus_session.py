@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.auth import HTTPBasicAuth
 
-from lifecycle.adapters.prometheus import Selection, SigV4, connect, fetch
+from lifecycle.adapters.prometheus import Selection, fetch
+from lifecycle.adapters.prometheus_session import SigV4, connect
 from lifecycle.errors import PrometheusFailed
+from tests.support.environments import reaching
 from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID
 from tests.support.sigv4 import Received, signature_is_right, signed_scope
 
@@ -110,7 +112,7 @@ class TestSigning:
 
 def test_connecting_makes_no_request() -> None:
     # Sockets are off here, so an attempt would fail.
-    client = connect("http://prometheus.internal:9090", 10, None, {})
+    client = connect(reaching("http://prometheus.internal:9090"))
     assert hasattr(client, "custom_query")
 
 
@@ -121,7 +123,7 @@ class TestCredentials:
 
     def ask(self, auth: HTTPBasicAuth | None = None, token: str = TOKEN) -> Any:
         headers = {} if auth else {"Authorization": f"Bearer {token}"}
-        querier = connect("http://prometheus:9090", 1, auth, headers)
+        querier = connect(reaching("http://prometheus:9090"), auth, headers)
         return fetch(querier, selection(INSTANCE_ID), NOW)
 
     @pytest.mark.parametrize("status", [200, 403])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from handlers.evidence import wire
-from lifecycle.adapters.prometheus import Querier
+from lifecycle.adapters.prometheus_session import Querier
 from lifecycle.errors import Malformed, PrometheusFailed
 from lifecycle.flows.evidence import Prover
 from lifecycle.telemetry import LogEvent, Runtime

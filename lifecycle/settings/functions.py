@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,9 +22,9 @@ from pydantic import (
 
 from lifecycle.errors import ConfigurationError, describe_problems
 from lifecycle.messages import Transition
+from lifecycle.settings.prometheus import PrometheusSettings, Seconds
 
 _Text = Annotated[str, StringConstraints(min_length=1)]
-_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _SecondsFromZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _DeliverySeconds = Annotated[int, Field(ge=30, le=2592000)]  # limits of SendCommand
 _VisibilitySeconds = Annotated[float, Field(ge=1, le=43200)]  # limit of ChangeMessageVisibility
@@ -53,21 +52,6 @@ _ServiceIds = Annotated[
 ]
 
 
-def _url_without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    port_is_wrong = parts.port == 0  # any other wrong one raises
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port_is_wrong:
-        raise ValueError("must be an http:// or https:// address")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold credentials: set PROMETHEUS_AUTH and its secret instead")
-    if set(url) & set("?#") or any(c <= " " for c in url):
-        raise ValueError("must not hold a query, a fragment or blanks")
-    return url.rstrip("/")
-
-
-_PrometheusUrl = Annotated[str, AfterValidator(_url_without_credentials)]
-
-
 class IdentifyBy(StrEnum):
     """Which property of an instance its Prometheus label holds."""
 
@@ -82,13 +66,6 @@ class PrometheusAuth(StrEnum):
     BASIC = "basic"
     BEARER = "bearer"
     SIGV4 = "sigv4"
-
-
-class PrometheusDialect(StrEnum):
-    """Whose API answers, where it differs from that of Prometheus itself."""
-
-    PROMETHEUS = "prometheus"
-    THANOS = "thanos"
 
 
 class _Settings(BaseModel):
@@ -196,8 +173,8 @@ class ReconcilerSettings(LifecycleHandlerSettings, CommandSettings):
 
     reconcile_mode: ReconcileMode
     reconcile_grace_seconds: _SecondsFromZero
-    terminate_heartbeat_timeout_seconds: _Seconds
-    launch_heartbeat_timeout_seconds: Annotated[_Seconds | None, *_InCloudMap] = None
+    terminate_heartbeat_timeout_seconds: Seconds
+    launch_heartbeat_timeout_seconds: Annotated[Seconds | None, *_InCloudMap] = None
 
 
 class InterruptionSettings(CommandSettings):
@@ -215,9 +192,9 @@ class WaiterSettings(FleetSettings):
 
     poll_interval_seconds: _VisibilitySeconds
     poll_interval_max_seconds: _VisibilitySeconds
-    timeout_seconds: _Seconds
+    timeout_seconds: Seconds
     visibility_timeout_seconds: _VisibilitySeconds
-    terminate_heartbeat_timeout_seconds: _Seconds
+    terminate_heartbeat_timeout_seconds: Seconds
 
     @field_validator("poll_interval_max_seconds")
     @classmethod
@@ -230,9 +207,9 @@ class WaiterSettings(FleetSettings):
 class OperationWaiterSettings(WaiterSettings):
     """Settings of ``waiters.operation``, the only stage that launching instances pass."""
 
-    launch_heartbeat_timeout_seconds: _Seconds
+    launch_heartbeat_timeout_seconds: Seconds
     readiness: ReadinessBy = ReadinessBy.OFF
-    readiness_unknown_seconds: _Seconds = 300
+    readiness_unknown_seconds: Seconds = 300
     cloud_map_service_ids: _ServiceIds
     cloud_map_port: _Port
     operation_queue_url: _QueueUrl
@@ -250,7 +227,7 @@ class FlushWaiterSettings(WaiterSettings, CommandSettings):
 
     settle_seconds: _SecondsFromZero
     flush_document_name: _Text
-    flush_command_timeout_seconds: _Seconds
+    flush_command_timeout_seconds: Seconds
     flush_delivery_timeout_seconds: _DeliverySeconds
 
 
@@ -258,12 +235,12 @@ class ProofSettings(_Settings):
     """What a function needs to ask the evidence function; the answer is judged by these."""
 
     evidence_function_name: _Text
-    evidence_timeout_seconds: _Seconds  # the longest that an answer is waited for
+    evidence_timeout_seconds: Seconds  # the longest that an answer is waited for
 
-    empty_for_seconds: _Seconds
+    empty_for_seconds: Seconds
     settle_seconds: _SecondsFromZero
 
-    prometheus_scrape_interval_seconds: _Seconds
+    prometheus_scrape_interval_seconds: Seconds
     prometheus_instance_label: LabelName = "instance_id"
     prometheus_identify_by: IdentifyBy = IdentifyBy.INSTANCE_ID
     prometheus_metric_prefix: MetricPrefix = "fluentd_output_status_"
@@ -299,12 +276,9 @@ def _needed_with(what: str, *kinds: PrometheusAuth) -> tuple[object, ...]:
     return Field(validate_default=True), AfterValidator(check)
 
 
-class EvidenceSettings(_Settings):
-    """Settings of ``handlers.evidence``: how to reach Prometheus."""
+class EvidenceSettings(_Settings, PrometheusSettings):
+    """Settings of ``handlers.evidence``."""
 
-    prometheus_url: _PrometheusUrl
-    prometheus_request_timeout_seconds: _Seconds
-    prometheus_dialect: PrometheusDialect = PrometheusDialect.PROMETHEUS
     prometheus_auth: PrometheusAuth = PrometheusAuth.NONE
     prometheus_credentials_arn: Annotated[
         _Text | None,
@@ -313,6 +287,7 @@ class EvidenceSettings(_Settings):
         ),
     ] = None
     prometheus_region: Annotated[_Text | None, *_needed_with("it", PrometheusAuth.SIGV4)] = None
+    prometheus_role_arn: _Text | None = None
 
 
 AnySettings = TypeVar("AnySettings", bound=_Settings)

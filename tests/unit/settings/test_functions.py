@@ -1,5 +1,6 @@
 """Settings: a wrong function says everything that is wrong with it, at once and without secrets."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -20,7 +21,7 @@ from lifecycle.settings import (
     load_settings,
 )
 from tests.support import environments
-from tests.support.problems import problem_of
+from tests.support.problems import evidence_problem, problem_of
 
 
 def test_the_environment_that_terraform_sets_is_right_for_every_function() -> None:
@@ -201,6 +202,9 @@ WRONG = [
                 ],
                 "PROMETHEUS_REQUEST_TIMEOUT_SECONDS": ["0"],
                 "PROMETHEUS_DIALECT": ["Thanos", ""],
+                "PROMETHEUS_METHOD": ["get", "PUT"],
+                "PROMETHEUS_HEADERS": ["X-Scope-OrgID: logs"],
+                "PROMETHEUS_CA_CERTIFICATES": ["", "ca.pem", "-----BEGIN CERTIFICATE-----"],
                 "PROMETHEUS_AUTH": ["kerberos"],
                 "PROMETHEUS_CREDENTIALS_ARN": [""],
             },
@@ -218,6 +222,24 @@ def test_a_wrong_setting_is_named_with_its_value(
     problem = problem_of(model, environment(**{name: value}))
     assert problem.startswith(f"wrong settings: {name}: ")
     assert problem.endswith(f" (got {value!r})")
+
+
+@pytest.mark.parametrize(
+    ("headers", "wrong"),
+    [
+        ([], "[]"),
+        ({"X-Scope-OrgID": 7}, "7"),
+        ({"X Scope": "logs"}, "'X Scope'"),
+        ({"X-Scope-OrgID": "a\r\nHost: b"}, repr("a\r\nHost: b")),
+        ({"X-Scope-OrgID": " logs"}, "' logs'"),
+        ({"authorization": "Bearer x"}, "'authorization'"),
+        ({"X-Amz-Date": "now"}, "'X-Amz-Date'"),
+    ],
+)
+def test_a_header_that_is_none_or_would_authenticate_is_named(headers: object, wrong: str) -> None:
+    problem = evidence_problem(PROMETHEUS_HEADERS=json.dumps(headers))
+    assert problem.startswith("wrong settings: PROMETHEUS_HEADERS: ")
+    assert problem.endswith(f" (got {wrong})")
 
 
 @pytest.mark.parametrize("flush", [True, False])

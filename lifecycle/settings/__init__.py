@@ -1,0 +1,53 @@
+"""Settings of each function, read once from a mapping; all problems are reported at once."""
+
+from lifecycle.settings.functions import (
+    AnySettings,
+    BufferWaiterSettings,
+    CommandSettings,
+    EvidenceSettings,
+    FleetSettings,
+    FlushWaiterSettings,
+    IdentifyBy,
+    InterruptionSettings,
+    LabelName,
+    LifecycleHandlerSettings,
+    MetricPrefix,
+    OperationWaiterSettings,
+    PrometheusAuth,
+    ProofSettings,
+    ReadinessBy,
+    ReconcileMode,
+    ReconcilerSettings,
+    WaiterSettings,
+    load_settings,
+)
+from lifecycle.settings.prometheus import (
+    PrometheusDialect,
+    PrometheusMethod,
+    PrometheusSettings,
+)
+
+__all__ = [
+    "AnySettings",
+    "BufferWaiterSettings",
+    "CommandSettings",
+    "EvidenceSettings",
+    "FleetSettings",
+    "FlushWaiterSettings",
+    "IdentifyBy",
+    "InterruptionSettings",
+    "LabelName",
+    "LifecycleHandlerSettings",
+    "MetricPrefix",
+    "OperationWaiterSettings",
+    "PrometheusAuth",
+    "PrometheusDialect",
+    "PrometheusMethod",
+    "PrometheusSettings",
+    "ProofSettings",
+    "ReadinessBy",
+    "ReconcileMode",
+    "ReconcilerSettings",
+    "WaiterSettings",
+    "load_settings",
+]
