@@ -109,6 +109,7 @@ run "functions_are_told_exactly_what_they_read" {
     condition = { for name, value in aws_lambda_function.this["evidence"].environment[0].variables : name => value if startswith(name, "PROMETHEUS_") } == {
       PROMETHEUS_URL                     = "http://prometheus:9090"
       PROMETHEUS_DIALECT                 = "prometheus"
+      PROMETHEUS_METHOD                  = "POST"
       PROMETHEUS_REQUEST_TIMEOUT_SECONDS = "10"
       PROMETHEUS_AUTH                    = "none"
     }
