@@ -4,8 +4,8 @@
 locals {
   kms_key_arn = try(var.encryption.kms_key_arn, null)
 
-  # Lambda opens a function's environment with the function's role; whoever sends to a queue, or receives from
-  # it, uses the key through SQS.
+  # Lambda opens a function's environment with the function's role; the senders and receivers of a queue use
+  # the key through SQS.
   key_statements = {
     for key in keys(local.functions) : key => var.encryption == null ? [] : [{
       Sid      = "UseKey"

@@ -11,6 +11,7 @@
 #   what follows     features.tf                 which stages there are
 #                    locals.tf                   every name and ARN
 #                    timing.tf                   the timing budget, and the conditions it must meet
+#                    checks.tf                   warnings of likely mistakes
 #                    data.tf, versions.tf        account and region; Terraform and provider
 #                    package.tf, VERSION         the functions' zip, and the version of all this
 #   the entrance     hooks.tf                    the lifecycle hooks

@@ -114,3 +114,19 @@ output "prometheus_scrape_config" {
           target_label: ${var.prometheus.instance_label}
   EOT
 }
+
+output "effective_settings" {
+  description = "Map of the inputs as the module sees them, defaults filled in. Terraform drops a member of an object that it does not know, such as a misspelt one, without a word: it is not in here."
+  value = {
+    cloud_map  = var.cloud_map
+    flush      = var.flush
+    prometheus = var.prometheus
+    timing     = var.timing
+    reconcile  = var.reconcile
+    lambda     = var.lambda
+    network    = var.network
+    alarms     = var.alarms
+    iam        = var.iam
+    encryption = var.encryption
+  }
+}
