@@ -110,7 +110,7 @@ locals {
   flush_command_timeout_seconds = try(coalesce(var.flush.command_timeout_seconds, local.shortest_flush_seconds + 30), 0)
   flush_waiter_timeout_seconds  = coalesce(var.lambda.flush_waiter_timeout_seconds, max(90, local.flush_command_timeout_seconds + local.flush_calls_seconds))
 
-  # How often lifecycle/adapters/prometheus.py asks within one invocation, and how long each attempt may
+  # How often lifecycle/adapters/prometheus_session.py asks within one invocation, and how long each attempt may
   # take to connect before it waits for the answer.
   prometheus_attempts        = 2
   prometheus_connect_seconds = 3

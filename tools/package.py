@@ -35,7 +35,7 @@ SERVICES = (
     "servicediscovery",
     "sqs",
     "ssm",
-    "sts",  # not called by us: credentials of an assumed role, when someone runs the zip by hand
+    "sts",
 )
 
 # Lambda's machine for Python 3.11 has the older glibc: wheels made for it run on the newer, too.

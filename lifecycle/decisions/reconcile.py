@@ -28,8 +28,10 @@ from lifecycle.messages import Transition
 LONGEST_WAIT_SECONDS = 48 * 3600
 LONGEST_WAIT_IN_HEARTBEATS = 100
 
-# An instance is marked as proven right before its wait is completed. After this long it was not.
+# An instance is marked as proven right before its wait is completed. After this long it was not:
+# the proof may have been of an earlier wait, while this one's event was lost.
 _PROVEN_FOR_SECONDS = 15 * 60
+_PROVEN_FOR_PART_OF_HOOK = 1 / 4  # what is left must be enough for another proof
 
 
 class CorrectionKind(StrEnum):
@@ -186,15 +188,14 @@ class Snapshot:
 
     def _longest(self, sighting: Sighting, kind: MarkKind) -> float:
         """Return how old a mark of the present wait can be; a mark of another wait never is."""
+        proven_for = min(_PROVEN_FOR_SECONDS, self.hooks.terminate * _PROVEN_FOR_PART_OF_HOOK)
         ours = (
             {MarkKind.LAUNCHING: _longest_wait(self.hooks.launch or 0)}
             if is_held(sighting.state, Transition.LAUNCHING)
             else {
                 MarkKind.TERMINATING: _longest_wait(self.hooks.terminate),
-                MarkKind.PROVEN: _PROVEN_FOR_SECONDS,
-                MarkKind.REPLACED: _PROVEN_FOR_SECONDS
-                if is_root_volume_held(sighting.state)
-                else -math.inf,
+                MarkKind.PROVEN: proven_for,
+                MarkKind.REPLACED: proven_for if is_root_volume_held(sighting.state) else -math.inf,
                 # No instance comes back from there, except one that is registered again by hand.
                 MarkKind.RETAINED: -math.inf if sighting.is_registered else math.inf,
             }

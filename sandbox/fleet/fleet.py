@@ -32,6 +32,7 @@ from sandbox.host.processes import Processes, clean_environment
 from sandbox.host.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
+BOOT_SECONDS = (0.25, 1.5)  # the shortest and the longest; 5 to 30 on AWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class FleetSettings:
     forwarder_interval_seconds: float = 2.0
     forwarder_tick_seconds: float = 3.0
     monitor_interval_seconds: float = 1.0
-    boot_seconds: float = 1.0
+    boot_seconds: tuple[float, float] = BOOT_SECONDS
     staging: StagingPolicy = field(default_factory=StagingPolicy)
     backoff: BackoffPolicy = field(
         default_factory=lambda: BackoffPolicy(first_wait_seconds=1.0, longest_wait_seconds=4.0)
@@ -170,6 +171,10 @@ class Fleet(Parts):
         """The bytes that only this instance has, now or then: its buffer, and backed-up chunks."""
         state = self.history(instance_id).state_at(float("inf") if at is None else at)
         return state.held_bytes if state else 0
+
+    def boot_within(self, shortest: float, longest: float) -> None:
+        """From now on instances take so many seconds to boot."""
+        self._supervisor.boot_seconds = (shortest, longest)
 
     def flush(self, instance_id: str | None = None) -> None:
         """SIGUSR1 to one aggregator, or to all."""

@@ -1,13 +1,14 @@
 """Keeps one aggregator for each running instance of the group, and ends it with its instance.
 
 The emulated EC2 is asked twice a second. An instance that runs gets an aggregator after its
-boot time. An instance that EC2 calls shutting down or terminated ends its aggregator: by
-SIGKILL, and the buffer's files go with the disk. A question that fails, or an instance that is
-missing from the answer, changes nothing. An aggregator that ends by itself is started again on its
-buffer, as systemd would.
+boot time, which is random between two bounds. An instance that EC2 calls shutting down or
+terminated ends its aggregator: by SIGKILL, and the buffer's files go with the disk. A question that
+fails, or an instance that is missing from the answer, changes nothing. An aggregator that ends by
+itself is started again on its buffer, as systemd would.
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -34,11 +35,11 @@ class Supervisor:
         self,
         instances: Callable[[], list[Instance]],
         new_host: Callable[[Instance, DestinationMode], AggregatorHost],
-        boot_seconds: float,
+        boot_seconds: tuple[float, float],
     ) -> None:
         self._instances = instances
         self._new_host = new_host
-        self._boot_seconds = boot_seconds
+        self.boot_seconds = boot_seconds
         self._lock = threading.RLock()
         self._hosts: dict[str, AggregatorHost] = {}
         self._gone: set[str] = set()
@@ -93,8 +94,9 @@ class Supervisor:
 
     def _boot(self, instance: Instance) -> None:
         name = instance.instance_id
-        booted_at = self._boot_at.setdefault(name, time.monotonic() + self._boot_seconds)
-        if name in self._gone or time.monotonic() < booted_at:
+        if name not in self._boot_at:
+            self._boot_at[name] = time.monotonic() + random.uniform(*self.boot_seconds)
+        if name in self._gone or time.monotonic() < self._boot_at[name]:
             return
         if name not in self._hosts:
             self._hosts[name] = self._new_host(instance, self._destination[0])

@@ -1,6 +1,7 @@
 """Registered means listening: Prometheus decides when forwarders learn of a launch.
 
-Instances boot for 5 to 30 s, and each scrape fails until then.
+Instances boot for 5 to 30 s, and each scrape fails until then. On moto: what is decided here
+follows from the samples alone, and how Prometheus finds targets shows only in when it has some.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from lifecycle.telemetry import LogEvent, Metric
 from tests.support.fleet import HOLDING
 from tests.support.functions import Invoking
+from tests.support.histories import START
 from tests.support.pipeline import Pipeline
 
 UNKNOWN = 300
@@ -83,6 +85,22 @@ def test_prometheus_is_down_while_the_fleet_grows_from_1_to_8(ready: Pipeline) -
     assert len(ready.registered()) == 8
     assert unchecked(ready) == 7
     assert ready.waiting("operation-dlq") == 0
+
+
+def test_targets_found_by_dns_sd_leave_each_launch_unknown(ready: Pipeline) -> None:
+    """Through Cloud Map Prometheus finds a target once it is registered, never before."""
+    boots(ready, ready.fleet.loses_target)
+    ready.create_group(3)
+
+    def are_in_service() -> bool:
+        for instance_id in ready.registered():
+            ready.fleet.shows(instance_id, HOLDING)
+        return ready.states_are("InService", 3)
+
+    ready.until(are_in_service, within=UNKNOWN + 60)
+    assert all(registered_at(ready, one) >= START + UNKNOWN for one in ready.states())
+    assert unchecked(ready) == 3
+    assert (ready.waiting("operation-dlq"), ready.crashes) == (0, [])
 
 
 @pytest.mark.parametrize("invoking", [Invoking.DEAD, Invoking.SLOW, Invoking.ANOTHER_INSTANCE])

@@ -11,20 +11,17 @@ from functools import cache
 from typing import Any
 from unittest.mock import patch
 
-from moto.autoscaling.models import autoscaling_backends
 from moto.core.model_instances import reset_model_data
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal import mock_random
 
 from lifecycle.decisions import shards
-from lifecycle.decisions.marks import OWNER_TAG_KEY
 from sandbox.emulator import Assignment, Report
 from sandbox.emulator.autoscaling.events import REPLACE
-from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
 from tests.model.counting import COUNTS
 from tests.model.deaths import CALLS
-from tests.model.fluentd import TICK, Fluentd, Worker
+from tests.model.fluentd import Fluentd, Worker
 from tests.model.grouped import Grouped, count_faults_hit
+from tests.model.launching import Launches, keep_agents_off
 from tests.model.monitoring import Monitoring
 from tests.model.promises import Life, Promises, hook_of
 from tests.model.shapes import HOOK_SECONDS, SHARD_SIZE, Shape
@@ -32,7 +29,6 @@ from tests.model.shortcut import Shortcut, keep_moto_patched
 from tests.support import account, machines, queues
 from tests.support.messages import FOREIGN, TERMINATE_HOOK, shutting_down_event
 from tests.support.pipeline import RECONCILE_INTERVAL, Delivery
-from tests.support.queues import REGION
 
 # No outage of AWS lasts so long that less than this is left of a hook's time: longer ones are what
 # the retention policy is for, so histories with retention have no such limit.
@@ -40,11 +36,6 @@ LEAST_LEFT_SECONDS = HOOK_SECONDS / 2
 OTHER_GROUP = "fluentd-aggregators-of-others"
 _GRACE_SECONDS = "30"
 _SHORTCUT = Shortcut()
-_NOTICES: dict[str, Callable[[Any, str], None]] = {
-    "spot interruption": reclaim,
-    "rebalance recommendation": recommend,
-}
-WAYS_TO_GO = ["killed behind the hook", *_NOTICES]
 
 
 @dataclass
@@ -54,6 +45,7 @@ class Cloud(Grouped):
     fluentds: dict[str, Fluentd] = field(default_factory=dict)
     monitoring: Monitoring = field(init=False)
     promises: Promises = field(init=False)
+    launches: Launches = field(init=False)
     bad_reports: int = 0
     slow_scripts: bool = False
 
@@ -63,6 +55,7 @@ class Cloud(Grouped):
         self.monitoring = Monitoring(self.clock, self.count)
         self.evidence.count = self.count
         self.promises = Promises(self)
+        self.launches = Launches(self, self.promises, self.monitoring)
         record = self.world.record
 
         def witnessed(event: str, instance_id: str, **details: Any) -> None:
@@ -72,9 +65,13 @@ class Cloud(Grouped):
         self.world.record = witnessed  # type: ignore[method-assign]
         self.world.agent = self._run_script
         self.world.faults.unnoticed_seconds = shape.unnoticed_seconds
+        if shape.ipv6_only:
+            self.count("fleet: IPv6 only")
+            self.subnet_id = account.create_ipv6_only_subnet(self.clients)
         if shape.shards > 1:
             self.create_shards(shape.shards)
         count_faults_hit(self.world.faults, self.count)
+        keep_agents_off(self.world.faults, self.fluentds, self.count)
         if shape.keeps_last:
             # It may wait until its deadline: ten minutes of polls, history after history.
             self.operation_poll_interval = "20"
@@ -160,6 +157,8 @@ class Cloud(Grouped):
     def after_invocation(self, event: Mapping[str, Any]) -> None:
         """Look at what a function called."""
         self.promises.check_heartbeats(event.get("Records", []))
+        if self.shape.readiness:
+            self.launches.read_log()
 
     # The instances.
 
@@ -178,13 +177,14 @@ class Cloud(Grouped):
         return Report(output=json.dumps(said) + "\n", seconds=seconds)
 
     def _new_fluentd(self) -> Fluentd:
-        return Fluentd(
+        fluentd = Fluentd(
             traffic=self.shape.traffic,
             workers=[Worker() for _ in range(self.shape.workers)],
             flight_seconds=self.shape.flight_seconds,
             now=self.clock(),
-            silent_until=self.clock() + 2 * TICK,
         )
+        fluentd.boot(self.shape.boot_seconds)
+        return fluentd
 
     def _launch(self, instance_id: str, address: str) -> None:
         fluentd = self._new_fluentd()
@@ -208,6 +208,7 @@ class Cloud(Grouped):
             self._launch(instance_id, entry["address"])
         life = self.promises.lives[instance_id]
         life.witness(event)
+        self.launches.witness(life, entry)
         self._tell_forwarders(event, instance_id)
         if event == "deregistered" and self.shape.keeps_last:
             self.promises.check_successor(life, entry["service_id"])
@@ -256,30 +257,14 @@ class Cloud(Grouped):
             self.count("instance: killed, which its group notices late")
         life.killed = fluentd.is_gone = True
 
-    def take_away(self, how: str, instance_id: str) -> None:
-        """EC2 ends an instance, whatever the hook says, or says that it may."""
-        self.count(f"instance: {how}")
-        if how == "killed behind the hook":
-            self.clients.ec2.terminate_instances(InstanceIds=[instance_id])
-            return
-        backend = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION]
-        life = self.promises.lives[instance_id]
-        life.has_notice, life.is_reclaimed = True, life.is_reclaimed or how == "spot interruption"
-        with self.world.turn():
-            _NOTICES[how](backend, instance_id)
-
-    def is_owned(self, instance_id: str) -> bool:
-        """Whether the module has written on it whose it is."""
-        paginate = self.clients.ec2.get_paginator("describe_instances").paginate
-        [found] = paginate(InstanceIds=[instance_id]).build_full_result()["Reservations"]
-        return any(tag["Key"] == OWNER_TAG_KEY for tag in found["Instances"][0].get("Tags", []))
-
     def _tell_forwarders(self, event: str, instance_id: str) -> None:
         """Let forwarders follow service discovery, or the group if the fleet is in none."""
         fluentd = self.fluentds[instance_id]
         in_cloud_map = "operation" in self.stages
         if event == ("registered" if in_cloud_map else "in_service"):
             fluentd.receives, fluentd.lets_go_at = True, None
+            if fluentd.boots_at is not None:
+                self.count("forwarders: learn of an instance that boots")
         elif event == "deregistered" and instance_id in self.registered_ids():
             self.count("Cloud Map: moved to another shard")
         elif event == "killed" or (

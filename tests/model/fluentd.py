@@ -79,6 +79,8 @@ class Fluentd:
     lets_go_at: float | None = None  # None: forwarders have it in their lists
     receives: bool = False  # until it is in service discovery for the first time
     is_running: bool = True
+    boots_at: float | None = None  # when it runs at last; None once it did, or if it never will
+    kept: int = 0  # how often it refused what forwarders sent: they keep it, and send it again
     is_gone: bool = False  # terminated behind everybody's back
     destination_up: bool = True
     set_aside: int = 0
@@ -108,7 +110,13 @@ class Fluentd:
             self._tick()
 
     def _tick(self) -> None:
-        if not self.is_running or self.is_gone:
+        if self.is_gone:
+            return
+        if self.boots_at is not None and self.now >= self.boots_at:
+            self.boots_at = None
+            self.restart()
+        if not self.is_running:
+            self.kept = self.kept + 1 if self.may_receive(self.now) else 0
             return
         for worker in self.workers:
             worker.beats += 1
@@ -125,17 +133,18 @@ class Fluentd:
         if self.traffic is Traffic.SPARSE:
             if self.now - self.last_record_at < _SPARSE_EVERY:
                 return
-            self.last_record_at = self.now
+            self.last_record_at, self.kept = self.now, 0
             worker = self.workers[-1]
             worker.emitted += 1
             if not self.destination_up:
                 worker.queued.append(CHUNK)
             return
         self.last_record_at = self.now
+        rounds, self.kept = 1 + self.kept, 0
         for worker in self.workers:
-            worker.emitted += 10
+            worker.emitted += 10 * rounds
             worker.staged_since = worker.staged_since if worker.staged else self.now
-            worker.staged += CHUNK
+            worker.staged += CHUNK * rounds
 
     def _work(self, worker: Worker) -> None:
         if worker.staged and self.now - worker.staged_since >= _STAGED_FOR.get(self.traffic, 0.0):
@@ -188,10 +197,17 @@ class Fluentd:
 
     def stop(self) -> None:
         """The process dies; what is on its disk stays there."""
-        self.is_running = False
+        self.is_running, self.boots_at = False, None
+
+    def boot(self, seconds: float) -> None:
+        """Its instance starts; until it has booted, nothing listens there."""
+        self.is_running, self.boots_at = False, self.now + seconds if seconds else None
+        self.restart()
 
     def restart(self) -> None:
         """It comes back with its chunks; counters start anew, and first there are no samples."""
+        if self.boots_at is not None:
+            return  # by itself, once its instance has booted
         self.is_running, self.timer_died = True, False
         self.silent_until = self.now + 2 * TICK
         for worker in self.workers:

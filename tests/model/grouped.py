@@ -6,8 +6,10 @@ from typing import Any
 
 from moto.autoscaling.models import autoscaling_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
 from moto.servicediscovery.models import ServiceInstance, servicediscovery_backends
 
+from sandbox.emulator.ipv6 import address_of
 from tests.model.playing import Played
 from tests.model.shapes import HOOK_SECONDS, Shape
 from tests.support.messages import GROUP, LAUNCH_HOOK, TERMINATE_HOOK
@@ -63,8 +65,9 @@ class Grouped(Played):
         service = services[self.service_id]
         members = self.group.everybody()
         for state in members[: max(1, len(members) - 1)]:
+            family = "IPV6" if self.shape.ipv6_only else "IPV4"
             attributes = {
-                "AWS_INSTANCE_IPV4": state.instance.private_ip,
+                f"AWS_INSTANCE_{family}": address_of(state.instance),
                 "AWS_INSTANCE_PORT": str(PORT),
             }
             instance_id = state.instance_id
@@ -93,6 +96,12 @@ class Grouped(Played):
     def registered_ids(self) -> set[str]:
         """The instances in service discovery."""
         return set().union(*self.members().values())
+
+    def tags(self, instance_id: str) -> dict[str, str]:
+        """The tags of an instance."""
+        backend = ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
+        found = backend.describe_tags(filters={"resource-id": [instance_id]})
+        return {tag["key"]: tag["value"] for tag in found}
 
     def states(self) -> dict[str, str]:
         """Lifecycle states by instance id."""

@@ -1,7 +1,22 @@
-"""Instances that leave their group without its hook: detached, and perhaps attached to another."""
+"""Instances that leave their group without its hook: taken away, detached, attached to another."""
 
+from collections.abc import Callable
+from typing import Any
+
+from moto.autoscaling.models import autoscaling_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+
+from lifecycle.decisions.marks import OWNER_TAG_KEY
+from sandbox.emulator.autoscaling.interruptions import reclaim, recommend
 from tests.model.cloud import OTHER_GROUP, Cloud
 from tests.support.messages import GROUP
+from tests.support.queues import REGION
+
+_NOTICES: dict[str, Callable[[Any, str], None]] = {
+    "spot interruption": reclaim,
+    "rebalance recommendation": recommend,
+}
+WAYS_TO_GO = ["killed behind the hook", *_NOTICES]
 
 
 def in_service(cloud: Cloud) -> list[str]:
@@ -18,7 +33,7 @@ def detach(cloud: Cloud, instance_id: str, *, is_moved: bool) -> None:
     """Detach an instance in service; attach it to another group, which has no module."""
     cloud.count("instance: moved to another group" if is_moved else "instance: detached")
     autoscaling, life = cloud.clients.autoscaling, cloud.promises.lives[instance_id]
-    life.has_left, life.is_owned = True, cloud.is_owned(instance_id)
+    life.has_left, life.is_owned = True, OWNER_TAG_KEY in cloud.tags(instance_id)
     autoscaling.detach_instances(
         AutoScalingGroupName=GROUP, InstanceIds=[instance_id], ShouldDecrementDesiredCapacity=True
     )
@@ -37,6 +52,19 @@ def detach(cloud: Cloud, instance_id: str, *, is_moved: bool) -> None:
         )
     autoscaling.attach_instances(AutoScalingGroupName=OTHER_GROUP, InstanceIds=[instance_id])
     life.is_moved = True
+
+
+def take_away(cloud: Cloud, how: str, instance_id: str) -> None:
+    """EC2 ends an instance, whatever the hook says, or says that it may."""
+    cloud.count(f"instance: {how}")
+    if how == "killed behind the hook":
+        cloud.clients.ec2.terminate_instances(InstanceIds=[instance_id])
+        return
+    backend = autoscaling_backends[DEFAULT_ACCOUNT_ID][REGION]
+    life = cloud.promises.lives[instance_id]
+    life.has_notice, life.is_reclaimed = True, life.is_reclaimed or how == "spot interruption"
+    with cloud.world.turn():
+        _NOTICES[how](backend, instance_id)
 
 
 def end_outside(cloud: Cloud, instance_id: str) -> None:

@@ -22,9 +22,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.model.cloud import WAYS_TO_GO, Cloud, model_cloud
+from tests.model.cloud import Cloud, model_cloud
 from tests.model.counting import COUNTS
-from tests.model.leaving import detach, end_outside, in_service
+from tests.model.leaving import WAYS_TO_GO, detach, end_outside, in_service, take_away
 from tests.model.monitoring import Answering, Observer, Scraping
 from tests.model.shapes import DRAIN_TIMEOUT, HOOK_SECONDS, Shape, shapes
 from tests.model.staying import OUTCOMES, end_refresh, replace_root_volumes, start_again, stop
@@ -136,7 +136,7 @@ class Histories(RuleBasedStateMachine):
             if self.cloud.promises.lives[victim].has_left:
                 end_outside(self.cloud, victim)
             else:
-                self.cloud.take_away(how, victim)
+                take_away(self.cloud, how, victim)
         self._then(then)
 
     @rule(whom=_members, is_moved=st.booleans(), chance=st.integers(0, 1), then=_pauses)

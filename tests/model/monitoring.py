@@ -139,6 +139,13 @@ class Target:
         labels = self.labels("up", 0, "") | {"instance": f"{self.address}:{NEIGHBOUR_PORT}"}
         return labels, [(at, 0.0) for at, _ in self.samples.get(("up", 0, ""), [])]
 
+    def is_seen_down(self, now: float) -> bool:
+        """Whether the newest scrape of a worker failed, and is no longer ago than two scrapes."""
+        newest = [
+            samples[-1] for (name, *_), samples in self.samples.items() if name == "up" and samples
+        ]
+        return any(not value and now - at <= 2 * SCRAPE_INTERVAL for at, value in newest)
+
     def newest(self, metric: str, worker: int = 0) -> float | None:
         """What the last scrape saw of the buffered output."""
         samples = self.samples.get((_PREFIX + metric, worker, BUFFERED))
@@ -162,9 +169,13 @@ class Monitoring:
     _counted: set[tuple[str, str]] = field(default_factory=set)
 
     def watch(self, instance_id: str, address: str, fluentd: Fluentd) -> None:
-        """Start to scrape an aggregator."""
-        first = self.clock() + 1.0 + len(self.targets) % 5
-        self.targets[instance_id] = Target(fluentd, instance_id, address, first)
+        """Start to scrape an aggregator: soon, or each third one when it has booted."""
+        number = len(self.targets)
+        found_at = (number % 3 == 2 and fluentd.boots_at) or self.clock()
+        # As Prometheus does where a port follows.
+        host = f"[{address}]" if ":" in address else address
+        first = found_at + 1.0 + number % 5
+        self.targets[instance_id] = Target(fluentd, instance_id, host, first)
 
     def catch_up(self) -> None:
         """Let time pass for every aggregator."""
@@ -278,7 +289,10 @@ class Monitoring:
             "Fluentd: dropped its queue, looks drained": fluentd.lost_by_itself,
             "Fluentd: chunk backed up, looks drained": fluentd.set_aside,
             "Fluentd: exporter's timer died": fluentd.timer_died,
-            "Fluentd: process down": not fluentd.is_running,
+            "Fluentd: process down": not fluentd.is_running and fluentd.boots_at is None,
+            "Fluentd: its instance boots": fluentd.boots_at is not None and target.samples,
+            "Fluentd: refuses what forwarders keep": fluentd.kept,
+            "scraping: not found before it has booted": fluentd.boots_at and not target.samples,
             "Fluentd: destination down": not fluentd.destination_up,
             "Fluentd: no samples after a start": self.clock() - fluentd.silent_until < 15,
             "Fluentd: receives, buffers 0 at every scrape": fluentd.traffic is Traffic.SPARSE

@@ -283,6 +283,17 @@ def readiness_checks() -> Iterator[Mutation]:
     ) -> readiness.Admission:
         return _admission(verdict, unknown_seconds=0, longest_unknown_seconds=math.inf)
 
+    def hasty(
+        verdict: buffer.Verdict, unknown_seconds: float, longest_unknown_seconds: float
+    ) -> readiness.Admission:
+        if verdict.state is buffer.State.DOWN:
+            return readiness.Admission.REGISTER
+        return _admission(
+            verdict,
+            unknown_seconds=unknown_seconds,
+            longest_unknown_seconds=longest_unknown_seconds,
+        )
+
     yield from each(
         "tests/unit/decisions/test_readiness.py",
         {
@@ -292,6 +303,12 @@ def readiness_checks() -> Iterator[Mutation]:
                 f"{module}:_is_fresh": lambda series, evidence: True
             },
         },
+    )
+    yield Mutation(
+        "a launch registered while its target is down",
+        {f"{module}:admission": hasty},
+        MODEL,
+        breaks="never registered while its target is seen down",
     )
     yield Mutation(
         "one silent moment after a long boot taken for a long silence",

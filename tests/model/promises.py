@@ -45,6 +45,7 @@ class Life:
     lost_volume: bool = False  # its root volume was replaced while it held a log
     stopped: bool = False
     released: bool = False
+    served: bool = False  # since its launch, or since its root volume was replaced
     killed: bool = False
     lost_logs: bool = False  # killed while it held a log, or received
     has_notice: bool = False  # AWS said that it may take it away
@@ -60,6 +61,9 @@ class Life:
             self.waits_in, self.has_message, self.paged_at = hook_of(event), False, None
             self.was_leaving = self.was_leaving or hook_of(event) == TERMINATE_HOOK
             self.volume_at_stake = event == "replacing_root_volume_wait"
+            self.served = self.served and event != "pending_wait"
+        elif event == "in_service":
+            self.served = True
         elif event in {"completed", "expired", "terminated"}:
             self.waits_in = None
 
@@ -286,6 +290,8 @@ class Promises:
             if life.was_leaving:
                 known = life.released or reported or life.killed
                 self.check("every instance ends released or reported", known, instance_id)
+            known = life.served or life.was_leaving or life.killed or life.has_left or reported
+            self.check("every launch ends in service or reported", known, instance_id)
             if life.has_left and life.is_owned and not life.terminated:
                 # One that AWS takes may be gone before the reconciler's next run.
                 known = instance_id in self._left or (life.is_reclaimed and bool(reported))

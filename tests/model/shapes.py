@@ -13,6 +13,7 @@ from tests.support.pipeline import EMPTY_FOR, PROPAGATION, SETTLE
 # one run may fail, and the next finds a lost event in time.
 HOOK_SECONDS = 660
 DRAIN_TIMEOUT = 600.0
+READINESS_UNKNOWN = 90.0
 SHARD_SIZE = 2
 STAGES = (
     ("operation", "buffer"),
@@ -42,6 +43,9 @@ class Shape:
 
     ``denied`` are the calls that the functions may not make, as long as the history lasts.
 
+    Nothing on an instance runs until it has booted, ``boot_seconds`` after it was started. With
+    ``readiness`` it is registered once it is seen to run; with ``ipv6_only`` by its IPv6 address.
+
     With several ``shards`` only ``SHARD_SIZE`` instances fit into one, so that a small group moves.
     With ``keeps_last`` the last aggregator waits for a successor, as it does by default.
     """
@@ -62,6 +66,9 @@ class Shape:
     demands_heartbeat: bool = False
     scraping: Scraping | None = None
     denied: tuple[str, ...] = ()
+    boot_seconds: float = 0.0
+    readiness: bool = False
+    ipv6_only: bool = False
 
     @property
     def quiet_seconds(self) -> float:
@@ -85,6 +92,9 @@ class Shape:
         }
         if self.demands_heartbeat:
             settings["PROMETHEUS_HEARTBEAT_PLUGIN_ID"] = HEARTBEAT
+        if self.readiness:
+            settings["READINESS"] = "metrics"
+            settings["READINESS_UNKNOWN_SECONDS"] = str(READINESS_UNKNOWN)
         if self.scraping is Scraping.ONE_WORKER_ONLY:
             settings["PROMETHEUS_EXPECTED_BUFFERED_OUTPUTS"] = str(self.workers)
         return settings
@@ -107,6 +117,7 @@ def shapes(draw: st.DrawFn) -> Shape:
     may_hold_on = is_watched and traffic is not Traffic.NONE
     lags = [0.0, 8.0, SETTLE - PROPAGATION - 1] + ([90.0] if may_hold_on else [])
     in_cloud_map = "operation" in stages
+    may_ask = in_cloud_map and "buffer" in stages
     hides_a_worker = workers > 1 and draw(st.booleans())
     return Shape(
         stages=stages,
@@ -125,4 +136,7 @@ def shapes(draw: st.DrawFn) -> Shape:
         demands_heartbeat=demands_heartbeat,
         scraping=Scraping.ONE_WORKER_ONLY if hides_a_worker else None,
         denied=draw(st.sampled_from(_DENIED)),
+        boot_seconds=draw(st.sampled_from([0.0, 5.0, 30.0, 30.0])),
+        readiness=may_ask and draw(st.sampled_from([True, True, False])),
+        ipv6_only=draw(st.sampled_from([False, False, False, True])),
     )

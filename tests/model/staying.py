@@ -45,4 +45,4 @@ def start_again(cloud: Cloud) -> None:
             cloud.count("instance: started again")
             cloud.clients.ec2.start_instances(InstanceIds=[life.instance_id])
             life.stopped = False
-            cloud.fluentds[life.instance_id].restart()
+            cloud.fluentds[life.instance_id].boot(cloud.shape.boot_seconds)

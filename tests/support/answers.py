@@ -15,14 +15,17 @@ from moto.core.serialize import (
     XFormedAttributePicker,
 )
 
-# Most of an answer of DescribeInstances is what no function reads: a hundred members an instance.
+# Most of an answer of DescribeInstances is what neither functions nor tests read: a hundred members
+# an instance.
 _READ = {
     "Reservation": {"Instances"},
     "Instance": {
         *("InstanceId", "LaunchTime", "Placement", "PrivateIpAddress", "State", "Tags"),
-        *("Ipv6Address", "NetworkInterfaces"),
+        *("BlockDeviceMappings", "Ipv6Address", "NetworkInterfaces"),
     },
     "Placement": {"AvailabilityZone"},
+    "InstanceBlockDeviceMapping": {"Ebs"},
+    "EbsInstanceBlockDevice": {"VolumeId"},
     "InstanceNetworkInterface": {"Attachment", "Ipv6Addresses"},
     "InstanceNetworkInterfaceAttachment": {"DeviceIndex"},
 }

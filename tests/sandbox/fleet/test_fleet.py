@@ -83,7 +83,7 @@ def fleet(
         forwarder_interval_seconds=0.5,
         forwarder_tick_seconds=0.5,
         monitor_interval_seconds=0.2,
-        boot_seconds=0.1,
+        boot_seconds=(0.1, 0.1),
         staging=StagingPolicy(flush_interval_seconds=1.0),
     )
     with Fleet(

@@ -54,8 +54,9 @@ class Ec2:
         self.hosts[instance.instance_id] = host
         return host  # type: ignore[return-value]  # what the supervisor uses of it
 
-    def supervisor(self, boot_seconds: float = 0.0) -> Supervisor:
-        return Supervisor(self.describe, self.new_host, boot_seconds)
+    def supervisor(self, *boot_seconds: float) -> Supervisor:
+        shortest, longest = boot_seconds or (0.0, 0.0)
+        return Supervisor(self.describe, self.new_host, (shortest, longest))
 
 
 @pytest.fixture
@@ -104,3 +105,13 @@ def test_an_aggregator_that_ended_by_itself_is_started_again(ec2: Ec2) -> None:
     ec2.hosts["i-1"].is_running = False
     supervisor.converge()
     assert ec2.journal == ["start i-1", "start i-1"]
+
+
+def test_an_instance_runs_nothing_until_it_has_booted(ec2: Ec2) -> None:
+    supervisor = ec2.supervisor(3600.0, 7200.0)
+    ec2.instances = [instance(1)]
+    supervisor.converge()
+    supervisor.boot_seconds = (0.0, 0.0)
+    ec2.instances = [instance(1), instance(2)]
+    supervisor.converge()
+    assert ec2.journal == ["start i-2"]

@@ -20,7 +20,7 @@ from lifecycle.decisions.reconcile import (
 from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID
 
 HEARTBEAT = 600.0
-PROVEN_FOR = 15 * 60
+PROVEN_FOR = HEARTBEAT / 4
 EC2_STATES = ["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]
 WAITS = [
     *("Pending:Wait", "Terminating:Wait", "ReplacingRootVolume:Wait"),
@@ -295,6 +295,16 @@ class TestRestart:
         for seconds_ago, expected in ((longest, None), (longest + 1, CorrectionKind.RESTART)):
             waiting = in_service(state=state, instance=instance("running", kind, seconds_ago))
             assert called_for(waiting) is expected
+
+    def test_a_proof_that_completed_nothing_is_of_this_wait_for_a_quarter_of_an_hour_at_most(
+        self,
+    ) -> None:
+        for seconds_ago, expected in ((900, []), (901, [CorrectionKind.RESTART])):
+            proven = instance("running", MarkKind.PROVEN, seconds_ago)
+            limits = HookLimits(launch=None, terminate=7200)
+            waiting = in_service(state="Terminating:Wait", instance=proven)
+            found = corrections(replace(look(waiting), hooks=limits))
+            assert [one.kind for one in found] == expected
 
     def test_no_wait_is_longer_than_two_days(self) -> None:
         two_days = 48 * 3600
