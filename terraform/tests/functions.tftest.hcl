@@ -143,7 +143,7 @@ run "optional_settings_are_told_when_given" {
 run "region_to_sign_for_defaults_to_the_providers" {
   command = plan
   variables {
-    prometheus = { url = "https://proxy.internal/workspaces/ws-0a1b2c", auth = { type = "sigv4" } }
+    prometheus = { url = "https://proxy.example.com/workspaces/ws-0a1b2c", auth = { type = "sigv4" } }
   }
 
   assert {
