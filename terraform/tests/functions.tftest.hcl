@@ -155,7 +155,7 @@ run "region_to_sign_for_defaults_to_the_providers" {
 run "credentials_are_told_by_their_arn" {
   command = plan
   variables {
-    prometheus = { url = "http://prometheus:9090", auth = { type = "bearer", ssm_parameter_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/token" } }
+    prometheus = { url = "https://prometheus:9090", auth = { type = "bearer", ssm_parameter_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/token" } }
   }
 
   assert {
