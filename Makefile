@@ -57,6 +57,9 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 release: venv ## a tag that carries the zips, and the module as an archive; VERSION=1.2.3
 	@PYTHONPATH=. $(VENV) tools/release.py "$(VERSION)"
 
+release-check: venv ## the zips of the release that is checked out, built once more and compared; VERSION=1.2.3
+	@PYTHONPATH=. $(VENV) tools/release.py --check "$(VERSION)"
+
 ## Test
 
 # A check after --beside waits often, or uses one core, so it runs at the same time as the others.
@@ -70,12 +73,17 @@ test: venv venv-ministack programs package-local ## what must hold before each p
 test-all: venv venv-ministack programs package-local ## everything, in an hour: before a release
 	@$(VENV) tools/run_checks.py --beside end-to-end $(CHECKS) $(FURTHER_CHECKS)
 
-lint: venv ## style, imports between the floors, shell scripts, spelling, words to avoid
+SCHEMA = .venv/bin/check-jsonschema --quiet --builtin-schema vendor
+lint: venv ## style, imports between the floors, shell scripts, workflows, spelling, words to avoid
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/ruff format --check --quiet
 	@.venv/bin/lint-imports --no-logo --cache-dir build/import-linter
 	@.venv/bin/lint-imports --no-logo --no-cache --config sandbox/importlinter.toml
 	@git ls-files .ci/run '*.sh' | xargs .venv/bin/shellcheck
+	@$(SCHEMA).github-workflows .github/workflows/*.yml
+	@$(SCHEMA).github-issue-forms .github/ISSUE_TEMPLATE/*.yml
+	@$(SCHEMA).dependabot .github/dependabot.yml
+	@.venv/bin/zizmor --offline --quiet .github
 	@.venv/bin/codespell
 	@$(PYTEST) -q $(NO_SOCKETS) tests/unit/test_english.py
 

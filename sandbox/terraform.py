@@ -240,12 +240,14 @@ def _check_format(folder: Path) -> None:
 
 
 def _validate(folder: Path) -> None:
-    """The folder itself, and every example below it."""
+    """The folder itself, and every example below it; a deprecated word is an error, too."""
     for root in [folder, *sorted(path.parent for path in folder.glob("examples/*/main.tf"))]:
         with _scratch("validate") as work:
             terraform = Terraform(root, Path(work))
             terraform.init()
-            terraform.run("validate", "-no-color")
+            written = terraform.run("validate", "-no-color").output
+            if "deprecated" in written.lower():
+                raise TerraformError(f"{root}: {written}")
 
 
 def _test(folder: Path) -> None:

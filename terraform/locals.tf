@@ -4,8 +4,7 @@
 locals {
   partition  = data.aws_partition.current.partition
   account_id = data.aws_caller_identity.current.account_id
-  # `id` is the region's name in every provider version; `name` is deprecated since 6.0.
-  region = data.aws_region.current.id
+  region     = data.aws_service.current.region
 
   hook_names = {
     launch    = "${var.name}-launch"

@@ -34,7 +34,8 @@ variable "lambda" {
     - `package.s3`: `bucket`, `key` and `object_version` of a zip in S3 instead. Without
       `object_version`, Terraform does not notice a new object under the same key.
     - `architecture`: `arm64` or `x86_64`; the package must be built for it.
-    - `runtime`: `python3.11` to `python3.14`; the package must be built for it.
+    - `runtime`: `python3.11` to `python3.14`; the package must be built for it. `python3.14` needs
+      provider 6.20 or later; an earlier one refuses it in the plan.
     - `memory_mb`: memory of each function, 128 to 10240.
     - `handler_timeout_seconds`, `operation_waiter_timeout_seconds`, `flush_waiter_timeout_seconds`,
       `buffer_waiter_timeout_seconds`: the longest run of each function, 1 to 900. By default the flush

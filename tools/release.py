@@ -1,12 +1,14 @@
 """Make a release: a tag whose commit carries the zips, and the same module as an archive.
 
     python tools/release.py 1.2.3
+    python tools/release.py --check 1.2.3   # the same zips once more, from the tag
 
 The main branch stays without binaries: only the tag `v1.2.3` has `terraform/package/` (a zip for
 each architecture, and `SHA256SUMS`) and the version in `terraform/VERSION`. So both
 `git::https://.../fluentd-lifecycle.git//terraform?ref=v1.2.3` and the address of the archive work
 with nothing to build.
-Nothing is pushed, and neither the working tree nor the index is touched.
+Nothing is pushed, and neither the working tree nor the index is touched. `--check` is for another
+machine than the releaser's: with the tag checked out it builds the zips and compares.
 """
 
 import argparse
@@ -89,28 +91,64 @@ def release(repository: Repository, version: str, zips: Sequence[Path], folder: 
     if repository.run("tag", "--list", tag):
         raise CannotReleaseError(f"The tag {tag} exists; a version is released once.")
     repository.require_committed()
-    if f"## [{version}]" not in repository.run("show", "HEAD:CHANGELOG.md"):
-        raise CannotReleaseError(f"CHANGELOG.md has no section `## [{version}]`; write it first.")
-    folder.mkdir(parents=True, exist_ok=True)
-    archive = folder / f"fluentd-lifecycle-{version}.zip"
+    section = rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$"
+    if not re.search(section, repository.run("show", "HEAD:CHANGELOG.md"), re.MULTILINE):
+        raise CannotReleaseError(
+            f"CHANGELOG.md has no section `## [{version}] - YYYY-MM-DD`; write it first."
+        )
     commit = repository.commit(_files(version, zips), f"Release {version}, with its zips")
-    repository.run("archive", "--format=zip", f"--output={archive}", commit, _MODULE, "LICENSE")
+    archive = _archived(repository, version, commit, folder)
     # Last: a version is released once.
     repository.run("tag", "--annotate", tag, "-m", f"Version {version}", commit)
     return archive
 
 
+def check(repository: Repository, version: str, zips: Sequence[Path], folder: Path) -> Path:
+    """Write the archive of a tag that carries these very zips; return its path.
+
+    Raises CannotReleaseError if the tag is not checked out, or carries anything else.
+    """
+    tag = f"v{version}"
+    tagged = repository.run("rev-parse", "--verify", f"refs/tags/{tag}^{{commit}}")
+    if tagged != repository.run("rev-parse", "HEAD"):
+        raise CannotReleaseError(f"Check {tag} out first; this is another commit.")
+    repository.require_committed()
+    files = _files(version, zips)
+    others = {*repository.run("diff", "--name-only", "HEAD^", "HEAD").splitlines()} - {*files}
+    if others:
+        raise CannotReleaseError(f"{tag} changes more than its zips: {', '.join(sorted(others))}")
+    for path, content in files.items():
+        built = repository.run("hash-object", "--stdin", given=content)
+        if built != repository.run("rev-parse", f"{tag}:{path}"):
+            raise CannotReleaseError(
+                f"{path} of {tag} is not what this checkout builds. Another zlib may write other"
+                " bytes; compare what is inside before you trust the tag."
+            )
+    return _archived(repository, version, tagged, folder)
+
+
+def _archived(repository: Repository, version: str, commit: str, folder: Path) -> Path:
+    """Write the module of a commit as an archive, and its checksum beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / f"fluentd-lifecycle-{version}.zip"
+    repository.run("archive", "--format=zip", f"--output={archive}", commit, _MODULE, "LICENSE")
+    (folder / "SHA256SUMS").write_text(_sums({archive.name: archive.read_bytes()}))
+    return archive
+
+
 def _files(version: str, zips: Sequence[Path]) -> dict[str, bytes]:
     contents = {path.name: path.read_bytes() for path in zips}
-    sums = "".join(
-        f"{hashlib.sha256(content).hexdigest()}  {name}\n"
-        for name, content in sorted(contents.items())
-    )
     return {
         f"{_MODULE}/VERSION": f"{version}\n".encode(),
-        f"{_MODULE}/package/SHA256SUMS": sums.encode(),
         **{f"{_MODULE}/package/{name}": content for name, content in contents.items()},
+        f"{_MODULE}/package/SHA256SUMS": _sums(contents).encode(),
     }
+
+
+def _sums(contents: Mapping[str, bytes]) -> str:
+    """Say what `sha256sum --check` reads."""
+    hashed = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(hashed.items()))
 
 
 def build(folder: Path) -> list[Path]:
@@ -126,17 +164,20 @@ def main(arguments: list[str]) -> int:
     """Make the release, and say what is left to do."""
     parser = argparse.ArgumentParser(description="Tag a release that carries its zips.")
     parser.add_argument("version")
-    version = parser.parse_args(arguments).version
+    parser.add_argument("--check", action="store_true", help="build what the tag has once more")
+    options = parser.parse_args(arguments)
+    version, make = options.version, check if options.check else release
     try:
         repository = Repository(PROJECT)
         repository.require_committed()
         zips = build(PROJECT / "build" / "package")
-        archive = release(repository, version, zips, PROJECT / "build" / "release")
+        archive = make(repository, version, zips, PROJECT / "build" / "release")
     except CannotReleaseError as error:
         print(error, file=sys.stderr)
         return 1
     checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
-    print(f"tag v{version}: push it with `git push origin v{version}`")
+    push = f"push it with `git push origin v{version}`"
+    print(f"tag v{version}: {'it has these very zips' if options.check else push}")
     print(f"{archive.relative_to(PROJECT)}  {package.describe(archive)}")
     print(f'  source = "https://HOST/{archive.name}//terraform?checksum=sha256:{checksum}"')
     return 0

@@ -1,123 +1,121 @@
-"""A release is installed from its tag, and upgraded to the next one in the middle of a drain."""
+"""A release is installed from its tag or its archive, and upgraded in the middle of a drain."""
 
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.cloud import PROJECT, LocalCloud
-from sandbox.demo.set_up import package
+from sandbox.cloud import PROJECT, STACK, LocalCloud
+from sandbox.demo.scenarios.catalog import Scenario, Setting
+from sandbox.demo.set_up import fleet_of, names_of, package, start_prometheus, variables
+from sandbox.fleet.fluentd.destination import DestinationMode
 from sandbox.host.waiting import wait_until
+from tests.support.runbook_scene import WAITING, Scene
 from tools.release import Repository, release
 
 _SECONDS = 90.0
-_ROOT = """\
-terraform {
-  required_providers {
-    aws = { source = "hashicorp/aws" }
-  }
+_LINES_PER_SECOND = 200
+# Where a user's `source` leads, with the version in it.
+_SOURCES = {
+    "tag": "git::file://{folder}/fluentd-lifecycle.git//terraform?ref=v{version}",
+    "archive": "{folder}/archives/fluentd-lifecycle-{version}.zip//terraform",
 }
-
-provider "aws" {}
-
-module "fluentd_lifecycle" {
-  source = "git::file://REPOSITORY//terraform?ref=vVERSION"
-
-  name                   = "fluentd"
-  autoscaling_group_name = "aggregators"
-  flush                  = { buffer_paths = ["/var/log/fluent"] }
-  alarms                 = { actions = ["arn:aws:sns:ap-northeast-1:123456789012:on-call"] }
-  # Else two minutes pass between two polls.
-  timing                 = { poll_interval_max_seconds = 15 }
-  lambda                 = { runtime = "RUNTIME", architecture = "ARCHITECTURE" }
-}
-"""
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    """A bare clone with two releases, whose zips are this machine's."""
+def releases(tmp_path: Path) -> Path:
+    """A bare clone with two releases, and their archives; the zips are this machine's."""
     built = package()
-    zip_file = Path(built["package"]["local_path"])
     named = tmp_path / f"fluentd-lifecycle-{built['architecture']}-{built['runtime']}.zip"
-    shutil.copy(zip_file, named)
+    shutil.copy(built["package"]["local_path"], named)
     work = tmp_path / "work"
     _git("clone", "--quiet", str(PROJECT), str(work))
     for setting in ("user.name=A", "user.email=a@example.com"):
         _git("-C", str(work), "config", *setting.split("="))
     for version in ("0.1.0", "0.2.0"):
         changelog = work / "CHANGELOG.md"
-        changelog.write_text(f"{changelog.read_text()}\n## [{version}]\n")
+        changelog.write_text(f"{changelog.read_text()}\n## [{version}] - 2026-12-31\n")
         _git("-C", str(work), "commit", "--quiet", "--all", "-m", f"Tell of {version}")
         release(Repository(work), version, [named], tmp_path / "archives")
     _git("clone", "--quiet", "--bare", str(work), str(tmp_path / "fluentd-lifecycle.git"))
-    return Repository(tmp_path / "fluentd-lifecycle.git")
+    return tmp_path
 
 
-def test_an_upgrade_in_the_middle_of_a_drain_keeps_the_instance_and_its_message(
-    repository: Repository, tmp_path: Path
+@pytest.mark.parametrize("source", _SOURCES.values(), ids=_SOURCES)
+def test_an_upgrade_in_the_middle_of_a_drain_loses_no_line(
+    releases: Path, tmp_path: Path, source: str
 ) -> None:
-    with LocalCloud(tmp_path / "cloud") as cloud:
-        autoscaling = cloud.client("autoscaling")
-        _create_group(cloud)
-        cloud.apply(_root(tmp_path, repository, "0.1.0"), {})
-        autoscaling.set_desired_capacity(AutoScalingGroupName="aggregators", DesiredCapacity=1)
-        wait_until("in service", lambda: _states(cloud) == ["InService"], _SECONDS)
-        autoscaling.set_desired_capacity(AutoScalingGroupName="aggregators", DesiredCapacity=0)
-        # No agent answers, so nothing is proven: the message is asked about again and again.
-        wait_until("asked about", lambda: "0.1.0" in _asking(cloud), _SECONDS)
+    with _installed(releases, source, tmp_path / "run") as (place, apply):
+        place.scale_to(2)
+        wait_until("in service", lambda: len(place.instances("InService")) == 2, _SECONDS)
+        place.fleet.set_rate(_LINES_PER_SECOND)
+        wait_until("lines on both", lambda: all(map(place.fleet.held_bytes, place.instances())), 60)
+        # What is not delivered is not drained.
+        place.fleet.destination(DestinationMode.REFUSING)
+        place.scale_to(1)
+        [leaving] = wait_until("a drain", lambda: place.instances(WAITING), _SECONDS)
+        wait_until("0.1.0 asking", lambda: "0.1.0" in _asking(place, leaving), _SECONDS)
 
-        cloud.apply(_root(tmp_path, repository, "0.2.0"), {})
-        wait_until("asked about by 0.2.0", lambda: "0.2.0" in _asking(cloud), _SECONDS)
-        assert _states(cloud) == ["Terminating:Wait"]
-        invalid = [one for one in _lines(cloud) if one.get("message") == "check_message_invalid"]
-        assert invalid == []
-        assert cloud.plan().status == 0
+        apply("0.2.0")
+        written = (place.cloud.logs_directory / "terraform.log").read_text()
+        assert "0 added" in written
+        assert "0 destroyed" in written
+        wait_until("0.2.0 asking", lambda: "0.2.0" in _asking(place, leaving), _SECONDS)
+        assert place.instances(WAITING) == [leaving]
+        assert place.fleet.held_bytes(leaving) > 0
+
+        place.fleet.destination(DestinationMode.OK)
+        place.wait_for_end(leaving)
+        assert place.fleet.held_bytes(leaving) == 0
+        delivery = place.fleet.finish()
+        assert delivery.sent > 1_000
+        assert delivery.is_complete, delivery
+        assert place.cloud.plan().status == 0
 
 
-def _root(folder: Path, repository: Repository, version: str) -> Path:
-    """What a user writes: a root module elsewhere that names the tag."""
-    built, root = package(), folder / "root"
-    root.mkdir(exist_ok=True)
-    text = _ROOT.replace("REPOSITORY", str(repository.root)).replace("VERSION", version)
-    text = text.replace("RUNTIME", built["runtime"])
-    (root / "main.tf").write_text(text.replace("ARCHITECTURE", built["architecture"]))
+@contextmanager
+def _installed(
+    releases: Path, source: str, folder: Path
+) -> Iterator[tuple[Scene, Callable[[str], object]]]:
+    """The first release beside a group, with a fleet; and what applies another release."""
+    setting, scenario = Setting(), Scenario("upgrade", "a release after another", lambda _: None)
+    with ExitStack() as stack:
+        cloud = stack.enter_context(LocalCloud(folder / "cloud"))
+        prometheus = start_prometheus(setting, cloud, folder, stack)
+        inputs = variables(scenario, str(cloud.subnet), prometheus.url if prometheus else None)
+        # The zip is the release's own.
+        del inputs["lambda"]["package"]
+
+        def apply(version: str) -> dict[str, Any]:
+            return cloud.apply(
+                _root(folder, source.format(folder=releases, version=version)), inputs
+            )
+
+        outputs = apply("0.1.0")
+        fleet = stack.enter_context(fleet_of(setting, cloud, outputs, folder))
+        yield Scene(cloud, fleet, names_of(outputs, setting), outputs["bucket"], folder), apply
+
+
+def _root(folder: Path, source: str) -> Path:
+    """The local cloud's stack, as a user would write it: the module comes from a release."""
+    root = folder / "root"
+    shutil.copytree(STACK, root, dirs_exist_ok=True)
+    main = root / "main.tf"
+    main.write_text(main.read_text().replace("../../terraform", source))
+    (root / "package.tf").write_text("locals {\n  lambda = var.lambda\n}\n")
     return root
 
 
-def _create_group(cloud: LocalCloud) -> None:
-    ec2, block = cloud.client("ec2"), str(cloud.subnet)
-    vpc = ec2.create_vpc(CidrBlock=block)["Vpc"]["VpcId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"]
-    ec2.create_launch_template(
-        LaunchTemplateName="aggregator",
-        LaunchTemplateData={"ImageId": "ami-12345678", "InstanceType": "c6g.large"},
-    )
-    cloud.client("autoscaling").create_auto_scaling_group(
-        AutoScalingGroupName="aggregators",
-        MinSize=0,
-        MaxSize=1,
-        DesiredCapacity=0,
-        VPCZoneIdentifier=subnet,
-        LaunchTemplate={"LaunchTemplateName": "aggregator"},
-    )
-
-
-def _states(cloud: LocalCloud) -> list[str]:
-    answer = cloud.client("autoscaling").describe_auto_scaling_instances()
-    return [one["LifecycleState"] for one in answer["AutoScalingInstances"]]
-
-
-def _lines(cloud: LocalCloud) -> list[dict[str, Any]]:
-    return cloud.logs("fluentd-flush-waiter")
-
-
-def _asking(cloud: LocalCloud) -> set[str]:
-    """The versions whose waiter has given a verdict."""
-    verdicts = [one for one in _lines(cloud) if one.get("message") == "flush_verdict"]
-    return {one["module_version"] for one in verdicts}
+def _asking(place: Scene, instance_id: str) -> set[str]:
+    """The versions whose waiter has given a verdict on an instance."""
+    return {
+        one["module_version"]
+        for one in place.events("buffer-waiter", "buffer_verdict", instance_id)
+    }
 
 
 def _git(*arguments: str) -> None:

@@ -103,6 +103,15 @@ class TestVerbs:
         assert main(["validate", str(folder)]) == 1
         assert "nonsense" in capsys.readouterr().err
 
+    def test_what_is_deprecated_fails_validation(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        quoted = 'input = var.word\n lifecycle {\n  ignore_changes = ["input"]\n }\n'
+        body = CONFIGURATION.replace("{ input = var.word }", f"{{\n {quoted}}}")
+        (folder / "main.tf").write_text(body)
+        assert main(["validate", str(folder)]) == 1
+        assert "deprecated" in capsys.readouterr().err
+
     def test_failing_tests_fail(self, folder: Path) -> None:
         (folder / "tests").mkdir()
         (folder / "tests" / "word.tftest.hcl").write_text(

@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tools.release import CannotReleaseError, Repository, release
+from tools.release import CannotReleaseError, Repository, check, release
 
-CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n## [0.2.0]\n\n## [0.1.0]\n"
+CHANGELOG = """\
+# Changelog
+
+## [Unreleased]
+
+## [0.3.0]
+
+## [0.2.0] - 2027-01-02
+
+## [0.1.0] - 2026-12-31
+"""
 NAMES = ["fluentd-lifecycle-arm64-python3.13.zip", "fluentd-lifecycle-x86_64-python3.13.zip"]
 
 
@@ -92,11 +102,12 @@ def test_what_is_no_version_is_refused(
     assert repository.run("tag", "--list") == ""
 
 
-def test_what_the_changelog_does_not_tell_is_not_released(
-    repository: Repository, zips: list[Path], tmp_path: Path
+@pytest.mark.parametrize("version", ["0.3.0", "0.4.0"])
+def test_what_the_changelog_does_not_tell_with_its_date_is_not_released(
+    repository: Repository, zips: list[Path], tmp_path: Path, version: str
 ) -> None:
-    with pytest.raises(CannotReleaseError, match=r"no section `## \[0\.3\.0\]`"):
-        release(repository, "0.3.0", zips, tmp_path / "release")
+    with pytest.raises(CannotReleaseError, match=rf"no section `## \[{version}\] - YYYY"):
+        release(repository, version, zips, tmp_path / "release")
 
 
 def test_what_is_not_committed_is_not_released(
@@ -125,3 +136,50 @@ def test_an_archive_that_cannot_be_written_leaves_no_tag(
     with pytest.raises(FileExistsError):
         release(repository, "0.1.0", zips, tmp_path / "release")
     assert repository.run("tag", "--list") == ""
+
+
+def test_a_tag_with_the_zips_that_its_checkout_builds_passes_the_check(
+    repository: Repository, zips: list[Path], tmp_path: Path
+) -> None:
+    released = release(repository, "0.1.0", zips, tmp_path / "release").read_bytes()
+    repository.run("checkout", "--quiet", "v0.1.0")
+    archive = check(repository, "0.1.0", zips, tmp_path / "checked")
+    assert archive.read_bytes() == released
+    sums = (tmp_path / "checked" / "SHA256SUMS").read_text()
+    assert sums == f"{hashlib.sha256(released).hexdigest()}  fluentd-lifecycle-0.1.0.zip\n"
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_a_tag_with_another_zip_fails_the_check_and_has_no_archive(
+    repository: Repository, zips: list[Path], tmp_path: Path, changed: int
+) -> None:
+    release(repository, "0.1.0", zips, tmp_path / "release")
+    repository.run("checkout", "--quiet", "v0.1.0")
+    zips[changed].write_bytes(b"built from the source")
+    with pytest.raises(CannotReleaseError, match=rf"package/{NAMES[changed]} of v0\.1\.0 is not"):
+        check(repository, "0.1.0", zips, tmp_path / "checked")
+    assert not (tmp_path / "checked").exists()
+
+
+def test_the_check_builds_from_the_tag_and_from_nothing_else(
+    repository: Repository, zips: list[Path], tmp_path: Path
+) -> None:
+    release(repository, "0.1.0", zips, tmp_path / "release")
+    with pytest.raises(CannotReleaseError, match=r"Check v0\.1\.0 out first"):
+        check(repository, "0.1.0", zips, tmp_path / "checked")
+    with pytest.raises(CannotReleaseError, match="git rev-parse"):
+        check(repository, "0.2.0", zips, tmp_path / "checked")
+
+
+@pytest.mark.parametrize("path", ["terraform/package/more.zip", "terraform/main.tf"])
+def test_a_tag_that_changes_more_than_its_zips_fails_the_check(
+    repository: Repository, zips: list[Path], tmp_path: Path, path: str
+) -> None:
+    release(repository, "0.1.0", zips, tmp_path / "release")
+    repository.run("checkout", "--quiet", "v0.1.0")
+    (repository.root / path).write_text("unreviewed")
+    repository.run("add", path)
+    repository.run("commit", "--quiet", "--amend", "--no-edit")
+    repository.run("tag", "--force", "v0.1.0")
+    with pytest.raises(CannotReleaseError, match=f"changes more than its zips: {path}"):
+        check(repository, "0.1.0", zips, tmp_path / "checked")

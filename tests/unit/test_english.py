@@ -12,7 +12,7 @@ AVOIDED = re.compile(
     re.IGNORECASE,
 )
 NAMES_THEM = {"docs/glossary.md", "tests/unit/test_english.py"}
-WRITTEN = {".conf", ".hcl", ".in", ".md", ".py", ".sh", ".tf", ".toml", ".yml"}
+WRITTEN = {".conf", ".hcl", ".in", ".md", ".py", ".sh", ".tf", ".toml", ".yaml", ".yml"}
 
 
 def test_no_word_is_used_that_the_glossary_avoids() -> None:
