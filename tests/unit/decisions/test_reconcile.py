@@ -19,8 +19,7 @@ from lifecycle.decisions.reconcile import (
 )
 from tests.support.messages import INSTANCE_ID, NOW, OTHER_INSTANCE_ID
 
-HEARTBEAT = 600.0
-PROVEN_FOR = HEARTBEAT / 4
+HEARTBEAT, PROVEN_FOR = 600.0, 150.0
 EC2_STATES = ["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]
 WAITS = [
     *("Pending:Wait", "Terminating:Wait", "ReplacingRootVolume:Wait"),
