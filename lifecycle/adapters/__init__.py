@@ -1,1 +1,1 @@
-"""One module an API: what AWS and Prometheus are asked, and how their answers are read."""
+"""A module or two an API: what AWS and Prometheus are asked, and how their answers are read."""
