@@ -55,7 +55,7 @@ package-local: venv ## the same for this machine's architecture and Python, as t
 	@$(VENV) tools/package.py --local
 
 release: venv ## a tag that carries the zips, and the module as an archive; VERSION=1.2.3
-	@PYTHONPATH=. $(VENV) tools/release.py "$(VERSION)"
+	@PYTHONPATH=. $(VENV) tools/release.py --runbooks "$(RUNBOOKS)" "$(VERSION)"
 
 release-check: venv ## the zips of the release that is checked out, built once more and compared; VERSION=1.2.3
 	@PYTHONPATH=. $(VENV) tools/release.py --check "$(VERSION)"

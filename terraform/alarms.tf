@@ -94,7 +94,7 @@ locals {
     instances-not-provable = "Act within a day, and before the next scale-in. In each run of the reconciler for ten minutes, and for the window of a proof, the same instances of ${var.autoscaling_group_name} in service could not have been proven empty: their drains would time out. The log line instance_not_provable says which and why."
   }
   alarm_descriptions = {
-    for suffix, text in local.alarm_texts : suffix => "${text} Runbook: ${var.alarms.runbook_base_url}/${suffix}.md" if text != null
+    for suffix, text in local.alarm_texts : suffix => "${text} Runbook: ${local.runbook_base_url}/${suffix}.md" if text != null
   }
   alarm_names = { for suffix in keys(local.alarm_descriptions) : suffix => "${var.name}-${suffix}" }
 

@@ -10,6 +10,8 @@ locals {
   built_package    = "${path.module}/../build/package/${local.package_name}"
   checksums_path   = "${path.module}/package/SHA256SUMS"
   is_release       = fileexists(local.checksums_path)
+  # A release knows where its own runbooks can be read; a checkout has them.
+  runbook_base_url = coalesce(var.alarms.runbook_base_url, try(trimspace(file("${path.module}/package/RUNBOOKS")), "docs/runbooks"))
 
   package_from_s3 = var.lambda.package.s3 != null
   package_path    = local.package_from_s3 ? null : coalesce(var.lambda.package.local_path, local.is_release ? local.released_package : local.built_package)

@@ -143,7 +143,7 @@ variable "alarms" {
   type = object({
     actions          = list(string)
     ok_actions       = optional(list(string), [])
-    runbook_base_url = optional(string, "docs/runbooks")
+    runbook_base_url = optional(string)
     retention_policy = optional(bool, true)
   })
   nullable    = false
@@ -157,7 +157,8 @@ variable "alarms" {
       both `kms:Decrypt` and `kms:GenerateDataKey*`, or not at all.
     - `ok_actions`: ARNs to notify when it is over; up to 5.
     - `runbook_base_url`: where `docs/runbooks` of this repository can be read; every alarm's
-      description ends with `RUNBOOK_BASE_URL/NAME.md`. By default the path in the repository.
+      description ends with `RUNBOOK_BASE_URL/NAME.md`. By default the release's own; in a checkout the
+      path in the repository.
     - `retention_policy`: whether a group without an instance lifecycle policy that retains on abandon
       is an alarm.
   EOT
@@ -178,7 +179,7 @@ variable "alarms" {
   }
 
   validation {
-    condition     = can(regex("^[^\\s]{1,200}[^\\s/]$", var.alarms.runbook_base_url))
+    condition     = var.alarms.runbook_base_url == null ? true : can(regex("^[^\\s]{1,200}[^\\s/]$", var.alarms.runbook_base_url))
     error_message = "alarms.runbook_base_url must be an address (or a path) of at most 201 characters, without spaces and without a slash at its end."
   }
 }

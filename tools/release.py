@@ -28,6 +28,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 PYTHON_VERSION = "3.13"  # the default of lambda.runtime
 _VERSION = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
 _MODULE = "terraform"
+_RUNBOOKS = f"{_MODULE}/package/RUNBOOKS"
+# git@HOST:OWNER/NAME.git, ssh://git@HOST/OWNER/NAME, https://HOST/OWNER/NAME.git
+_REMOTE = re.compile(
+    r"(?:(?:https|ssh)://(?:[^@/]+@)?|[^@/]+@)([^:/]+)(?::\d+)?[:/](.+?)(?:\.git)?/?"
+)
 
 
 class CannotReleaseError(Exception):
@@ -79,11 +84,14 @@ class Repository:
         return (self.root / name).exists()
 
 
-def release(repository: Repository, version: str, zips: Sequence[Path], folder: Path) -> Path:
+def release(
+    repository: Repository, version: str, zips: Sequence[Path], folder: Path, runbooks: str = ""
+) -> Path:
     """Tag a commit that carries the zips, and write the archive; return its path.
 
-    Raises CannotReleaseError if the version is none, is there already, is not in the changelog, or
-    something is not committed.
+    ``runbooks`` is where the release's docs/runbooks can be read, by default on the host of the
+    remote ``origin``. Raises CannotReleaseError if the version is none, is there already, is not in
+    the changelog, or something is not committed, or that host is not known.
     """
     tag = f"v{version}"
     if not _VERSION.fullmatch(version):
@@ -96,7 +104,11 @@ def release(repository: Repository, version: str, zips: Sequence[Path], folder: 
         raise CannotReleaseError(
             f"CHANGELOG.md has no section `## [{version}] - YYYY-MM-DD`; write it first."
         )
-    commit = repository.commit(_files(version, zips), f"Release {version}, with its zips")
+    files = {
+        **_files(version, zips),
+        _RUNBOOKS: f"{runbooks or _runbooks_on_host(repository, tag)}\n".encode(),
+    }
+    commit = repository.commit(files, f"Release {version}, with its zips")
     archive = _archived(repository, version, commit, folder)
     # Last: a version is released once.
     repository.run("tag", "--annotate", tag, "-m", f"Version {version}", commit)
@@ -114,7 +126,8 @@ def check(repository: Repository, version: str, zips: Sequence[Path], folder: Pa
         raise CannotReleaseError(f"Check {tag} out first; this is another commit.")
     repository.require_committed()
     files = _files(version, zips)
-    others = {*repository.run("diff", "--name-only", "HEAD^", "HEAD").splitlines()} - {*files}
+    changed = {*repository.run("diff", "--name-only", "HEAD^", "HEAD").splitlines()}
+    others = changed - {*files, _RUNBOOKS}
     if others:
         raise CannotReleaseError(f"{tag} changes more than its zips: {', '.join(sorted(others))}")
     for path, content in files.items():
@@ -134,6 +147,20 @@ def _archived(repository: Repository, version: str, commit: str, folder: Path) -
     repository.run("archive", "--format=zip", f"--output={archive}", commit, _MODULE, "LICENSE")
     (folder / "SHA256SUMS").write_text(_sums({archive.name: archive.read_bytes()}))
     return archive
+
+
+def _runbooks_on_host(repository: Repository, tag: str) -> str:
+    """Return where a tag's runbooks are shown: by GitHub and its like, or by GitLab."""
+    remotes = repository.run("remote").splitlines()
+    url = repository.run("remote", "get-url", "origin") if "origin" in remotes else ""
+    remote = _REMOTE.fullmatch(url)
+    if remote is None:
+        raise CannotReleaseError(
+            f"The remote origin ({url or 'there is none'}) does not tell where the runbooks can be"
+            " read, and every alarm names its runbook: give RUNBOOKS=https://.../docs/runbooks."
+        )
+    host, path = remote.groups()
+    return f"https://{host}/{path}/{'-/' if 'gitlab' in host else ''}blob/{tag}/docs/runbooks"
 
 
 def _files(version: str, zips: Sequence[Path]) -> dict[str, bytes]:
@@ -165,13 +192,19 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Tag a release that carries its zips.")
     parser.add_argument("version")
     parser.add_argument("--check", action="store_true", help="build what the tag has once more")
+    parser.add_argument("--runbooks", default="", help="where docs/runbooks of it can be read")
     options = parser.parse_args(arguments)
-    version, make = options.version, check if options.check else release
+    version = options.version
     try:
         repository = Repository(PROJECT)
         repository.require_committed()
         zips = build(PROJECT / "build" / "package")
-        archive = make(repository, version, zips, PROJECT / "build" / "release")
+        folder = PROJECT / "build" / "release"
+        archive = (
+            check(repository, version, zips, folder)
+            if options.check
+            else release(repository, version, zips, folder, options.runbooks)
+        )
     except CannotReleaseError as error:
         print(error, file=sys.stderr)
         return 1

@@ -34,6 +34,7 @@ def releases(tmp_path: Path) -> Path:
     shutil.copy(built["package"]["local_path"], named)
     work = tmp_path / "work"
     _git("clone", "--quiet", str(PROJECT), str(work))
+    _git("-C", str(work), "remote", "set-url", "origin", "https://github.com/a/b.git")
     for setting in ("user.name=A", "user.email=a@example.com"):
         _git("-C", str(work), "config", *setting.split("="))
     for version in ("0.1.0", "0.2.0"):

@@ -37,6 +37,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[Terraform, Path]
         (module / "package" / name).write_bytes(content)
         sums += f"{hashlib.sha256(content).hexdigest()}  {name}\n"
     (module / "package" / "SHA256SUMS").write_text(sums)
+    (module / "package" / "RUNBOOKS").write_text("https://git.a.com/b/blob/v1.2.3/docs/runbooks\n")
     (module / "other.zip").write_bytes(b"the zip of 1.2.2")
     shutil.copy(module / "package" / _ZIP, module / "mirrored.zip")
     terraform = Terraform(module, folder / "work")
@@ -65,7 +66,10 @@ def test_its_own_zip_is_taken_from_the_tag_or_from_a_mirror(
     condition = f'{same}filebase64sha256("package/{_ZIP}")])'
     tag = 'one.tags.fluentd-lifecycle-version == "1.2.3"'
     version = f"alltrue([for one in aws_lambda_function.this : {tag}])"
-    assertion = _assert(condition) + _assert(version)
+    runbook = "https://git.a.com/b/blob/v1.2.3/docs/runbooks/function-errors.md"
+    description = "aws_cloudwatch_metric_alarm.function_errors.alarm_description"
+    links = f'endswith({description}, "Runbook: {runbook}")'
+    assertion = _assert(condition) + _assert(version) + _assert(links)
     assert "1 passed, 0 failed" in _run(released, given, assertion)
 
 

@@ -33,6 +33,7 @@ def repository(tmp_path: Path) -> Repository:
     (root / "CHANGELOG.md").write_text(CHANGELOG)
     for command in (
         ["init", "--quiet", "--initial-branch=main"],
+        ["remote", "add", "origin", "git@github.com:example/fluentd-lifecycle.git"],
         ["config", "user.name", "A"],
         ["config", "user.email", "a@example.com"],
         ["add", "."],
@@ -62,8 +63,38 @@ def test_only_the_tag_carries_the_zips_their_checksums_and_the_version(
     sums = repository.run("show", "v0.1.0:terraform/package/SHA256SUMS").splitlines()
     assert sums == [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}" for one in zips]
     carried = repository.run("ls-tree", "--name-only", "v0.1.0:terraform/package").splitlines()
-    assert carried == ["SHA256SUMS", *NAMES]
+    assert carried == ["RUNBOOKS", "SHA256SUMS", *NAMES]
     assert repository.run("rev-parse", "v0.1.0^{commit}^") == before
+
+
+@pytest.mark.parametrize(
+    ("origin", "shown"),
+    [
+        ("git@github.com:a/fluentd.git", "https://github.com/a/fluentd/blob/v0.1.0"),
+        ("https://github.com/a/fluentd", "https://github.com/a/fluentd/blob/v0.1.0"),
+        ("https://token@git.a.com/b/c/d.git", "https://git.a.com/b/c/d/blob/v0.1.0"),
+        ("ssh://git@gitlab.a.com:2222/b/c.git", "https://gitlab.a.com/b/c/-/blob/v0.1.0"),
+    ],
+)
+def test_a_release_says_where_its_own_runbooks_can_be_read(
+    repository: Repository, zips: list[Path], tmp_path: Path, origin: str, shown: str
+) -> None:
+    repository.run("remote", "set-url", "origin", origin)
+    release(repository, "0.1.0", zips, tmp_path / "release")
+    said = repository.run("show", "v0.1.0:terraform/package/RUNBOOKS")
+    assert said == f"{shown}/docs/runbooks"
+
+
+def test_a_release_whose_runbooks_would_be_nowhere_is_refused_unless_it_is_told(
+    repository: Repository, zips: list[Path], tmp_path: Path
+) -> None:
+    for change in (["set-url", "origin", "/srv/git/fluentd.git"], ["remove", "origin"]):
+        repository.run("remote", *change)
+        with pytest.raises(CannotReleaseError, match=r"give RUNBOOKS=https://"):
+            release(repository, "0.1.0", zips, tmp_path / "release")
+    wiki = "https://wiki.internal/runbooks"
+    release(repository, "0.1.0", zips, tmp_path / "release", wiki)
+    assert repository.run("show", "v0.1.0:terraform/package/RUNBOOKS") == wiki
 
 
 def test_the_archive_holds_the_same_module(
@@ -77,6 +108,7 @@ def test_the_archive_holds_the_same_module(
             "LICENSE",
             "terraform/VERSION",
             "terraform/main.tf",
+            "terraform/package/RUNBOOKS",
             "terraform/package/SHA256SUMS",
             *(f"terraform/package/{name}" for name in NAMES),
         ]
