@@ -200,9 +200,10 @@ run "with_every_option_no_action_is_a_wildcard" {
     cloud_map = { service_id = "srv-existing" }
     flush     = { buffer_paths = ["/var/log/fluent/buffer"] }
     prometheus = {
-      url         = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0a1b2c"
-      identify_by = "private_ip_address"
-      auth        = { type = "sigv4" }
+      url            = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-0a1b2c"
+      identify_by    = "private_ip_address"
+      instance_label = "instance"
+      auth           = { type = "sigv4" }
     }
     network = { subnet_ids = ["subnet-0a"], security_group_ids = ["sg-0a"] }
   }

@@ -7,6 +7,8 @@ from typing import Any
 from sandbox.host.waiting import CheckFailed, wait_until
 
 _TASK_SECONDS = 30.0
+_REPLAY_SECONDS = 90.0
+_PAUSE_SECONDS = 1.0
 
 
 def redrive(sqs: Any, source_arn: str, destination_arn: str) -> int:  # noqa: ANN401 - boto3 client
@@ -32,19 +34,25 @@ def replay(sqs: Any, functions: Any, queue_url: str, function_name: str) -> int:
     """Send a function its dead-lettered events again; return how many it took.
 
     As in docs/runbooks/lifecycle-dlq.md: SQS cannot redrive what Lambda put there. A record that
-    the function refuses again stays where it is.
+    the function refuses again stays where it is, and is tried once more when the queue shows it.
     """
-    taken = 0
-    deadline = time.monotonic() + _TASK_SECONDS
+    taken, refused = 0, dict[str, str]()
+    deadline = time.monotonic() + _REPLAY_SECONDS
     while time.monotonic() < deadline:
         answer = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=1)
         for message in answer.get("Messages", []):
             payload = json.dumps(json.loads(message["Body"])["requestPayload"]).encode()
             said = functions.invoke(FunctionName=function_name, Payload=payload)
             if "FunctionError" in said:
-                raise CheckFailed(f"{function_name} refused: {said['Payload'].read().decode()}")
+                refused[message["MessageId"]] = said["Payload"].read().decode()
+                continue
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            refused.pop(message["MessageId"], None)
             taken += 1
         if not answer.get("Messages"):
-            return taken
-    raise CheckFailed(f"The records in {queue_url} took longer than {_TASK_SECONDS:g} s.")
+            if not refused:
+                return taken
+            time.sleep(_PAUSE_SECONDS)
+    raise CheckFailed(
+        f"{function_name} refused: {'; '.join(refused.values()) or 'nothing, slowly'}"
+    )

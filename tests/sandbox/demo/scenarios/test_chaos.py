@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.demo.model import ChaosCount, Run
 from sandbox.demo.report.judgement import problems
+from sandbox.demo.scenarios import redrive
 from sandbox.demo.scenarios.redrive import replay
 from sandbox.host.waiting import CheckFailed
 
@@ -53,20 +54,21 @@ def test_chaos_that_did_not_happen_proves_nothing(
 class Letters:
     """A dead-letter queue of Lambda's records, and the function they are for."""
 
-    def __init__(self, *, refuses: bool = False) -> None:
+    def __init__(self, *, refuses: int = 0) -> None:
         self.records = [{"requestPayload": {"id": number}} for number in range(3)]
         self.taken: list[dict[str, Any]] = []
-        self.refuses = refuses
+        self.refuses = refuses  # so many invocations
 
     def receive_message(self, **_: object) -> dict[str, Any]:
-        shown = self.records[:1]
-        return {"Messages": [{"Body": json.dumps(one), "ReceiptHandle": "r"} for one in shown]}
+        shown = [{"MessageId": str(one), "Body": json.dumps(one)} for one in self.records[:1]]
+        return {"Messages": [{**one, "ReceiptHandle": "r"} for one in shown]}
 
     def delete_message(self, **_: object) -> None:
         self.records.pop(0)
 
     def invoke(self, *, Payload: bytes, **_: object) -> dict[str, Any]:  # noqa: N803 - AWS's name
         if self.refuses:
+            self.refuses -= 1
             return {"FunctionError": "Unhandled", "Payload": self}
         self.taken.append(json.loads(Payload))
         return {}
@@ -75,15 +77,19 @@ class Letters:
         return b"the cause is still there"
 
 
-def test_events_that_lambda_dead_lettered_are_given_to_the_function_again() -> None:
-    letters = Letters()
+@pytest.mark.parametrize("refuses", [0, 2])
+def test_events_that_lambda_dead_lettered_are_given_to_the_function_until_it_takes_them(
+    refuses: int,
+) -> None:
+    letters = Letters(refuses=refuses)
     assert replay(letters, letters, "url", "lifecycle") == 3
     assert letters.taken == [{"id": 0}, {"id": 1}, {"id": 2}]
     assert letters.records == []
 
 
-def test_a_record_that_is_refused_again_stays() -> None:
-    letters = Letters(refuses=True)
+def test_a_record_that_is_refused_again_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redrive, "_REPLAY_SECONDS", 0.2)
+    letters = Letters(refuses=10**9)
     with pytest.raises(CheckFailed, match="the cause is still there"):
         replay(letters, letters, "url", "lifecycle")
     assert len(letters.records) == 3
