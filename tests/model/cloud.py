@@ -236,7 +236,7 @@ class Cloud(Grouped):
         self.fluentds[life.instance_id].ended_at = self.clock()
 
     def _stop(self, life: Life) -> None:
-        life.stopped = True
+        life.stopped = life.has_stopped = True
         self.fluentds[life.instance_id].stop()
 
     def _replace_volume(self, life: Life) -> None:

@@ -45,6 +45,7 @@ class Life:
     volume_at_stake: bool = False  # the hook that holds it is followed by a new root volume
     lost_volume: bool = False  # its root volume was replaced while it held a log
     stopped: bool = False
+    has_stopped: bool = False  # once; what was asked for then may come about when it runs again
     released: bool = False
     served: bool = False  # since its launch, or since its root volume was replaced
     killed: bool = False
@@ -206,7 +207,7 @@ class Promises:
         Nothing is promised once AWS, or a hook that expired, has taken any of them away.
         """
         lives = self.lives.values()
-        if not any(one.ended_by_itself for one in lives):
+        if not any(one.ended_by_itself or one.has_stopped for one in lives):
             is_led = self.cloud.members()[service_id]
             self.check("the last of a service waits for a successor", is_led, life.instance_id)
 
