@@ -130,7 +130,9 @@ def questions() -> Iterator[Mutation]:
         "tests/unit/adapters/test_prometheus_session.py",
         {
             "a redirect followed that repeats the credentials": {
-                f"{module}:_RedactingSession.get_redirect_target": _redirected
+                "lifecycle.adapters.prometheus_session:_RedactingSession.get_redirect_target": (
+                    _redirected
+                )
             }
         },
     )
